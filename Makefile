@@ -1,0 +1,57 @@
+# `make help` lists the targets. Each makes .venv when it is missing and installs what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Folder of public tables for the benchmarks and for tests that skip without them.
+ifneq ($(wildcard ../shared/data),)
+SK_ENTITY_EMBED_DATA ?= $(abspath ../shared/data)
+export SK_ENTITY_EMBED_DATA
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: demo test lint bench docs examples clean help
+
+demo: $(VENV)/.installed-examples  ## run the example on New York flights
+	$(BIN)/python examples/flights.py
+
+test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage gate
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-branch $(PYTEST_ARGS)
+
+# matplotlib is typed, so mypy has to see it whichever other targets were run before.
+lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench  ## run the benchmarks (tables on screen, JSON in benchmarks/results/)
+	$(BIN)/python benchmarks/leakage.py
+	$(BIN)/python benchmarks/transform.py
+
+docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
+	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
+
+examples: $(VENV)/.installed-examples  ## run every example
+	set -e; for script in examples/*.py; do \
+	    echo "== $$script"; MPLBACKEND=Agg $(BIN)/python "$$script"; \
+	done
+
+clean:  ## remove what was built, but not .venv
+	rm -rf build dist docs/_build docs/api examples/output htmlcov
+	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' \
+	    | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+# One stamp for each group of extras. The constraints file is part of the same pip command as
+# torch, which would otherwise bring gigabytes of GPU packages.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,30 @@
+"""Entity embeddings for categorical columns, inside scikit-learn.
+
+The public names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sk_entity_embed.encoder import EntityEmbeddingEncoder
+
+__version__ = "0.1.0"
+
+__all__ = ["EntityEmbeddingEncoder", "__version__", "exceptions"]
+
+_HOMES = {"EntityEmbeddingEncoder": "sk_entity_embed.encoder"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name == "exceptions":
+        return import_module("sk_entity_embed.exceptions")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

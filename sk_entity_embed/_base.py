@@ -1,0 +1,312 @@
+"""What every estimator of the package shares: parameters, fit, fitted attributes."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sk_entity_embed.assembly import (
+    Memory,
+    assemble,
+    check_continuation,
+    continued_point,
+    fingerprint,
+    starting_point,
+)
+from sk_entity_embed.dimensions import RULES
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    TrainingInterruptedWarning,
+)
+from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.target import Scale
+from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig
+from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.preparation import (
+    Columns,
+    Given,
+    Roles,
+    Seeds,
+    assign_roles,
+    check_given,
+    read_columns,
+    target_scale,
+    training_rows,
+)
+
+_TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
+_LOSSES = {"auto", "squared_error", "absolute_error", "huber", "poisson", "log_loss"}
+
+
+class BaseEntityEmbedding(BaseEstimator):
+    """Fit of the cross-fitted embedding network, without a way to use it.
+
+    Subclasses declare the parameters in their ``__init__``, as scikit-learn requires.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
+        "dimensions": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions(set(RULES)),
+            dict,
+            callable,
+        ],
+        "target_type": [StrOptions(_TARGET_TYPES)],
+        "loss": [StrOptions(_LOSSES)],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "head": [StrOptions({"mlp"})],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "cross_fit": ["boolean"],
+        "cv": ["cv_object"],
+        "min_frequency": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+            None,
+        ],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "unknown_rate": [Interval(Real, 0, 1, closed="left")],
+        "handle_missing": [StrOptions({"category", "error"})],
+        "init": [StrOptions({"normal"}), dict, HasMethods(["fit", "transform"])],
+        "freeze": ["boolean", "array-like"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
+        """Fit, set the fitted attributes and return the table read from `X`.
+
+        Nothing of the estimator changes before the network is trained and checked.
+        """
+        from sk_entity_embed.learning.learn import learn
+
+        seeds = Seeds.draw(self.random_state)
+        given = self._check_input(X, y, sample_weight, groups)
+        previous = self._previous()
+        columns = self._read_columns(given, X, previous, seeds)
+        roles, start, scale, mark = self._start(given, columns, previous, seeds)
+        self._check_start(start, columns, given.table)
+        rows = training_rows(given, columns, roles, scale)
+        learned = learn(rows, start, self._training_config(given, seeds))
+        model = assemble(learned, start, rows, columns, scale)
+        validate_data(self, given.table.header(), reset=True, skip_check_array=True)
+        self._model = model
+        self._memory = (
+            Memory(mark, roles, given.target.classes, self._layers(given))
+            if self.warm_start
+            else None
+        )
+        self._set_attributes(learned, given, columns, roles)
+        if learned.interrupted:
+            warnings.warn(
+                f"Training was interrupted; the best state so far, after {self.best_iteration_} "
+                "full epoch(s), was kept.",
+                TrainingInterruptedWarning,
+                stacklevel=3,
+            )
+        return given.table
+
+    def _read(self, X: Any) -> Table:
+        """Read a table to look up, with the columns of fit."""
+        check_is_fitted(self)
+        table = read_table(X)
+        validate_data(self, table.header(), reset=False, skip_check_array=True)
+        return table
+
+    def _check_start(self, start: StartingPoint, columns: Columns, table: Table) -> None:
+        """Room for a subclass's checks just before training."""
+
+    def _check_feature_names(self, input_features: Any) -> list[str]:
+        """Names of the input columns, after checking those the user gives."""
+        names = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            return (
+                list(names) if names is not None else [f"x{j}" for j in range(self.n_features_in_)]
+            )
+        given = np.asarray(input_features, dtype=object)
+        if names is not None and not np.array_equal(names, given):
+            raise InvalidDataError("input_features is not equal to feature_names_in_")
+        if len(given) != self.n_features_in_:
+            raise InvalidDataError(
+                "input_features should have length equal to number of features "
+                f"({self.n_features_in_}), got {len(given)}"
+            )
+        return [str(name) for name in given]
+
+    def _check_input(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Given:
+        if y is None:
+            validate_data(copy(self), "no_validation", y)  # scikit-learn's own message
+        given = check_given(
+            X,
+            y,
+            sample_weight,
+            groups,
+            target_type=self.target_type,
+            loss=self.loss,
+            class_weight=self.class_weight,
+        )
+        validate_data(copy(self), given.table.header(), reset=True, skip_check_array=True)
+        return given
+
+    def _read_columns(
+        self, given: Given, X: Any, previous: EmbeddingModel | None, seeds: Seeds
+    ) -> Columns:
+        return read_columns(
+            given,
+            X,
+            categorical_features=self.categorical_features,
+            min_frequency=self.min_frequency,
+            max_categories=self.max_categories,
+            handle_missing=self.handle_missing,
+            scaling=None if previous is None else previous.scaling,
+            seed=seeds.context,
+        )
+
+    def _previous(self) -> EmbeddingModel | None:
+        """The model to go on from, if any."""
+        if not self.warm_start or getattr(self, "_memory", None) is None:
+            return None
+        return self._model
+
+    def _start(
+        self, given: Given, columns: Columns, previous: EmbeddingModel | None, seeds: Seeds
+    ) -> tuple[Roles, StartingPoint, Scale, str]:
+        """Folds, first vectors, units of the target, and a mark of the rows."""
+        decides_folds = (self.cross_fit, self.cv, self.early_stopping, self.validation_fraction)
+        mark = fingerprint(given, columns, decides_folds) if self.warm_start else ""
+        if previous is not None and self._memory.fingerprint == mark:
+            roles, same_rows = self._memory.roles, True
+        else:
+            same_rows = False
+            roles = assign_roles(
+                given,
+                cross_fit=self.cross_fit,
+                cv=self.cv,
+                early_stopping=self.early_stopping,
+                validation_fraction=self.validation_fraction,
+                random_state=seeds.folds,
+            )
+        if previous is not None:
+            check_continuation(self._memory, previous, columns, given.target, self._layers(given))
+            start = continued_point(
+                previous, columns, roles, same_rows=same_rows, freeze=self.freeze
+            )
+            return roles, start, previous.scale, mark
+        start = starting_point(
+            columns,
+            given.target,
+            roles,
+            dimensions=self.dimensions,
+            init=self.init,
+            freeze=self.freeze,
+            random_state=seeds.vectors,
+        )
+        return roles, start, target_scale(given), mark
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
+            raise InvalidParameterError(
+                f"`hidden_layer_sizes` must be positive integers, got {self.hidden_layer_sizes!r}."
+            )
+        return tuple(int(n) for n in sizes)
+
+    def _layers(self, given: Given) -> tuple[Any, ...]:
+        """What decides the shapes and the meaning of the network's outputs."""
+        return repr(self.dimensions), self._hidden_sizes(), given.target.loss
+
+    def _training_config(self, given: Given, seeds: Seeds) -> TrainingConfig:
+        target = given.target
+        return TrainingConfig(
+            loss=target.loss,
+            n_outputs=target.n_outputs,
+            multiclass=target.kind == "multiclass",
+            hidden_layer_sizes=self._hidden_sizes(),
+            dropout=float(self.dropout),
+            unknown_rate=float(self.unknown_rate),
+            learning_rate_init=float(self.learning_rate_init),
+            alpha=float(self.alpha),
+            batch_size=_batch_size(self.batch_size, given.used.n_rows),
+            max_iter=int(self.max_iter),
+            early_stopping=bool(self.early_stopping),
+            n_iter_no_change=int(self.n_iter_no_change),
+            tol=float(self.tol),
+            device=self.device,
+            seed=seeds.network,
+            verbose=bool(self.verbose),
+        )
+
+    def _set_attributes(
+        self, learned: Learned, given: Given, columns: Columns, roles: Roles
+    ) -> None:
+        """The public fitted attributes; mappings are by column name."""
+        tables, target = self._model.tables, given.target
+        by_name = {t.vocabulary.name: t for t in tables}
+        names = list(by_name)
+        self.categorical_features_ = names
+        self.embeddings_ = {n: t.frame() for n, t in by_name.items()}
+        self.dimensions_ = {n: t.width for n, t in by_name.items()}
+        self.categories_ = {n: t.vocabulary.labels for n, t in by_name.items()}
+        self.category_counts_ = {n: t.vocabulary.label_counts for n, t in by_name.items()}
+        self.category_target_means_ = dict(zip(names, columns.target_means, strict=True))
+        self.infrequent_categories_ = {n: t.vocabulary.infrequent for n, t in by_name.items()}
+        self.target_type_ = target.kind
+        self.classes_ = target.classes
+        self.fold_ = None
+        if self.cross_fit:
+            self.fold_ = np.full(given.table.n_rows, -1, dtype=np.int64)
+            self.fold_[given.kept] = roles.fold
+        self.loss_curve_ = self._in_units(learned.loss_curve, given)
+        self.validation_loss_curve_ = (
+            None
+            if learned.validation_loss_curve is None
+            else self._in_units(learned.validation_loss_curve, given)
+        )
+        self.best_iteration_ = learned.best_iteration
+        self.n_iter_ = len(learned.loss_curve)
+
+    def _in_units(self, losses: NDArray[np.float64], given: Given) -> NDArray[np.float64]:
+        """Losses in the target's own units, averaged over outputs."""
+        if len(losses) == 0:
+            return np.empty(0)
+        units = self._model.scale.loss_units(given.target.loss)
+        means: NDArray[np.float64] = (losses * units).mean(axis=1)
+        return means
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _batch_size(batch_size: int | str, n_samples: int) -> int:
+    """Rows a step: about 100 steps an epoch, in powers of two from 64 to 1024."""
+    if batch_size != "auto":
+        return int(batch_size)
+    return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 64, 1024))

@@ -1,0 +1,120 @@
+"""Canonical coordinates: one basis for a column's vectors, fixed by what the head does with them.
+
+An embedding is only defined up to a change of basis that the head's first layer undoes. Here the
+basis is chosen such that Euclidean distance means "how differently the head treats two
+categories", axes are uncorrelated, and the first ones matter most. The predictions stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_entity_embed.head import MLPHead
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """``new = (old - mean) @ forward``, ``new_weight = weight`` of the head in that basis."""
+
+    mean: Float64
+    forward: Float64
+    weight: Float64
+    variance: float
+
+
+def canonicalise(
+    stacks: Sequence[NDArray[np.float32]],
+    counts: Sequence[Float64],
+    head: MLPHead,
+    keep: Sequence[bool],
+) -> tuple[list[NDArray[np.float32]], MLPHead]:
+    """Rewrite tables and head in canonical coordinates.
+
+    With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
+    decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
+    covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
+    and the bias gains ``W_j m``. One factor for all columns then sets their mean total variance
+    to one.
+
+    Parameters
+    ----------
+    stacks : sequence of ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        Tables of each column; the last one is their mean, from which mean and covariance come.
+    counts : sequence of ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+    head : MLPHead
+        The layers above.
+    keep : sequence of bool
+        Columns to leave in the coordinates they have (frozen vectors).
+
+    Returns
+    -------
+    stacks : list of ndarray of float32
+        The same vectors in new coordinates, padded with zeros to the old width.
+    head : MLPHead
+        A head that gives the same answers on them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.canonical import canonicalise
+    >>> from sk_entity_embed.head import MLPHead
+    >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
+    >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
+    >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
+    >>> new[0].tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
+    [[2.0], [6.0]]
+    """
+    first, bias = head.weights[0].copy(), head.biases[0].copy()
+    edges = np.cumsum([0, *(s.shape[2] for s in stacks)])
+    bases = {
+        j: _basis(stack[-1].astype(np.float64), counts[j], first[edges[j] : edges[j + 1]])
+        for j, stack in enumerate(stacks)
+        if not keep[j]
+    }
+    total = np.mean([b.variance for b in bases.values()]) if bases else 0.0
+    factor = 1.0 / np.sqrt(total) if total > 0 else 1.0
+    out = []
+    for j, stack in enumerate(stacks):
+        if j not in bases:
+            out.append(stack)
+            continue
+        basis, rows = bases[j], slice(edges[j], edges[j + 1])
+        bias += basis.mean @ first[rows]
+        first[rows] = basis.weight / factor
+        moved = (stack.astype(np.float64) - basis.mean) @ (basis.forward * factor)
+        out.append(moved.astype(np.float32))
+    return out, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
+
+
+def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:
+    """Canonical basis of one column; `weight` has shape (width, n_hidden)."""
+    width, n_hidden = weight.shape
+    share = counts / counts.sum()
+    mean = share @ vectors
+    q, r = np.linalg.qr(weight.T)  # (n_hidden, rank), (rank, width)
+    seen = (vectors - mean) @ r.T
+    variances, axes = np.linalg.eigh((seen * share[:, None]).T @ seen)
+    axes = axes[:, ::-1]
+    axes = axes * _signs(seen @ axes, share)
+    rank = axes.shape[1]
+    forward = np.zeros((width, width))
+    forward[:, :rank] = r.T @ axes
+    new_weight = np.zeros((width, n_hidden))
+    new_weight[:rank] = (q @ axes).T
+    return _Basis(mean, forward, new_weight, float(variances.clip(min=0).sum()))
+
+
+def _signs(scores: Float64, share: Float64) -> Float64:
+    """Signs that make the heaviest deviation of each axis positive."""
+    heaviest = np.argmax(np.abs(scores) * np.sqrt(share)[:, None], axis=0)
+    signs = np.sign(scores[heaviest, np.arange(scores.shape[1])])
+    return np.where(signs == 0, 1.0, signs)

@@ -1,0 +1,104 @@
+"""Rules for the width of a column's vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+from sk_entity_embed.exceptions import InvalidParameterError
+
+__all__ = ["RULES", "resolve_dimensions"]
+
+
+def _auto(cardinality: int) -> int:
+    return min(24, _fastai(cardinality))
+
+
+def _fastai(cardinality: int) -> int:
+    return min(600, max(1, round(1.6 * cardinality**0.56)))
+
+
+def _fourth_root(cardinality: int) -> int:
+    return math.ceil(cardinality**0.25)
+
+
+def _half(cardinality: int) -> int:
+    return min(50, (cardinality + 1) // 2)
+
+
+RULES: dict[str, Callable[[int], int]] = {
+    "auto": _auto,
+    "fastai": _fastai,
+    "fourth_root": _fourth_root,
+    "half": _half,
+}
+"""Named rules, from a column's cardinality to its width.
+
+- ``"fastai"``: ``min(600, round(1.6 n^0.56))``, the rule of the fastai library.
+- ``"auto"``: fastai's rule, 24 at most.
+- ``"fourth_root"``: ``ceil(n^0.25)``, TensorFlow's rule of thumb.
+- ``"half"``: ``min(50, ceil(n / 2))``, common in entity-embedding tutorials.
+"""
+
+
+def resolve_dimensions(
+    dimensions: Any, names: Sequence[str], cardinalities: Sequence[int]
+) -> list[int]:
+    """Width of each column's vectors.
+
+    Parameters
+    ----------
+    dimensions : int, str, callable or mapping
+        One width, a named rule, a function of the cardinality, or a mapping from column names
+        (or positions among the categorical columns) to widths; columns not in it follow "auto".
+    names : sequence of str
+        The categorical columns.
+    cardinalities : sequence of int
+        Distinct rows of each.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InvalidParameterError
+        If a width is no positive integer, or a column or rule does not exist.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.dimensions import resolve_dimensions
+    >>> resolve_dimensions({"carrier": 4}, ["carrier", "dest"], [16, 105])
+    [4, 22]
+    """
+    if isinstance(dimensions, str):
+        return [RULES[dimensions](n) for n in cardinalities]
+    if isinstance(dimensions, Mapping):
+        given = {_name(key, names): value for key, value in dimensions.items()}
+        return [
+            _check(name, given[name]) if name in given else _auto(n)
+            for name, n in zip(names, cardinalities, strict=True)
+        ]
+    if callable(dimensions):
+        return [_check(name, dimensions(n)) for name, n in zip(names, cardinalities, strict=True)]
+    return [_check(name, dimensions) for name in names]
+
+
+def _name(key: Any, names: Sequence[str]) -> str:
+    if key in names:
+        return str(key)
+    if isinstance(key, Integral) and 0 <= key < len(names):
+        return names[int(key)]
+    raise InvalidParameterError(
+        f"`dimensions` names {key!r}, which is no categorical column: {list(names)}."
+    )
+
+
+def _check(name: str, width: Any) -> int:
+    if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
+        raise InvalidParameterError(
+            f"`dimensions` gives {width!r} for column {name!r}; widths are positive integers."
+        )
+    return int(width)

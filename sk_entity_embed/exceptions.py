@@ -1,0 +1,50 @@
+"""Every error and warning the package raises on purpose, in one tree.
+
+Each error is also a :class:`ValueError`, :class:`TypeError` or :class:`ImportError`, so code that
+catches scikit-learn's built-in exceptions catches these as well.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EntityEmbedError",
+    "EntityEmbedWarning",
+    "FoldsReducedWarning",
+    "InvalidDataError",
+    "InvalidParameterError",
+    "MissingDependencyError",
+    "TrainingInterruptedWarning",
+    "UnsupportedDataError",
+]
+
+
+class EntityEmbedError(Exception):
+    """Base class of the package's errors."""
+
+
+class InvalidDataError(EntityEmbedError, ValueError):
+    """`X`, `y`, `sample_weight` or `groups` hold values the estimator cannot use."""
+
+
+class UnsupportedDataError(EntityEmbedError, TypeError):
+    """A container or a cell type is not supported."""
+
+
+class InvalidParameterError(EntityEmbedError, ValueError):
+    """A parameter does not fit the data or another parameter."""
+
+
+class MissingDependencyError(EntityEmbedError, ImportError):
+    """An optional package is needed; the message says which extra installs it."""
+
+
+class EntityEmbedWarning(UserWarning):
+    """Base class of the package's warnings."""
+
+
+class FoldsReducedWarning(EntityEmbedWarning):
+    """There are too few rows, class members or groups for the folds asked for."""
+
+
+class TrainingInterruptedWarning(EntityEmbedWarning):
+    """Training was interrupted from the keyboard; the best state so far was kept."""

@@ -1,0 +1,233 @@
+"""Where the vectors start: normal numbers, an encoder's output, or given vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.target import Target
+from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
+
+INITIAL_SCALE = 0.1
+"""Standard deviation of initial vector entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitialVectors:
+    """Vectors of one column before training.
+
+    Attributes
+    ----------
+    tables : ndarray of float32 of shape (n_tables, n_rows, width)
+        One table a fold.
+    given : ndarray of bool of shape (n_rows,)
+        Rows that ``freeze`` would keep: categories, or those with a vector of the user's.
+    """
+
+    tables: NDArray[np.float32]
+    given: NDArray[np.bool_]
+
+
+def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Vectors given by the user, by column name; empty for any other `init`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a key is no categorical column, or a value is no frame of finite numbers.
+    """
+    if isinstance(init, str) or not isinstance(init, Mapping):
+        if not isinstance(init, str) and not (hasattr(init, "fit") and hasattr(init, "transform")):
+            raise InvalidParameterError(
+                "`init` must be 'normal', an encoder with fit and transform, or a mapping from "
+                f"column names to data frames of vectors; got {init!r}."
+            )
+        return {}
+    for name, frame in init.items():
+        if name not in names:
+            raise InvalidParameterError(
+                f"`init` names {name!r}, which is no categorical column: {list(names)}."
+            )
+        if not isinstance(frame, pd.DataFrame) or frame.shape[1] == 0:
+            raise InvalidParameterError(
+                f"`init[{name!r}]` must be a pandas DataFrame with one category a row and one "
+                "dimension a column."
+            )
+        if not frame.index.is_unique:
+            raise InvalidParameterError(f"`init[{name!r}]` has a category more than once.")
+        try:
+            finite = np.isfinite(frame.to_numpy(dtype=np.float64)).all()
+        except (TypeError, ValueError):
+            finite = False
+        if not finite:
+            raise InvalidParameterError(f"`init[{name!r}]` must hold finite numbers only.")
+    return dict(init)
+
+
+def normal_vectors(
+    n_rows: int, width: int, n_tables: int, random_state: RandomState
+) -> NDArray[np.float32]:
+    """Small normal vectors, the same in all tables; shape (n_tables, n_rows, width)."""
+    drawn = random_state.standard_normal((1, n_rows, width)) * INITIAL_SCALE
+    return np.repeat(drawn.astype(np.float32), n_tables, axis=0)
+
+
+def given_vectors(
+    frame: pd.DataFrame, vocabulary: Vocabulary, start: NDArray[np.float32]
+) -> InitialVectors:
+    """Put the user's vectors in place.
+
+    Categories without a vector keep their normal one around the mean of those given, and
+    infrequent categories share the mean of theirs.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame of shape (n_given, width)
+        Vectors, indexed by category; categories not in the data are left out.
+    vocabulary : Vocabulary
+        The column's categories.
+    start : ndarray of float32 of shape (n_tables, n_rows, width)
+        Normal vectors.
+    """
+    values = frame.to_numpy(dtype=np.float64)
+    labels = np.empty((len(frame), 1), dtype=object)
+    labels[:, 0] = frame.index.to_numpy(dtype=object)
+    rows = vocabulary.encode(read_table(labels).columns[0])
+    tables = start + values.mean(axis=0).astype(np.float32)
+    given = np.zeros(vocabulary.n_rows, dtype=bool)
+    for row in (UNKNOWN, INFREQUENT):  # several categories share these two
+        members = rows == row
+        if members.any() and row == INFREQUENT:
+            tables[:, row], given[row] = values[members].mean(axis=0), True
+    own = rows > INFREQUENT
+    own |= rows == MISSING
+    tables[:, rows[own]] = values[own]
+    given[rows[own]] = True
+    return InitialVectors(tables, given)
+
+
+def encoder_vectors(
+    encoder: Any,
+    vocabulary: Vocabulary,
+    codes: NDArray[np.int32],
+    target: Target,
+    teaches: NDArray[np.bool_],
+    start: NDArray[np.float32],
+    random_state: RandomState,
+) -> InitialVectors:
+    """Vectors from an unfitted encoder of another library.
+
+    An encoder that needs `y` is fitted once a table, on the rows that teach that table, so that
+    nothing leaks; any other is fitted once. One fixed random map brings its output to the width.
+
+    Parameters
+    ----------
+    encoder : estimator
+        Cloned before it is fitted on one column of strings.
+    vocabulary : Vocabulary
+        The column's categories.
+    codes : ndarray of int32 of shape (n_samples,)
+        Table rows of the training rows.
+    target : Target
+        The training target; encoders that need one get a column of it at a time.
+    teaches : ndarray of bool of shape (n_tables, n_samples)
+        Rows that each table learns from.
+    start : ndarray of float32 of shape (n_tables, n_rows, width)
+        Normal vectors; they remain as a tenth, to tell equal encodings apart.
+    random_state : RandomState
+        Draws the map.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder fails, or gives no finite numbers.
+    """
+    texts = _texts(vocabulary)
+    seen = np.unique(codes)
+    if get_tags(encoder).target_tags.required:
+        outputs = [_encode_with_target(encoder, texts, codes[t], seen, target, t) for t in teaches]
+    else:
+        outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
+    n_features, width = outputs[0].shape[1], start.shape[2]
+    mapping = random_state.standard_normal((n_features, width))
+    if n_features <= width:  # keep distances as they are
+        mapping = np.linalg.qr(mapping.T)[0].T
+    tables = start * np.float32(0.1)
+    for g, output in enumerate(outputs):
+        share = np.bincount(codes[teaches[g]], minlength=vocabulary.n_rows)[seen].astype(float)
+        tables[g, seen] += _standardise(output @ mapping, share)
+    given = np.zeros(vocabulary.n_rows, dtype=bool)
+    given[seen[seen != UNKNOWN]] = True
+    return InitialVectors(tables, given)
+
+
+def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
+    """How each table row reads as a string; None for missing."""
+    texts = np.empty(vocabulary.n_rows, dtype=object)
+    texts[INFREQUENT] = "infrequent"
+    frequent = vocabulary.rows > INFREQUENT
+    texts[vocabulary.rows[frequent]] = [str(c) for c in vocabulary.categories[frequent]]
+    return texts
+
+
+def _encode_with_target(
+    encoder: Any,
+    texts: NDArray[np.object_],
+    codes: NDArray[np.int32],
+    seen: NDArray[np.int32],
+    target: Target,
+    teaches: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    columns = target.indicators()[teaches]
+    columns = columns.toarray() if sparse.issparse(columns) else columns
+    if target.is_classification:
+        columns = columns.astype(int)
+    return np.hstack(
+        [_run(encoder, "category", texts[codes], texts[seen], y) for y in np.asarray(columns).T]
+    )
+
+
+def _run(
+    encoder: Any,
+    name: str,
+    train: NDArray[np.object_],
+    ask: NDArray[np.object_],
+    y: NDArray[Any] | None,
+) -> NDArray[np.float64]:
+    """Fit a clone on one column of strings and encode others with it."""
+    fitted = clone(encoder)
+    frames = [pd.DataFrame({name: pd.Series(v, dtype=object)}) for v in (train, ask)]
+    if hasattr(fitted, "__single_column_transformer__"):  # skrub's take a series
+        frames = [f[name] for f in frames]
+    try:
+        fitted.fit(frames[0], y)
+        output = fitted.transform(frames[1])
+        output = output.toarray() if sparse.issparse(output) else output
+        values = np.asarray(output, dtype=np.float64).reshape(len(ask), -1)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(
+            f"`init={encoder!r}` cannot encode column {name!r}, given as strings: {error}"
+        ) from error
+    if not np.isfinite(values).all():
+        raise InvalidParameterError(f"`init={encoder!r}` gives missing or infinite numbers.")
+    return values
+
+
+def _standardise(vectors: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Centred by the rows' shares, with the usual size of initial entries."""
+    if share.sum() == 0:
+        return np.zeros(vectors.shape, dtype=np.float32)
+    centred = vectors - np.average(vectors, axis=0, weights=share)
+    size = np.sqrt(np.average(np.mean(centred**2, axis=1), weights=share))
+    return (centred * (INITIAL_SCALE / size if size > 0 else 0.0)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""X and y to arrays: containers, vocabularies, targets, folds. No torch here."""

@@ -1,0 +1,419 @@
+"""Any container to named one-dimensional columns: the only code that knows data frames.
+
+A table becomes a :class:`Table` of :class:`Column` objects whose cells are Arrow arrays (strings,
+numbers, booleans) or NumPy object arrays (everything else). Equal data gives equal columns,
+whichever container it came in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+
+Kind: TypeAlias = Literal["category", "number", "other"]
+Cells: TypeAlias = pa.Array | NDArray[np.object_]
+
+_NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+_OTHERS = frozenset(
+    {"datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period", "interval"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One named column.
+
+    Attributes
+    ----------
+    name : str
+        The column's name; ``"x0"``, ``"x1"``, ... for containers without names.
+    kind : {"category", "number", "other"}
+        What ``categorical_features="auto"`` makes of it: text, declared categories and booleans
+        are categories, numbers are context, dates and the like need a decision of the user's.
+    dtype : str
+        How the data type reads in an error message.
+    cells : pyarrow.Array or ndarray of object
+        The cells, or the levels when `indices` is given. Missing cells are Arrow nulls, or
+        missing by :func:`pandas.isna`.
+    indices : ndarray of int64 or None
+        Position of each row's level in `cells`, -1 where the row is missing.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    cells: Cells
+    indices: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.cells) if self.indices is None else len(self.indices)
+
+    def take(self, rows: NDArray[np.intp]) -> Column:
+        """The same column at the given rows."""
+        if self.indices is not None:
+            return Column(self.name, self.kind, self.dtype, self.cells, self.indices[rows])
+        cells = (
+            self.cells[rows]
+            if isinstance(self.cells, np.ndarray)
+            else self.cells.take(pa.array(rows))
+        )
+        return Column(self.name, self.kind, self.dtype, cells)
+
+    def to_numbers(self) -> NDArray[np.float64]:
+        """The cells as float64, missing ones as NaN; the column must hold numbers or booleans."""
+        if self.indices is not None or isinstance(self.cells, np.ndarray):
+            raise InvalidDataError(
+                f"Column {self.name!r} ({self.dtype}) was numeric in fit; give numbers again."
+            )
+        values = pc.cast(self.cells, pa.float64(), safe=False)
+        return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether the column can enter a computation: numbers or booleans, not levels."""
+        return (
+            self.indices is None
+            and isinstance(self.cells, pa.Array)
+            and (
+                pa.types.is_integer(self.cells.type)
+                or pa.types.is_floating(self.cells.type)
+                or pa.types.is_boolean(self.cells.type)
+                or pa.types.is_null(self.cells.type)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table read into columns.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        In the order of the input.
+    n_rows : int
+        Number of rows.
+    labels : list or None
+        The container's own column labels; None for arrays and lists.
+    """
+
+    columns: tuple[Column, ...]
+    n_rows: int
+    labels: list[Any] | None
+
+    def header(self) -> Any:
+        """A row-less stand-in with the same labels, for scikit-learn's checks of names."""
+        if self.labels is None:
+            return np.empty((1, len(self.columns)))
+        return pd.DataFrame(
+            np.empty((0, len(self.columns))), columns=pd.Index(self.labels, tupleize_cols=False)
+        )
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """The same table at the given rows."""
+        return Table(tuple(c.take(rows) for c in self.columns), len(rows), self.labels)
+
+
+def read_table(X: Any) -> Table:
+    """Read a table from any supported container.
+
+    Parameters
+    ----------
+    X : pandas or polars DataFrame, pyarrow Table, 2-D array-like, or list of lists
+        The input samples, of shape (n_samples, n_features).
+
+    Returns
+    -------
+    Table
+        One :class:`Column` for each feature.
+
+    Raises
+    ------
+    InvalidDataError, ValueError
+        If the table is empty, is not two-dimensional or repeats a column name.
+    UnsupportedDataError, TypeError
+        If the container or the type of a column is not supported.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.input.columns import read_table
+    >>> [(c.name, c.kind) for c in read_table([["JFK", 5.0], ["EWR", 7.5]]).columns]
+    [('x0', 'category'), ('x1', 'number')]
+    """
+    try:
+        frame = nw.from_native(X, pass_through=True, allow_series=True)
+    except nw.exceptions.DuplicateError as error:
+        raise InvalidDataError(f"X repeats a column name; names must be unique. {error}") from error
+    if isinstance(frame, nw.LazyFrame):
+        raise UnsupportedDataError("X is a lazy frame; pass X.collect() instead.")
+    if isinstance(frame, nw.Series):
+        raise InvalidDataError(
+            "Expected 2D array, got 1D array instead: X is a series; pass a data frame of one "
+            "column (for pandas, X.to_frame())."
+        )
+    if isinstance(frame, nw.DataFrame):
+        return _read_frame(frame, X)
+    if isinstance(X, list | tuple) and X and all(isinstance(r, list | tuple) for r in X):
+        return _read_lists(X)
+    return _read_array(X)
+
+
+def _read_frame(frame: nw.DataFrame[Any], X: Any) -> Table:
+    labels = list(X.column_names if isinstance(X, pa.Table) else X.columns)
+    repeated = [label for label, count in Counter(labels).items() if count > 1]
+    if repeated:
+        raise InvalidDataError(
+            f"X repeats a column name; names must be unique, but {repeated} occur more than once."
+        )
+    _check_shape(len(frame), len(labels))
+    names = _names(labels)
+    columns = tuple(
+        _from_series(frame.get_column(label), name)
+        for label, name in zip(frame.columns, names, strict=True)
+    )
+    return Table(columns, len(frame), labels)
+
+
+def _read_lists(X: Sequence[Sequence[Any]]) -> Table:
+    widths = {len(row) for row in X}
+    if len(widths) > 1:
+        raise InvalidDataError(
+            f"X is a list of rows of different lengths ({min(widths)} to {max(widths)} cells); "
+            "every row needs one cell a column."
+        )
+    _check_shape(len(X), widths.pop())
+    columns = tuple(
+        _from_objects(f"x{j}", np.fromiter(cells, dtype=object, count=len(X)))
+        for j, cells in enumerate(zip(*X, strict=True))
+    )
+    return Table(columns, len(X), None)
+
+
+def _read_array(X: Any) -> Table:
+    array = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    columns = tuple(_from_vector(f"x{j}", array[:, j]) for j in range(array.shape[1]))
+    return Table(columns, array.shape[0], None)
+
+
+def _check_shape(n_rows: int, n_columns: int) -> None:
+    for size, what in ((n_rows, "sample(s)"), (n_columns, "feature(s)")):
+        if size == 0:
+            raise InvalidDataError(
+                f"Found array with 0 {what} (shape=({n_rows}, {n_columns})) while a minimum of 1 "
+                "is required."
+            )
+
+
+def _names(labels: list[Any]) -> list[str]:
+    """Unique strings for the labels; positions where the labels are not all strings."""
+    if all(isinstance(label, str) for label in labels):
+        return list(labels)
+    return [f"x{j}" for j in range(len(labels))]
+
+
+def _from_series(series: nw.Series[Any], name: str) -> Column:
+    native = series.to_native()
+    if isinstance(native, pd.Series):
+        if isinstance(native.dtype, pd.CategoricalDtype):
+            levels = _from_objects(name, native.cat.categories.to_numpy(dtype=object))
+            indices = native.cat.codes.to_numpy(dtype=np.int64)
+            return Column(name, "category", "category", levels.cells, indices)
+        if native.dtype == object or isinstance(native.dtype, pd.SparseDtype):
+            return _from_objects(name, native.to_numpy(dtype=object))
+        if native.dtype.kind in "biuf" and isinstance(native.dtype, np.dtype):
+            return _from_vector(name, native.to_numpy())
+    try:
+        array = series.to_arrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
+        return _from_objects(name, np.asarray(series.to_numpy(), dtype=object))
+    return _from_arrow(name, array)
+
+
+def _from_vector(name: str, values: NDArray[Any]) -> Column:
+    """A column from a one-dimensional NumPy array of any dtype."""
+    kind = values.dtype.kind
+    if kind == "O":
+        return _from_objects(name, np.ascontiguousarray(values))
+    if kind == "c":
+        raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
+    if kind in "USMmV":
+        return _from_objects(name, values.astype(object), text=kind == "U")
+    if kind == "f" and values.dtype.itemsize not in (4, 8):
+        values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+    return _from_arrow(name, pa.array(np.ascontiguousarray(values), from_pandas=True))
+
+
+def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) -> Column:
+    """A column from Python objects, its type inferred by value."""
+    inferred = "string" if text else pd.api.types.infer_dtype(values, skipna=True)
+    convert: Callable[[], pa.Array] | None = None
+    kind: Kind = "category"
+    if inferred == "complex":
+        raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
+    if inferred in ("string", "empty"):
+        convert = lambda: pa.array(values, type=pa.large_string(), from_pandas=True)  # noqa: E731
+    elif inferred == "boolean":
+        convert = lambda: pa.array(values, type=pa.bool_(), from_pandas=True)  # noqa: E731
+    elif inferred == "integer":
+        kind, convert = "number", lambda: pa.array(values, type=pa.int64(), from_pandas=True)
+    elif inferred in _NUMBERS:
+        kind, convert = "number", lambda: pa.array(_floats(values), from_pandas=True)
+    elif inferred in _OTHERS:
+        kind = "other"
+    if convert is not None:
+        try:
+            return Column(name, kind, f"object of {inferred}", convert())
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+            kind = "category"  # lone surrogates, integers beyond 64 bits: Python's own equality
+    return Column(name, kind, f"object of {inferred}", _hashable(name, values))
+
+
+def _floats(values: NDArray[np.object_]) -> NDArray[np.float64]:
+    known = ~pd.isna(values)
+    out = np.full(len(values), np.nan)
+    out[known] = values[known].astype(np.float64)
+    return out
+
+
+def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Refuse cells that cannot be categories, with the column's name."""
+    try:
+        pd.factorize(values)
+    except TypeError as error:
+        raise UnsupportedDataError(
+            f"Column {name!r} holds cells that cannot be hashed ({error}); categories must be "
+            "hashable: strings, numbers, dates or tuples."
+        ) from error
+    return values
+
+
+def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
+    if isinstance(array, pa.ChunkedArray):
+        if pa.types.is_dictionary(array.type):
+            array = array.unify_dictionaries()
+        array = array.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # no chunk, or too long for one
+            array = pa.concat_arrays(array.chunks) if array.chunks else pa.array([], array.type)
+    kind, dtype = array.type, str(array.type)
+    if pa.types.is_dictionary(kind):
+        levels = _from_arrow(name, array.dictionary)
+        indices = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        return Column(name, "category", dtype, levels.cells, indices)
+    if pa.types.is_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return Column(name, "category", dtype, array.cast(pa.large_string()))
+    if pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
+        return Column(name, "category", dtype, array)
+    if pa.types.is_integer(kind):
+        return Column(name, "number", dtype, array)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = pc.cast(array, pa.float64(), safe=False)
+        missing = pc.is_nan(values)
+        if pc.any(missing).as_py():
+            values = pc.if_else(missing, pa.scalar(None, pa.float64()), values)
+        return Column(name, "number", dtype, values)
+    if pa.types.is_nested(kind):
+        raise UnsupportedDataError(
+            f"Column {name!r} has the nested type {dtype}; categories must be single values. "
+            "Expand or join the cells into strings first."
+        )
+    objects = array.to_pandas().astype(object).to_numpy()
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return Column(name, "category" if is_bytes else "other", dtype, _hashable(name, objects))
+
+
+def select_categorical(
+    selection: str | Sequence[Any] | Callable[[Any], Any], table: Table, X: Any
+) -> tuple[list[int], list[int]]:
+    """Split a table's columns into categorical and context ones.
+
+    Parameters
+    ----------
+    selection : "auto", "all", sequence of names, indices or a mask, or callable
+        See the parameter `categorical_features` of the encoder. A callable gets `X` itself.
+    table : Table
+        The table read from `X`.
+    X : object
+        The container the user gave.
+
+    Returns
+    -------
+    categorical, context : list of int
+        Column positions, in the order of the table.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the selection names a column that is not there, or no column at all.
+    UnsupportedDataError
+        If a column is neither categorical nor numeric.
+    """
+    columns = table.columns
+    if isinstance(selection, str) and selection == "all":
+        return list(range(len(columns))), []
+    if isinstance(selection, str) and selection == "auto":
+        for column in columns:
+            if column.kind == "other":
+                raise UnsupportedDataError(
+                    f"Column {column.name!r} is of type {column.dtype}, which is neither "
+                    "categorical nor numeric. Derive numbers or strings from it, drop it, or "
+                    "name it in `categorical_features` to embed each of its values."
+                )
+        chosen = [j for j, c in enumerate(columns) if c.kind == "category"]
+        chosen = chosen or list(range(len(columns)))
+    else:
+        chosen = _positions(selection(X) if callable(selection) else selection, table)
+    context = [j for j in range(len(columns)) if j not in set(chosen)]
+    for j in context:
+        if not columns[j].holds_numbers:
+            raise UnsupportedDataError(
+                f"Column {columns[j].name!r} is of type {columns[j].dtype} and not among the "
+                "`categorical_features`; only numbers can be context. Name it there or drop it."
+            )
+    return chosen, context
+
+
+def _positions(selection: Any, table: Table) -> list[int]:
+    names = [c.name for c in table.columns]
+    items = list(np.atleast_1d(np.asarray(selection, dtype=object)))
+    if items and all(isinstance(x, bool | np.bool_) for x in items):
+        if len(items) != len(names):
+            raise InvalidParameterError(
+                f"`categorical_features` is a mask of {len(items)} values, but X has "
+                f"{len(names)} columns."
+            )
+        positions = [j for j, chosen in enumerate(items) if chosen]
+    else:
+        positions = [_position(x, names, table.labels) for x in items]
+    if not positions:
+        raise InvalidParameterError("`categorical_features` selects no column of X.")
+    if len(set(positions)) < len(positions):
+        raise InvalidParameterError("`categorical_features` selects a column more than once.")
+    return sorted(positions)
+
+
+def _position(item: Any, names: list[str], labels: list[Any] | None) -> int:
+    if labels is not None and item in labels:
+        return labels.index(item)
+    if isinstance(item, str) and item in names:
+        return names.index(item)
+    if isinstance(item, int | np.integer) and -len(names) <= item < len(names):
+        return int(item) % len(names)
+    raise InvalidParameterError(
+        f"`categorical_features` has {item!r}, which is no column of X: {names}."
+    )

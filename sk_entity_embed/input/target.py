@@ -1,0 +1,346 @@
+"""y to numbers: what kind of target it is, its classes and its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+
+TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
+Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
+
+MAX_INTEGER_CLASSES = 100
+_CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target the network can learn.
+
+    Attributes
+    ----------
+    kind : {"continuous", "binary", "multiclass", "multilabel-indicator"}
+        What the target is.
+    loss : str
+        The loss trained on.
+    values : ndarray of shape (n_samples, n_columns)
+        float64. Original units for continuous targets, 0/1 for binary and multilabel ones, the
+        class number (one column) for multiclass ones.
+    classes : ndarray of shape (n_classes,) or None
+        Labels, sorted; column numbers for multilabel targets; None for continuous ones.
+    n_outputs : int
+        Outputs of the network.
+    is_single : bool
+        Whether a one-dimensional answer describes a row (continuous with one column, binary).
+    """
+
+    kind: TargetKind
+    loss: Loss
+    values: NDArray[np.float64]
+    classes: NDArray[Any] | None
+    n_outputs: int
+    is_single: bool
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target has classes."""
+        return self.kind in _CLASSIFICATION
+
+    @property
+    def strata(self) -> NDArray[np.float64] | None:
+        """Class of each row where folds can be stratified by it, else None."""
+        return self.values[:, 0] if self.kind in ("binary", "multiclass") else None
+
+    def take(self, rows: NDArray[np.intp]) -> Target:
+        """The same target at the given rows."""
+        return Target(
+            self.kind, self.loss, self.values[rows], self.classes, self.n_outputs, self.is_single
+        )
+
+    def indicators(self) -> NDArray[np.float64] | sparse.csr_array:
+        """The values with one column an output: a sparse one-hot matrix for multiclass."""
+        if self.kind != "multiclass":
+            return self.values
+        n = len(self.values)
+        columns = self.values[:, 0].astype(np.intp)
+        return sparse.csr_array((np.ones(n), columns, np.arange(n + 1)), shape=(n, self.n_outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Affine map between a continuous target's units and the network's.
+
+    Attributes
+    ----------
+    center, width : ndarray of float64 of shape (n_outputs,)
+        Network values are ``(y - center) / width``.
+    """
+
+    center: NDArray[np.float64]
+    width: NDArray[np.float64]
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Values in the network's units."""
+        return ((values - self.center) / self.width).astype(np.float32)
+
+    def loss_units(self, loss: Loss) -> NDArray[np.float64]:
+        """What a loss of one in the network's units is in the target's own."""
+        power = {"squared_error": 2, "huber": 2, "absolute_error": 1, "poisson": 1}
+        return self.width ** power.get(loss, 0)
+
+
+def check_target(y: Any, n_samples: int) -> NDArray[Any]:
+    """Check a target's shape and cells.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The target, in any container.
+    n_samples : int
+        Rows of `X`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+    Raises
+    ------
+    InvalidDataError
+        If `y` has missing or infinite values, or another length than `X`.
+    """
+    array = _as_array(y)
+    if len(array) != n_samples:
+        raise InvalidDataError(
+            f"X and y have inconsistent numbers of samples: {n_samples} and {len(array)}."
+        )
+    return array
+
+
+def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
+    """Find out what a target is and turn it into numbers.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        A target checked by :func:`check_target`.
+    target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
+        What it is; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`.
+    loss : str
+        One of the losses, or "auto".
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    InvalidDataError
+        If `y` has one class only, or negative values under the Poisson loss.
+    InvalidParameterError
+        If `target_type` or `loss` does not fit the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.input.target import read_target
+    >>> target = read_target(np.array(["late", "early", "late"]), "auto", "auto")
+    >>> target.kind, target.loss, target.classes.tolist(), target.values[:, 0].tolist()
+    ('binary', 'log_loss', ['early', 'late'], [1.0, 0.0, 1.0])
+    """
+    kind = _kind(array, target_type)
+    if kind == "continuous":
+        values, classes = _continuous(array), None
+        n_outputs = values.shape[1]
+    elif kind == "multilabel-indicator":
+        values = _multilabel(array)
+        n_outputs = values.shape[1]
+        classes = np.arange(n_outputs)
+    else:
+        values, classes = _classes(array, kind)
+        n_outputs = 1 if kind == "binary" else len(classes)
+    return Target(
+        kind=kind,
+        loss=_loss(loss, kind, values),
+        values=values,
+        classes=classes,
+        n_outputs=n_outputs,
+        is_single=kind == "binary" or (kind == "continuous" and array.ndim == 1),
+    )
+
+
+def scale_of(target: Target, weights: NDArray[np.float64]) -> Scale:
+    """Weighted location and width of a continuous target; identity for classes."""
+    n = target.values.shape[1]
+    if target.kind != "continuous":
+        return Scale(np.zeros(n), np.ones(n))
+    mean = np.average(target.values, axis=0, weights=weights)
+    if target.loss == "poisson":  # the logarithmic link allows a factor, no shift
+        return Scale(np.zeros(n), np.where(mean > 0, mean, 1.0))
+    width = np.sqrt(np.average((target.values - mean) ** 2, axis=0, weights=weights))
+    tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
+    return Scale(mean, np.where(tiny, 1.0, width))
+
+
+def apply_class_weight(
+    class_weight: Any, target: Target, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Row weights times the weights of their classes.
+
+    Parameters
+    ----------
+    class_weight : dict, list of dict, "balanced" or None
+        As in scikit-learn's classifiers; a list holds a dict for each multilabel output.
+    target : Target
+        The target; continuous ones have no classes to weigh.
+    weights : ndarray of float64 of shape (n_samples,)
+        Row weights.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,)
+    """
+    if class_weight is None:
+        return weights
+    if not target.is_classification:
+        raise InvalidParameterError("`class_weight` needs classes, but the target is continuous.")
+    if target.kind == "multilabel-indicator":
+        labels: NDArray[Any] = target.values.astype(int)
+    else:
+        labels = cast("NDArray[Any]", target.classes)[target.values[:, 0].astype(int)]
+        if isinstance(class_weight, Mapping):
+            unknown = [k for k in class_weight if k not in set(target.classes.tolist())]  # type: ignore[union-attr]
+            if unknown:
+                raise InvalidParameterError(
+                    f"`class_weight` names {unknown}, which are no classes of y: "
+                    f"{target.classes.tolist()}."  # type: ignore[union-attr]
+                )
+    try:
+        factors = compute_sample_weight(class_weight, labels)
+    except ValueError as error:
+        raise InvalidParameterError(f"`class_weight` does not fit y: {error}") from error
+    return cast("NDArray[np.float64]", weights * factors)
+
+
+def _as_array(y: Any) -> NDArray[Any]:
+    if isinstance(y, pd.Series | pd.DataFrame):
+        missing = y.isna().to_numpy()
+        if missing.any():
+            raise InvalidDataError(f"Input y contains NaN ({missing.sum()} values missing).")
+        y = y.to_numpy()
+    elif hasattr(y, "to_numpy"):  # polars and pyarrow
+        y = y.to_numpy()
+    # check_array copes with _NotAnArray-likes and refuses sparse and empty input
+    array = check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = column_or_1d(array, warn=True)
+    if array.dtype.kind == "c":
+        raise InvalidDataError("Complex data not supported: y is complex.")
+    if array.dtype == object and pd.isna(array).any():
+        raise InvalidDataError("Input y contains NaN.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidDataError(
+            "Input y contains NaN." if np.isnan(array).any() else "Input y contains infinity."
+        )
+    return array
+
+
+def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
+    if target_type != "auto":
+        wide = array.ndim == 2
+        if wide and target_type in ("binary", "multiclass"):
+            raise InvalidParameterError(
+                f"target_type={target_type!r} needs a one-dimensional y, got shape {array.shape}."
+            )
+        if not wide and target_type == "multilabel-indicator":
+            raise InvalidParameterError(
+                "target_type='multilabel-indicator' needs a y of shape (n_samples, n_labels)."
+            )
+        return cast(TargetKind, target_type)
+    try:
+        kind = type_of_target(array, input_name="y", raise_unknown=True)
+    except ValueError as error:
+        raise InvalidDataError(f"y is of no kind that can be learned: {error}") from error
+    if kind in ("continuous", "continuous-multioutput"):
+        return "continuous"
+    if kind == "multiclass" and array.dtype.kind in "iuf":
+        n_distinct = len(np.unique(array))
+        if n_distinct > MAX_INTEGER_CLASSES:
+            raise InvalidParameterError(
+                f"y has {n_distinct} distinct integers, which could be classes or quantities; "
+                "say which with target_type='multiclass' or target_type='continuous'."
+            )
+    if kind in _CLASSIFICATION:
+        return cast(TargetKind, kind)
+    raise InvalidDataError(
+        f"y is of the unsupported kind {kind!r}; give one column of numbers or labels, several "
+        "columns of numbers (target_type='continuous') or an indicator matrix of 0 and 1."
+    )
+
+
+def _continuous(array: NDArray[Any]) -> NDArray[np.float64]:
+    try:
+        values = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError(
+            f"target_type='continuous' needs a numeric y, but {error}."
+        ) from error
+    return values.reshape(len(values), -1)
+
+
+def _multilabel(array: NDArray[Any]) -> NDArray[np.float64]:
+    values = _continuous(array)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise InvalidDataError("A multilabel y may only hold 0 and 1.")
+    constant = np.flatnonzero((values == values[0]).all(axis=0))
+    if len(constant) == values.shape[1]:
+        raise InvalidDataError("y has one class only in every label; there is nothing to learn.")
+    return values
+
+
+def _classes(
+    array: NDArray[Any], kind: Literal["binary", "multiclass"]
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    try:
+        classes, codes = np.unique(array, return_inverse=True)
+    except TypeError as error:
+        raise InvalidDataError(
+            f"The labels in y cannot be sorted ({error}); use labels of one type."
+        ) from error
+    if len(classes) < 2:
+        raise InvalidDataError(
+            f"y has one class only ({classes.tolist()[0]!r}); at least two are needed."
+        )
+    if kind == "binary" and len(classes) > 2:
+        raise InvalidParameterError(
+            f"target_type='binary', but y has {len(classes)} classes; use 'multiclass'."
+        )
+    return codes.reshape(-1, 1).astype(np.float64), classes
+
+
+def _loss(loss: str, kind: TargetKind, values: NDArray[np.float64]) -> Loss:
+    classification = kind in _CLASSIFICATION
+    if loss == "auto":
+        return "log_loss" if classification else "squared_error"
+    if (loss == "log_loss") != classification:
+        allowed: Sequence[str] = (
+            ["log_loss"]
+            if classification
+            else ["squared_error", "absolute_error", "huber", "poisson"]
+        )
+        raise InvalidParameterError(
+            f"loss={loss!r} does not fit a {kind} target; use one of {allowed} or 'auto', or set "
+            "`target_type`."
+        )
+    if loss == "poisson" and (values < 0).any():
+        raise InvalidDataError("loss='poisson' needs a y without negative values.")
+    return cast(Loss, loss)

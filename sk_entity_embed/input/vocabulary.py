@@ -1,0 +1,367 @@
+"""Vocabulary: what a column's categories are, and which table row each of them has.
+
+Every code is a valid row of the column's embedding table. The first rows are reserved::
+
+    0 unknown    1 missing    2 infrequent    3, 4, ... frequent categories in sorted order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import Cells, Column
+
+UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
+
+Codes: TypeAlias = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The categories of one column and their table rows, fixed in fit.
+
+    Attributes
+    ----------
+    name : str
+        The column's name.
+    categories : ndarray of shape (n_categories,)
+        Distinct values seen in fit, missing excluded, ordered by type and then by value.
+    counts : ndarray of int64 of shape (n_categories,)
+        Rows that held each category.
+    rows : ndarray of int32 of shape (n_categories,)
+        Table row of each category; infrequent ones share row ``INFREQUENT``.
+    missing_count : int
+        Rows in which the column was missing.
+    missing_row : int
+        ``MISSING`` where missing is a category of its own, else ``UNKNOWN``.
+    keys : pyarrow.Array or None
+        The categories for Arrow's look-up; None where only Python's hash and equality can
+        compare them (values of mixed type, dates, tuples).
+    """
+
+    name: str
+    categories: NDArray[Any]
+    counts: NDArray[np.int64]
+    rows: Codes
+    missing_count: int
+    missing_row: int
+    keys: pa.Array | None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the embedding table, reserved ones included."""
+        return int(self.rows.max(initial=N_RESERVED - 1)) + 1
+
+    @property
+    def cardinality(self) -> int:
+        """Distinct rows in use: frequent categories, the infrequent group, missing."""
+        return len(np.unique(self.rows)) + int(self.missing_row == MISSING)
+
+    @property
+    def infrequent(self) -> NDArray[Any] | None:
+        """The categories grouped as infrequent; None where there are none."""
+        grouped = self.rows == INFREQUENT
+        return self.categories[grouped] if grouped.any() else None
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The categories, with NaN as the last one where missing is a category."""
+        if self.missing_row != MISSING:
+            return self.categories
+        if self.categories.dtype.kind == "f":
+            return np.append(self.categories, np.nan)
+        return _object_array([*self.categories.tolist(), np.nan])
+
+    @property
+    def label_rows(self) -> Codes:
+        """Table row of each of the `labels`."""
+        if self.missing_row != MISSING:
+            return self.rows
+        return np.append(self.rows, np.int32(MISSING))
+
+    @property
+    def label_counts(self) -> NDArray[np.int64]:
+        """Rows that held each of the `labels`."""
+        if self.missing_row != MISSING:
+            return self.counts
+        return np.append(self.counts, self.missing_count)
+
+    def encode(self, column: Column) -> Codes:
+        """Table row of each cell.
+
+        Parameters
+        ----------
+        column : Column
+            Any column; values of another type than the vocabulary's are unknown.
+
+        Returns
+        -------
+        ndarray of int32 of shape (n_samples,)
+            ``UNKNOWN`` for values not seen in fit.
+        """
+        return self.rows_of(self.locate(column))
+
+    def rows_of(self, positions: NDArray[np.integer[Any]]) -> Codes:
+        """Table row of each position found by :meth:`locate`."""
+        ends = np.array([self.missing_row, UNKNOWN], dtype=np.int32)
+        return np.append(self.rows, ends)[positions]
+
+    def locate(self, column: Column) -> NDArray[np.integer[Any]]:
+        """Position of each cell's category in `categories`.
+
+        Parameters
+        ----------
+        column : Column
+            Any column.
+
+        Returns
+        -------
+        ndarray of int of shape (n_samples,)
+            ``n_categories`` for missing cells and ``n_categories + 1`` for unknown ones.
+        """
+        positions = self._locate_cells(column.cells)
+        if column.indices is None:
+            return positions
+        return np.append(positions, len(self.categories))[column.indices]
+
+    def decode(self, codes: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """The category of each table row.
+
+        Parameters
+        ----------
+        codes : ndarray of int of shape (n_samples,)
+            Table rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            None for the unknown row, NaN for the missing one and ``"infrequent_sklearn"``, as
+            in :class:`~sklearn.preprocessing.OneHotEncoder`, for the infrequent one. In the
+            dtype of `categories` where it can hold the answer, else object.
+        """
+        frequent = self.rows >= N_RESERVED
+        by_row = np.empty(self.n_rows, dtype=object)
+        by_row[UNKNOWN], by_row[MISSING], by_row[INFREQUENT] = None, np.nan, "infrequent_sklearn"
+        by_row[self.rows[frequent]] = self.categories[frequent]
+        values = by_row[codes]
+        if self.categories.dtype != object and (codes >= N_RESERVED).all():
+            return values.astype(self.categories.dtype)
+        return values
+
+    def _locate_cells(self, cells: Cells) -> NDArray[np.integer[Any]]:
+        missing, unknown = len(self.categories), len(self.categories) + 1
+        keys = self.keys
+        if keys is None or isinstance(cells, np.ndarray) or _differ_in_sign(keys, cells):
+            found = _find_objects(self.categories, cells)
+            return np.where(_is_missing(cells), missing, np.where(found < 0, unknown, found))
+        if _is_text(keys) != _is_text(cells):
+            return np.where(_is_missing(cells), missing, unknown)
+        if not _is_text(keys):
+            keys, cells = _comparable(keys, cells)
+        keys = pa.concat_arrays([keys, pa.nulls(1, keys.type)])  # the null is `missing`
+        positions = pc.index_in(cells, value_set=keys).fill_null(unknown)
+        return positions.to_numpy(zero_copy_only=False)
+
+
+def learn_vocabulary(
+    column: Column,
+    *,
+    min_frequency: float | int | None = None,
+    max_categories: int | None = None,
+    missing: Literal["category", "error"] = "category",
+) -> Vocabulary:
+    """Learn a column's categories.
+
+    Parameters
+    ----------
+    column : Column
+        The training rows.
+    min_frequency : int or float, default=None
+        Categories with fewer rows (int), or a smaller share of the rows (float), are infrequent.
+    max_categories : int, default=None
+        Upper limit on the distinct rows, the infrequent group included. Missing does not count.
+    missing : {"category", "error"}, default="category"
+        Whether missing cells are a category or an error.
+
+    Returns
+    -------
+    Vocabulary
+        Equal for equal values, in whatever order or container they came.
+
+    Raises
+    ------
+    InvalidDataError
+        If every cell is missing, or one is and `missing` is "error".
+
+    Examples
+    --------
+    >>> from sk_entity_embed.input.columns import read_table
+    >>> from sk_entity_embed.input.vocabulary import learn_vocabulary
+    >>> (column,) = read_table([["b"], ["a"], ["b"], [None]]).columns
+    >>> vocabulary = learn_vocabulary(column)
+    >>> vocabulary.categories.tolist(), vocabulary.encode(column).tolist()
+    (['a', 'b'], [4, 3, 4, 1])
+    """
+    categories, counts, missing_count = _count(column)
+    if missing_count and missing == "error":
+        refuse_missing(column.name, missing_count)
+    if len(categories) == 0:
+        raise InvalidDataError(
+            f"Column {column.name!r} has only missing values; there is nothing to learn from. "
+            "Drop it or fill it in."
+        )
+    infrequent = _infrequent(counts, len(column), min_frequency, max_categories)
+    rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
+    rows[~infrequent] = np.arange(N_RESERVED, N_RESERVED + (~infrequent).sum())
+    return Vocabulary(
+        name=column.name,
+        categories=categories,
+        counts=counts,
+        rows=rows,
+        missing_count=missing_count,
+        missing_row=MISSING if missing_count else UNKNOWN,
+        keys=_keys(categories, column.cells),
+    )
+
+
+def refuse_missing(name: str, count: int) -> None:
+    """Raise the error of ``handle_missing="error"``."""
+    raise InvalidDataError(
+        f"Column {name!r} has {count} missing value(s) and handle_missing='error'; fill them in "
+        "or use handle_missing='category'."
+    )
+
+
+def count_missing(column: Column) -> int:
+    """Rows in which the column is missing."""
+    missing = _is_missing(column.cells)
+    if column.indices is not None:
+        missing = np.append(missing, True)[column.indices]
+    return int(missing.sum())
+
+
+def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
+    """Distinct values in order, their counts, and the number of missing cells."""
+    cells = column.cells
+    if isinstance(cells, np.ndarray):
+        positions, values = pd.factorize(cells, use_na_sentinel=True)
+        values = np.asarray(values, dtype=object)
+    else:
+        if pa.types.is_floating(cells.type):
+            cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0
+        encoded = pc.dictionary_encode(cells)
+        values = encoded.dictionary.to_numpy(zero_copy_only=False)
+        positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if column.indices is not None:
+        positions = np.append(positions, -1)[column.indices]
+    counts = np.bincount(positions[positions >= 0], minlength=len(values)).astype(np.int64)
+    order = _order(values)
+    order = order[counts[order] > 0]
+    return values[order], counts[order], int((positions < 0).sum())
+
+
+def _infrequent(
+    counts: NDArray[np.int64],
+    n_samples: int,
+    min_frequency: float | int | None,
+    max_categories: int | None,
+) -> NDArray[np.bool_]:
+    """Mask of infrequent categories, by OneHotEncoder's rules."""
+    mask = np.zeros(len(counts), dtype=bool)
+    if isinstance(min_frequency, Integral):
+        mask = counts < min_frequency
+    elif min_frequency is not None:
+        mask = counts < min_frequency * n_samples
+    n_kept = len(counts) - int(mask.sum()) + int(mask.any())
+    if max_categories is not None and max_categories < n_kept:
+        # Stable, so that of equally frequent categories the last ones are grouped.
+        by_count = np.argsort(-counts, kind="stable")
+        mask[by_count[max_categories - 1 :]] = True
+    return mask
+
+
+def _order(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Positions that sort values by type, then by value."""
+    if values.dtype != object:
+        return np.argsort(values, kind="stable")
+    if all(type(v) is str for v in values):
+        try:  # UTF-8 sorts as code points do
+            return pc.sort_indices(pa.array(values, type=pa.large_string())).to_numpy()
+        except UnicodeEncodeError:
+            return np.argsort(values, kind="stable")
+    groups: dict[str, list[int]] = {}
+    for i, value in enumerate(values):
+        groups.setdefault(_type_name(value), []).append(i)
+    order: list[int] = []
+    for _, members in sorted(groups.items()):
+        order += _sorted_members(values, members)
+    return np.array(order, dtype=np.intp)
+
+
+def _type_name(value: Hashable) -> str:
+    # Python's numbers are equal across types (1 == 1.0 == True), so they sort as one type.
+    if isinstance(value, bool | int | float | np.number | np.bool_):
+        return "0 number"
+    return f"1 {type(value).__module__}.{type(value).__qualname__}"
+
+
+def _sorted_members(values: NDArray[Any], members: list[int]) -> list[int]:
+    try:
+        return sorted(members, key=lambda i: values[i])
+    except TypeError:
+        return sorted(members, key=lambda i: repr(values[i]))
+
+
+def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
+    if isinstance(cells, np.ndarray):
+        return None
+    return pa.array(categories, type=cells.type)
+
+
+def _is_text(cells: pa.Array) -> bool:
+    return bool(pa.types.is_large_string(cells.type))
+
+
+def _differ_in_sign(keys: pa.Array, cells: pa.Array) -> bool:
+    """Whether no 64-bit integer type holds both."""
+    types = (keys.type, cells.type)
+    return pa.uint64() in types and any(pa.types.is_signed_integer(t) for t in types)
+
+
+def _is_missing(cells: Cells) -> NDArray[np.bool_]:
+    if isinstance(cells, np.ndarray):
+        return np.asarray(pd.isna(cells), dtype=bool)
+    return cells.is_null().to_numpy(zero_copy_only=False)
+
+
+def _comparable(keys: pa.Array, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Numbers and booleans in one type, so that equal values are equal keys."""
+    if pa.types.is_floating(keys.type) or pa.types.is_floating(cells.type):
+        zero = pa.scalar(0.0, pa.float64())
+        return tuple(pc.add(pc.cast(a, pa.float64(), safe=False), zero) for a in (keys, cells))
+    wide = pa.uint64() if pa.uint64() in (keys.type, cells.type) else pa.int64()
+    return pc.cast(keys, wide), pc.cast(cells, wide)
+
+
+def _find_objects(categories: NDArray[Any], cells: Cells) -> NDArray[np.intp]:
+    """Positions by Python's hash and equality; -1 for those not found."""
+    if not isinstance(cells, np.ndarray):
+        cells = cells.to_pandas().astype(object).to_numpy()
+    index = pd.Index(categories.astype(object), dtype=object, tupleize_cols=False)
+    return index.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
+
+
+def _object_array(values: list[Any]) -> NDArray[np.object_]:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out

@@ -1,0 +1,1 @@
+"""Arrays to vectors. torch lives here and nowhere else, and is imported inside ``fit`` only."""

@@ -1,0 +1,159 @@
+"""What training is given and what it gives back: NumPy values, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_entity_embed.head import MLPHead
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """Coded training rows.
+
+    Attributes
+    ----------
+    codes : ndarray of int32 of shape (n_samples, n_columns)
+        Table row of each cell.
+    context : ndarray of float32 of shape (n_samples, n_context)
+        Scaled numbers; may have no column.
+    target : ndarray of float32 of shape (n_samples, n_target_columns)
+        Scaled quantities, 0/1 indicators, or class numbers.
+    weights : ndarray of float32 of shape (n_samples,)
+        Positive, of mean one.
+    fold : ndarray of int64 of shape (n_samples,)
+        Fold of each row, from 0 to ``n_tables - 1``; all zero without cross-fitting.
+    validation : ndarray of bool of shape (n_samples,)
+        Rows that the head never learns from.
+    n_tables : int
+        Tables a column; 1 means that cross-fitting is off.
+    """
+
+    codes: NDArray[np.int32]
+    context: Floats
+    target: Floats
+    weights: Floats
+    fold: NDArray[np.int64]
+    validation: NDArray[np.bool_]
+    n_tables: int
+
+    @property
+    def cross_fitted(self) -> bool:
+        """Whether the tables that learn from a row are not the one it is looked up in."""
+        return self.n_tables > 1
+
+    def met(self, column: int, n_rows: int) -> NDArray[np.bool_]:
+        """Which categories each table learns from.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+        n_rows : int
+            Rows of its tables.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_tables, n_rows)
+            The unknown row always counts as met.
+        """
+        codes = self.codes[:, column]
+        if not self.cross_fitted:
+            met = np.bincount(codes[~self.validation], minlength=n_rows)[None, :] > 0
+        else:
+            flat = self.fold * n_rows + codes
+            inside = np.bincount(flat, minlength=self.n_tables * n_rows)
+            inside = inside.reshape(self.n_tables, n_rows)
+            met = inside.sum(axis=0) - inside > 0
+        met[:, 0] = True
+        return met
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Where the parameters start.
+
+    Attributes
+    ----------
+    tables : sequence of ndarray of float32 of shape (n_tables, n_rows, width)
+        Vectors of each column.
+    fixed : sequence of ndarray of bool of shape (n_rows,)
+        Rows that training leaves as they are.
+    head : MLPHead or None
+        An earlier head to go on from.
+    """
+
+    tables: Sequence[Floats]
+    fixed: Sequence[NDArray[np.bool_]]
+    head: MLPHead | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Settings of network and training; the names are the encoder's."""
+
+    loss: str
+    n_outputs: int
+    multiclass: bool
+    hidden_layer_sizes: tuple[int, ...]
+    dropout: float
+    unknown_rate: float
+    learning_rate_init: float
+    alpha: float
+    batch_size: int
+    max_iter: int
+    early_stopping: bool
+    n_iter_no_change: int
+    tol: float
+    device: str
+    seed: int
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What training found.
+
+    Attributes
+    ----------
+    tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
+        Vectors of each column, in the network's own coordinates.
+    head : MLPHead
+        The layers above them.
+    loss_curve : ndarray of float64 of shape (n_iter, n_losses)
+        Mean training loss of the head's pass in each epoch, by output, in the network's units.
+    validation_loss_curve : ndarray of float64 of shape (n_iter, n_losses) or None
+        The same on the validation rows, at the end of each epoch.
+    best_iteration : int
+        Epochs after which the state returned was reached.
+    interrupted : bool
+        Whether the user stopped it.
+    """
+
+    tables: list[Floats]
+    head: MLPHead
+    loss_curve: NDArray[np.float64]
+    validation_loss_curve: NDArray[np.float64] | None
+    best_iteration: int
+    interrupted: bool
+
+
+def initial_tables(
+    widths: Sequence[int], n_rows: Sequence[int], n_tables: int, scale: float, random_state: Any
+) -> list[Floats]:
+    """Normal vectors, the same for all tables of a column."""
+    return [
+        np.repeat(
+            (random_state.standard_normal((1, rows, width)) * scale).astype(np.float32),
+            n_tables,
+            axis=0,
+        )
+        for rows, width in zip(n_rows, widths, strict=True)
+    ]

@@ -1,0 +1,266 @@
+"""From what the user gave to what training needs: all decisions that precede the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import _check_sample_weight
+
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import Table, read_table, select_categorical
+from sk_entity_embed.input.context import apply_context, fit_context, stack_numbers
+from sk_entity_embed.input.folds import assign_folds, pick_validation
+from sk_entity_embed.input.target import (
+    Scale,
+    Target,
+    apply_class_weight,
+    check_target,
+    read_target,
+    scale_of,
+)
+from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
+from sk_entity_embed.learning.problem import TrainingRows
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Checked input; rows of zero weight are gone from all but `table`.
+
+    Attributes
+    ----------
+    table : Table
+        All rows of `X`.
+    used : Table
+        The rows that take part.
+    kept : ndarray of int of shape (n_kept,)
+        Their positions.
+    target : Target
+        Their target.
+    sample_weight, weights : ndarray of float64 of shape (n_kept,)
+        Their weights, without and with those of their classes.
+    groups : ndarray of shape (n_kept,) or None
+        Their groups.
+    """
+
+    table: Table
+    used: Table
+    kept: NDArray[np.intp]
+    target: Target
+    sample_weight: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    groups: NDArray[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Roles of the columns and what was learned to read them.
+
+    Attributes
+    ----------
+    categorical, context : tuple of int
+        Positions in `X`.
+    vocabularies : tuple of Vocabulary
+        One for each categorical column.
+    scaling : sklearn.pipeline.Pipeline or None
+        Scaling of the context columns.
+    codes : ndarray of int32 of shape (n_kept, n_categorical)
+        Table rows of the training rows.
+    context_values : ndarray of float32 of shape (n_kept, n_context)
+        Scaled context.
+    target_means : list of ndarray of float64
+        Weighted target mean of each column's labels, in the target's units or as shares of the
+        classes; of shape (n_labels,) for a single output, else (n_labels, n_outputs).
+    """
+
+    categorical: tuple[int, ...]
+    context: tuple[int, ...]
+    vocabularies: tuple[Vocabulary, ...]
+    scaling: Any
+    codes: NDArray[np.int32]
+    context_values: NDArray[np.float32]
+    target_means: list[NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which fold each row belongs to and which rows decide when to stop."""
+
+    fold: NDArray[np.int64]
+    validation: NDArray[np.bool_]
+    n_tables: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """One independent source of randomness for each purpose, in a fixed order of drawing."""
+
+    folds: RandomState
+    vectors: RandomState
+    context: int
+    network: int
+
+    @classmethod
+    def draw(cls, random_state: Any) -> Seeds:
+        """Draw all seeds from one `random_state`."""
+        drawn = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=4)
+        return cls(RandomState(drawn[0]), RandomState(drawn[1]), int(drawn[2]), int(drawn[3]))
+
+
+def check_given(
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    groups: Any,
+    *,
+    target_type: str,
+    loss: str,
+    class_weight: Any,
+) -> Given:
+    """Read and check everything passed to ``fit``.
+
+    Parameters
+    ----------
+    X, y, sample_weight, groups : object
+        The arguments of ``fit``.
+    target_type, loss, class_weight : object
+        Parameters of the estimator.
+
+    Raises
+    ------
+    InvalidDataError, InvalidParameterError, UnsupportedDataError
+        With the name of what is wrong.
+    """
+    table = read_table(X)
+    y_array = check_target(y, table.n_rows)
+    weights = _check_sample_weight(
+        sample_weight, np.empty((table.n_rows, 1)), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():
+        raise InvalidDataError("sample_weight is zero for every row; nothing is left to fit.")
+    group_array = None if groups is None else _check_groups(groups, table.n_rows)
+    kept = np.flatnonzero(weights > 0)
+    everything = len(kept) == table.n_rows
+    target = read_target(y_array[kept], target_type, loss)
+    sample_weight = weights[kept]
+    return Given(
+        table=table,
+        used=table if everything else table.take(kept),
+        kept=kept,
+        target=target,
+        sample_weight=sample_weight,
+        weights=apply_class_weight(class_weight, target, sample_weight),
+        groups=None if group_array is None else group_array[kept],
+    )
+
+
+def read_columns(
+    given: Given,
+    X: Any,
+    *,
+    categorical_features: Any,
+    min_frequency: float | int | None,
+    max_categories: int | None,
+    handle_missing: Any,
+    scaling: Any,
+    seed: int,
+) -> Columns:
+    """Decide the columns' roles and learn vocabularies and, unless given, scaling."""
+    table = given.used
+    categorical, context = select_categorical(categorical_features, table, X)
+    vocabularies = tuple(
+        learn_vocabulary(
+            table.columns[j],
+            min_frequency=min_frequency,
+            max_categories=max_categories,
+            missing=handle_missing,
+        )
+        for j in categorical
+    )
+    codes = np.empty((table.n_rows, len(categorical)), dtype=np.int32)
+    means = []
+    for k, (j, vocabulary) in enumerate(zip(categorical, vocabularies, strict=True)):
+        positions = vocabulary.locate(table.columns[j])
+        codes[:, k] = vocabulary.rows_of(positions)
+        means.append(_target_means(positions, len(vocabulary.labels), given))
+    numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
+    names = [table.columns[j].name for j in context]
+    if context and scaling is None:
+        scaling = fit_context(numbers, names, seed)
+    return Columns(
+        categorical=tuple(categorical),
+        context=tuple(context),
+        vocabularies=vocabularies,
+        scaling=scaling,
+        codes=codes,
+        context_values=apply_context(scaling, numbers),
+        target_means=means,
+    )
+
+
+def assign_roles(
+    given: Given,
+    *,
+    cross_fit: bool,
+    cv: Any,
+    early_stopping: bool,
+    validation_fraction: float,
+    random_state: RandomState,
+) -> Roles:
+    """Draw folds and validation rows."""
+    n, strata, groups = given.used.n_rows, given.target.strata, given.groups
+    fold = np.zeros(n, dtype=np.int64)
+    if cross_fit:
+        fold = assign_folds(cv, strata, groups, given.kept, given.table.n_rows, random_state)
+    validation = np.zeros(n, dtype=bool)
+    if early_stopping:
+        validation = pick_validation(validation_fraction, strata, groups, n, random_state)
+    return Roles(fold, validation, int(fold.max()) + 1)
+
+
+def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) -> TrainingRows:
+    """Everything the network trains on."""
+    return TrainingRows(
+        codes=columns.codes,
+        context=columns.context_values,
+        target=scale.apply(given.target.values),
+        weights=(given.weights / given.weights.mean()).astype(np.float32),
+        fold=roles.fold,
+        validation=roles.validation,
+        n_tables=roles.n_tables,
+    )
+
+
+def target_scale(given: Given) -> Scale:
+    """Units of the target, by the rows' weights."""
+    return scale_of(given.target, given.weights)
+
+
+def _target_means(
+    positions: NDArray[np.integer[Any]], n_labels: int, given: Given
+) -> NDArray[np.float64]:
+    """Weighted target mean of each label of a column."""
+    n, weights = len(positions), given.sample_weight
+    indicators = given.target.indicators()
+    members = sparse.csr_array((weights, positions, np.arange(n + 1)), shape=(n, n_labels))
+    sums = members.T @ indicators
+    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+    means: NDArray[np.float64] = sums / np.bincount(positions, weights, n_labels)[:, None]
+    return means[:, 0] if given.target.is_single else means
+
+
+def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
+    array = column_or_1d(groups)
+    if len(array) != n_samples:
+        raise InvalidDataError(
+            f"X and groups have inconsistent numbers of samples: {n_samples} and {len(array)}."
+        )
+    if pd.isna(array).any():
+        raise InvalidDataError("groups has missing values; give each row a group.")
+    return np.unique(array, return_inverse=True)[1]

@@ -1,0 +1,145 @@
+"""EmbeddingTable: the vocabulary of a column and its vectors, a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances_argmin
+
+from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
+
+_BLOCK = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingTable:
+    """What was learned about one column.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        Categories and their rows.
+    stack : ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        The fold tables and, last, their mean; without cross-fitting, the one table only.
+    centre : ndarray of float32 of shape (width,)
+        Mean vector of the training rows.
+    """
+
+    vocabulary: Vocabulary
+    stack: NDArray[np.float32]
+    centre: NDArray[np.float32]
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors of ``transform``, of shape (n_rows, width)."""
+        mean: NDArray[np.float32] = self.stack[-1]
+        return mean
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self.stack.shape[2])
+
+    def with_unknown(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The vectors of ``transform`` with another unknown row."""
+        vectors = self.vectors.copy()
+        vectors[UNKNOWN] = vector
+        return vectors
+
+    def flat(self, codes: NDArray[np.int32], fold: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of ``stack``, flattened, that hold each cell's out-of-fold vector.
+
+        Parameters
+        ----------
+        codes : ndarray of int32 of shape (n_samples,)
+            Table rows.
+        fold : ndarray of int64 of shape (n_samples,)
+            Fold of each row; -1 asks for the mean table.
+        """
+        n_tables, n_rows, _ = self.stack.shape
+        return (fold % n_tables) * n_rows + codes
+
+    def frame(self) -> pd.DataFrame:
+        """Vectors of all categories, indexed by category."""
+        index = pd.Index(self.vocabulary.labels, name=self.vocabulary.name, tupleize_cols=False)
+        return pd.DataFrame(self.vectors[self.vocabulary.label_rows], index=index)
+
+    def nearest(self, vectors: NDArray[np.float32], served: NDArray[np.float32]) -> NDArray[Any]:
+        """Category of the nearest row, exactly that of a vector taken from a table.
+
+        Parameters
+        ----------
+        vectors : ndarray of float32 of shape (n_samples, width)
+            Vectors; those that are not finite are unknown.
+        served : ndarray of float32 of shape (n_rows, width)
+            The vectors that ``transform`` gives.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            See :meth:`Vocabulary.decode`.
+        """
+        used = np.array([UNKNOWN, *np.unique(self.vocabulary.label_rows)])
+        # Of equal vectors the served ones win over those of the fold tables.
+        candidates = np.concatenate([served[used], *(t[used] for t in self.stack)])
+        found = pc.index_in(_as_bytes(vectors), value_set=_as_bytes(candidates))
+        rows = used[found.fill_null(0).to_numpy(zero_copy_only=False) % len(used)]
+        others = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))
+        others = others[np.isfinite(vectors[others]).all(axis=1)]
+        if len(others):
+            finite = used[np.isfinite(served[used]).all(axis=1)]
+            closest = pairwise_distances_argmin(
+                vectors[others].astype(np.float64), served[finite].astype(np.float64)
+            )
+            rows[others] = finite[closest]
+        return self.vocabulary.decode(rows)
+
+
+def gather(
+    vectors: NDArray[np.float32], rows: NDArray[np.integer[Any]], out: NDArray[np.float32]
+) -> None:
+    """Write ``vectors[rows]`` into `out`, a block at a time so that copies stay in cache."""
+    for start in range(0, len(rows), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        out[block] = vectors[rows[block]]
+
+
+def merge_tables(tables: NDArray[np.float32], met: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Stack the fold tables and their mean.
+
+    Parameters
+    ----------
+    tables : ndarray of float32 of shape (n_tables, n_rows, width)
+        Trained tables.
+    met : ndarray of bool of shape (n_tables, n_rows)
+        Which rows each table learned from.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        Rows that a table never met hold its unknown vector; the mean is over the tables that met
+        the row. A single table is returned alone: shape (1, n_rows, width).
+    """
+    filled = np.where(met[:, :, None], tables, tables[:, UNKNOWN][:, None, :])
+    if len(tables) == 1:
+        return filled
+    n_met = met.sum(axis=0)
+    mean = np.where(met[:, :, None], tables, 0.0).sum(axis=0, dtype=np.float64)
+    mean /= np.maximum(n_met, 1)[:, None]
+    mean[n_met == 0] = mean[UNKNOWN]
+    return np.concatenate([filled, mean[None].astype(np.float32)])
+
+
+def _as_bytes(vectors: NDArray[np.float32]) -> pa.Array:
+    """Vectors as opaque bytes; -0.0 becomes 0.0 first."""
+    clean = np.ascontiguousarray(vectors + np.float32(0.0))
+    n, width = clean.shape
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(4 * width), n, [None, pa.py_buffer(clean)]
+    )
