@@ -105,7 +105,8 @@ class BaseEntityEmbedding(BaseEstimator):
         given = self._check_input(X, y, sample_weight, groups)
         previous = self._previous()
         columns = self._read_columns(given, X, previous, seeds)
-        roles, start, scale, mark = self._start(given, columns, previous, seeds)
+        mark = self._mark(given, columns)
+        roles, start, scale = self._start(given, columns, previous, mark, seeds)
         self._check_start(start, columns, given.table)
         rows = training_rows(given, columns, roles, scale)
         learned = learn(rows, start, self._training_config(given, seeds))
@@ -170,7 +171,7 @@ class BaseEntityEmbedding(BaseEstimator):
         return given
 
     def _read_columns(
-        self, given: Given, X: Any, previous: EmbeddingModel | None, seeds: Seeds
+        self, given: Given, X: Any, previous: tuple[EmbeddingModel, Memory] | None, seeds: Seeds
     ) -> Columns:
         return read_columns(
             given,
@@ -179,26 +180,28 @@ class BaseEntityEmbedding(BaseEstimator):
             min_frequency=self.min_frequency,
             max_categories=self.max_categories,
             handle_missing=self.handle_missing,
-            scaling=None if previous is None else previous.scaling,
+            scaling=None if previous is None else previous[0].scaling,
             seed=seeds.context,
         )
 
-    def _previous(self) -> EmbeddingModel | None:
-        """The model to go on from, if any."""
-        if not self.warm_start or getattr(self, "_memory", None) is None:
-            return None
-        return self._model
+    def _previous(self) -> tuple[EmbeddingModel, Memory] | None:
+        """The fit to go on from, if any."""
+        memory = getattr(self, "_memory", None)
+        return (self._model, memory) if self.warm_start and memory is not None else None
 
     def _start(
-        self, given: Given, columns: Columns, previous: EmbeddingModel | None, seeds: Seeds
-    ) -> tuple[Roles, StartingPoint, Scale, str]:
-        """Folds, first vectors, units of the target, and a mark of the rows."""
-        decides_folds = (self.cross_fit, self.cv, self.early_stopping, self.validation_fraction)
-        mark = fingerprint(given, columns, decides_folds) if self.warm_start else ""
-        if previous is not None and self._memory.fingerprint == mark:
-            roles, same_rows = self._memory.roles, True
+        self,
+        given: Given,
+        columns: Columns,
+        previous: tuple[EmbeddingModel, Memory] | None,
+        mark: str,
+        seeds: Seeds,
+    ) -> tuple[Roles, StartingPoint, Scale]:
+        """Folds, first vectors and units of the target: new ones, or those of the fit before."""
+        same_rows = previous is not None and previous[1].fingerprint == mark
+        if previous is not None and same_rows:
+            roles = previous[1].roles
         else:
-            same_rows = False
             roles = assign_roles(
                 given,
                 cross_fit=self.cross_fit,
@@ -208,11 +211,10 @@ class BaseEntityEmbedding(BaseEstimator):
                 random_state=seeds.folds,
             )
         if previous is not None:
-            check_continuation(self._memory, previous, columns, given.target, self._layers(given))
-            start = continued_point(
-                previous, columns, roles, same_rows=same_rows, freeze=self.freeze
-            )
-            return roles, start, previous.scale, mark
+            model, memory = previous
+            check_continuation(memory, model, columns, given.target, self._layers(given))
+            start = continued_point(model, columns, roles, same_rows=same_rows, freeze=self.freeze)
+            return roles, start, model.scale
         start = starting_point(
             columns,
             given.target,
@@ -222,7 +224,12 @@ class BaseEntityEmbedding(BaseEstimator):
             freeze=self.freeze,
             random_state=seeds.vectors,
         )
-        return roles, start, target_scale(given), mark
+        return roles, start, target_scale(given)
+
+    def _mark(self, given: Given, columns: Columns) -> str:
+        """What tells whether the next fit has the same rows and folds."""
+        decides_folds = (self.cross_fit, self.cv, self.early_stopping, self.validation_fraction)
+        return fingerprint(given, columns, decides_folds) if self.warm_start else ""
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes

@@ -182,7 +182,8 @@ def assemble(
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, learned.tables, strict=True)):
         n_rows = vocabulary.n_rows
         stacks.append(merge_tables(table, rows.met(j, n_rows)))
-        counts.append(np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows))
+        weights = np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows)
+        counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
     stacks, head = canonicalise(stacks, counts, learned.head, frozen)
     tables = []

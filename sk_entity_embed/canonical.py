@@ -68,8 +68,8 @@ def canonicalise(
     >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
     >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
     >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
-    >>> new[0].tolist()
-    [[-1.0, 0.0], [1.0, 0.0]]
+    >>> np.abs(new[0]).tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
     >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
     [[2.0], [6.0]]
     """

@@ -13,7 +13,7 @@ __all__ = ["RULES", "resolve_dimensions"]
 
 
 def _auto(cardinality: int) -> int:
-    return min(24, _fastai(cardinality))
+    return min(10, _fastai(cardinality))
 
 
 def _fastai(cardinality: int) -> int:
@@ -37,7 +37,7 @@ RULES: dict[str, Callable[[int], int]] = {
 """Named rules, from a column's cardinality to its width.
 
 - ``"fastai"``: ``min(600, round(1.6 n^0.56))``, the rule of the fastai library.
-- ``"auto"``: fastai's rule, 24 at most.
+- ``"auto"``: fastai's rule, 10 at most.
 - ``"fourth_root"``: ``ceil(n^0.25)``, TensorFlow's rule of thumb.
 - ``"half"``: ``min(50, ceil(n / 2))``, common in entity-embedding tutorials.
 """
@@ -71,7 +71,7 @@ def resolve_dimensions(
     --------
     >>> from sk_entity_embed.dimensions import resolve_dimensions
     >>> resolve_dimensions({"carrier": 4}, ["carrier", "dest"], [16, 105])
-    [4, 22]
+    [4, 10]
     """
     if isinstance(dimensions, str):
         return [RULES[dimensions](n) for n in cardinalities]
@@ -89,7 +89,7 @@ def resolve_dimensions(
 def _name(key: Any, names: Sequence[str]) -> str:
     if key in names:
         return str(key)
-    if isinstance(key, Integral) and 0 <= key < len(names):
+    if isinstance(key, Integral) and 0 <= int(key) < len(names):
         return names[int(key)]
     raise InvalidParameterError(
         f"`dimensions` names {key!r}, which is no categorical column: {list(names)}."
@@ -97,7 +97,7 @@ def _name(key: Any, names: Sequence[str]) -> str:
 
 
 def _check(name: str, width: Any) -> int:
-    if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
+    if isinstance(width, bool) or not isinstance(width, Integral) or int(width) < 1:
         raise InvalidParameterError(
             f"`dimensions` gives {width!r} for column {name!r}; widths are positive integers."
         )

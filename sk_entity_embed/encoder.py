@@ -24,7 +24,216 @@ __all__ = ["EntityEmbeddingEncoder"]
 
 
 class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
-    """DOC"""
+    """Replace categories by dense vectors that a small supervised network has learned.
+
+    Every categorical column has an embedding table, numeric columns are context, and a small
+    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` each column
+    has one table a fold, a table learns only from rows of the other folds, and the head learns
+    from rows looked up in the table that never saw them. No training row's vector in
+    :meth:`fit_transform` has received a gradient from its own target.
+
+    ``fit(X, y).transform(X)`` does not equal ``fit_transform(X, y)`` when `cross_fit` is True:
+    encode training rows with :meth:`fit_transform` (a pipeline does) and new rows with
+    :meth:`transform`.
+
+    Parameters
+    ----------
+    categorical_features : {"auto", "all"}, array-like or callable, default="auto"
+        Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
+        one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
+        declared categories and booleans are categorical and numbers are context; object columns
+        count as what their cells are; where there are only numbers, all are categorical.
+
+    remainder : {"drop", "passthrough"}, default="drop"
+        Whether context columns are appended to the output, unchanged.
+
+    dimensions : int, str, dict or callable, default="auto"
+        Width of the vectors: one number, a rule of :data:`sk_entity_embed.dimensions.RULES`
+        ("auto", "fastai", "fourth_root", "half"), a mapping from columns to widths (others
+        follow "auto"), or a function of the number of categories.
+
+    output : {"embedding", "hidden", "both"}, default="embedding"
+        The columns' vectors side by side, the head's last hidden layer for the row, or both. The
+        hidden layer of training rows is out of fold for the tables, not for the head.
+
+    target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}, \
+            default="auto"
+        Kind of `y`; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`, but more
+        than 100 distinct integers raise, since they could be classes or quantities.
+
+    loss : {"auto", "squared_error", "absolute_error", "huber", "poisson", "log_loss"}, \
+            default="auto"
+        "auto" is "log_loss" for classes and "squared_error" for quantities. "huber" turns linear
+        at one standard deviation of `y`; "poisson" is half the deviance, with a logarithmic link.
+
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of classes, as in scikit-learn's classifiers.
+
+    head : {"mlp"}, default="mlp"
+        The layers above the tables.
+
+    hidden_layer_sizes : int or sequence of int, default=(128, 64)
+        Widths of the head's hidden layers; ``()`` makes it linear.
+
+    dropout : float, default=0.25
+        Share of hidden units dropped in training, rounded to 1/256.
+
+    cross_fit : bool, default=True
+        Whether to use one table a fold. Without it one table learns from all rows but those set
+        aside for early stopping, and ``fit_transform(X, y)`` equals ``fit(X, y).transform(X)``.
+
+    cv : int, splitter or iterable, default=5
+        Folds. An integer shuffles, stratifies by class and respects `groups`; too few rows,
+        members of a class or groups reduce it with a warning. The test sets of a splitter or an
+        iterable must cover each row exactly once; their training sets are not used.
+
+    min_frequency : int or float, default=None
+        Categories with fewer rows, or a smaller share of the rows, share one vector.
+
+    max_categories : int, default=None
+        Upper limit on the vectors of a column, the one of infrequent categories included, those
+        of missing and unknown cells not.
+
+    unknown_rate : float, default=0.02
+        Share of the cells treated as unknown in training, so that the unknown vector is trained.
+
+    handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
+        What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
+        centre of the column, NaN, or an error. The hidden layer always uses the trained vector.
+
+    handle_missing : {"category", "error"}, default="category"
+        Whether missing cells are a category of their own (unknown if there was none in fit) or an
+        error.
+
+    init : "normal", encoder or dict of DataFrame, default="normal"
+        First vectors: small normal numbers; an unfitted encoder of category_encoders,
+        scikit-learn or skrub, which gets each column as strings and, if it needs `y`, is fitted
+        for each table on the rows that teach it; or vectors of your own, a data frame indexed by
+        category for each column.
+
+    freeze : bool or sequence of str, default=False
+        Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
+        that `init` does not give, such as the unknown one, are trained all the same.
+
+    max_iter : int, default=20
+        Epochs at most. The step size falls along a half cosine over them.
+
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
+
+    learning_rate_init : float, default=0.002
+        First step size of Adam, for head and tables.
+
+    alpha : float, default=0.3
+        Decoupled weight decay of the head's weights (AdamW).
+
+    early_stopping : bool, default=True
+        Whether to stop when the validation loss no longer falls, and go back to its best epoch.
+
+    validation_fraction : float, default=0.1
+        Share of the rows, or groups, that never teach the head and decide when to stop. With
+        `cross_fit` they still teach tables of other folds.
+
+    n_iter_no_change : int, default=4
+        Epochs in a row without improvement that end the training.
+
+    tol : float, default=1e-4
+        Smallest improvement that counts, relative to the best loss.
+
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the fit before: for the same rows with the same folds and
+        tables, for others from the mean table. Set it before the first fit.
+
+    device : str, default="auto"
+        A torch device; "auto" takes a GPU where there is one. The fitted state is NumPy anyway.
+
+    random_state : int, RandomState instance or None, default=None
+        Decides folds, validation rows, first vectors and batches. Two fits with the same integer
+        are identical on one machine.
+
+    verbose : int, default=0
+        1 shows a progress bar with the validation loss.
+
+    Attributes
+    ----------
+    embeddings_ : dict of DataFrame
+        For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
+    categories_ : dict of ndarray
+        Categories of each column, ordered by type and value; NaN comes last where missing is one.
+    category_counts_ : dict of ndarray of int64
+        Rows that held each category.
+    category_target_means_ : dict of ndarray of float64
+        Weighted mean target of each category, of shape (n_categories,) or, with several outputs
+        or classes, (n_categories, n_outputs).
+    infrequent_categories_ : dict of ndarray or None
+        Categories that share the infrequent vector; None where there are none.
+    categorical_features_ : list of str
+        Names of the embedded columns.
+    dimensions_ : dict of int
+        Width of each column's vectors.
+    fold_ : ndarray of int64 of shape (n_samples,) or None
+        Fold of each training row, -1 for rows of zero weight; None without cross-fitting.
+    loss_curve_, validation_loss_curve_ : ndarray of float64 of shape (n_iter_,)
+        Mean loss of each epoch in the units of `y`: of the head's pass in training, and of the
+        validation rows at its end (None without early stopping).
+    best_iteration_, n_iter_ : int
+        Epochs after which the kept state was reached, and epochs run.
+    target_type_ : str
+        Kind of the target.
+    classes_ : ndarray of shape (n_classes,) or None
+        Class labels; None for continuous targets.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names, where they are all strings.
+
+    See Also
+    --------
+    sklearn.preprocessing.TargetEncoder : One cross-fitted number a category.
+    sklearn.preprocessing.OneHotEncoder : One column a category.
+
+    Notes
+    -----
+    `X` may be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
+    list of rows; equal cells give equal results in all of them.
+
+    Vectors are given in canonical coordinates: Euclidean distance says how differently the head
+    treats two categories, axes are uncorrelated and ordered by variance, and columns keep their
+    relative importance. Standardising them discards that.
+
+    The shared head and what is computed once from all rows (target scale, canonical coordinates)
+    carry a trace of every target; it is measured in the documentation.
+
+    References
+    ----------
+    .. [1] C. Guo and F. Berkhahn, "Entity embeddings of categorical variables", 2016,
+       arXiv:1604.06737.
+    .. [2] F. Pargent et al., "Regularized target encoding outperforms traditional methods in
+       supervised machine learning with high cardinality features", Computational Statistics 37,
+       2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 300)})
+    >>> y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0}) + rng.normal(size=300)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, random_state=0).set_output(
+    ...     transform="pandas"
+    ... )
+    >>> encoder.fit_transform(X, y).shape
+    (300, 2)
+    >>> encoder.get_feature_names_out().tolist()
+    ['city_0', 'city_1']
+    >>> vectors = encoder.embeddings_["city"]
+    >>> distance = lambda a, b: float(np.linalg.norm(vectors.loc[a] - vectors.loc[b]))
+    >>> distance("Rome", "Lima") < distance("Rome", "Oslo")
+    True
+    >>> encoder.transform(pd.DataFrame({"city": ["Atlantis"]})).shape
+    (1, 2)
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseEntityEmbedding._parameter_constraints,
@@ -45,7 +254,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
         head: str = "mlp",
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
-        dropout: float = 0.1,
+        dropout: float = 0.25,
         cross_fit: bool = True,
         cv: Any = 5,
         min_frequency: int | float | None = None,
@@ -58,7 +267,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         max_iter: int = 20,
         batch_size: int | str = "auto",
         learning_rate_init: float = 2e-3,
-        alpha: float = 1e-2,
+        alpha: float = 0.3,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 4,
@@ -143,7 +352,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(  # type: ignore[override]
+    def fit_transform(
         self,
         X: Any,
         y: ArrayLike,

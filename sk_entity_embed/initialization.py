@@ -19,7 +19,7 @@ from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 
-INITIAL_SCALE = 0.1
+INITIAL_SCALE = 0.02
 """Standard deviation of initial vector entries."""
 
 
@@ -156,7 +156,10 @@ def encoder_vectors(
     texts = _texts(vocabulary)
     seen = np.unique(codes)
     if get_tags(encoder).target_tags.required:
-        outputs = [_encode_with_target(encoder, texts, codes[t], seen, target, t) for t in teaches]
+        outputs = [
+            _encode_with_target(encoder, vocabulary.name, texts, codes[t], seen, target, t)
+            for t in teaches
+        ]
     else:
         outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
     n_features, width = outputs[0].shape[1], start.shape[2]
@@ -183,19 +186,18 @@ def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
 
 def _encode_with_target(
     encoder: Any,
+    name: str,
     texts: NDArray[np.object_],
     codes: NDArray[np.int32],
     seen: NDArray[np.int32],
     target: Target,
     teaches: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    columns = target.indicators()[teaches]
-    columns = columns.toarray() if sparse.issparse(columns) else columns
+    taught: Any = target.indicators()[teaches]
+    taught = taught.toarray() if sparse.issparse(taught) else taught
     if target.is_classification:
-        columns = columns.astype(int)
-    return np.hstack(
-        [_run(encoder, "category", texts[codes], texts[seen], y) for y in np.asarray(columns).T]
-    )
+        taught = taught.astype(int)
+    return np.hstack([_run(encoder, name, texts[codes], texts[seen], y) for y in taught.T])
 
 
 def _run(
@@ -207,7 +209,7 @@ def _run(
 ) -> NDArray[np.float64]:
     """Fit a clone on one column of strings and encode others with it."""
     fitted = clone(encoder)
-    frames = [pd.DataFrame({name: pd.Series(v, dtype=object)}) for v in (train, ask)]
+    frames: list[Any] = [pd.DataFrame({name: pd.Series(v, dtype=object)}) for v in (train, ask)]
     if hasattr(fitted, "__single_column_transformer__"):  # skrub's take a series
         frames = [f[name] for f in frames]
     try:

@@ -119,14 +119,14 @@ class EmbeddingModel:
         unknown : sequence of ndarray of float32 of shape (width,), default=None
             Vectors for unknown categories instead of the learned ones.
         """
-        for j, table in enumerate(self.tables):
-            block = out[:, self.edges[j] : self.edges[j + 1]]
-            if fold is not None:
-                gather(table.stack.reshape(-1, table.width), table.flat(codes[j], fold), block)
-            elif unknown is not None:
-                gather(table.with_unknown(unknown[j]), codes[j], block)
-            else:
-                gather(table.vectors, codes[j], block)
+        if fold is not None:
+            sources = [t.stack.reshape(-1, t.width) for t in self.tables]
+            codes = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
+        elif unknown is not None:
+            sources = [t.with_unknown(v) for t, v in zip(self.tables, unknown, strict=True)]
+        else:
+            sources = [t.vectors for t in self.tables]
+        gather(sources, codes, out)
 
     def hidden(
         self, rows: CodedRows, out: NDArray[np.float32], *, fold: NDArray[np.int64] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 
-_BLOCK = 16384
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class EmbeddingTable:
             Fold of each row; -1 asks for the mean table.
         """
         n_tables, n_rows, _ = self.stack.shape
-        return (fold % n_tables) * n_rows + codes
+        rows: NDArray[np.int64] = (fold % n_tables) * n_rows + codes
+        return rows
 
     def frame(self) -> pd.DataFrame:
         """Vectors of all categories, indexed by category."""
@@ -102,12 +104,30 @@ class EmbeddingTable:
 
 
 def gather(
-    vectors: NDArray[np.float32], rows: NDArray[np.integer[Any]], out: NDArray[np.float32]
+    sources: Sequence[NDArray[np.float32]],
+    rows: Sequence[NDArray[np.integer[Any]]],
+    out: NDArray[np.float32],
 ) -> None:
-    """Write ``vectors[rows]`` into `out`, a block at a time so that copies stay in cache."""
-    for start in range(0, len(rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        out[block] = vectors[rows[block]]
+    """Write the vectors of several columns side by side.
+
+    Parameters
+    ----------
+    sources : sequence of ndarray of float32 of shape (n_rows, width)
+        Vectors of each column.
+    rows : sequence of ndarray of int of shape (n_samples,)
+        Rows to take from each of them.
+    out : ndarray of float32 of shape (n_samples, sum of the widths)
+        Filled in place, a block of rows at a time, so that blocks stay in cache.
+    """
+    edges = np.cumsum([0, *(s.shape[1] for s in sources)])
+    buffers = [np.empty((_BLOCK, s.shape[1]), dtype=np.float32) for s in sources]
+    for start in range(0, len(out), _BLOCK):
+        block = out[start : start + _BLOCK]
+        for j, source in enumerate(sources):
+            taken = buffers[j][: len(block)]
+            # Codes are valid rows; "clip" only spares numpy a second copy of the result.
+            np.take(source, rows[j][start : start + _BLOCK], axis=0, out=taken, mode="clip")
+            block[:, edges[j] : edges[j + 1]] = taken
 
 
 def merge_tables(tables: NDArray[np.float32], met: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -77,12 +77,12 @@ class Column:
 
     def to_numbers(self) -> NDArray[np.float64]:
         """The cells as float64, missing ones as NaN; the column must hold numbers or booleans."""
-        if self.indices is not None or isinstance(self.cells, np.ndarray):
+        if not self.holds_numbers:
             raise InvalidDataError(
-                f"Column {self.name!r} ({self.dtype}) was numeric in fit; give numbers again."
+                f"Column {self.name!r} must hold numbers, as in fit, but is of type {self.dtype}."
             )
-        values = pc.cast(self.cells, pa.float64(), safe=False)
-        return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+        values = pc.cast(self.cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(values, dtype=np.float64)
 
     @property
     def holds_numbers(self) -> bool:
@@ -232,7 +232,7 @@ def _from_series(series: nw.Series[Any], name: str) -> Column:
     if isinstance(native, pd.Series):
         if isinstance(native.dtype, pd.CategoricalDtype):
             levels = _from_objects(name, native.cat.categories.to_numpy(dtype=object))
-            indices = native.cat.codes.to_numpy(dtype=np.int64)
+            indices = np.asarray(native.cat.codes, dtype=np.int64)
             return Column(name, "category", "category", levels.cells, indices)
         if native.dtype == object or isinstance(native.dtype, pd.SparseDtype):
             return _from_objects(name, native.to_numpy(dtype=object))

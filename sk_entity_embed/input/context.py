@@ -94,4 +94,4 @@ def apply_context(pipeline: Any, numbers: NDArray[np.float64]) -> NDArray[np.flo
     """Scaled context of shape (n_samples, n_context); no columns without a pipeline."""
     if pipeline is None:
         return np.empty((len(numbers), 0), dtype=np.float32)
-    return pipeline.transform(numbers).astype(np.float32)
+    return np.asarray(pipeline.transform(numbers), dtype=np.float32)

@@ -240,7 +240,9 @@ def _as_array(y: Any) -> NDArray[Any]:
     elif hasattr(y, "to_numpy"):  # polars and pyarrow
         y = y.to_numpy()
     # check_array copes with _NotAnArray-likes and refuses sparse and empty input
-    array = check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
+    array: NDArray[Any] = check_array(
+        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
+    )
     if array.ndim == 2 and array.shape[1] == 1:
         array = column_or_1d(array, warn=True)
     if array.dtype.kind == "c":

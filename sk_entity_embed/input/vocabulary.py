@@ -114,7 +114,8 @@ class Vocabulary:
     def rows_of(self, positions: NDArray[np.integer[Any]]) -> Codes:
         """Table row of each position found by :meth:`locate`."""
         ends = np.array([self.missing_row, UNKNOWN], dtype=np.int32)
-        return np.append(self.rows, ends)[positions]
+        rows: Codes = np.append(self.rows, ends)[positions]
+        return rows
 
     def locate(self, column: Column) -> NDArray[np.integer[Any]]:
         """Position of each cell's category in `categories`.
@@ -153,9 +154,9 @@ class Vocabulary:
         by_row = np.empty(self.n_rows, dtype=object)
         by_row[UNKNOWN], by_row[MISSING], by_row[INFREQUENT] = None, np.nan, "infrequent_sklearn"
         by_row[self.rows[frequent]] = self.categories[frequent]
-        values = by_row[codes]
+        values: NDArray[Any] = by_row[codes]
         if self.categories.dtype != object and (codes >= N_RESERVED).all():
-            return values.astype(self.categories.dtype)
+            values = values.astype(self.categories.dtype)
         return values
 
     def _locate_cells(self, cells: Cells) -> NDArray[np.integer[Any]]:
@@ -170,7 +171,7 @@ class Vocabulary:
             keys, cells = _comparable(keys, cells)
         keys = pa.concat_arrays([keys, pa.nulls(1, keys.type)])  # the null is `missing`
         positions = pc.index_in(cells, value_set=keys).fill_null(unknown)
-        return positions.to_numpy(zero_copy_only=False)
+        return np.asarray(positions)
 
 
 def learn_vocabulary(
@@ -296,7 +297,8 @@ def _order(values: NDArray[Any]) -> NDArray[np.intp]:
         return np.argsort(values, kind="stable")
     if all(type(v) is str for v in values):
         try:  # UTF-8 sorts as code points do
-            return pc.sort_indices(pa.array(values, type=pa.large_string())).to_numpy()
+            order = pc.sort_indices(pa.array(values, type=pa.large_string()))
+            return np.asarray(order, dtype=np.intp)
         except UnicodeEncodeError:
             return np.argsort(values, kind="stable")
     groups: dict[str, list[int]] = {}
@@ -341,7 +343,7 @@ def _differ_in_sign(keys: pa.Array, cells: pa.Array) -> bool:
 def _is_missing(cells: Cells) -> NDArray[np.bool_]:
     if isinstance(cells, np.ndarray):
         return np.asarray(pd.isna(cells), dtype=bool)
-    return cells.is_null().to_numpy(zero_copy_only=False)
+    return np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _comparable(keys: pa.Array, cells: pa.Array) -> tuple[pa.Array, pa.Array]:

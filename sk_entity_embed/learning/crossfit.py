@@ -90,7 +90,7 @@ class CrossFitting:
         self.head.eval()
         total: Tensor | None = None
         with torch.no_grad():
-            for rows in self.validation.split(_EVALUATION_BATCH):
+            for rows in torch.split(self.validation, _EVALUATION_BATCH):
                 losses = self._own_losses(rows)
                 summed = (losses * self.weights[rows, None]).sum(0, dtype=torch.float64)
                 total = summed if total is None else total + summed
@@ -143,7 +143,7 @@ class CrossFitting:
         weights = self.weights[head_rows]
         weighted = (losses * weights[:, None]).sum(0)
         self.head_optimizer.zero_grad(set_to_none=True)
-        (weighted.mean() / len(head_rows)).backward()
+        torch.autograd.backward(weighted.mean() / len(head_rows))
         self.head_optimizer.step()
         self.table_optimizer.step(flat, gradients)
         return weighted.detach().double().cpu().numpy(), float(weights.sum())
@@ -155,7 +155,7 @@ class CrossFitting:
         losses = self.loss(self._outputs(vectors, rows), self.target[rows])
         loss = (losses.mean(1) * self.weights[rows]).mean()
         (gradient,) = torch.autograd.grad(loss, vectors)
-        return flat, list(gradient.split(self.bank.widths, dim=1))
+        return flat, list(torch.split(gradient, self.bank.widths, dim=1))
 
     def _own_losses(self, rows: Tensor) -> Tensor:
         flat = self.bank.flat_rows(self.own_codes[rows], self.fold[rows])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -11,6 +14,8 @@ from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.learning.network import MLP, EmbeddingBank
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig, TrainingRows
 from sk_entity_embed.learning.training import train
+
+_SHARED_PRODUCTS = 64_000_000  # multiplications of a forward pass that two threads share well
 
 
 def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> Learned:
@@ -40,15 +45,16 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, sum(bank.widths) + rows.context.shape[1], config, generator)
     task = CrossFitting(rows, bank, head, _fixed_rows(start, device), config, generator, device)
-    history = train(
-        task,
-        max_iter=config.max_iter,
-        early_stopping=config.early_stopping,
-        n_iter_no_change=config.n_iter_no_change,
-        tol=config.tol,
-        verbose=config.verbose,
-        baseline=start.head is not None,
-    )
+    with _thread_limit(head, config.batch_size):
+        history = train(
+            task,
+            max_iter=config.max_iter,
+            early_stopping=config.early_stopping,
+            n_iter_no_change=config.n_iter_no_change,
+            tol=config.tol,
+            verbose=config.verbose,
+            baseline=start.head is not None,
+        )
     n_tables = rows.n_tables
     return Learned(
         tables=[w.cpu().numpy().reshape(n_tables, -1, w.shape[1]) for w in bank.weights],
@@ -60,6 +66,22 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
         best_iteration=history.best_iteration,
         interrupted=history.interrupted,
     )
+
+
+@contextmanager
+def _thread_limit(head: MLP, batch_size: int) -> Iterator[None]:
+    """One thread where a step is too small to share, restored afterwards.
+
+    Small products gain nothing from a second thread, and on a busy machine each step would wait
+    for it.
+    """
+    before = torch.get_num_threads()
+    if batch_size * sum(w.numel() for w in head.weights) < _SHARED_PRODUCTS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str) -> torch.device:

@@ -13,7 +13,8 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 def _poisson(raw: Tensor, target: Tensor) -> Tensor:
     """Half the Poisson deviance, with a logarithmic link."""
-    return raw.exp() - target - target * raw + torch.special.xlogy(target, target)
+    loss: Tensor = raw.exp() - target - target * raw + torch.special.xlogy(target, target)
+    return loss
 
 
 def _cross_entropy(raw: Tensor, target: Tensor) -> Tensor:

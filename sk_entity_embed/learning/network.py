@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class MLP(nn.Module):
     hidden : sequence of int
         Widths between them.
     dropout : float
-        Share of hidden units dropped in training.
+        Share of hidden units dropped in training, in steps of 1/256.
     generator : torch.Generator
         Draws initial weights and dropout masks; torch's global generator is left alone.
 
@@ -70,13 +71,12 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [n_in, *hidden, n_out]
         self.weights = nn.ParameterList(
-            torch.empty(b, a, dtype=torch.float32, device=device)
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            torch.empty(b, a, dtype=torch.float32, device=device) for a, b in pairwise(sizes)
         )
         self.biases = nn.ParameterList(
             torch.zeros(b, dtype=torch.float32, device=device) for b in sizes[1:]
         )
-        self.dropout = dropout
+        self._n_dropped = min(255, round(256 * dropout))
         self.generator = generator
         self.reset_parameters()
 
@@ -94,9 +94,17 @@ class MLP(nn.Module):
             x = F.linear(x, weight, bias)
             if i < last:
                 x = F.relu(x)
-                if self.training and self.dropout > 0:
-                    keep = torch.empty_like(x).bernoulli_(
-                        1 - self.dropout, generator=self.generator
-                    )
-                    x = x * keep.mul_(1 / (1 - self.dropout))
+                if self.training and self._n_dropped > 0:
+                    x = x * self._mask(x)
         return x
+
+    def _mask(self, x: Tensor) -> Tensor:
+        """Random factors of mean one: zero where a unit is dropped.
+
+        One byte decides for each unit, so that a 64-bit draw serves eight of them; the generator
+        is what dropout costs.
+        """
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)
+        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
+        return (drawn >= self._n_dropped).to(x.dtype).mul_(256 / (256 - self._n_dropped))

