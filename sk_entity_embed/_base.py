@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     TrainingInterruptedWarning,
 )
-from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.columns import Table, read_table, select_categorical
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig
 from sk_entity_embed.model import EmbeddingModel
@@ -114,7 +115,13 @@ class BaseEntityEmbedding(BaseEstimator):
         validate_data(self, given.table.header(), reset=True, skip_check_array=True)
         self._model = model
         self._memory = (
-            Memory(mark, roles, given.target.classes, self._layers(given))
+            Memory(
+                mark,
+                roles,
+                _shape(given.table, columns.categorical, columns.context),
+                given.target.classes,
+                self._layers(given),
+            )
             if self.warm_start
             else None
         )
@@ -173,10 +180,14 @@ class BaseEntityEmbedding(BaseEstimator):
     def _read_columns(
         self, given: Given, X: Any, previous: tuple[EmbeddingModel, Memory] | None, seeds: Seeds
     ) -> Columns:
+        categorical, context = select_categorical(self.categorical_features, given.used, X)
+        if previous is not None:
+            shape = _shape(given.table, categorical, context)
+            check_continuation(previous[1], shape, given.target, self._layers(given))
         return read_columns(
             given,
-            X,
-            categorical_features=self.categorical_features,
+            categorical,
+            context,
             min_frequency=self.min_frequency,
             max_categories=self.max_categories,
             handle_missing=self.handle_missing,
@@ -211,8 +222,7 @@ class BaseEntityEmbedding(BaseEstimator):
                 random_state=seeds.folds,
             )
         if previous is not None:
-            model, memory = previous
-            check_continuation(memory, model, columns, given.target, self._layers(given))
+            model = previous[0]
             start = continued_point(model, columns, roles, same_rows=same_rows, freeze=self.freeze)
             return roles, start, model.scale
         start = starting_point(
@@ -242,7 +252,8 @@ class BaseEntityEmbedding(BaseEstimator):
 
     def _layers(self, given: Given) -> tuple[Any, ...]:
         """What decides the shapes and the meaning of the network's outputs."""
-        return repr(self.dimensions), self._hidden_sizes(), given.target.loss
+        target = given.target
+        return repr(self.dimensions), self._hidden_sizes(), target.loss, target.n_outputs
 
     def _training_config(self, given: Given, seeds: Seeds) -> TrainingConfig:
         target = given.target
@@ -310,6 +321,11 @@ class BaseEntityEmbedding(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _shape(table: Table, categorical: Sequence[int], context: Sequence[int]) -> tuple[Any, ...]:
+    """What must not change between a fit and the one that goes on from it."""
+    return tuple(c.name for c in table.columns), tuple(categorical), tuple(context)
 
 
 def _batch_size(batch_size: int | str, n_samples: int) -> int:

@@ -47,6 +47,8 @@ class Memory:
         Hash of the training rows and of what decides their folds.
     roles : Roles
         Folds and validation rows.
+    columns : tuple
+        Names of all columns, and positions of categorical and context ones.
     classes : ndarray or None
         Labels of the target.
     layers : tuple
@@ -55,6 +57,7 @@ class Memory:
 
     fingerprint: str
     roles: Roles
+    columns: tuple[Any, ...]
     classes: NDArray[Any] | None
     layers: tuple[Any, ...]
 
@@ -75,7 +78,7 @@ def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) ->
 
 
 def check_continuation(
-    memory: Memory, model: EmbeddingModel, columns: Columns, target: Target, layers: tuple[Any, ...]
+    memory: Memory, columns: tuple[Any, ...], target: Target, layers: tuple[Any, ...]
 ) -> None:
     """Refuse to go on from a network of another shape.
 
@@ -85,16 +88,12 @@ def check_continuation(
         If columns, classes or the network's parameters have changed since the fit before.
     """
     changed = None
-    if [v.name for v in columns.vocabularies] != [t.vocabulary.name for t in model.tables] or (
-        columns.context != model.context
-    ):
+    if memory.columns != columns:
         changed = "the columns of X"
     elif not np.array_equal(memory.classes, target.classes):  # type: ignore[arg-type]
         changed = "the classes of y"
-    elif len(model.scale.center) != target.values.shape[1]:
-        changed = "the number of outputs"
     elif memory.layers != layers:
-        changed = "`dimensions`, `hidden_layer_sizes` or `loss`"
+        changed = "`dimensions`, `hidden_layer_sizes`, `loss` or the number of outputs"
     if changed:
         raise InvalidParameterError(
             f"warm_start=True goes on from the fit before, but {changed} differ(s); set "

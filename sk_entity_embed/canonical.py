@@ -18,6 +18,10 @@ from sk_entity_embed.head import MLPHead
 Float64 = NDArray[np.float64]
 
 
+_NO_VARIANCE = 1e-12
+"""Variance, relative to the squared mean, that is only rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Basis:
     """``new = (old - mean) @ forward``, ``new_weight = weight`` of the head in that basis."""
@@ -102,6 +106,8 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:
     mean = share @ vectors
     q, r = np.linalg.qr(weight.T)  # (n_hidden, rank), (rank, width)
     seen = (vectors - mean) @ r.T
+    if (share @ seen**2).sum() <= _NO_VARIANCE * ((r @ mean) ** 2).sum():
+        seen[:] = 0.0  # a constant column, but for the rounding of float32
     variances, axes = np.linalg.eigh((seen * share[:, None]).T @ seen)
     axes = axes[:, ::-1]
     axes = axes * _signs(seen @ axes, share)
@@ -115,6 +121,7 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:
 
 def _signs(scores: Float64, share: Float64) -> Float64:
     """Signs that make the heaviest deviation of each axis positive."""
-    heaviest = np.argmax(np.abs(scores) * np.sqrt(share)[:, None], axis=0)
+    weight = np.abs(scores) * np.sqrt(share)[:, None]
+    heaviest = np.argmax(weight >= (1 - 1e-6) * weight.max(axis=0), axis=0)  # the first of equals
     signs = np.sign(scores[heaviest, np.arange(scores.shape[1])])
     return np.where(signs == 0, 1.0, signs)

@@ -382,7 +382,11 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         """
         table = self._fit_encoder(X, y, sample_weight, groups)
         rows = self._model.code(table, refuse_unknown=False, missing_is_error=False)
-        return self._encode(rows, table, fold=self.fold_)
+        out = self._encode(rows, fold=self.fold_)
+        left_out = np.empty(0, int) if self.fold_ is None else np.flatnonzero(self.fold_ < 0)
+        if len(left_out):
+            out[left_out] = self._encode(rows.take(left_out), fold=None)
+        return out
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Encode new rows.
@@ -409,7 +413,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
             refuse_unknown=self._policies["handle_unknown"] == "error",
             missing_is_error=self._policies["handle_missing"] == "error",
         )
-        return self._encode(rows, table, fold=None)
+        return self._encode(rows, fold=None)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Category of the nearest vector, column by column.
@@ -425,7 +429,8 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered. Vectors that came from a table give
             exactly their category. Unknown categories are None, missing ones NaN and infrequent
-            ones ``"infrequent_sklearn"``. Of dtype object unless all columns are numeric.
+            ones ``"infrequent_sklearn"``. Of dtype object unless all columns have one numeric
+            dtype.
 
         Raises
         ------
@@ -458,10 +463,8 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
             columns |= {position: passed[:, k] for k, position in enumerate(model.context)}
         ordered = [columns[position] for position in sorted(columns)]
         dtypes = {c.dtype for c in ordered}
-        dtype = np.result_type(*dtypes) if all(d.kind in "iuf" for d in dtypes) else object
-        out = np.empty(
-            (len(array), len(ordered)), dtype=dtypes.pop() if len(dtypes) == 1 else dtype
-        )
+        dtype = dtypes.pop() if len(dtypes) == 1 else object
+        out = np.empty((len(array), len(ordered)), dtype=dtype)
         for k, column in enumerate(ordered):
             out[:, k] = column
         return out
@@ -533,15 +536,13 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
                 "come from."
             )
 
-    def _encode(
-        self, rows: CodedRows, table: Table, fold: NDArray[np.int64] | None
-    ) -> NDArray[np.float32]:
+    def _encode(self, rows: CodedRows, fold: NDArray[np.int64] | None) -> NDArray[np.float32]:
         """Fill the output: vectors, hidden layer, numbers passed through."""
         model, policies = self._model, self._policies
         n_vectors = model.edges[-1] if policies["output"] != "hidden" else 0
         n_hidden = model.head.n_hidden if policies["output"] != "embedding" else 0
         n_passed = rows.numbers.shape[1] if policies["remainder"] == "passthrough" else 0
-        out = np.empty((table.n_rows, n_vectors + n_hidden + n_passed), dtype=np.float32)
+        out = np.empty((len(rows), n_vectors + n_hidden + n_passed), dtype=np.float32)
         if n_vectors:
             model.embed(rows.codes, out[:, :n_vectors], fold=fold, unknown=self._unknown)
         if n_hidden:

@@ -59,7 +59,7 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
             raise InvalidParameterError(
                 f"`init` names {name!r}, which is no categorical column: {list(names)}."
             )
-        if not isinstance(frame, pd.DataFrame) or frame.shape[1] == 0:
+        if not isinstance(frame, pd.DataFrame) or 0 in frame.shape:
             raise InvalidParameterError(
                 f"`init[{name!r}]` must be a pandas DataFrame with one category a row and one "
                 "dimension a column."
@@ -162,6 +162,7 @@ def encoder_vectors(
         ]
     else:
         outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
+        teaches = np.ones((1, len(codes)), dtype=bool).repeat(len(teaches), axis=0)
     n_features, width = outputs[0].shape[1], start.shape[2]
     mapping = random_state.standard_normal((n_features, width))
     if n_features <= width:  # keep distances as they are
@@ -222,14 +223,15 @@ def _run(
             f"`init={encoder!r}` cannot encode column {name!r}, given as strings: {error}"
         ) from error
     if not np.isfinite(values).all():
-        raise InvalidParameterError(f"`init={encoder!r}` gives missing or infinite numbers.")
+        raise InvalidParameterError(
+            f"`init={encoder!r}` gives missing or infinite numbers for column {name!r}."
+        )
     return values
 
 
 def _standardise(vectors: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float32]:
     """Centred by the rows' shares, with the usual size of initial entries."""
-    if share.sum() == 0:
-        return np.zeros(vectors.shape, dtype=np.float32)
     centred = vectors - np.average(vectors, axis=0, weights=share)
     size = np.sqrt(np.average(np.mean(centred**2, axis=1), weights=share))
-    return (centred * (INITIAL_SCALE / size if size > 0 else 0.0)).astype(np.float32)
+    is_rounding = size <= 1e-10 * np.abs(vectors).max()
+    return (centred * (0.0 if is_rounding else INITIAL_SCALE / size)).astype(np.float32)

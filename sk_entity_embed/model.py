@@ -38,6 +38,10 @@ class CodedRows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def take(self, rows: NDArray[np.intp]) -> CodedRows:
+        """The same at the given rows."""
+        return CodedRows([c[rows] for c in self.codes], self.numbers[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingModel:
@@ -99,7 +103,7 @@ class EmbeddingModel:
 
     def embed(
         self,
-        codes: Sequence[NDArray[np.int32]],
+        codes: Sequence[NDArray[np.integer[Any]]],
         out: NDArray[np.float32],
         *,
         fold: NDArray[np.int64] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Table, read_table, select_categorical
+from sk_entity_embed.input.columns import Table, read_table, read_values
 from sk_entity_embed.input.context import apply_context, fit_context, stack_numbers
 from sk_entity_embed.input.folds import assign_folds, pick_validation
 from sk_entity_embed.input.target import (
@@ -140,7 +141,10 @@ def check_given(
     table = read_table(X)
     y_array = check_target(y, table.n_rows)
     weights = _check_sample_weight(
-        sample_weight, np.empty((table.n_rows, 1)), dtype=np.float64, ensure_non_negative=True
+        read_values(sample_weight),
+        np.empty((table.n_rows, 1)),
+        dtype=np.float64,
+        ensure_non_negative=True,
     )
     if not weights.any():
         raise InvalidDataError("sample_weight is zero for every row; nothing is left to fit.")
@@ -162,18 +166,17 @@ def check_given(
 
 def read_columns(
     given: Given,
-    X: Any,
+    categorical: Sequence[int],
+    context: Sequence[int],
     *,
-    categorical_features: Any,
     min_frequency: float | int | None,
     max_categories: int | None,
     handle_missing: Any,
     scaling: Any,
     seed: int,
 ) -> Columns:
-    """Decide the columns' roles and learn vocabularies and, unless given, scaling."""
+    """Learn vocabularies and, unless given, scaling of the columns at the given positions."""
     table = given.used
-    categorical, context = select_categorical(categorical_features, table, X)
     vocabularies = tuple(
         learn_vocabulary(
             table.columns[j],
@@ -256,7 +259,7 @@ def _target_means(
 
 
 def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
-    array = column_or_1d(groups)
+    array = column_or_1d(read_values(groups))
     if len(array) != n_samples:
         raise InvalidDataError(
             f"X and groups have inconsistent numbers of samples: {n_samples} and {len(array)}."

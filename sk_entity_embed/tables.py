@@ -53,7 +53,7 @@ class EmbeddingTable:
         vectors[UNKNOWN] = vector
         return vectors
 
-    def flat(self, codes: NDArray[np.int32], fold: NDArray[np.int64]) -> NDArray[np.int64]:
+    def flat(self, codes: NDArray[np.integer[Any]], fold: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ``stack``, flattened, that hold each cell's out-of-fold vector.
 
         Parameters
@@ -69,7 +69,11 @@ class EmbeddingTable:
 
     def frame(self) -> pd.DataFrame:
         """Vectors of all categories, indexed by category."""
-        index = pd.Index(self.vocabulary.labels, name=self.vocabulary.name, tupleize_cols=False)
+        labels, name = self.vocabulary.labels, self.vocabulary.name
+        try:
+            index = pd.Index(labels, name=name, tupleize_cols=False)
+        except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
+            index = pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
         return pd.DataFrame(self.vectors[self.vocabulary.label_rows], index=index)
 
     def nearest(self, vectors: NDArray[np.float32], served: NDArray[np.float32]) -> NDArray[Any]:
@@ -87,12 +91,14 @@ class EmbeddingTable:
         ndarray of shape (n_samples,)
             See :meth:`Vocabulary.decode`.
         """
-        used = np.array([UNKNOWN, *np.unique(self.vocabulary.label_rows)])
-        # Of equal vectors the served ones win over those of the fold tables.
+        # Of equal vectors the served ones win over those of the fold tables, and categories over
+        # the unknown row.
+        used = np.array([*np.unique(self.vocabulary.label_rows), UNKNOWN])
         candidates = np.concatenate([served[used], *(t[used] for t in self.stack)])
-        found = pc.index_in(_as_bytes(vectors), value_set=_as_bytes(candidates))
-        rows = used[found.fill_null(0).to_numpy(zero_copy_only=False) % len(used)]
-        others = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))
+        found = pc.index_in(_as_bytes(vectors), value_set=_as_bytes(candidates)).fill_null(-1)
+        positions = np.asarray(found)
+        rows = np.where(positions < 0, UNKNOWN, used[positions % len(used)])
+        others = np.flatnonzero(positions < 0)
         others = others[np.isfinite(vectors[others]).all(axis=1)]
         if len(others):
             finite = used[np.isfinite(served[used]).all(axis=1)]

@@ -7,7 +7,6 @@ whichever container it came in.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -79,7 +78,8 @@ class Column:
         """The cells as float64, missing ones as NaN; the column must hold numbers or booleans."""
         if not self.holds_numbers:
             raise InvalidDataError(
-                f"Column {self.name!r} must hold numbers, as in fit, but is of type {self.dtype}."
+                f"Column {self.name!r} must hold numbers, but is of type {self.dtype}; it was "
+                "numeric in fit."
             )
         values = pc.cast(self.cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.asarray(values, dtype=np.float64)
@@ -176,11 +176,6 @@ def read_table(X: Any) -> Table:
 
 def _read_frame(frame: nw.DataFrame[Any], X: Any) -> Table:
     labels = list(X.column_names if isinstance(X, pa.Table) else X.columns)
-    repeated = [label for label, count in Counter(labels).items() if count > 1]
-    if repeated:
-        raise InvalidDataError(
-            f"X repeats a column name; names must be unique, but {repeated} occur more than once."
-        )
     _check_shape(len(frame), len(labels))
     names = _names(labels)
     columns = tuple(
@@ -199,8 +194,7 @@ def _read_lists(X: Sequence[Sequence[Any]]) -> Table:
         )
     _check_shape(len(X), widths.pop())
     columns = tuple(
-        _from_objects(f"x{j}", np.fromiter(cells, dtype=object, count=len(X)))
-        for j, cells in enumerate(zip(*X, strict=True))
+        _from_objects(f"x{j}", _object_array(cells)) for j, cells in enumerate(zip(*X, strict=True))
     )
     return Table(columns, len(X), None)
 
@@ -238,6 +232,8 @@ def _from_series(series: nw.Series[Any], name: str) -> Column:
             return _from_objects(name, native.to_numpy(dtype=object))
         if native.dtype.kind in "biuf" and isinstance(native.dtype, np.dtype):
             return _from_vector(name, native.to_numpy())
+    if series.dtype == nw.Object:  # polars' Arrow form of these holds addresses
+        return _from_objects(name, _object_array(series.to_list()))
     try:
         array = series.to_arrow()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
@@ -250,13 +246,14 @@ def _from_vector(name: str, values: NDArray[Any]) -> Column:
     kind = values.dtype.kind
     if kind == "O":
         return _from_objects(name, np.ascontiguousarray(values))
-    if kind == "c":
-        raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
-    if kind in "USMmV":
+    if kind in "mM":  # as in pandas: numpy would make integers of nanoseconds
+        return _from_objects(name, pd.Series(values).astype(object).to_numpy())
+    if kind in "USV":
         return _from_objects(name, values.astype(object), text=kind == "U")
     if kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
-    return _from_arrow(name, pa.array(np.ascontiguousarray(values), from_pandas=True))
+    native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    return _from_arrow(name, pa.array(native, from_pandas=True))
 
 
 def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) -> Column:
@@ -266,12 +263,14 @@ def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) ->
     kind: Kind = "category"
     if inferred == "complex":
         raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
-    if inferred in ("string", "empty"):
+    if inferred == "empty":
+        return Column(name, kind, "object, all missing", pa.nulls(len(values)))
+    if inferred == "string":
         convert = lambda: pa.array(values, type=pa.large_string(), from_pandas=True)  # noqa: E731
     elif inferred == "boolean":
         convert = lambda: pa.array(values, type=pa.bool_(), from_pandas=True)  # noqa: E731
     elif inferred == "integer":
-        kind, convert = "number", lambda: pa.array(values, type=pa.int64(), from_pandas=True)
+        kind, convert = "number", lambda: _integers(values)
     elif inferred in _NUMBERS:
         kind, convert = "number", lambda: pa.array(_floats(values), from_pandas=True)
     elif inferred in _OTHERS:
@@ -284,11 +283,22 @@ def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) ->
     return Column(name, kind, f"object of {inferred}", _hashable(name, values))
 
 
+def _integers(values: NDArray[np.object_]) -> pa.Array:
+    try:
+        return pa.array(values, type=pa.int64(), from_pandas=True)
+    except (OverflowError, pa.ArrowInvalid):
+        return pa.array(values, type=pa.uint64(), from_pandas=True)
+
+
 def _floats(values: NDArray[np.object_]) -> NDArray[np.float64]:
     known = ~pd.isna(values)
     out = np.full(len(values), np.nan)
     out[known] = values[known].astype(np.float64)
     return out
+
+
+def _object_array(values: Sequence[Any]) -> NDArray[np.object_]:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -304,20 +314,20 @@ def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
-    if isinstance(array, pa.ChunkedArray):
+    if isinstance(array, pa.ChunkedArray):  # pandas' Arrow columns after a concatenation
         if pa.types.is_dictionary(array.type):
             array = array.unify_dictionaries()
+        elif pa.types.is_string(array.type):  # large enough for any number of chunks
+            array = array.cast(pa.large_string())
         array = array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # no chunk, or too long for one
-            array = pa.concat_arrays(array.chunks) if array.chunks else pa.array([], array.type)
     kind, dtype = array.type, str(array.type)
     if pa.types.is_dictionary(kind):
         levels = _from_arrow(name, array.dictionary)
         indices = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         return Column(name, "category", dtype, levels.cells, indices)
-    if pa.types.is_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+    if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return Column(name, "category", dtype, array.cast(pa.large_string()))
-    if pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return Column(name, "category", dtype, array)
     if pa.types.is_integer(kind):
         return Column(name, "number", dtype, array)
@@ -333,8 +343,40 @@ def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
             "Expand or join the cells into strings first."
         )
     objects = array.to_pandas().astype(object).to_numpy()
-    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    is_bytes = bool(pd.api.types.infer_dtype(objects, skipna=True) == "bytes")
     return Column(name, "category" if is_bytes else "other", dtype, _hashable(name, objects))
+
+
+def read_values(y: Any) -> Any:
+    """A target, weights or groups as NumPy, from any container.
+
+    Parameters
+    ----------
+    y : array-like, pandas or polars Series or DataFrame, or pyarrow array or table
+        One value a row, or one column an output.
+
+    Returns
+    -------
+    ndarray or object
+        Cells of a data frame library as an array in their natural dtype, missing ones as NaN or
+        None; anything else as it is, for scikit-learn to check.
+    """
+    if isinstance(y, pa.Array):
+        y = pa.chunked_array([y])
+    values = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(values, nw.DataFrame):
+        columns = [_natural(values.get_column(c).to_numpy()) for c in values.columns]
+        return np.column_stack(columns) if columns else np.empty((len(values), 0))
+    if isinstance(values, nw.Series):
+        return _natural(values.to_numpy())
+    return _natural(y) if isinstance(y, np.ndarray) else y
+
+
+def _natural(array: NDArray[Any]) -> NDArray[Any]:
+    """Objects become numbers or booleans where all of them are."""
+    if array.dtype != object or array.ndim != 1:
+        return array
+    return array if pd.isna(array).any() else pd.Series(array).infer_objects().to_numpy()
 
 
 def select_categorical(

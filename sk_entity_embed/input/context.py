@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import QuantileTransformer
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Column
@@ -48,7 +45,7 @@ def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float
     return numbers
 
 
-def fit_context(numbers: NDArray[np.float64], names: Sequence[str], seed: int) -> Pipeline:
+def fit_context(numbers: NDArray[np.float64], names: Sequence[str], seed: int) -> Any:
     """Fit the scaling of context columns.
 
     Medians replace missing values, beside a 0/1 column where a value was missing, and quantiles
@@ -79,6 +76,11 @@ def fit_context(numbers: NDArray[np.float64], names: Sequence[str], seed: int) -
             f"Column {names[int(np.argmax(empty))]!r} has only missing values; there is nothing "
             "to learn from. Drop it or fill it in."
         )
+    # Imported here: they are slow to import and most tables to serve have no context.
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import QuantileTransformer
+
     pipeline = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True),
         QuantileTransformer(

@@ -37,8 +37,8 @@ def assign_folds(
 
     Parameters
     ----------
-    cv : int, splitter or iterable of (train, test) indices
-        Folds. Their test sets must cover each row exactly once.
+    cv : int, splitter, iterable of (train, test) indices or None
+        Folds; None means 5. Their test sets must cover each row exactly once.
     strata : ndarray of shape (n_kept,) or None
         Class of each row kept, to stratify by.
     groups : ndarray of shape (n_kept,) or None
@@ -62,6 +62,7 @@ def assign_folds(
     InvalidDataError
         If there are too few rows, class members or groups for two folds.
     """
+    cv = 5 if cv is None else cv
     if isinstance(cv, int | np.integer):
         splits = _integer_folds(int(cv), strata, groups, len(kept), random_state)
         return _partition(splits, len(kept))
@@ -189,7 +190,7 @@ def _partition(splits: Iterable[Any], n_samples: int) -> NDArray[np.int64]:
                 fold[members] = n_folds
                 times[members] += 1
                 n_folds += 1
-    except (IndexError, TypeError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise InvalidParameterError(
             f"`cv` must give pairs of index arrays into the {n_samples} training rows: {error}."
         ) from error

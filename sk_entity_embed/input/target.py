@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import read_values
 
 TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
 Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
@@ -232,27 +233,16 @@ def apply_class_weight(
 
 
 def _as_array(y: Any) -> NDArray[Any]:
-    if isinstance(y, pd.Series | pd.DataFrame):
-        missing = y.isna().to_numpy()
-        if missing.any():
-            raise InvalidDataError(f"Input y contains NaN ({missing.sum()} values missing).")
-        y = y.to_numpy()
-    elif hasattr(y, "to_numpy"):  # polars and pyarrow
-        y = y.to_numpy()
-    # check_array copes with _NotAnArray-likes and refuses sparse and empty input
+    y = read_values(y)
     array: NDArray[Any] = check_array(
         y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
     )
     if array.ndim == 2 and array.shape[1] == 1:
         array = column_or_1d(array, warn=True)
-    if array.dtype.kind == "c":
-        raise InvalidDataError("Complex data not supported: y is complex.")
-    if array.dtype == object and pd.isna(array).any():
-        raise InvalidDataError("Input y contains NaN.")
+    if missing := int(pd.isna(array).sum()):
+        raise InvalidDataError(f"Input y contains NaN ({missing} values missing).")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidDataError(
-            "Input y contains NaN." if np.isnan(array).any() else "Input y contains infinity."
-        )
+        raise InvalidDataError("Input y contains infinity.")
     return array
 
 
@@ -270,7 +260,7 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
         return cast(TargetKind, target_type)
     try:
         kind = type_of_target(array, input_name="y", raise_unknown=True)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidDataError(f"y is of no kind that can be learned: {error}") from error
     if kind in ("continuous", "continuous-multioutput"):
         return "continuous"

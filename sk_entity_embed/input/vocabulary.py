@@ -283,11 +283,11 @@ def _infrequent(
         mask = counts < min_frequency
     elif min_frequency is not None:
         mask = counts < min_frequency * n_samples
-    n_kept = len(counts) - int(mask.sum()) + int(mask.any())
+    n_kept = len(counts) - int(mask.sum()) + 1
     if max_categories is not None and max_categories < n_kept:
-        # Stable, so that of equally frequent categories the last ones are grouped.
-        by_count = np.argsort(-counts, kind="stable")
-        mask[by_count[max_categories - 1 :]] = True
+        # Stable, so that of equally frequent categories the first ones are grouped.
+        by_count = np.argsort(counts, kind="stable")
+        mask[by_count[: len(counts) - (max_categories - 1)]] = True
     return mask
 
 
@@ -297,8 +297,8 @@ def _order(values: NDArray[Any]) -> NDArray[np.intp]:
         return np.argsort(values, kind="stable")
     if all(type(v) is str for v in values):
         try:  # UTF-8 sorts as code points do
-            order = pc.sort_indices(pa.array(values, type=pa.large_string()))
-            return np.asarray(order, dtype=np.intp)
+            texts = pa.array(values, type=pa.large_string())
+            return np.asarray(pc.sort_indices(texts), dtype=np.intp)
         except UnicodeEncodeError:
             return np.argsort(values, kind="stable")
     groups: dict[str, list[int]] = {}

@@ -180,7 +180,9 @@ class CrossFitting:
         """Codes with a share replaced by the unknown row, so that it is trained."""
         if self.config.unknown_rate == 0:
             return codes
-        drawn = torch.rand(codes.shape, generator=self.generator, device=self.device)
+        drawn = torch.rand(
+            codes.shape, generator=self.generator, device=self.device, dtype=torch.float32
+        )
         return codes.masked_fill_(drawn < self.config.unknown_rate, 0)
 
 

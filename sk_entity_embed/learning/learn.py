@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 
 import numpy as np
 import torch
@@ -38,14 +38,20 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
     Raises
     ------
     InvalidParameterError
-        If the device does not exist.
+        If the device does not exist, or training diverged.
     """
-    device = _device(config.device)
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
+        return _learn(rows, start, config, _device(config.device))
+
+
+def _learn(
+    rows: TrainingRows, start: StartingPoint, config: TrainingConfig, device: torch.device
+) -> Learned:
     generator = torch.Generator(device=device).manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, sum(bank.widths) + rows.context.shape[1], config, generator)
     task = CrossFitting(rows, bank, head, _fixed_rows(start, device), config, generator, device)
-    with _thread_limit(head, config.batch_size):
+    with _threads(head, config.batch_size):
         history = train(
             task,
             max_iter=config.max_iter,
@@ -54,6 +60,11 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
             tol=config.tol,
             verbose=config.verbose,
             baseline=start.head is not None,
+        )
+    if history.diverged or not _finite([*bank.weights, *head.parameters()]):
+        raise InvalidParameterError(
+            "Training diverged: the loss is no longer finite. Lower `learning_rate_init`, or look "
+            "for extreme values in y and sample_weight."
         )
     n_tables = rows.n_tables
     return Learned(
@@ -68,20 +79,42 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
     )
 
 
-@contextmanager
-def _thread_limit(head: MLP, batch_size: int) -> Iterator[None]:
-    """One thread where a step is too small to share, restored afterwards.
+def _finite(values: list[torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(v).all()) for v in values)
+
+
+class _OneThread:
+    """Keeps torch to one thread while any training that asked for it runs.
 
     Small products gain nothing from a second thread, and on a busy machine each step would wait
-    for it.
+    for it. The caller's setting comes back when the last of several concurrent trainings ends.
     """
-    before = torch.get_num_threads()
-    if batch_size * sum(w.numel() for w in head.weights) < _SHARED_PRODUCTS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._n_users = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._n_users == 0:
+                self._before = torch.get_num_threads()
+                torch.set_num_threads(1)
+            self._n_users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._n_users -= 1
+            if self._n_users == 0:
+                torch.set_num_threads(self._before)
+
+
+_ONE_THREAD = _OneThread()
+
+
+def _threads(head: MLP, batch_size: int) -> AbstractContextManager[None]:
+    products = batch_size * sum(w.numel() for w in head.weights)
+    return _ONE_THREAD if products < _SHARED_PRODUCTS else nullcontext()
 
 
 def _device(name: str) -> torch.device:
@@ -89,7 +122,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # "meta" is a device, but holds no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InvalidParameterError(
             f"device={name!r} is not to be had: {error}. Use 'auto' or 'cpu'."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,17 +142,3 @@ class Learned:
     validation_loss_curve: NDArray[np.float64] | None
     best_iteration: int
     interrupted: bool
-
-
-def initial_tables(
-    widths: Sequence[int], n_rows: Sequence[int], n_tables: int, scale: float, random_state: Any
-) -> list[Floats]:
-    """Normal vectors, the same for all tables of a column."""
-    return [
-        np.repeat(
-            (random_state.standard_normal((1, rows, width)) * scale).astype(np.float32),
-            n_tables,
-            axis=0,
-        )
-        for rows, width in zip(n_rows, widths, strict=True)
-    ]

@@ -30,12 +30,16 @@ class Task(Protocol):
 
 @dataclass(slots=True)
 class History:
-    """What happened in training; losses have one value an output."""
+    """What happened in training; losses have one value an output.
+
+    It has diverged if a loss was no longer finite and there is no better state to go back to.
+    """
 
     losses: list[NDArray[np.float64]]
     validation_losses: list[NDArray[np.float64]]
     best_iteration: int
     interrupted: bool
+    diverged: bool
 
 
 def train(
@@ -72,42 +76,57 @@ def train(
     History
         An interruption from the keyboard ends the training early and is recorded there.
     """
-    history = History([], [], 0, False)
-    best_loss = float(task.validation_loss().mean()) if early_stopping and baseline else np.inf
-    best_state = task.state() if np.isfinite(best_loss) else None
-    patience = n_iter_no_change
+    history = History([], [], 0, interrupted=False, diverged=False)
+    best = _Best(task, n_iter_no_change, tol)
+    if early_stopping and baseline:
+        best.offer(float(task.validation_loss().mean()))
     with tqdm(total=max_iter, unit="epoch", disable=not verbose, desc="embeddings") as bar:
         try:
             for i in range(max_iter):
                 task.set_learning_rate(_decay(i / max_iter))
-                history.losses.append(_run_epoch(task))
+                losses = _run_epoch(task)
                 if early_stopping:
-                    losses = task.validation_loss()
-                    history.validation_losses.append(losses)
-                    loss = float(losses.mean())
-                    bar.set_postfix(validation_loss=f"{loss:.4f}")
-                    patience = (
-                        (
-                            n_iter_no_change
-                            if loss < best_loss - tol * abs(best_loss)
-                            else patience - 1
-                        )
-                        if np.isfinite(best_loss)
-                        else n_iter_no_change
-                    )
-                    if loss < best_loss:
-                        best_loss, best_state = loss, task.state()
-                        history.best_iteration = i + 1
-                else:
-                    history.best_iteration = i + 1
+                    validation_losses = task.validation_loss()
+                    history.validation_losses.append(validation_losses)
+                history.losses.append(losses)
+                loss = float((validation_losses if early_stopping else losses).mean())
+                bar.set_postfix({"validation_loss" if early_stopping else "loss": f"{loss:.4f}"})
                 bar.update()
-                if early_stopping and patience <= 0:
+                if not np.isfinite(loss):
+                    history.diverged = best.state is None
+                    break
+                if not early_stopping or best.offer(loss):
+                    history.best_iteration = i + 1
+                if early_stopping and best.patience == 0:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
-    if best_state is not None:
-        task.restore(best_state)
+    best.restore()
     return history
+
+
+class _Best:
+    """The best state so far, and how long to wait for a better one."""
+
+    def __init__(self, task: Task, n_iter_no_change: int, tol: float) -> None:
+        self.task, self.tol, self.n_iter_no_change = task, tol, n_iter_no_change
+        self.patience = n_iter_no_change
+        self.loss = np.inf
+        self.state: Any = None
+
+    def offer(self, loss: float) -> bool:
+        """Keep the task's state if its loss is lower; say whether it was."""
+        enough = self.state is None or loss < self.loss - self.tol * abs(self.loss)
+        self.patience = self.n_iter_no_change if enough else self.patience - 1
+        if not loss < self.loss:
+            return False
+        self.loss, self.state = loss, self.task.state()
+        return True
+
+    def restore(self) -> None:
+        """Go back to the best state, if there was one."""
+        if self.state is not None:
+            self.task.restore(self.state)
 
 
 def _run_epoch(task: Task) -> NDArray[np.float64]:

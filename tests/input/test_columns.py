@@ -1,0 +1,362 @@
+"""Any container to columns: equal data gives equal columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.input.columns import read_table, select_categorical
+from sk_entity_embed.input.vocabulary import learn_vocabulary
+from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
+
+DATA = {
+    "text": ["b", "", "ü漢", None, "b"],
+    "integer": [3, -1, 2, 3, 3],
+    "gappy": [3, None, 2, 3, 3],
+    "real": [0.5, None, -2.0, 0.5, 1e300],
+    "flag": [True, False, None, True, True],
+}
+KINDS = ["category", "number", "number", "number", "category"]
+DAY = dt.datetime(2013, 1, 1)
+
+
+def read_one(column):
+    """The only column of a container."""
+    (column,) = read_table(column).columns
+    return column
+
+
+def values_of(column):
+    """The cells as Python values, missing ones as None."""
+    cells = column.cells.to_pylist() if isinstance(column.cells, pa.Array) else column.cells
+    if column.indices is not None:
+        cells = [cells[i] if i >= 0 else None for i in column.indices]
+    return [None if pd.isna(v) else v for v in cells]
+
+
+def test_every_container_gives_the_same_names_kinds_and_cells(container):
+    table = read_table(container(DATA))
+    nameless = container.name in NAMELESS
+    assert [c.name for c in table.columns] == ([f"x{j}" for j in range(5)] if nameless else [*DATA])
+    assert table.labels == (None if nameless else [*DATA])
+    assert [c.kind for c in table.columns] == KINDS
+    assert table.n_rows == 5
+    assert [len(c) for c in table.columns] == [5] * 5
+    assert [values_of(c) for c in table.columns] == [*DATA.values()]
+
+
+def test_rows_can_be_taken(container):
+    table = read_table(container(DATA)).take(np.array([4, 0, 3]))
+    assert table.n_rows == 3
+    expected = [[values[i] for i in (4, 0, 3)] for values in DATA.values()]
+    assert [values_of(c) for c in table.columns] == expected
+
+
+@pytest.mark.parametrize("name", PYTHON_OBJECTS)
+def test_mixed_types_are_categories_that_keep_their_type(name):
+    values = [1, "1", None, (1, 2), "a"]
+    column = read_one(make_container(name, {"m": values}))
+    assert column.kind == "category"
+    assert values_of(column) == values
+    assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 1, 6, 5]
+
+
+@pytest.mark.parametrize(
+    "missing", [None, float("nan"), np.nan, pd.NA, pd.NaT], ids=["None", "nan", "np", "NA", "NaT"]
+)
+def test_every_missing_value_is_missing(missing):
+    column = read_one(pd.DataFrame({"a": pd.Series(["x", missing, "y"], dtype=object)}))
+    assert values_of(column) == ["x", None, "y"]
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table, pd.DataFrame, lambda d: d["a"][:, None]])
+def test_a_number_that_is_no_number_is_missing(make):
+    column = read_one(make({"a": np.array([1.5, np.nan])}))
+    assert values_of(column) == [1.5, None]
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["int8", "uint8", "int64", "uint64", "float16", "float32", "float64", "longdouble"],
+)
+def test_numpy_numbers_are_numbers(dtype):
+    column = read_one(np.array([[1], [2]], dtype=dtype))
+    assert column.kind == "number"
+    assert column.to_numbers().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.array([["a"], ["b"]]), "category"),
+        (np.array([[True], [False]]), "category"),
+        (np.array([[b"a"], [b"b"]]), "category"),
+        ([[Decimal("1.5")], [None]], "number"),
+        (pl.DataFrame({"a": pl.Series([1.5, None]).cast(pl.Decimal(10, 2))}), "number"),
+        (pd.DataFrame({"a": pd.arrays.SparseArray([0, 0, 1])}), "number"),
+        (pd.DataFrame({"a": pd.Categorical([3, 1, None])}), "category"),
+        (pl.DataFrame({"a": pl.Series(["b", "a"], dtype=pl.Enum(["b", "a"]))}), "category"),
+        (pa.table({"a": pa.array(["a", "b"], pa.string_view())}), "category"),
+        (pa.table({"a": pa.array([b"a", None])}), "category"),
+        (pa.table({"a": pa.nulls(2)}), "category"),
+    ],
+)
+def test_kind_follows_the_values(values, kind):
+    assert read_one(values).kind == kind
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None])}),
+        pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None]).tz_localize("UTC")}),
+        pd.DataFrame({"d": pd.Series([DAY, None], dtype=object)}),
+        pd.DataFrame({"d": pd.period_range("2013", "2014", freq="Y")}),
+        pd.DataFrame({"d": pd.interval_range(0, 2)}),
+        pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="D")}),
+        pl.DataFrame({"d": [DAY, None]}),
+        pl.DataFrame({"d": [dt.date(2013, 1, 1), None]}),
+        pl.DataFrame({"d": [dt.time(1), None]}),
+        pa.table({"d": [DAY, None]}),
+        [[DAY], [None]],
+        np.array([["2013-01-01"], ["2014-01-01"]], dtype="M8[D]"),
+        np.array([["2013-01-01"], ["2014-01-01"]], dtype="M8[ns]"),
+        np.array([[1], [2]], dtype="m8[ns]"),
+    ],
+)
+def test_dates_and_the_like_are_neither_category_nor_number(X):
+    table = read_table(X)
+    assert table.columns[0].kind == "other"
+    name = table.columns[0].name
+    with pytest.raises(UnsupportedDataError, match=f"Column '{name}'.*categorical_features"):
+        select_categorical("auto", table, X)
+    assert select_categorical([0], table, X) == ([0], [])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pl.DataFrame({"d": [DAY]}),
+        pa.table({"d": [DAY]}),
+        np.array([["2013-01-01"]], dtype="M8[s]"),
+        [[DAY]],
+    ],
+    ids=["polars", "pyarrow", "numpy", "lists"],
+)
+def test_dates_of_all_containers_are_the_same_categories(X):
+    vocabulary = learn_vocabulary(read_one(pd.DataFrame({"d": [DAY]})))
+    assert vocabulary.encode(read_one(X)).tolist() == [3]
+
+
+def test_integers_beyond_int64_are_numbers_in_lists_as_in_numpy():
+    big = 2**63 + 5
+    assert read_one(np.array([[big], [1]], dtype=np.uint64)).kind == "number"
+    assert read_one([[big], [1]]).kind == "number"
+
+
+def test_polars_objects_are_read_by_value_and_not_by_address():
+    column = read_one(pl.DataFrame({"a": pl.Series([1, "1", None, 1], dtype=pl.Object)}))
+    assert values_of(column) == [1, "1", None, 1]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [[["a\ud800"], ["b"]], np.array([["a\ud800"], ["b"]])],
+    ids=["lists", "numpy"],
+)
+def test_lone_surrogates_are_categories(X):
+    column = read_one(X)
+    assert column.kind == "category"
+    assert values_of(column) == ["a\ud800", "b"]
+
+
+def test_integers_beyond_64_bits_keep_their_value():
+    column = read_one([[2**70], [2**70 + 1], [2**70]])
+    assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 3]
+
+
+def test_chunks_with_different_dictionaries_are_unified():
+    chunks = [pa.array(v).dictionary_encode() for v in (["a", "b"], ["b", "c"])]
+    column = read_one(pa.table({"a": pa.chunked_array(chunks)}))
+    assert values_of(column) == ["a", "b", "b", "c"]
+
+
+def test_labels_that_are_not_strings_are_numbered():
+    table = read_table(pd.DataFrame([["a", "b"]], columns=["x", 1]))
+    assert [c.name for c in table.columns] == ["x0", "x1"]
+    assert table.labels == ["x", 1]
+    assert list(table.header().columns) == ["x", 1]
+
+
+def test_labels_may_be_tuples():
+    labels = pd.Index([("a", 1), ("b",)], tupleize_cols=False)
+    table = read_table(pd.DataFrame([["x", "y"]], columns=labels))
+    assert table.header().columns.tolist() == table.labels == [("a", 1), ("b",)]
+
+
+def test_header_has_the_labels_and_no_rows(container):
+    header = read_table(container(DATA)).header()
+    assert header.shape[1] == 5
+    if container.name not in NAMELESS:
+        assert list(header.columns) == [*DATA]
+        assert len(header) == 0
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), InvalidDataError, "'a'"),
+        (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "'a'"),
+        (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
+        (pd.Series([1]), InvalidDataError, "to_frame"),
+        (pl.Series([1]), InvalidDataError, "1D array"),
+        ([[1], [1, 2]], InvalidDataError, "different lengths"),
+        (pd.DataFrame({"a": []}), InvalidDataError, r"0 sample\(s\)"),
+        (pd.DataFrame(index=[0]), InvalidDataError, r"0 feature\(s\)"),
+        ([[]], InvalidDataError, r"0 feature\(s\)"),
+        ([], ValueError, "1D array"),
+        (np.empty((0, 2)), ValueError, r"0 sample\(s\)"),
+        (np.zeros((2, 2, 2)), ValueError, "dim 3"),
+        ([1, 2], ValueError, "1D array"),
+        (None, ValueError, "scalar"),
+        (sparse.csr_array(np.eye(2)), TypeError, "[Ss]parse"),
+        (np.array([[1j]]), ValueError, "Complex data not supported"),
+        (pd.DataFrame({"z": [1j]}), InvalidDataError, "Complex data not supported: column 'z'"),
+        ([["a", 1j]], InvalidDataError, "Complex data not supported: column 'x1'"),
+        (pd.DataFrame({"tags": [["x"], ["y"]]}), UnsupportedDataError, "'tags'.*hashed"),
+        (pl.DataFrame({"tags": [["x"], ["y"]]}), UnsupportedDataError, "'tags'.*nested"),
+        (pl.DataFrame({"tags": [{"x": 1}]}), UnsupportedDataError, "'tags'.*nested"),
+    ],
+)
+def test_unusable_tables_are_refused_by_name(X, error, message):
+    with pytest.raises(error, match=message):
+        read_table(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [["a"], ["7"]],
+        [["7"], ["8"]],
+        [["a"], [7]],
+        pd.DataFrame({"x0": pd.Categorical([7])}),
+        np.array([["2013"]], dtype="M8[s]"),
+    ],
+    ids=["text", "digits", "mixed", "levels", "date"],
+)
+def test_what_is_no_number_is_refused_by_name_where_numbers_were(X):
+    column = read_one(X)
+    assert not column.holds_numbers
+    with pytest.raises(InvalidDataError, match=r"Column 'x0'.* numbers"):
+        column.to_numbers()
+
+
+def test_booleans_and_missing_cells_are_numbers_where_numbers_are_asked_for(container):
+    table = read_table(container({"flag": [False, True, True], "n": [1, None, 3]}))
+    np.testing.assert_array_equal(table.columns[1].to_numbers(), [1.0, np.nan, 3.0])
+    if container.name != "pandas_category":
+        assert table.columns[0].holds_numbers
+        assert table.columns[0].to_numbers().tolist() == [0.0, 1.0, 1.0]
+
+
+def test_missing_cells_only_are_missing_numbers(container):
+    (column,) = read_table(container({"n": [None, None]})).columns
+    assert np.isnan(column.to_numbers()).all()
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ("all", [0, 1, 2]),
+        (["n"], [1]),
+        ("n", [1]),
+        (1, [1]),
+        (["t", "s"], [0, 2]),
+        ([2, 0], [0, 2]),
+        ([-1, 0], [0, 2]),
+        (np.array([0, 2]), [0, 2]),
+        (("s", 2), [0, 2]),
+        ([True, False, True], [0, 2]),
+        (np.array([True, False, True]), [0, 2]),
+        (pd.Index(["s", "t"]), [0, 2]),
+        (lambda X: ["s"], [0]),
+        (lambda X: X.columns != "n", [0, 2]),
+    ],
+)
+def test_categorical_columns_can_be_named_numbered_masked_or_selected(selection, expected):
+    X = pd.DataFrame({"s": [1], "n": [1.5], "t": [True]})
+    categorical, context = select_categorical(selection, read_table(X), X)
+    assert categorical == expected
+    assert context == [j for j in range(3) if j not in expected]
+
+
+def test_auto_takes_text_categories_and_booleans(container):
+    X = container(DATA)
+    assert select_categorical("auto", read_table(X), X) == ([0, 4], [1, 2, 3])
+
+
+def test_auto_takes_everything_where_there_are_only_numbers(container):
+    X = container({"a": [1, 2], "b": [0.5, None]})
+    assert select_categorical("auto", read_table(X), X) == ([0, 1], [])
+
+
+def test_columns_without_labels_can_be_named_by_position():
+    X = [["a", 1], ["b", 2]]
+    assert select_categorical(["x0"], read_table(X), X) == ([0], [1])
+
+
+def test_own_labels_come_before_positions():
+    X = pd.DataFrame([[1, 2]], columns=[1, 0])
+    assert select_categorical([1], read_table(X), X) == ([0], [1])
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        (["s", "none"], "'none', which is no column"),
+        ([0, 9], "9, which is no column"),
+        ([-4], "-4, which is no column"),
+        ([True, False], "mask of 2 values.*3 columns"),
+        ([False] * 3, "selects no column"),
+        ([], "selects no column"),
+        (["s", 0], "more than once"),
+        (lambda X: [1.5], "1.5, which is no column"),
+    ],
+)
+def test_a_selection_that_does_not_fit_is_refused(selection, message):
+    X = pd.DataFrame({"s": [1], "n": [1.5], "t": [2]})
+    with pytest.raises(InvalidParameterError, match=f"`categorical_features`.*{message}"):
+        select_categorical(selection, read_table(X), X)
+
+
+def test_text_that_is_not_selected_is_refused_by_name(container):
+    X = container({"s": ["a", "b"], "t": ["c", "d"]})
+    name = "x1" if container.name in NAMELESS else "t"
+    with pytest.raises(UnsupportedDataError, match=f"Column '{name}'.*only numbers"):
+        select_categorical([0], read_table(X), X)
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [pa.string(), pa.large_string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())],
+    ids=str,
+)
+def test_chunked_arrow_columns_of_pandas_are_read_whole(type_):
+    cells = [[1, 2], [3, 1]] if type_ == pa.int64() else [["a", "b"], ["c", "a"]]
+    parts = [
+        pd.DataFrame({"c": pd.Series(pd.array(part, dtype=pd.ArrowDtype(type_)))}) for part in cells
+    ]
+    column = read_one(pd.concat(parts, ignore_index=True))
+    assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 5, 3]

@@ -1,0 +1,211 @@
+"""Folds are an exact partition; validation rows are whole groups."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
+
+from sk_entity_embed.exceptions import (
+    FoldsReducedWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
+from sk_entity_embed.input.folds import assign_folds, pick_validation
+
+
+def folds(n, cv=5, *, strata=None, groups=None, kept=None, seed=0):
+    """Folds of `n` rows, all of them kept by default."""
+    kept = np.arange(n) if kept is None else np.asarray(kept)
+    return assign_folds(cv, strata, groups, kept, n, np.random.RandomState(seed))
+
+
+def validation(n, fraction=0.1, *, strata=None, groups=None, seed=0):
+    """Validation rows of `n` rows."""
+    return pick_validation(fraction, strata, groups, n, np.random.RandomState(seed))
+
+
+@pytest.mark.parametrize("cv", [2, 3, 5, np.int64(4)])
+def test_an_integer_gives_shuffled_folds_of_equal_size(cv):
+    fold = folds(60, cv)
+    assert np.bincount(fold).tolist() == [60 // cv] * cv
+    assert not np.array_equal(fold, np.sort(fold))
+
+
+def test_folds_follow_the_seed():
+    assert folds(50, seed=1).tolist() == folds(50, seed=1).tolist()
+    assert folds(50, seed=1).tolist() != folds(50, seed=2).tolist()
+
+
+def test_classes_are_spread_evenly():
+    strata = np.repeat([0.0, 1.0, 2.0], [50, 10, 5])
+    fold = folds(65, 5, strata=strata)
+    table = np.array([np.bincount(fold[strata == c], minlength=5) for c in range(3)])
+    assert table.tolist() == [[10] * 5, [2] * 5, [1] * 5]
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_groups_are_never_divided(stratify):
+    rng = np.random.default_rng(0)
+    groups = rng.integers(12, size=200)
+    fold = folds(200, 4, groups=groups, strata=rng.integers(2, size=200) if stratify else None)
+    assert len(np.unique(fold)) == 4
+    assert all(len(np.unique(fold[groups == g])) == 1 for g in range(12))
+    other = folds(200, 4, groups=groups, seed=1)
+    assert not np.array_equal(fold, other)
+
+
+def test_groups_and_classes_are_both_heeded():
+    groups = np.repeat(np.arange(20), 10)
+    strata = np.repeat(np.tile([0.0, 1.0], 10), 10)
+    fold = folds(200, 5, groups=groups, strata=strata)
+    shares = [strata[fold == f].mean() for f in range(5)]
+    np.testing.assert_allclose(shares, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("n", "strata", "groups", "expected", "what"),
+    [
+        (3, None, None, 3, "rows"),
+        (9, None, np.repeat([0, 1, 2], 3), 3, "groups"),
+        (13, np.repeat([0, 1], [10, 3]), None, 3, "members of each class"),
+        (31, np.repeat([0, 1, 2], [20, 10, 1]), None, 2, "members of each class"),
+    ],
+)
+def test_too_few_units_reduce_the_folds_with_a_warning(n, strata, groups, expected, what):
+    with pytest.warns(FoldsReducedWarning, match=f"cv=5.*{what}.*using {expected} folds"):
+        fold = folds(n, 5, strata=strata, groups=groups)
+    assert fold.max() + 1 == expected
+
+
+@pytest.mark.parametrize(
+    ("n", "strata", "groups", "what"),
+    [
+        (1, None, None, "rows"),
+        (6, None, np.zeros(6, dtype=int), "groups"),
+        (10, np.repeat([0, 1], [9, 1]), None, "members of each class"),
+    ],
+)
+def test_units_for_one_fold_only_are_refused(n, strata, groups, what):
+    with pytest.raises(InvalidDataError, match=f"at least two {what}, got 1.*cross_fit=False"):
+        folds(n, 5, strata=strata, groups=groups)
+
+
+def test_enough_units_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folds(10, 5, strata=np.repeat([0, 1], 5))
+
+
+def test_every_class_is_left_out_of_fold():
+    strata = np.repeat([0, 1, 2], [20, 10, 2])
+    with pytest.warns(FoldsReducedWarning):
+        fold = folds(32, 5, strata=strata)
+    for f in np.unique(fold):
+        assert set(strata[fold != f]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [KFold(3), StratifiedKFold(3), list(KFold(3).split(np.zeros(30)))],
+    ids=["KFold", "StratifiedKFold", "list"],
+)
+def test_splitters_and_iterables_decide_the_folds(cv):
+    strata = np.tile([0, 1], 15)
+    fold = folds(30, cv, strata=strata)
+    splits = cv if isinstance(cv, list) else cv.split(np.zeros(30), strata)
+    for f, (_, test) in enumerate(splits):
+        assert np.flatnonzero(fold == f).tolist() == test.tolist()
+
+
+def test_a_splitter_gets_the_groups():
+    groups = np.repeat([0, 1, 2, 3], 5)
+    fold = folds(20, GroupKFold(4), groups=groups)
+    assert [len(np.unique(fold[groups == g])) for g in range(4)] == [1] * 4
+
+
+def test_empty_test_sets_are_no_folds():
+    none = np.array([], dtype=int)
+    assert folds(4, [(None, [0, 1]), (None, none), (None, [2, 3])]).tolist() == [0, 0, 1, 1]
+
+
+def test_a_generator_of_masks_is_an_iterable():
+    first = np.arange(6) < 2
+    assert folds(6, ((~m, m) for m in (first, ~first))).tolist() == [0, 0, 1, 1, 1, 1]
+
+
+def test_an_iterable_refers_to_all_rows_and_a_splitter_to_those_kept():
+    kept = [0, 2, 3, 5]
+    halves = [(None, [0, 1, 2]), (None, [3, 4, 5])]
+    assert folds(6, halves, kept=kept).tolist() == [0, 0, 1, 1]
+    assert folds(6, KFold(2), kept=kept).tolist() == [0, 0, 1, 1]
+    assert len(folds(6, 2, kept=kept)) == 4
+
+
+def test_folds_without_kept_rows_are_renumbered():
+    thirds = [(None, [0, 1]), (None, [2, 3]), (None, [4, 5])]
+    assert folds(6, thirds, kept=[0, 4, 5]).tolist() == [0, 1, 1]
+    with pytest.raises(InvalidParameterError, match="fewer than two folds"):
+        folds(6, thirds, kept=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        ([(None, [0, 1])], "each row exactly once; 4 rows are in none and 0 in several"),
+        ([(None, [0, 1, 2]), (None, [2, 3, 4, 5])], "0 rows are in none and 1 in several"),
+        ([(None, np.arange(6))], "at least two test sets"),
+        ([(None, [0, 1, 2]), (None, [3, 4, 99])], "index arrays into the 6 training rows"),
+        ([(None, ["a"])], "index arrays"),
+        ([1, 2], "index arrays"),
+        (ShuffleSplit(3, test_size=2, random_state=0), "each row exactly once"),
+    ],
+)
+def test_folds_that_are_no_partition_are_refused(cv, message):
+    with pytest.raises(InvalidParameterError, match=f"`cv`.*{message}"):
+        folds(6, cv)
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "expected"), [(100, 0.1, 10), (100, 0.25, 25), (5, 0.1, 1), (3, 0.999, 2)]
+)
+def test_a_share_of_the_rows_is_drawn(n, fraction, expected):
+    mask = validation(n, fraction)
+    assert mask.dtype == bool
+    assert mask.sum() == expected
+    assert validation(n, fraction).tolist() == mask.tolist()
+
+
+def test_validation_follows_the_seed():
+    assert validation(100, seed=1).tolist() != validation(100, seed=2).tolist()
+
+
+def test_validation_is_stratified_where_it_can_be():
+    strata = np.repeat([0, 1], [80, 20])
+    mask = validation(100, 0.1, strata=strata)
+    assert np.bincount(strata[mask]).tolist() == [8, 2]
+
+
+@pytest.mark.parametrize(
+    "strata", [np.array([0] * 99 + [1]), np.arange(100) // 2], ids=["one member", "many classes"]
+)
+def test_validation_is_plain_where_it_cannot_be_stratified(strata):
+    assert validation(100, 0.1, strata=strata).sum() == 10
+
+
+def test_validation_takes_whole_groups():
+    groups = np.repeat(np.arange(20), np.arange(1, 21))
+    mask = validation(len(groups), 0.2, groups=groups)
+    whole = [mask[groups == g] for g in range(20)]
+    assert all(m.all() or not m.any() for m in whole)
+    assert sum(m.all() for m in whole) == 4
+
+
+@pytest.mark.parametrize(
+    ("n", "groups", "what"), [(1, None, "rows"), (5, np.zeros(5, dtype=int), "groups")]
+)
+def test_validation_needs_two_units(n, groups, what):
+    with pytest.raises(InvalidDataError, match=f"two {what}.*early_stopping=False"):
+        validation(n, groups=groups)

@@ -1,0 +1,319 @@
+"""y to numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.target import (
+    apply_class_weight,
+    check_target,
+    read_target,
+    scale_of,
+)
+
+INDICATOR = np.array([[1, 0], [0, 1], [1, 1]])
+
+
+def target_of(y, target_type="auto", loss="auto"):
+    """A target of Python values."""
+    array = np.array(y)
+    return read_target(check_target(array, len(array)), target_type, loss)
+
+
+@pytest.mark.parametrize(
+    ("y", "kind", "classes", "values", "n_outputs", "is_single"),
+    [
+        ([0.5, 2.0, -1.0], "continuous", None, [[0.5], [2.0], [-1.0]], 1, True),
+        ([[0.5, 1.0], [2.0, 3.0]], "continuous", None, [[0.5, 1.0], [2.0, 3.0]], 2, False),
+        (["late", "early", "late"], "binary", ["early", "late"], [[1], [0], [1]], 1, True),
+        ([True, False], "binary", [False, True], [[1], [0]], 1, True),
+        ([-1, 1, -1], "binary", [-1, 1], [[0], [1], [0]], 1, True),
+        ([7, 3, 100], "multiclass", [3, 7, 100], [[1], [0], [2]], 3, False),
+        (["b", "c", "a"], "multiclass", ["a", "b", "c"], [[1], [2], [0]], 3, False),
+        (INDICATOR, "multilabel-indicator", [0, 1], INDICATOR.tolist(), 2, False),
+    ],
+)
+def test_kind_classes_and_values(y, kind, classes, values, n_outputs, is_single):
+    target = target_of(y)
+    assert target.kind == kind
+    assert (None if target.classes is None else target.classes.tolist()) == classes
+    assert target.values.tolist() == values
+    assert (target.n_outputs, target.is_single) == (n_outputs, is_single)
+    assert target.is_classification == (kind != "continuous")
+    assert target.loss == ("squared_error" if kind == "continuous" else "log_loss")
+    taken = target.take(np.array([1]))
+    assert (taken.kind, taken.values.tolist()) == (kind, [values[1]])
+
+
+@pytest.mark.parametrize(
+    ("y", "target_type", "classes"),
+    [
+        ([1, 2, 3], "continuous", None),
+        ([0.0, 1.0], "continuous", None),
+        ([0.5, 1.5, 2.5], "multiclass", [0.5, 1.5, 2.5]),
+        ([1, 2], "multiclass", [1, 2]),
+        ([0.5, 1.5], "binary", [0.5, 1.5]),
+        ([[1, 2], [3, 4]], "continuous", None),
+        (INDICATOR, "continuous", None),
+    ],
+)
+def test_target_type_overrides_the_guess(y, target_type, classes):
+    target = target_of(y, target_type)
+    assert target.kind == target_type
+    assert (None if classes is None else target.classes.tolist()) == classes
+
+
+Y = [1.5, -2.0, 3.0]
+LABELS = ["b", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        Y,
+        pd.Series(Y),
+        pd.Series(Y, dtype="Float64"),
+        pd.Series(Y, dtype="float64[pyarrow]"),
+        pl.Series(Y),
+        pa.array(Y),
+        pa.chunked_array([Y]),
+    ],
+)
+def test_numbers_in_every_container(y):
+    assert read_target(check_target(y, 3), "auto", "auto").values[:, 0].tolist() == Y
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        LABELS,
+        np.array(LABELS, dtype=object),
+        pd.Series(LABELS),
+        pd.Series(LABELS, dtype="category"),
+        pd.Series(LABELS, dtype="string[pyarrow]"),
+        pl.Series(LABELS),
+        pl.Series(LABELS, dtype=pl.Categorical),
+        pa.array(LABELS),
+        pa.chunked_array([LABELS]),
+        pa.array([True, False, True]),
+        pd.Series([True, False, True], dtype="boolean"),
+        pd.Series([2, 1, 2], dtype="Int64"),
+    ],
+)
+def test_labels_in_every_container(y):
+    target = read_target(check_target(y, 3), "auto", "auto")
+    assert target.kind == "binary"
+    assert target.values[:, 0].tolist() == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pd.DataFrame({"a": Y, "b": Y}),
+        pd.DataFrame({"a": Y, "b": Y}, dtype="Float64"),
+        pd.DataFrame({"a": Y, "b": Y}, dtype="float64[pyarrow]"),
+        pl.DataFrame({"a": Y, "b": Y}),
+        pa.table({"a": Y, "b": Y}),
+        [[v, v] for v in Y],
+    ],
+    ids=["pandas", "nullable", "arrow", "polars", "pyarrow", "lists"],
+)
+def test_several_outputs_in_every_container(y):
+    target = read_target(check_target(y, 3), "auto", "auto")
+    assert target.values.tolist() == [[v, v] for v in Y]
+
+
+def test_a_column_vector_warns_and_is_flattened():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        array = check_target(np.array([[1.5], [2.5]]), 2)
+    assert array.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1.0, np.nan], "y contains NaN"),
+        ([1.0, np.inf], "y contains infinity"),
+        (["a", None], "y contains NaN"),
+        (pd.Series([1, None], dtype="Int64"), "y contains NaN"),
+        (pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}), "y contains NaN"),
+        (pl.Series([1, None]), "y contains NaN"),
+        (pl.Series(["a", None]), "y contains NaN"),
+        (pa.array([1.5, None]), "y contains NaN"),
+        ([1.0, 2.0, 3.0], "inconsistent numbers of samples: 2 and 3"),
+        (np.zeros((2, 2, 2)), "dim 3"),
+        ([1j, 2], "[Cc]omplex"),
+        (np.array([1j, 2], dtype=object), "[Cc]omplex|no kind that can be learned"),
+    ],
+)
+def test_unusable_targets_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        read_target(check_target(y, 2), "auto", "auto")
+
+
+@pytest.mark.parametrize(
+    ("y", "target_type", "error", "message"),
+    [
+        ([1, 1, 1], "auto", InvalidDataError, r"one class only \(1\)"),
+        (["a", "a"], "auto", InvalidDataError, r"one class only \('a'\)"),
+        ([[1, 0], [1, 0]], "multilabel-indicator", InvalidDataError, "one class only"),
+        ([[1, 2], [0, 1]], "multilabel-indicator", InvalidDataError, "only hold 0 and 1"),
+        ([["a", "b"], ["b", "a"]], "auto", InvalidDataError, "unsupported kind"),
+        ([[1, 2], [3, 4]], "auto", InvalidDataError, "target_type='continuous'"),
+        (["a", "b"], "continuous", InvalidParameterError, "target_type='continuous'.*numeric"),
+        ([1, 2, 3], "binary", InvalidParameterError, "3 classes; use 'multiclass'"),
+        ([[1, 0], [0, 1]], "binary", InvalidParameterError, "one-dimensional"),
+        ([[1, 0], [0, 1]], "multiclass", InvalidParameterError, "one-dimensional"),
+        ([1, 0], "multilabel-indicator", InvalidParameterError, r"\(n_samples, n_labels\)"),
+    ],
+)
+def test_targets_that_do_not_fit_their_type_are_refused(y, target_type, error, message):
+    with pytest.raises(error, match=message):
+        target_of(y, target_type)
+
+
+@pytest.mark.parametrize("target_type", ["auto", "multiclass"])
+def test_labels_without_an_order_are_refused(target_type):
+    y = np.array(["a", 1, "b"], dtype=object)
+    with pytest.raises(InvalidDataError, match=r"\by\b"):
+        read_target(check_target(y, 3), target_type, "auto")
+
+
+def test_dates_are_no_quantities():
+    y = np.array([dt.date(2013, 1, 1), dt.date(2013, 1, 2)], dtype=object)
+    with pytest.raises(InvalidDataError, match="no kind that can be learned"):
+        read_target(check_target(y, 2), "auto", "auto")
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.uint8])
+def test_more_than_a_hundred_integers_need_a_decision(dtype):
+    assert target_of(np.arange(100, dtype=dtype)).kind == "multiclass"
+    y = np.arange(101, dtype=dtype)
+    with pytest.raises(InvalidParameterError, match=r"target_type='multiclass' or .*'continuous'"):
+        target_of(y)
+    assert target_of(y, "multiclass").n_outputs == 101
+    assert target_of(y, "continuous").n_outputs == 1
+
+
+def test_more_than_a_hundred_text_labels_are_classes():
+    assert target_of([f"c{i}" for i in range(150)]).n_outputs == 150
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+def test_losses_of_quantities(loss):
+    assert target_of([0.5, 1.5], loss=loss).loss == loss
+    with pytest.raises(InvalidParameterError, match=f"loss='{loss}' does not fit a binary"):
+        target_of(["a", "b"], loss=loss)
+
+
+@pytest.mark.parametrize("y", [["a", "b"], ["a", "b", "c"], INDICATOR])
+def test_log_loss_is_for_classes(y):
+    assert target_of(y, loss="log_loss").loss == "log_loss"
+    with pytest.raises(InvalidParameterError, match="loss='log_loss' does not fit a continuous"):
+        target_of([0.5, 1.5], loss="log_loss")
+
+
+def test_poisson_refuses_negative_values():
+    with pytest.raises(InvalidDataError, match=r"poisson.*negative"):
+        target_of([0.5, -1.5], loss="poisson")
+
+
+def test_strata_are_single_classes():
+    assert target_of(["a", "b", "a"]).strata.tolist() == [0, 1, 0]
+    assert target_of([0, 1, 2]).strata.tolist() == [0, 1, 2]
+    assert target_of([0.5, 1.5]).strata is None
+    assert target_of(INDICATOR).strata is None
+
+
+def test_indicators_have_a_column_an_output():
+    multiclass = target_of(["b", "a", "c"]).indicators()
+    assert sparse.issparse(multiclass)
+    assert multiclass.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert target_of(INDICATOR).indicators().tolist() == INDICATOR.tolist()
+    assert target_of(["b", "a"]).indicators().tolist() == [[1.0], [0.0]]
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_scale_is_the_weighted_mean_and_deviation(loss):
+    y = np.array([[1.0, 10.0], [3.0, 10.0], [100.0, 40.0]])
+    weights = np.array([1.0, 3.0, 0.5])
+    scale = scale_of(target_of(y, "continuous", loss), weights)
+    mean = np.average(y, axis=0, weights=weights)
+    width = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+    np.testing.assert_allclose(scale.center, mean)
+    np.testing.assert_allclose(scale.width, width)
+    np.testing.assert_allclose(scale.apply(y), (y - mean) / width, rtol=1e-6)
+    assert scale.apply(y).dtype == np.float32
+    power = 1 if loss == "absolute_error" else 2
+    np.testing.assert_allclose(scale.loss_units(loss), width**power)
+
+
+def test_poisson_is_scaled_by_its_mean_and_not_shifted():
+    target = target_of([0.0, 1.0, 5.0], "continuous", "poisson")
+    scale = scale_of(target, np.array([1.0, 1.0, 2.0]))
+    assert (scale.center.tolist(), scale.width.tolist()) == ([0.0], [11 / 4])
+    assert scale.loss_units("poisson").tolist() == [11 / 4]
+    zeros = scale_of(target_of([0.0, 0.0], "continuous", "poisson"), np.ones(2))
+    assert zeros.width.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.1, 1e12])
+def test_a_constant_quantity_keeps_its_units(value):
+    scale = scale_of(target_of([value] * 3, "continuous"), np.ones(3))
+    assert scale.width.tolist() == [1.0]
+    np.testing.assert_allclose(scale.apply(np.full((3, 1), value)), 0.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("y", [["a", "b"], ["a", "b", "c"], INDICATOR])
+def test_classes_are_not_scaled(y):
+    target = target_of(y)
+    scale = scale_of(target, np.ones(len(y)))
+    assert scale.apply(target.values).tolist() == target.values.tolist()
+    assert scale.loss_units("log_loss").tolist() == [1.0] * target.values.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight"),
+    [
+        (["a", "b", "b"], "balanced"),
+        (["a", "b", "b"], {"a": 3.0}),
+        ([3, 7, 7], {3: 0.5, 7: 2.0}),
+        (["a", "b", "c", "c"], "balanced"),
+        ([True, False, False], {True: 4.0}),
+        (INDICATOR, "balanced"),
+        (INDICATOR, [{0: 1, 1: 2}, {0: 3, 1: 4}]),
+    ],
+)
+def test_class_weights_are_those_of_scikit_learn(y, class_weight):
+    weights = np.arange(1.0, len(y) + 1)
+    found = apply_class_weight(class_weight, target_of(y), weights)
+    np.testing.assert_allclose(found, weights * compute_sample_weight(class_weight, np.array(y)))
+
+
+def test_no_class_weight_leaves_the_weights():
+    weights = np.array([1.0, 2.0])
+    assert apply_class_weight(None, target_of([0.5, 1.5]), weights) is weights
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight", "message"),
+    [
+        ([0.5, 1.5], "balanced", "needs classes"),
+        (["a", "b"], {"z": 2.0}, r"names \['z'\], which are no classes of y: \['a', 'b'\]"),
+        (INDICATOR, {0: 1.0}, "does not fit y"),
+        (INDICATOR, [{0: 1.0}], "does not fit y"),
+    ],
+)
+def test_class_weights_that_do_not_fit_are_refused(y, class_weight, message):
+    with pytest.raises(InvalidParameterError, match=f"`class_weight`.*{message}"):
+        apply_class_weight(class_weight, target_of(y), np.ones(len(y)))

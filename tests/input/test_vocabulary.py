@@ -1,0 +1,271 @@
+"""Categories, their rows, and what becomes of rare, missing and unknown ones."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.preprocessing import OneHotEncoder
+
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.vocabulary import (
+    INFREQUENT,
+    MISSING,
+    N_RESERVED,
+    UNKNOWN,
+    count_missing,
+    learn_vocabulary,
+)
+from tests.containers import CONTAINERS, PYTHON_OBJECTS, make_container
+
+TEXT = ["b", "a", None, "b", "", "ü"]
+
+
+def column_of(values, container="pandas_object"):
+    """A column of Python values."""
+    (column,) = read_table(make_container(container, {"c": values})).columns
+    return column
+
+
+def series_column(series):
+    """A column of a pandas series."""
+    (column,) = read_table(series.to_frame("c")).columns
+    return column
+
+
+def test_rows_start_with_the_reserved_ones():
+    assert (UNKNOWN, MISSING, INFREQUENT, N_RESERVED) == (0, 1, 2, 3)
+
+
+def test_equal_data_gives_equal_vocabularies_and_codes(container):
+    (column,) = read_table(container({"c": TEXT})).columns
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.categories.tolist() == ["", "a", "b", "ü"]
+    assert vocabulary.counts.tolist() == [1, 1, 2, 1]
+    assert vocabulary.rows.tolist() == [3, 4, 5, 6]
+    assert (vocabulary.missing_count, vocabulary.missing_row) == (1, MISSING)
+    assert (vocabulary.n_rows, vocabulary.cardinality) == (7, 5)
+    assert vocabulary.encode(column).tolist() == [5, 4, 1, 5, 3, 6]
+    assert vocabulary.encode(column).dtype == np.int32
+
+
+@pytest.mark.parametrize("new", CONTAINERS)
+@pytest.mark.parametrize("old", ["pandas", "pandas_category", "polars_categorical", "lists"])
+def test_a_vocabulary_of_one_container_encodes_another(old, new):
+    vocabulary = learn_vocabulary(column_of(TEXT, old))
+    asked = column_of(["ü", None, "new", "a", "A", ""], new)
+    assert vocabulary.encode(asked).tolist() == [6, 1, 0, 4, 0, 3]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ([1, 2, None], [2.0, None, 2.5], [4, 1, 0]),
+        ([1.0, 2.5], [1, 2, True], [3, 0, 3]),
+        ([True, False], [0, 1, 2], [3, 4, 0]),
+        ([0.0, 1.0], [-0.0, 1.0, None], [3, 4, 0]),
+        ([-0.0, 1.0], [0, 1], [3, 4]),
+        ([1, 2], ["1", "2", None], [0, 0, 0]),
+        (["1", "2"], [1, 2, None], [0, 0, 0]),
+        ([1, "1"], [1, "1", 1.0, True], [3, 4, 3, 3]),
+        ([1, 2], [1, "1"], [3, 0]),
+        (["1", "2"], ["1", 1], [3, 0]),
+        ([(1, 2), "a"], [(1, 2), (1,), "a"], [4, 0, 3]),
+    ],
+)
+def test_equality_is_python_s(old, new, expected):
+    assert learn_vocabulary(column_of(old)).encode(column_of(new)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("uint64", "int64"), ("int64", "uint64"), ("uint8", "int8"), ("f4", "i8")]
+)
+def test_integers_of_all_widths_are_equal(old, new):
+    vocabulary = learn_vocabulary(series_column(pd.Series([1, 7], dtype=old)))
+    assert vocabulary.encode(series_column(pd.Series([7, 1, 3], dtype=new))).tolist() == [4, 3, 0]
+
+
+def test_a_negative_number_is_no_large_unsigned_one():
+    vocabulary = learn_vocabulary(series_column(pd.Series([2**64 - 1, 1], dtype="uint64")))
+    asked = series_column(pd.Series([-1, 1], dtype="int64"))
+    assert vocabulary.encode(asked).tolist() == [0, 3]
+
+
+def test_declared_levels_without_rows_are_no_categories():
+    levels = pd.Categorical(["b", "a"], categories=["z", "b", "a"], ordered=True)
+    vocabulary = learn_vocabulary(series_column(pd.Series(levels)))
+    assert vocabulary.categories.tolist() == ["a", "b"]
+    enum = pl.DataFrame({"c": pl.Series(["b", "a"], dtype=pl.Enum(["z", "b", "a"]))})
+    assert learn_vocabulary(*read_table(enum).columns).categories.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", object])
+def test_zeros_of_both_signs_are_one_category(dtype):
+    column = series_column(pd.Series([0.0, -0.0, 1.0, -0.0], dtype=dtype))
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.counts.tolist() == [3, 1]
+    assert vocabulary.encode(column).tolist() == [3, 3, 4, 3]
+
+
+def test_row_order_does_not_matter():
+    rng = np.random.default_rng(0)
+    kinds = [3, 1, "3", "a", "Z", (2, 1), 2.5, None]
+    values = [kinds[i] for i in rng.integers(len(kinds), size=60)]
+    first = learn_vocabulary(column_of(values))
+    second = learn_vocabulary(column_of(values[::-1]))
+    assert first.categories.tolist() == second.categories.tolist()
+    assert first.counts.tolist() == second.counts.tolist()
+
+
+def test_order_is_by_type_and_then_by_value():
+    categories = learn_vocabulary(column_of(["b", 2, "a", 1.5, True, ("z",)])).categories
+    assert categories.tolist() == [True, 1.5, 2, "a", "b", ("z",)]
+
+
+def test_values_without_an_order_have_one_all_the_same():
+    values = [(1, "a"), ("a", 1), (None, 2)]
+    orders = [learn_vocabulary(column_of(v)).categories.tolist() for v in (values, values[::-1])]
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize("max_categories", [None, 1, 2, 3, 4, 10])
+@pytest.mark.parametrize("min_frequency", [None, 1, 3, 5, 0.1, 0.25, 0.999])
+def test_rare_categories_are_those_of_one_hot_encoder(min_frequency, max_categories):
+    values = ["a"] * 8 + ["b"] * 5 + ["c"] * 5 + ["d"] * 3 + ["e"] * 2 + ["f"]
+    vocabulary = learn_vocabulary(
+        column_of(values), min_frequency=min_frequency, max_categories=max_categories
+    )
+    reference = OneHotEncoder(min_frequency=min_frequency, max_categories=max_categories)
+    reference.fit(np.array(values, dtype=object)[:, None])
+    expected = None
+    if min_frequency is not None or max_categories is not None:
+        (expected,) = reference.infrequent_categories_
+    if expected is None:
+        assert vocabulary.infrequent is None
+    else:
+        assert vocabulary.infrequent.tolist() == expected.tolist()
+    frequent = len(vocabulary.categories) - (0 if expected is None else len(expected))
+    assert vocabulary.n_rows == N_RESERVED + frequent
+    assert vocabulary.cardinality == frequent + (expected is not None)
+
+
+def test_missing_counts_in_shares_but_not_as_a_category():
+    values = ["a"] * 4 + ["b"] * 2 + [None] * 14
+    vocabulary = learn_vocabulary(column_of(values), min_frequency=0.15, max_categories=2)
+    assert vocabulary.infrequent.tolist() == ["b"]
+    assert vocabulary.encode(column_of(["a", "b", None, "c"])).tolist() == [3, 2, 1, 0]
+    assert vocabulary.cardinality == 3
+
+
+def test_missing_is_unknown_where_fit_saw_none(container):
+    (column,) = read_table(container({"c": ["a", "b"]})).columns
+    vocabulary = learn_vocabulary(column)
+    (asked,) = read_table(container({"c": ["b", None]})).columns
+    assert vocabulary.missing_row == UNKNOWN
+    assert vocabulary.encode(asked).tolist() == [4, UNKNOWN]
+    assert vocabulary.labels.tolist() == ["a", "b"]
+
+
+def test_missing_cells_are_counted(container):
+    (column,) = read_table(container({"c": [*TEXT, None]})).columns
+    assert count_missing(column) == 2
+
+
+def test_missing_can_be_an_error(container):
+    (column,) = read_table(container({"c": TEXT})).columns
+    with pytest.raises(InvalidDataError, match=rf"'{column.name}' has 1 missing.*handle_missing"):
+        learn_vocabulary(column, missing="error")
+
+
+def test_a_column_of_missing_cells_only_is_refused(container):
+    (column,) = read_table(container({"c": [None, None]})).columns
+    with pytest.raises(InvalidDataError, match=f"'{column.name}' has only missing values"):
+        learn_vocabulary(column)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "dtype"),
+    [
+        ([2.5, 1.0, None], [1.0, 2.5, np.nan], np.float64),
+        ([2, 1], [1, 2], np.int64),
+        ([2, 1, None], [1, 2, np.nan], object),
+        (["a", None], ["a", np.nan], object),
+        ([True, False], [False, True], bool),
+        ([1, "1", None], [1, "1", np.nan], object),
+    ],
+)
+def test_labels_rows_and_counts_agree(values, labels, dtype):
+    vocabulary = learn_vocabulary(column_of(values))
+    assert vocabulary.labels.dtype == dtype
+    assert [None if v != v else v for v in vocabulary.labels] == [
+        None if v != v else v for v in labels
+    ]
+    assert len(vocabulary.label_rows) == len(vocabulary.label_counts) == len(labels)
+    known = [v for v in labels if v == v]
+    assert (
+        vocabulary.encode(column_of(known)).tolist() == vocabulary.label_rows[: len(known)].tolist()
+    )
+    assert vocabulary.label_counts.tolist() == [1] * len(labels)
+    if None in values:
+        assert vocabulary.label_rows[-1] == MISSING
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_decoding_undoes_encoding(name):
+    column = column_of(TEXT, name)
+    vocabulary = learn_vocabulary(column)
+    decoded = vocabulary.decode(vocabulary.encode(column))
+    assert [None if pd.isna(v) else v for v in decoded] == TEXT
+
+
+def test_decoding_reserved_rows():
+    vocabulary = learn_vocabulary(column_of(["a", "a", "b", None]), min_frequency=2)
+    decoded = vocabulary.decode(np.array([UNKNOWN, INFREQUENT, 3, MISSING]))
+    assert decoded[:3].tolist() == [None, "infrequent_sklearn", "a"]
+    assert np.isnan(decoded[3])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"), [([2, 1], np.int64), ([2.5, 1.0], np.float64), ([True, False], bool)]
+)
+def test_decoding_keeps_the_dtype_of_the_categories(values, dtype):
+    vocabulary = learn_vocabulary(column_of(values))
+    assert vocabulary.decode(np.array([4, 3])).dtype == dtype
+    assert vocabulary.decode(np.array([4, UNKNOWN])).tolist() == [vocabulary.categories[1], None]
+
+
+@pytest.mark.parametrize("name", PYTHON_OBJECTS)
+def test_mixed_types_stay_apart(name):
+    column = column_of([1, "1", None, 1, b"1"], name)
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.keys is None
+    assert vocabulary.encode(column).tolist()[:4] == [3, 5, 1, 3]
+    assert len(vocabulary.categories) == 3
+
+
+@pytest.mark.parametrize("values", [TEXT, [1, 2, None], [1.5, None], [True, None], [1, "1"]])
+def test_vocabularies_can_be_pickled(values):
+    column = column_of(values)
+    vocabulary = learn_vocabulary(column)
+    again = pickle.loads(pickle.dumps(vocabulary))
+    assert again.encode(column).tolist() == vocabulary.encode(column).tolist()
+
+
+def test_keys_are_arrow_where_arrow_can_compare_them():
+    assert learn_vocabulary(column_of(TEXT)).keys.type == pa.large_string()
+    assert learn_vocabulary(column_of([(1,), "a"])).keys is None
+
+
+@pytest.mark.parametrize("old", [["a\ud800", "b"], ["b", "x"]])
+@pytest.mark.parametrize("new", [["b", "a\ud800", "c"], ["b", "x", "c"]])
+def test_lone_surrogates_are_text_like_any_other(old, new):
+    vocabulary = learn_vocabulary(column_of(old, "lists"))
+    expected = [old.index(v) if v in old else None for v in new]
+    order = np.argsort(np.argsort(old))
+    codes = [UNKNOWN if i is None else N_RESERVED + order[i] for i in expected]
+    assert vocabulary.encode(column_of(new, "lists")).tolist() == codes

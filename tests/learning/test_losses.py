@@ -1,0 +1,80 @@
+"""Losses against scikit-learn's metrics and their formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+from sklearn import metrics
+
+from sk_entity_embed.learning.losses import loss_function
+
+RNG = np.random.default_rng(0)
+RAW = RNG.standard_normal((50, 3))
+QUANTITIES = RNG.standard_normal((50, 3)) * 2
+COUNTS = RNG.poisson(1.0, (50, 3)).astype(float)
+LABELS = RNG.integers(2, size=(50, 3)).astype(float)
+
+
+def losses(name, raw, target, multiclass=False):
+    """Losses of each row and output."""
+    found = loss_function(name, multiclass=multiclass)(torch.tensor(raw), torch.tensor(target))
+    return found.numpy()
+
+
+def huber(raw, target):
+    error = np.abs(raw - target)
+    return np.where(error < 1, error**2 / 2, error - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "metric"),
+    [
+        ("squared_error", QUANTITIES, lambda y, raw: metrics.mean_squared_error(y, raw)),
+        ("absolute_error", QUANTITIES, lambda y, raw: metrics.mean_absolute_error(y, raw)),
+        ("huber", QUANTITIES, lambda y, raw: huber(raw, y).mean()),
+        ("poisson", COUNTS, lambda y, raw: metrics.mean_poisson_deviance(y, np.exp(raw)) / 2),
+        ("log_loss", LABELS, lambda y, raw: metrics.log_loss(y, expit(raw))),
+    ],
+)
+def test_mean_loss_of_each_output(name, target, metric):
+    found = losses(name, RAW, target)
+    assert found.shape == (50, 3)
+    expected = [metric(y, raw) for y, raw in zip(target.T, RAW.T, strict=True)]
+    np.testing.assert_allclose(found.mean(axis=0), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "expected"),
+    [
+        ("squared_error", QUANTITIES, (RAW - QUANTITIES) ** 2),
+        ("absolute_error", QUANTITIES, np.abs(RAW - QUANTITIES)),
+        ("huber", QUANTITIES, huber(RAW, QUANTITIES)),
+    ],
+)
+def test_losses_are_by_row(name, target, expected):
+    np.testing.assert_allclose(losses(name, RAW, target), expected)
+
+
+def test_exclusive_classes_have_one_loss_a_row():
+    classes = RNG.integers(3, size=(50, 1)).astype(float)
+    found = losses("log_loss", RAW, classes, multiclass=True)
+    assert found.shape == (50, 1)
+    expected = -np.log(softmax(RAW, axis=1))[np.arange(50), classes[:, 0].astype(int)]
+    np.testing.assert_allclose(found[:, 0], expected)
+    np.testing.assert_allclose(found.mean(), metrics.log_loss(classes[:, 0], softmax(RAW, axis=1)))
+
+
+@pytest.mark.parametrize("name", ["poisson", "log_loss"])
+def test_extreme_outputs_have_finite_gradients(name):
+    raw = torch.tensor([[-80.0], [20.0], [0.0]], requires_grad=True)
+    total = loss_function(name, multiclass=False)(raw, torch.tensor([[0.0], [0.0], [1.0]])).sum()
+    (gradient,) = torch.autograd.grad(total, raw)
+    assert torch.isfinite(total)
+    assert torch.isfinite(gradient).all()
+
+
+def test_a_perfect_poisson_answer_costs_nothing():
+    target = np.array([[1.0], [7.0]])
+    np.testing.assert_allclose(losses("poisson", np.log(target), target), 0, atol=1e-12)

@@ -1,0 +1,118 @@
+"""RowAdam is lazy Adam without momentum."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sk_entity_embed.learning.optimizers import RowAdam
+
+SHAPES = [(12, 3), (7, 2)]
+FREE = [None, None]
+
+
+def make_weights():
+    """Two tables of normal vectors."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator) for shape in SHAPES]
+
+
+def make_steps(n_steps, rows=8):
+    """Random touched rows, with repeats, and their gradients."""
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (
+            [torch.randint(0, n, (rows,), generator=generator) for n, _ in SHAPES],
+            [torch.randn(rows, width, generator=generator) for _, width in SHAPES],
+        )
+        for _ in range(n_steps)
+    ]
+
+
+@pytest.mark.parametrize("beta", [0.999, 0.9])
+def test_steps_are_those_of_sparse_adam(beta):
+    weights = make_weights()
+    ours = RowAdam(weights, FREE, lr=0.1, beta=beta)
+    expected = [torch.nn.Parameter(w.clone()) for w in weights]
+    theirs = torch.optim.SparseAdam(expected, lr=0.1, betas=(0.0, beta))
+    for rows, gradients in make_steps(25):
+        ours.step(rows, gradients)
+        for parameter, index, gradient in zip(expected, rows, gradients, strict=True):
+            parameter.grad = torch.sparse_coo_tensor(
+                index[None], gradient, parameter.shape, check_invariants=True
+            )
+        theirs.step()
+        for weight, parameter in zip(weights, expected, strict=True):
+            torch.testing.assert_close(weight, parameter.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_repeated_rows_add_up():
+    one, other = make_weights(), make_weights()
+    gradient = torch.tensor([[1.0, -2.0, 0.5], [0.25, 3.0, 0.5]])
+    no_rows = (torch.empty(0, dtype=torch.long), torch.empty(0, 2))
+    first, second = RowAdam(one, FREE, lr=0.1), RowAdam(other, FREE, lr=0.1)
+    for _ in range(2):
+        first.step([torch.tensor([4, 4]), no_rows[0]], [gradient, no_rows[1]])
+        second.step([torch.tensor([4]), no_rows[0]], [gradient.sum(0)[None], no_rows[1]])
+    assert torch.equal(one[0], other[0])
+    assert not torch.equal(one[0], make_weights()[0])
+
+
+def test_gradients_do_not_add_up_over_time():
+    weights = make_weights()
+    optimizer = RowAdam(weights, FREE, lr=0.1)
+    rows, gradients = make_steps(1)[0]
+    for _ in range(3):
+        before = weights[0].clone()
+        optimizer.step(rows, gradients)
+        moved = (weights[0] - before).abs()
+        torch.testing.assert_close(moved[rows[0]], torch.full((8, 3), 0.1), rtol=1e-3, atol=1e-5)
+
+
+def test_a_vanished_gradient_moves_nothing():
+    weights = make_weights()
+    optimizer = RowAdam(weights, FREE, lr=0.1)
+    rows, gradients = make_steps(1)[0]
+    optimizer.step(rows, [torch.zeros_like(g) for g in gradients])
+    assert torch.equal(weights[0], make_weights()[0])
+    optimizer.step(rows, gradients)
+    before = weights[0].clone()
+    optimizer.step(rows, [torch.zeros_like(g) for g in gradients])
+    assert torch.equal(weights[0], before)  # no momentum
+
+
+def test_untouched_rows_do_not_move():
+    weights = make_weights()
+    optimizer = RowAdam(weights, FREE, lr=0.1)
+    for rows, gradients in make_steps(5):
+        before = [w.clone() for w in weights]
+        optimizer.step(rows, gradients)
+        for weight, old, index in zip(weights, before, rows, strict=True):
+            touched = torch.zeros(len(weight), dtype=torch.bool)
+            touched[index] = True
+            assert torch.equal(weight[~touched], old[~touched])
+            assert (weight[touched] != old[touched]).any(dim=1).all()
+
+
+def test_fixed_rows_do_not_move():
+    weights, before = make_weights(), make_weights()
+    fixed = torch.zeros(12, dtype=torch.bool)
+    fixed[[0, 5, 6]] = True
+    optimizer = RowAdam(weights, [fixed, None], lr=0.1)
+    free = make_weights()
+    unfixed = RowAdam(free, FREE, lr=0.1)
+    for rows, gradients in make_steps(10):
+        optimizer.step(rows, gradients)
+        unfixed.step(rows, gradients)
+    assert torch.equal(weights[0][fixed], before[0][fixed])
+    assert torch.equal(weights[0][~fixed], free[0][~fixed])
+    assert torch.equal(weights[1], free[1])
+
+
+def test_the_learning_rate_can_change_between_steps():
+    weights = make_weights()
+    optimizer = RowAdam(weights, FREE, lr=0.1)
+    rows, gradients = make_steps(1)[0]
+    optimizer.lr = 0.0
+    optimizer.step(rows, gradients)
+    assert torch.equal(weights[0], make_weights()[0])

@@ -1,0 +1,197 @@
+"""The loop, driven by a task without a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sk_entity_embed.learning.training import train
+
+
+class FakeTask:
+    """A task whose state is the number of its finished epochs.
+
+    Parameters
+    ----------
+    validation : sequence
+        Validation losses, the one before training first.
+    interrupt : tuple of (str, int)
+        A place, "epoch" or "validation", and the epoch in which Ctrl-C is pressed there.
+    """
+
+    n_steps = 2
+
+    def __init__(self, validation=(), interrupt=(None, 0)):
+        self.validation = [np.atleast_1d(np.array(v, dtype=float)) for v in validation]
+        self.interrupt = interrupt
+        self.n_epochs = 0
+        self.restored = None
+        self.factors = []
+        self.n_validations = 0
+
+    def epoch(self):
+        yield np.array([2.0, 4.0]), 1.0
+        if self.interrupt == ("epoch", self.n_epochs + 1):
+            raise KeyboardInterrupt
+        self.n_epochs += 1
+        yield np.array([6.0, 0.0]), 3.0
+
+    def validation_loss(self):
+        self.n_validations += 1
+        if self.interrupt == ("validation", self.n_epochs):
+            raise KeyboardInterrupt
+        return self.validation[self.n_epochs]
+
+    def state(self):
+        return self.n_epochs
+
+    def restore(self, state):
+        self.restored = state
+
+    def set_learning_rate(self, factor):
+        self.factors.append(factor)
+
+
+def run(task, **changes):
+    """Train with settings that stop after three epochs without improvement."""
+    settings = {
+        "max_iter": 10,
+        "early_stopping": True,
+        "n_iter_no_change": 3,
+        "tol": 1e-4,
+        "verbose": False,
+    }
+    return train(task, **{**settings, **changes})
+
+
+def test_training_stops_when_patience_runs_out_and_goes_back_to_the_best_state():
+    task = FakeTask([9, 3, 2, 2.5, 2.1, 2.2, 1, 1, 1, 1, 1])
+    history = run(task)
+    assert task.n_epochs == 5
+    assert history.best_iteration == task.restored == 2
+    assert [v.tolist() for v in history.validation_losses] == [[3], [2], [2.5], [2.1], [2.2]]
+    assert not history.interrupted
+
+
+def test_an_improvement_renews_the_patience():
+    task = FakeTask([9, 3, 4, 4, 2, 4, 4, 1, 4, 4, 4])
+    history = run(task)
+    assert task.n_epochs == 10
+    assert history.best_iteration == task.restored == 7
+
+
+def test_small_improvements_are_kept_but_do_not_renew_the_patience():
+    task = FakeTask([9, 1.0, 0.999, 0.998, 0.997, 0.1, 0, 0, 0, 0, 0])
+    history = run(task, tol=0.01)
+    assert task.n_epochs == 4
+    assert history.best_iteration == task.restored == 4
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_tol_is_relative(scale, sign):
+    losses = [scale * (sign * 100 - 5 * i) for i in range(11)]
+    assert run(task := FakeTask(losses), tol=0.03).best_iteration == task.n_epochs == 10
+    assert run(task := FakeTask(losses), tol=0.2).best_iteration == task.n_epochs == 4
+
+
+def test_outputs_are_averaged_to_decide():
+    task = FakeTask([[9, 9], [3, 1], [1, 2], [0, 4], [0, 4], [0, 4]])
+    assert run(task).best_iteration == 2
+
+
+def test_losses_of_an_epoch_are_weighted_means():
+    history = run(FakeTask([1] * 3), max_iter=2)
+    assert [v.tolist() for v in history.losses] == [[2.0, 1.0], [2.0, 1.0]]
+
+
+def test_all_epochs_are_run_without_early_stopping():
+    task = FakeTask()
+    history = run(task, early_stopping=False)
+    assert task.n_epochs == history.best_iteration == len(history.losses) == 10
+    assert task.n_validations == 0
+    assert task.restored is None
+    assert history.validation_losses == []
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "best"), [(("epoch", 4), 2), (("validation", 4), 2), (("epoch", 2), 1)]
+)
+def test_an_interruption_keeps_the_best_state(interrupt, best):
+    task = FakeTask([9, 3, 2, 4, 1, 1], interrupt)
+    history = run(task)
+    assert history.interrupted
+    assert history.best_iteration == task.restored == best
+    assert len(history.validation_losses) == interrupt[1] - 1
+    assert len(history.losses) == len(history.validation_losses)
+
+
+def test_an_interruption_without_a_best_state_keeps_the_current_one():
+    task = FakeTask([9, 3], ("epoch", 1))
+    history = run(task)
+    assert history.interrupted
+    assert (history.best_iteration, task.restored, history.losses) == (0, None, [])
+
+
+def test_an_interruption_without_early_stopping_counts_the_full_epochs():
+    task = FakeTask(interrupt=("epoch", 3))
+    history = run(task, early_stopping=False)
+    assert history.interrupted
+    assert history.best_iteration == len(history.losses) == 2
+    assert task.restored is None
+
+
+def test_the_state_at_the_start_may_be_the_best():
+    losses = [5, 6, 7, 8, 1, 2, 2, 2]
+    task = FakeTask(losses)
+    history = run(task, baseline=True)
+    assert (history.best_iteration, task.restored, task.n_epochs) == (0, 0, 3)
+    task = FakeTask(losses)
+    history = run(task, baseline=False)
+    assert (history.best_iteration, task.restored) == (4, 4)
+    assert len(history.validation_losses) == task.n_validations == 7
+
+
+def test_no_baseline_is_taken_without_early_stopping():
+    task = FakeTask()
+    assert run(task, early_stopping=False, baseline=True).best_iteration == 10
+    assert (task.n_validations, task.restored) == (0, None)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_ends_the_training_at_the_best_state(value):
+    task = FakeTask([9, 3, 2, value, 1, 1])
+    history = run(task)
+    assert task.n_epochs == 3
+    assert history.best_iteration == task.restored == 2
+    assert not history.diverged
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_without_a_finite_state_to_go_back_to_training_has_diverged(value):
+    assert run(FakeTask([9, value, 1])).diverged
+    assert not run(FakeTask([9, value, 1]), baseline=True).diverged
+    task = FakeTask()
+    task.epoch = lambda: iter([(np.array([value]), 1.0)])
+    assert run(task, early_stopping=False).diverged
+
+
+def test_the_learning_rate_falls_along_a_half_cosine():
+    task = FakeTask()
+    run(task, early_stopping=False)
+    expected = 0.05 + 0.95 * (1 + np.cos(np.pi * np.arange(10) / 10)) / 2
+    np.testing.assert_allclose(task.factors, expected)
+    assert task.factors[0] == 1.0
+
+
+def test_nothing_is_printed_unless_asked_for(capfd):
+    run(FakeTask([1] * 11), verbose=False)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_the_progress_bar_shows_the_validation_loss(capfd):
+    run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3)
+    shown = capfd.readouterr().err
+    assert "3/3" in shown
+    assert "validation_loss=1.2500" in shown

@@ -1,0 +1,43 @@
+"""Small tables and quick encoders that the encoder's tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed import EntityEmbeddingEncoder
+
+EFFECTS = {"a": -2.0, "b": -1.0, "c": 0.0, "d": 1.0, "e": 2.0}
+"""What each level of the column "letter" adds to the target of :func:`make_rows`."""
+
+
+def make_rows(n: int = 240, seed: int = 0) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Two categorical columns, a number, and a continuous target that needs all three."""
+    random = np.random.default_rng(seed)
+    letter = random.choice(list(EFFECTS), n)
+    color = random.choice(["blue", "green", "red"], n)
+    size = random.normal(size=n)
+    X = pd.DataFrame({"letter": letter, "color": color, "size": size})
+    y = np.array([EFFECTS[v] for v in letter]) + (color == "red") + 0.5 * size
+    return X, y + 0.1 * random.normal(size=n)
+
+
+def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
+    """An encoder of a small network, trained for two epochs unless told otherwise.
+
+    Everything that is tuned now and then is set here, so that no test depends on a default.
+    """
+    small = {
+        "hidden_layer_sizes": (4,),
+        "max_iter": 2,
+        "dropout": 0.1,
+        "unknown_rate": 0.02,
+        "learning_rate_init": 5e-3,
+        "alpha": 1e-2,
+        "n_iter_no_change": 4,
+        "random_state": 0,
+    }
+    return EntityEmbeddingEncoder(**{**small, **params})

@@ -1,0 +1,254 @@
+"""Canonical coordinates re-parametrise exactly, and fix the basis."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from sk_entity_embed.canonical import canonicalise
+from sk_entity_embed.head import MLPHead
+
+WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
+
+
+def make_problem(n_hidden=16, n_stacks=4, seed=0):
+    """Stacks of two columns, their counts and a head that also reads two numbers."""
+    rng = np.random.default_rng(seed)
+    stacks = [
+        (rng.standard_normal((n_stacks, n, w)) + rng.standard_normal(w)).astype(np.float32)
+        for n, w in zip(N_ROWS, WIDTHS, strict=True)
+    ]
+    counts = [rng.integers(0, 20, n).astype(float) for n in N_ROWS]
+    sizes = [sum(WIDTHS) + N_CONTEXT, n_hidden, 3]
+    weights = tuple(rng.standard_normal(s) for s in pairwise(sizes))
+    return stacks, counts, MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
+
+
+def canonical(problem, keep=(False, False)):
+    """The problem in canonical coordinates."""
+    stacks, counts, head = problem
+    return canonicalise(stacks, counts, head, keep)
+
+
+def predictions(stacks, head, table):
+    """Answers for all pairs of categories in one table."""
+    rng = np.random.default_rng(7)
+    rows = [rng.integers(0, n, 200) for n in N_ROWS]
+    vectors = np.hstack([s[table][r] for s, r in zip(stacks, rows, strict=True)])
+    return head.raw(vectors, rng.standard_normal((200, N_CONTEXT)))
+
+
+def first_layer_of(head, column):
+    """The part of the first layer that reads a column."""
+    start = sum(WIDTHS[:column])
+    return head.weights[0][start : start + WIDTHS[column]]
+
+
+def centred(stack, count):
+    """Vectors of the mean table around their weighted mean, and the weights."""
+    share = count / count.sum()
+    vectors = stack[-1].astype(np.float64)
+    return vectors - share @ vectors, share
+
+
+def distances(vectors):
+    """Euclidean distances between all pairs."""
+    return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+
+
+@pytest.mark.parametrize("keep", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("n_hidden", [2, 16])
+def test_predictions_agree(n_hidden, keep):
+    problem = make_problem(n_hidden)
+    stacks, head = canonical(problem, keep)
+    for table in range(4):
+        before = predictions(problem[0], problem[2], table)
+        after = predictions(stacks, head, table)
+        assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+
+
+def test_vectors_are_centred_uncorrelated_and_ordered_by_variance():
+    problem = make_problem()
+    stacks, _ = canonical(problem)
+    for stack, count in zip(stacks, problem[1], strict=True):
+        vectors, share = centred(stack, count)
+        np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
+        covariance = (vectors * share[:, None]).T @ vectors
+        variances = np.diag(covariance)
+        np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-6)
+        assert (np.diff(variances) < 0).all()
+
+
+def test_blocks_have_unit_variance_on_average():
+    problem = make_problem()
+    stacks, _ = canonical(problem)
+    totals = []
+    for stack, count in zip(stacks, problem[1], strict=True):
+        vectors, share = centred(stack, count)
+        totals.append(share @ (vectors**2).sum(axis=1))
+    np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-5)
+    assert abs(totals[0] - totals[1]) > 0.05  # scales between columns stay
+
+
+@pytest.mark.parametrize("n_hidden", [2, 16])
+def test_distances_are_those_of_what_the_first_layer_sees(n_hidden):
+    problem = make_problem(n_hidden)
+    stacks, _ = canonical(problem)
+    ratios = []
+    for j, (old, new) in enumerate(zip(problem[0], stacks, strict=True)):
+        for table in range(4):
+            seen = old[table].astype(np.float64) @ first_layer_of(problem[2], j)
+            off = ~np.eye(len(seen), dtype=bool)
+            ratios.append((distances(new[table].astype(float)) / (distances(seen) + ~off))[off])
+    ratios = np.concatenate(ratios)
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
+
+
+def test_the_first_layer_has_orthogonal_axes_of_one_length():
+    _, head = canonical(make_problem())
+    lengths = []
+    for j in range(2):
+        weight = first_layer_of(head, j)
+        gram = weight @ weight.T
+        np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-10)
+        lengths.append(np.diag(gram))
+    np.testing.assert_allclose(np.concatenate(lengths), lengths[0][0])
+
+
+def test_a_change_of_basis_does_not_matter():
+    stacks, counts, head = make_problem()
+    expected, expected_head = canonicalise(stacks, counts, head, [False, False])
+    rng = np.random.default_rng(3)
+    first, moved, start = head.weights[0].copy(), [], 0
+    for stack, width in zip(stacks, WIDTHS, strict=True):
+        basis = rng.standard_normal((width, width)) + 2 * np.eye(width)
+        moved.append((stack @ basis.T).astype(np.float32))
+        block = slice(start, start + width)
+        first[block] = np.linalg.inv(basis).T @ first[block]
+        start += width
+    found, found_head = canonicalise(
+        moved, counts, MLPHead((first, *head.weights[1:]), head.biases), [False, False]
+    )
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    np.testing.assert_allclose(expected_head.weights[0], found_head.weights[0], atol=2e-5)
+
+
+def test_a_shift_goes_into_the_bias():
+    stacks, counts, head = make_problem()
+    expected, expected_head = canonicalise(stacks, counts, head, [False, False])
+    shift = np.array([1.0, -2.0, 0.5, 3.0], dtype=np.float32)
+    bias = head.biases[0] - shift @ first_layer_of(head, 0)
+    found, found_head = canonicalise(
+        [stacks[0] + shift, stacks[1]],
+        counts,
+        MLPHead(head.weights, (bias, *head.biases[1:])),
+        [False, False],
+    )
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found_head.biases[0], expected_head.biases[0], atol=1e-5)
+
+
+def test_signs_do_not_depend_on_those_of_the_vectors():
+    stacks, counts, head = make_problem()
+    expected, _ = canonicalise(stacks, counts, head, [False, False])
+    flipped = head.weights[0].copy()
+    flipped[: WIDTHS[0]] *= -1
+    head = MLPHead((flipped, *head.weights[1:]), head.biases)
+    found, _ = canonicalise([-stacks[0], stacks[1]], counts, head, [False, False])
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_signs_of_two_equally_heavy_categories_do_not_hang_on_rounding(seed):
+    stack = np.array([[[1.0, 2.0], [4.0, -1.0]]], dtype=np.float32)
+    head = MLPHead((np.array([[1.0, 0.5], [0.2, 1.0]]),), (np.zeros(2),))
+    (expected,), _ = canonicalise([stack], [np.ones(2)], head, [False])
+    basis = np.random.default_rng(seed).standard_normal((2, 2)) + 2 * np.eye(2)
+    moved = MLPHead((np.linalg.inv(basis).T @ head.weights[0],), head.biases)
+    (found,), _ = canonicalise([(stack @ basis.T).astype("f4")], [np.ones(2)], moved, [False])
+    np.testing.assert_allclose(found[..., 0], expected[..., 0], atol=1e-5)
+
+
+def test_the_heaviest_deviation_of_each_axis_is_positive():
+    problem = make_problem()
+    stacks, _ = canonical(problem)
+    for stack, count in zip(stacks, problem[1], strict=True):
+        weight = np.abs(stack[-1]) * np.sqrt(count)[:, None]
+        assert (stack[-1][weight.argmax(axis=0), np.arange(stack.shape[2])] > 0).all()
+
+
+def test_fewer_hidden_units_than_dimensions_are_padded_with_zeros():
+    problem = make_problem(n_hidden=2)
+    stacks, head = canonical(problem)
+    for j, stack in enumerate(stacks):
+        assert stack.shape == problem[0][j].shape
+        assert (stack[:, :, 2:] == 0).all()
+        assert (first_layer_of(head, j)[2:] == 0).all()
+        assert (stack[:, :, :2] != 0).any(axis=(0, 1)).all()
+
+
+def test_constant_tables_become_zeros():
+    stacks, counts, head = make_problem()
+    constant = [np.broadcast_to(s[:1, :1], s.shape).copy() for s in stacks]
+    found, found_head = canonicalise(constant, counts, head, [False, False])
+    for stack in found:
+        np.testing.assert_allclose(stack, 0, atol=1e-5)
+    assert np.isfinite(found_head.weights[0]).all()
+    before, after = predictions(constant, head, 0), predictions(found, found_head, 0)
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+
+
+def test_a_head_that_reads_nothing_gives_zeros():
+    stacks, counts, head = make_problem()
+    blind = MLPHead((np.zeros_like(head.weights[0]), *head.weights[1:]), head.biases)
+    found, _ = canonicalise(stacks, counts, blind, [False, False])
+    for stack in found:
+        assert (stack == 0).all()
+
+
+def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
+    problem = make_problem()
+    stacks, head = canonical(problem, (True, False))
+    assert stacks[0] is problem[0][0]
+    np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
+    vectors, share = centred(stacks[1], problem[1][1])
+    np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_everything_frozen_changes_nothing():
+    problem = make_problem()
+    stacks, head = canonical(problem, (True, True))
+    assert all(new is old for new, old in zip(stacks, problem[0], strict=True))
+    np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
+    np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
+
+
+def test_context_weights_are_not_touched_and_the_given_head_is_not_changed():
+    problem = make_problem()
+    before = problem[2].weights[0].copy(), problem[2].biases[0].copy()
+    _, head = canonical(problem)
+    np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], before[0][-N_CONTEXT:])
+    np.testing.assert_array_equal(problem[2].weights[0], before[0])
+    np.testing.assert_array_equal(problem[2].biases[0], before[1])
+    assert head.weights[1] is problem[2].weights[1]
+
+
+def test_counts_weigh_the_categories():
+    stacks, counts, head = make_problem()
+    one, _ = canonicalise(stacks, counts, head, [False, False])
+    same, _ = canonicalise(stacks, [3 * c for c in counts], head, [False, False])
+    other, _ = canonicalise(stacks, [c[::-1].copy() for c in counts], head, [False, False])
+    np.testing.assert_allclose(one[0], same[0], atol=1e-6)
+    assert np.abs(one[0] - other[0]).max() > 0.01
+
+
+def test_basis_comes_from_the_mean_table():
+    stacks, counts, head = make_problem()
+    other = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]
+    one, one_head = canonicalise(stacks, counts, head, [False, False])
+    two, two_head = canonicalise(other, counts, head, [False, False])
+    np.testing.assert_array_equal(one[0][-1], two[0][-1])
+    np.testing.assert_array_equal(one_head.weights[0], two_head.weights[0])

@@ -1,0 +1,69 @@
+"""Width rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sk_entity_embed.dimensions import RULES, resolve_dimensions
+from sk_entity_embed.exceptions import InvalidParameterError
+
+NAMES, CARDINALITIES = ["carrier", "dest"], [16, 105]
+
+
+CASES = [1, 2, 3, 17, 101, 10_000, 10**6]
+
+
+@pytest.mark.parametrize(
+    ("rule", "widths"),
+    [
+        ("fastai", [2, 2, 3, 8, 21, 278, 600]),
+        ("fourth_root", [1, 2, 2, 3, 4, 10, 32]),
+        ("half", [1, 1, 2, 9, 50, 50, 50]),
+    ],
+)
+def test_named_rules(rule, widths):
+    assert resolve_dimensions(rule, [f"x{i}" for i in range(7)], CASES) == widths
+
+
+def test_auto_is_the_rule_of_fastai_with_a_limit():
+    limit = RULES["auto"](10**6)
+    assert limit < 50
+    assert [RULES["auto"](n) for n in CASES] == [min(limit, RULES["fastai"](n)) for n in CASES]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gives_a_positive_width(rule):
+    assert all(RULES[rule](n) >= 1 for n in range(1, 200))
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "expected"),
+    [
+        (7, [7, 7]),
+        (np.int64(7), [7, 7]),
+        ({"carrier": 4}, [4, RULES["auto"](105)]),
+        ({1: 4}, [RULES["auto"](16), 4]),
+        ({"dest": 1, 0: np.int32(9)}, [9, 1]),
+        ({}, [RULES["auto"](16), RULES["auto"](105)]),
+        (lambda n: n // 4, [4, 26]),
+    ],
+)
+def test_widths_can_be_given(dimensions, expected):
+    found = resolve_dimensions(dimensions, NAMES, CARDINALITIES)
+    assert found == expected
+    assert {type(w) for w in found} == {int}
+
+
+@pytest.mark.parametrize("width", [0, -1, 2.5, True, "4", None])
+@pytest.mark.parametrize("how", ["mapping", "callable"])
+def test_widths_that_are_no_positive_integers_are_refused(width, how):
+    dimensions = {"dest": width} if how == "mapping" else (lambda n: width if n > 20 else 3)
+    with pytest.raises(InvalidParameterError, match=r"`dimensions` gives .* for column 'dest'"):
+        resolve_dimensions(dimensions, NAMES, CARDINALITIES)
+
+
+@pytest.mark.parametrize("key", ["origin", 2, -1, 0.5])
+def test_columns_that_are_not_there_are_refused(key):
+    with pytest.raises(InvalidParameterError, match=rf"`dimensions` names {key!r}.*'carrier'"):
+        resolve_dimensions({key: 3}, NAMES, CARDINALITIES)

@@ -1,0 +1,80 @@
+"""numpydoc's rules for everything public."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from numpydoc.validate import validate
+
+import sk_entity_embed
+
+LEFT_OUT = {
+    "GL01": "summaries start on the line of the quotes",
+    "GL02": "one-line docstrings end on the line of the quotes",
+    "GL08": "what has no docstring is listed by the test itself",
+    "ES01": "a summary is often enough",
+    "SS05": "takes plural nouns ('Names of ...') for verbs in the third person",
+    "SA01": "no See Also where nothing is related",
+    "YD01": "generators need no Yields section",
+}
+"""Checks not made, and why."""
+
+CLASSES_ONLY = {"EX01"}
+"""Checks made on classes and functions; methods are shown in the class's example."""
+
+
+def public_objects():
+    """Dotted names of public classes, their own public methods, and functions."""
+    names = []
+    for name in sk_entity_embed.__all__:
+        found = getattr(sk_entity_embed, name)
+        if inspect.ismodule(found):
+            names += [f"{found.__name__}.{member}" for member in found.__all__]
+        elif inspect.isclass(found):
+            dotted = f"{found.__module__}.{name}"
+            names.append(dotted)
+            names += [
+                f"{dotted}.{member}"
+                for member, value in vars(found).items()
+                if not member.startswith("_") and callable(value)
+            ]
+        elif inspect.isfunction(found):
+            names.append(f"{found.__module__}.{name}")
+    return names
+
+
+def problems_of(name):
+    """Violations that count, as ``code: message``."""
+    found = validate(name)
+    left_out = set(LEFT_OUT)
+    short = found["type"] != "type" and "EntityEmbedding" in name
+    if short or ".exceptions." in name:
+        left_out |= CLASSES_ONLY
+    problems = [f"{code}: {text}" for code, text in found["errors"] if code not in left_out]
+    return problems if found["docstring"] else ["GL08: no docstring"]
+
+
+def test_public_objects_are_found():
+    names = public_objects()
+    assert "sk_entity_embed.encoder.EntityEmbeddingEncoder" in names
+    assert "sk_entity_embed.encoder.EntityEmbeddingEncoder.fit_transform" in names
+    assert "sk_entity_embed.exceptions.InvalidDataError" in names
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_docstring(name):
+    assert problems_of(name) == []
+
+
+def test_fitted_attributes_are_documented():
+    rng = np.random.default_rng(0)
+    X = [[c, n] for c, n in zip("ab" * 20, rng.standard_normal(40), strict=True)]
+    encoder = sk_entity_embed.EntityEmbeddingEncoder(max_iter=1, cv=2).fit(X, rng.random(40))
+    fitted = {name for name in vars(encoder) if name.endswith("_") and not name.startswith("_")}
+    fitted |= {"feature_names_in_"}
+    section = inspect.getdoc(type(encoder)).partition("Attributes\n---")[2]
+    heads = [line.partition(" : ")[0] for line in section.splitlines() if " : " in line]
+    documented = {name for head in heads for name in head.split(", ")}
+    assert fitted - documented == set()

@@ -1,0 +1,331 @@
+"""Bad input: a ValueError or TypeError that names the column or parameter, and nothing changes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import EntityEmbedError
+from tests.containers import CONTAINERS, NAMELESS, make_container
+from tests.samples import make_encoder, make_rows
+
+N = 60
+X, Y = make_rows(N)
+OBJECTS = X.to_numpy(dtype=object)
+FRAMES = {"pandas": lambda f: f, "polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> EntityEmbeddingEncoder:
+    return make_encoder(output="both", remainder="passthrough").fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def nameless() -> EntityEmbeddingEncoder:
+    return make_encoder().fit(OBJECTS, Y)
+
+
+def select_hue(table: Any) -> list[str]:
+    return ["hue"]
+
+
+def select_nothing(table: Any) -> list[str]:
+    return []
+
+
+@contextmanager
+def unchanged(encoder: EntityEmbeddingEncoder) -> Iterator[None]:
+    """Everything of the encoder is the same afterwards."""
+    before = {name: (id(value), pickle.dumps(value)) for name, value in vars(encoder).items()}
+    yield
+    after = {name: (id(value), pickle.dumps(value)) for name, value in vars(encoder).items()}
+    assert after == before
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda f: f.rename(columns={"color": "hue"}), ValueError, r"(?s)hue.*color"),
+        (lambda f: f[["color", "letter", "size"]], ValueError, "same order as they were in fit"),
+        (lambda f: f.drop(columns="color"), ValueError, r"(?s)missing.*color"),
+        (lambda f: f.assign(extra=1), ValueError, r"(?s)unseen at fit time.*extra"),
+        (lambda f: f[:0], ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
+        (lambda f: f[[]], ValueError, r"0 feature\(s\)|0 sample\(s\)"),
+        (lambda f: f.assign(size=np.inf), ValueError, "Column 'size' contains infinity"),
+        (lambda f: f.assign(size=-np.inf), ValueError, "Column 'size' contains infinity"),
+        (lambda f: f.assign(size="large"), ValueError, "Column 'size' .* was numeric in fit"),
+        (lambda f: f.assign(size="1.5"), ValueError, "Column 'size' .* was numeric in fit"),
+        (lambda f: f.assign(size=pd.Timestamp(0)), ValueError, "Column 'size' .* was numeric in"),
+        (
+            lambda f: f.assign(size=f["size"].astype(str).astype("category")), ValueError,
+            "Column 'size' .* was numeric in fit",
+        ),
+    ],
+    ids=[
+        "name", "order", "missing", "extra", "no rows", "no columns", "inf", "-inf", "text",
+        "numeric text", "date", "category",
+    ],
+)  # fmt: skip
+def test_transform_refuses_other_columns(
+    change: Callable[[Any], Any], error: type[Exception], message: str, frame: Any,
+    encoder: EntityEmbeddingEncoder,
+) -> None:  # fmt: skip
+    with unchanged(encoder), pytest.raises(error, match=message):
+        encoder.transform(frame(change(X)))
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (OBJECTS[:, :2], ValueError, "X has 2 features, but .* expecting 3"),
+        (OBJECTS[:, [0, 1, 2, 2]], ValueError, "X has 4 features, but .* expecting 3"),
+        (OBJECTS[:0], ValueError, r"0 sample\(s\)"),
+        (OBJECTS[:, :0], ValueError, r"0 feature\(s\)"),
+        (OBJECTS[:, 0], ValueError, "Expected 2D array, got 1D array"),
+        (OBJECTS[None], ValueError, "Found array with dim 3"),
+        (np.array("a"), ValueError, "Expected 2D array, got scalar"),
+        ([], ValueError, "Expected 2D array|0 feature|0 sample"),
+        ([[]], ValueError, r"0 feature\(s\)"),
+        ([["a", "b", 1.0], ["a", "b"]], ValueError, "rows of different lengths"),
+        (sparse.csr_array(np.eye(3)), TypeError, "[Ss]parse"),
+        (sparse.csc_matrix(np.eye(3)), TypeError, "[Ss]parse"),
+        (X["letter"], ValueError, "Expected 2D array.*series.*to_frame"),
+        (pl.Series(["a"]), ValueError, "Expected 2D array.*series"),
+        (pl.from_pandas(X).lazy(), TypeError, "lazy frame; pass X.collect"),
+        (None, ValueError, "."),
+        ("letter", ValueError, "Expected 2D array, got scalar"),
+        (np.ones((4, 3), dtype=complex), ValueError, "[Cc]omplex"),
+    ],
+    ids=[
+        "too few", "too many", "no rows", "no columns", "1-D", "3-D", "scalar", "empty list",
+        "empty row", "ragged", "csr", "csc", "pandas series", "polars series", "lazy", "None",
+        "text", "complex",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "transform"])
+def test_what_is_no_table_is_refused(
+    table: Any, error: type[Exception], message: str, method: str,
+    nameless: EntityEmbeddingEncoder,
+) -> None:  # fmt: skip
+    if method == "transform":
+        with unchanged(nameless), pytest.raises(error, match=message):
+            nameless.transform(table)
+    elif "expecting" not in message:  # any number of columns is right in fit
+        for tried in (make_encoder(), nameless):
+            with unchanged(tried), pytest.raises(error, match=message):
+                getattr(tried, method)(table, [0.5, 1.5, 2.5])
+
+
+FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
+    "y too short": (X, Y[:-1], {}, ValueError, "X and y .*60 and 59"),
+    "y too long": (X, np.append(Y, 1.0), {}, ValueError, "X and y .*60 and 61"),
+    "no y": (X, None, {}, ValueError, "requires y to be passed, but the target y is None"),
+    "NaN in y": (X, np.where(Y > 1, np.nan, Y), {}, ValueError, "y contains NaN"),
+    "None in y": (X, ["a", None] * 30, {}, ValueError, "y contains NaN"),
+    "NA in y": (X, pd.Series([1, pd.NA] * 30, dtype="Int64"), {}, ValueError, "y contains NaN"),
+    "NaT in y": (X, pd.Series([pd.NaT, "a"] * 30), {}, ValueError, "y contains NaN"),
+    "null in polars y": (X, pl.Series([1.0, None] * 30), {}, ValueError, "y contains NaN"),
+    "null in Arrow y": (X, pa.array([1.0, None] * 30), {}, ValueError, "y contains NaN"),
+    "NaN in an output": (
+        X, np.column_stack([Y, np.where(Y > 1, np.nan, Y)]), {}, ValueError, "y contains NaN"
+    ),
+    "infinity in y": (X, np.where(Y > 1, np.inf, Y), {}, ValueError, "y contains infinity"),
+    "one class": (X, np.ones(N, dtype=int), {}, ValueError, r"y has one class only \(1\)"),
+    "one text": (X, ["late"] * N, {}, ValueError, r"y has one class only \('late'\)"),
+    "one class kept": (
+        X, (np.arange(N) > 50).astype(int), {"sample_weight": np.arange(N) <= 50}, ValueError,
+        "y has one class only",
+    ),
+    "constant labels": (
+        X, np.tile([1, 0], (N, 1)), {}, ValueError, "one class only in every label"
+    ),
+    "labels beyond 0 and 1": (
+        X, np.column_stack([Y > 0, Y > 1]) * 2, {}, ValueError, "multilabel y may only hold 0 and 1"
+    ),
+    "empty y": (X[:0], [], {}, ValueError, r"0 sample\(s\)"),
+    "sparse y": (X, sparse.csr_array(np.eye(N)), {}, TypeError, "[Ss]parse"),
+    "3-D y": (X, np.ones((N, 2, 2)), {}, ValueError, "dim 3"),
+    "complex y": (X, Y * 1j, {}, ValueError, "Complex data not supp"),
+    "mixed labels": (
+        X, np.array(["a", 1] * 30, dtype=object), {}, (ValueError, TypeError),
+        "(?s)^.*y.*(labels of one type|no kind)",
+    ),
+    "short weights": (X, Y, {"sample_weight": np.ones(N - 1)}, ValueError, "sample_weight"),
+    "negative weights": (X, Y, {"sample_weight": -np.ones(N)}, ValueError, "sample_weight"),
+    "NaN weights": (X, Y, {"sample_weight": np.full(N, np.nan)}, ValueError, "sample_weight"),
+    "zero weights": (X, Y, {"sample_weight": np.zeros(N)}, ValueError, "[Ss]ample.weight.*zero"),
+    "2-D weights": (X, Y, {"sample_weight": np.ones((N, 2))}, ValueError, "[Ss]ample.?weight"),
+    "short groups": (X, Y, {"groups": np.arange(N - 1)}, ValueError, "X and groups.*60 and 59"),
+    "missing groups": (X, Y, {"groups": [None, "a"] * 30}, ValueError, "groups has missing"),
+    "one group": (X, Y, {"groups": np.ones(N)}, ValueError, "two groups"),
+    "no rows": (X[:0], Y[:0], {}, ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
+    "no columns": (X[[]], Y, {}, ValueError, r"0 feature\(s\) \(shape=\(60, 0\)\)"),
+    "missing category": (
+        X.assign(color=None), Y, {}, ValueError, "Column 'color' has only missing values.*Drop it"
+    ),
+    "missing number": (
+        X.assign(size=np.nan), Y, {}, ValueError, "Column 'size' has only missing values.*Drop it"
+    ),
+    "missing in the rows kept": (
+        X.assign(color=X["color"].where(np.arange(N) == 3)), Y,
+        {"sample_weight": np.arange(N) != 3}, ValueError, "Column 'color' has only missing values",
+    ),
+    "infinity": (X.assign(size=np.inf), Y, {}, ValueError, "Column 'size' contains infinity.*Clip"),
+    "repeated name": (
+        X.set_axis(["letter", "color", "letter"], axis=1), Y, {}, ValueError,
+        "(?s)names must be unique.*'letter'",
+    ),
+    "repeated label": (
+        X.set_axis([1, 2, 1], axis=1), Y, {}, ValueError, "(?s)names must be unique.*1"
+    ),
+    "repeated Arrow name": (
+        pa.Table.from_arrays([pa.array(["a", "b"] * 30)] * 2, names=["p", "p"]), Y, {}, ValueError,
+        "(?s)names must be unique.*p",
+    ),
+    "labels of two kinds": (X.set_axis(["a", "b", 3], axis=1), Y, {}, TypeError, "feature names"),
+    "lists in cells": (
+        X.assign(color=[["a", "b"]] * N), Y, {}, TypeError, "Column 'color'.*hash.*"
+    ),
+    "dicts in cells": (X.assign(color=[{"a": 1}] * N), Y, {}, TypeError, "Column 'color'"),
+    "arrays in cells": (X.assign(color=[np.zeros(2)] * N), Y, {}, TypeError, "Column 'color'"),
+    "polars lists": (
+        pl.DataFrame({"p": ["a"] * N, "q": [["a", "b"]] * N}), Y, {}, TypeError,
+        "Column 'q' has the nested type.*single values",
+    ),
+    "Arrow structs": (
+        pa.table({"p": ["a"] * N, "q": [{"a": 1}] * N}), Y, {}, TypeError,
+        "Column 'q' has the nested type",
+    ),
+    "complex column": (X.assign(size=1j * Y), Y, {}, ValueError, "column 'size' is complex"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("case", FIT)
+def test_fit_refuses_what_cannot_be_learned_from(case: str, cross_fit: bool, method: str) -> None:
+    table, y, metadata, error, message = FIT[case]
+    encoder = make_encoder(cross_fit=cross_fit)
+    with unchanged(encoder), pytest.raises(error, match=message):
+        getattr(encoder, method)(table, y, **metadata)
+
+
+@pytest.mark.parametrize("case", FIT)
+def test_a_refit_that_is_refused_changes_nothing(
+    case: str, encoder: EntityEmbeddingEncoder
+) -> None:
+    table, y, metadata, error, message = FIT[case]
+    before = encoder.transform(X)
+    with unchanged(encoder), pytest.raises(error, match=message):
+        encoder.fit(table, y, **metadata)
+    np.testing.assert_array_equal(encoder.transform(X), before)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("kind", ["category", "number", "both"])
+def test_all_missing_columns_are_named_in_every_container(name: str, kind: str) -> None:
+    columns: dict[str, list[Any]] = {
+        "x0": ["a", "b"] * 10,
+        "x1": [None] * 20 if kind != "number" else ["p", "q"] * 10,
+        "x2": [None] * 20 if kind == "both" else [1.0, None] * 10,
+    }
+    if kind == "number":
+        columns["x2"] = [float("nan")] * 20
+        if name in ("pandas_object", "pandas_nullable", "pandas_arrow", *NAMELESS):
+            columns["x2"] = [None] * 20
+    match = r"Column 'x[12]' has only missing values; there is nothing to learn from\. Drop it"
+    with pytest.raises(ValueError, match=match):
+        make_encoder().fit(make_container(name, columns), np.arange(20) % 7 / 7)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_infinite_context_numbers_are_named_in_every_container(name: str) -> None:
+    columns = {"x0": ["a", "b"] * 10, "x1": [1.0, float("inf"), 2.0, 3.0] * 5}
+    with pytest.raises(ValueError, match="Column 'x1' contains infinity"):
+        make_encoder().fit(make_container(name, columns), np.arange(20) % 7 / 7)
+    fitted = make_encoder().fit(
+        make_container(name, {**columns, "x1": [1.0, 2.0] * 10}), np.arange(20) % 7 / 7
+    )
+    with unchanged(fitted), pytest.raises(ValueError, match="Column 'x1' contains infinity"):
+        fitted.transform(make_container(name, columns))
+
+
+def test_infinite_numbers_may_be_categories() -> None:
+    table = pd.DataFrame({"c": [1.0, np.inf, -np.inf, 2.0] * 5})
+    encoder = make_encoder().fit(table, np.arange(20) % 7 / 7)
+    assert encoder.categories_["c"].tolist() == [-np.inf, 1.0, 2.0, np.inf]
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_number_that_is_missing_throughout_is_no_error_in_transform(name: str) -> None:
+    columns = {"x0": ["a", "b"] * 10, "x1": [1.0, 2.0, None, 4.0] * 5}
+    fitted = make_encoder(output="hidden").fit(make_container(name, columns), np.arange(20) % 7 / 7)
+    out = fitted.transform(make_container(name, {**columns, "x1": [None] * 20}))
+    np.testing.assert_array_equal(out[2::4], fitted.transform(make_container(name, columns))[2::4])
+
+
+def test_all_missing_is_no_error_in_transform(encoder: EntityEmbeddingEncoder) -> None:
+    gone = X.assign(letter=None, size=np.nan)
+    unknown = X.assign(letter="?", size=np.nan)
+    np.testing.assert_array_equal(encoder.transform(gone), encoder.transform(unknown))
+
+
+@pytest.mark.parametrize(
+    ("features", "error", "message"),
+    [
+        (["letter"], TypeError, "Column 'color' .*not among the `categorical_features`"),
+        (["letter", "hue"], ValueError, "`categorical_features` has 'hue'.*letter.*color"),
+        ([0, 7], ValueError, "`categorical_features` has 7"),
+        ([True, False], ValueError, "`categorical_features` is a mask of 2 values.*3 columns"),
+        ([False] * 3, ValueError, "`categorical_features` selects no column"),
+        ([0, "letter", 1], ValueError, "`categorical_features` selects a column more than once"),
+        (select_hue, ValueError, "`categorical_features` has 'hue'"),
+        (select_nothing, ValueError, "`categorical_features` selects no column"),
+    ],
+)
+def test_a_selection_that_does_not_fit_is_refused(
+    features: Any, error: type[Exception], message: str
+) -> None:
+    encoder = make_encoder(categorical_features=features)
+    with unchanged(encoder), pytest.raises(error, match=message):
+        encoder.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "params", "message"),
+    [
+        (np.arange(N) % 3, {"target_type": "binary"}, "target_type='binary', but y has 3 classes"),
+        (["a", "b"] * 30, {"target_type": "continuous"}, "target_type='continuous' needs a num"),
+        (Y, {"target_type": "multilabel-indicator"}, "multilabel-indicator' needs a y of shape"),
+        (np.column_stack([Y, Y]), {"target_type": "binary"}, "needs a one-dimensional y"),
+        (np.column_stack([Y, Y]), {"target_type": "multilabel-indicator"}, "only hold 0 and 1"),
+        (Y - 100, {"loss": "poisson"}, "loss='poisson' needs a y without negative values"),
+        (Y > 0, {"loss": "huber"}, r"loss='huber' does not fit a binary target.*log_loss"),
+        (Y, {"loss": "log_loss"}, r"loss='log_loss' does not fit a continuous target"),
+    ],
+)
+def test_a_target_that_does_not_fit_the_parameters_is_refused(
+    y: Any, params: dict[str, Any], message: str
+) -> None:
+    encoder = make_encoder(**params)
+    with unchanged(encoder), pytest.raises(ValueError, match=message):
+        encoder.fit(X, y)
+
+
+def test_the_packages_errors_are_built_in_ones_too(encoder: EntityEmbeddingEncoder) -> None:
+    lazy = pl.from_pandas(X).lazy()
+    for table, error in ((X.assign(size=np.inf), ValueError), (lazy, TypeError)):
+        with pytest.raises(EntityEmbedError) as caught:
+            encoder.transform(table)
+        assert isinstance(caught.value, error)

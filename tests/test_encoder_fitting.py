@@ -1,0 +1,816 @@
+"""Folds, leakage, determinism, stopping, going on, and given vectors."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from category_encoders import JamesSteinEncoder
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import (
+    KFold,
+    RepeatedKFold,
+    ShuffleSplit,
+    TimeSeriesSplit,
+    cross_val_predict,
+)
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from skrub import StringEncoder
+
+import sk_entity_embed._base as base
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import (
+    FoldsReducedWarning,
+    InvalidDataError,
+    InvalidParameterError,
+    TrainingInterruptedWarning,
+)
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.learning.crossfit import CrossFitting
+from tests.samples import make_encoder, make_rows
+
+N = 240
+Rows = tuple[pd.DataFrame, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return make_rows(N)
+
+
+@pytest.fixture(scope="module")
+def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
+    """An encoder that stopped early, and what its fit_transform gave."""
+    encoder = make_encoder(
+        max_iter=40, learning_rate_init=0.05, n_iter_no_change=3, hidden_layer_sizes=(8,)
+    )
+    return encoder, encoder.fit_transform(*rows)
+
+
+# Cross-fitting -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cv", [2, 5, KFold(3), np.int64(4)])
+def test_fold_is_a_partition_of_the_rows(cv: Any, rows: Rows) -> None:
+    encoder = make_encoder(cv=cv).fit(*rows)
+    n_folds = cv if isinstance(cv, int | np.integer) else cv.get_n_splits()
+    sizes = np.bincount(encoder.fold_)
+    assert encoder.fold_.shape == (N,)
+    assert len(sizes) == n_folds
+    assert sizes.max() - sizes.min() <= 1
+    assert encoder._model.tables[0].stack.shape[0] == n_folds + 1
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"]])
+def test_folds_are_stratified_by_class(labels: list[str], rows: Rows) -> None:
+    X, _ = rows
+    y = np.array(labels)[(np.arange(N) % 12 == 0).astype(int) * (len(labels) - 1)]
+    y[: N // 2 : 4] = labels[-2] if len(labels) > 2 else y[: N // 2 : 4]
+    counts = pd.crosstab(y, make_encoder(cv=4).fit(X, y).fold_)
+    assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
+
+
+def test_folds_are_shuffled(rows: Rows) -> None:
+    fold = make_encoder().fit(*rows).fold_
+    assert np.abs(np.diff(fold)).sum() > N / 2
+
+
+@pytest.mark.parametrize("output", ["embedding", "both"])
+def test_training_rows_get_the_vectors_of_their_own_folds_tables(output: str, rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(output=output, max_iter=4)
+    out = encoder.fit_transform(X, y)
+    tables = encoder._model.tables
+    expected = []
+    for table, name in zip(tables, ["letter", "color"], strict=True):
+        lookup = dict(zip(table.vocabulary.categories, table.vocabulary.rows, strict=True))
+        rows_ = np.array([lookup[v] for v in X[name]])
+        expected.append(table.stack[encoder.fold_, rows_])
+    expected = np.hstack(expected)
+    np.testing.assert_array_equal(out[:, : expected.shape[1]], expected)
+    assert np.abs(out - encoder.transform(X)).max() > 1e-3
+    if output == "both":  # the hidden layer, too, is that of the own fold's vectors
+        from sk_entity_embed.input.context import apply_context
+
+        scaled = apply_context(encoder._model.scaling, X[["size"]].to_numpy())
+        hidden = encoder._model.head.hidden(expected, scaled)
+        np.testing.assert_allclose(out[:, expected.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_transform_gives_the_mean_of_the_fold_tables(
+    trained: tuple[EntityEmbeddingEncoder, np.ndarray],
+) -> None:
+    for table in trained[0]._model.tables:
+        mean = table.stack[:-1].mean(axis=0)
+        used = [UNKNOWN, *table.vocabulary.label_rows]
+        np.testing.assert_allclose(table.vectors[used], mean[used], atol=1e-6)
+
+
+def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(early_stopping=False, unknown_rate=0.0, max_iter=1, dropout=0.0)
+    before, after = _tables(encoder, X, y)
+    assert np.abs(after - before).max() > 1e-4
+    # every level of fold 0's own lies in fold 0 alone, so that nothing moves it in table 0
+    fold = encoder.fold_
+    lonely = X.assign(letter=np.where(fold == 0, "only here", X["letter"]))
+    split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(5)]
+    encoder = make_encoder(
+        early_stopping=False, unknown_rate=0.0, max_iter=3, dropout=0.0, cv=split
+    )
+    before, after = _tables(encoder, lonely, y)
+    row = encoder._model.tables[0].vocabulary.rows[-1]
+    assert encoder.categories_["letter"][-1] == "only here"
+    np.testing.assert_array_equal(after[0, row], before[0, row])
+    assert (np.abs(after[1:, row] - before[1:, row]).max(axis=1) > 1e-4).all()
+
+
+def _tables(
+    encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tables of the first column before and after training."""
+    seen: dict[str, np.ndarray] = {}
+    original = base.assemble
+
+    def spy(learned: Any, start: Any, *args: Any) -> Any:
+        seen.update(before=start.tables[0].copy(), after=learned.tables[0].copy())
+        return original(learned, start, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "assemble", spy)
+        encoder.fit(X, y)
+    return seen["before"], seen["after"]
+
+
+def test_all_tables_start_from_the_same_values(rows: Rows) -> None:
+    before, _ = _tables(make_encoder(), *rows)
+    assert (before == before[:1]).all()
+
+
+def test_the_vector_of_a_row_does_not_hear_its_own_target() -> None:
+    """Cross-fitting as a promise about leakage: pure noise stays noise."""
+    random = np.random.default_rng(0)
+    n = 600
+    X = pd.DataFrame({"noise": random.integers(0, 200, n).astype(str), "one": "a"})
+    y = random.integers(0, 2, n)
+    aucs = {}
+    for cross_fit in (True, False):
+        encoder = make_encoder(
+            cross_fit=cross_fit, early_stopping=False, max_iter=15, learning_rate_init=0.02,
+            hidden_layer_sizes=(8,), dimensions=4,
+        )  # fmt: skip
+        out = StandardScaler().fit_transform(encoder.fit_transform(X, y))
+        scores = cross_val_predict(
+            LogisticRegression(), out, y, cv=KFold(5), method="decision_function"
+        )
+        aucs[cross_fit] = roc_auc_score(y, scores)
+    assert 0.42 < aucs[True] < 0.58
+    assert aucs[False] > 0.8
+
+
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_without_cross_fitting_fit_transform_is_fit_and_transform(
+    output: str, early_stopping: bool, rows: Rows
+) -> None:
+    X, y = rows
+    X = X.assign(letter=X["letter"] + (np.arange(N) // 4).astype(str))  # nearly all of them rare
+    params = {"cross_fit": False, "output": output, "early_stopping": early_stopping}
+    encoder = make_encoder(**params)
+    out = encoder.fit_transform(X, y)
+    np.testing.assert_array_equal(out, make_encoder(**params).fit(X, y).transform(X))
+    np.testing.assert_array_equal(out, encoder.transform(X))
+    assert encoder.fold_ is None
+    assert encoder._model.tables[0].stack.shape[0] == 1
+
+
+# Folds given -------------------------------------------------------------------------------
+
+
+def _thirds() -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(np.flatnonzero(np.arange(N) % 3 != g), np.arange(N)[g::3]) for g in range(3)]
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        _thirds(),
+        (pair for pair in _thirds()),
+        [(train.tolist(), test.tolist()) for train, test in _thirds()],
+        [(None, np.isin(np.arange(N), test)) for _, test in _thirds()],
+    ],
+    ids=["list", "generator", "lists", "masks"],
+)
+def test_folds_may_be_given_as_splits(cv: Any, rows: Rows) -> None:
+    np.testing.assert_array_equal(make_encoder(cv=cv).fit(*rows).fold_, np.arange(N) % 3)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (TimeSeriesSplit(3), "60 rows are in none and 0 in several"),
+        (ShuffleSplit(3, test_size=0.2, random_state=0), "cover each row exactly once"),
+        (RepeatedKFold(n_splits=2, n_repeats=2), "0 rows are in none and 240 in several"),
+        (_thirds()[:2], "80 rows are in none and 0 in several"),
+        ([*_thirds(), _thirds()[0]], "0 rows are in none and 80 in several"),
+        ([(None, np.arange(N))], "at least two test sets"),
+        ([(None, np.arange(N)), (None, np.arange(0))], "at least two test sets"),
+        ([(None, np.arange(2 * N))], "pairs of index arrays"),
+        ([([0], ["first"])], "pairs of index arrays"),
+        ([3, 4], "pairs of index arrays"),
+        ([], "at least two test sets"),
+        ([([0], [0], [0])], "pairs of index arrays"),
+    ],
+)
+def test_folds_that_are_no_partition_are_refused(cv: Any, message: str, rows: Rows) -> None:
+    encoder = make_encoder(cv=cv)
+    with pytest.raises(InvalidParameterError, match=f"`cv` .*{message}"):
+        encoder.fit(*rows)
+    assert not hasattr(encoder, "fold_")
+
+
+@pytest.mark.parametrize(
+    ("n", "y", "groups", "n_folds", "what"),
+    [
+        (3, [0.5, 1.5, 2.5], None, 3, "rows"),
+        (12, [0] * 9 + [1] * 3, None, 3, "members of each class"),
+        (12, ["a"] * 5 + ["b"] * 5 + ["c"] * 2, None, 2, "members of each class"),
+        (12, np.arange(12) / 7, np.arange(12) // 3, 4, "groups"),
+    ],
+)
+def test_too_few_rows_class_members_or_groups_reduce_the_folds(
+    n: int, y: Any, groups: Any, n_folds: int, what: str
+) -> None:
+    X, _ = make_rows(n)
+    encoder = make_encoder(cv=5)
+    with pytest.warns(FoldsReducedWarning, match=f"cv=5 folds need as many {what}.*{n_folds}"):
+        encoder.fit(X, np.asarray(y), groups=groups)
+    assert len(set(encoder.fold_)) == n_folds
+
+
+@pytest.mark.parametrize(
+    ("y", "groups", "what"),
+    [
+        ([0, 0, 0, 0, 0, 1], None, "members of each class"),
+        ([0.5, 1.5, 2.5, 0.5, 1.5, 2.5], [1, 1, 1, 1, 1, 1], "groups"),
+        ([0.5], None, "rows"),
+    ],
+)
+def test_fewer_than_two_are_refused(y: list[float], groups: Any, what: str) -> None:
+    X, _ = make_rows(len(y))
+    with pytest.raises(InvalidDataError, match=f"two {what}, got 1.*cross_fit=False"):
+        make_encoder().fit(X, y, groups=groups)
+
+
+def test_one_row_cannot_stop_early_without_cross_fitting_either() -> None:
+    X, _ = make_rows(1)
+    with pytest.raises(InvalidDataError, match="n_samples = 1; set early_stopping=False"):
+        make_encoder(cross_fit=False).fit(X, [0.5])
+    encoder = make_encoder(cross_fit=False, early_stopping=False).fit(X, [0.5])
+    assert encoder.transform(X).shape[0] == 1
+
+
+def test_a_class_of_one_member_is_in_one_fold_only() -> None:
+    X, _ = make_rows(30)
+    y = np.array(["a"] * 15 + ["b"] * 14 + ["c"])
+    with pytest.warns(FoldsReducedWarning, match="using 2 folds"):
+        encoder = make_encoder().fit(X, y)
+    assert encoder.classes_.tolist() == ["a", "b", "c"]
+    assert sorted(set(encoder.fold_)) == [0, 1]
+
+
+# Determinism -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_the_same_seed_gives_the_same_bytes(cross_fit: bool, rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(size=X["size"].where(np.arange(N) % 7 > 0))
+    params = {"cross_fit": cross_fit, "output": "both", "max_iter": 3}
+    first, second = make_encoder(**params), make_encoder(**params)
+    assert first.fit_transform(X, y).tobytes() == second.fit_transform(X, y).tobytes()
+    for name in ("embeddings_", "loss_curve_", "validation_loss_curve_", "fold_", "categories_"):
+        assert pickle.dumps(getattr(first, name)) == pickle.dumps(getattr(second, name))
+    assert pickle.dumps(first) == pickle.dumps(second)
+
+
+def test_the_same_seed_gives_the_same_pickle_in_every_container(
+    container: Callable[[Any], Any], rows: Rows
+) -> None:
+    X, y = rows
+    data = {"x0": X["letter"].tolist(), "x1": X["color"].tolist(), "x2": X["size"].tolist()}
+    encoder, expected = make_encoder(), make_encoder()
+    encoder.fit(container(data), y)
+    expected.fit(pd.DataFrame(data), y)
+    for name, vectors in expected.embeddings_.items():
+        assert pickle.dumps(encoder.embeddings_[name].to_numpy()) == pickle.dumps(
+            vectors.to_numpy()
+        )
+    assert pickle.dumps(encoder.fold_) == pickle.dumps(expected.fold_)
+
+
+def test_different_seeds_differ(rows: Rows) -> None:
+    X, y = rows
+    first, second = make_encoder(random_state=0).fit(X, y), make_encoder(random_state=1).fit(X, y)
+    assert not np.array_equal(first.fold_, second.fold_)
+    assert not np.allclose(first.transform(X), second.transform(X), atol=1e-3)
+    unseeded = [make_encoder(random_state=None).fit(X, y).transform(X) for _ in range(2)]
+    assert not np.allclose(*unseeded, atol=1e-3)
+
+
+def test_a_random_state_object_moves_on(rows: Rows) -> None:
+    X, y = rows
+    state = np.random.RandomState(0)
+    first, second = (make_encoder(random_state=state).fit(X, y).transform(X) for _ in range(2))
+    assert not np.array_equal(first, second)
+    again = make_encoder(random_state=np.random.RandomState(0)).fit(X, y).transform(X)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_fit_leaves_the_global_random_states_and_threads_alone(rows: Rows) -> None:
+    import torch
+
+    def state() -> tuple[Any, ...]:
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        return (
+            numpy_state[1].tolist(), numpy_state[2], torch.get_rng_state().tolist(),
+            torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
+        )  # fmt: skip
+
+    torch.rand(3)
+    before = state()
+    make_encoder().fit(*rows)
+    assert state() == before
+
+
+# Stopping ----------------------------------------------------------------------------------
+
+
+def test_the_best_iteration_is_that_of_the_lowest_validation_loss(
+    trained: tuple[EntityEmbeddingEncoder, np.ndarray],
+) -> None:
+    encoder, _ = trained
+    curve = encoder.validation_loss_curve_
+    assert encoder.best_iteration_ == np.argmin(curve) + 1
+    assert encoder.n_iter_ == len(curve) == len(encoder.loss_curve_)
+    assert encoder.best_iteration_ < encoder.n_iter_ < encoder.max_iter
+
+
+def test_the_best_weights_are_restored(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
+    X, y = rows
+    params = {"max_iter": 30, "learning_rate_init": 0.05, "hidden_layer_sizes": (8,)}
+    states: list[Any] = []
+    restored: list[Any] = []
+    validate, restore = CrossFitting.validation_loss, CrossFitting.restore
+
+    def keep(self: Any) -> Any:
+        states.append(self.state())
+        return validate(self)
+
+    def check(self: Any, state: Any) -> None:
+        restore(self, state)
+        restored.append(self.state())
+
+    monkeypatch.setattr(CrossFitting, "validation_loss", keep)
+    monkeypatch.setattr(CrossFitting, "restore", check)
+    encoder = make_encoder(**params).fit(X, y)
+    best = encoder.best_iteration_ - 1
+    assert best < len(states) - 1
+    for found, expected in zip(restored[0], states[best], strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    assert any((a != b).any() for a, b in zip(restored[0], states[-1], strict=True))
+
+
+def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
+    trained: tuple[EntityEmbeddingEncoder, np.ndarray],
+) -> None:
+    curve = trained[0].validation_loss_curve_
+    best, waited = curve[0], 0
+    for loss in curve[1:]:
+        waited = 0 if loss < best * (1 - trained[0].tol) else waited + 1
+        best = min(best, loss)
+        if loss is not curve[-1]:
+            assert waited <= 3
+    assert waited == 3
+
+
+def test_tol_decides_what_a_gain_is(rows: Rows) -> None:
+    params = {"max_iter": 12, "learning_rate_init": 0.02, "n_iter_no_change": 2}
+    patient, hasty = make_encoder(tol=0.0, **params), make_encoder(tol=0.9, **params)
+    assert hasty.fit(*rows).n_iter_ == 3
+    assert patient.fit(*rows).n_iter_ > 3
+
+
+def test_without_early_stopping_every_epoch_is_run_and_the_last_kept(rows: Rows) -> None:
+    encoder = make_encoder(early_stopping=False, max_iter=7, learning_rate_init=0.2).fit(*rows)
+    assert encoder.n_iter_ == encoder.best_iteration_ == len(encoder.loss_curve_) == 7
+    assert encoder.validation_loss_curve_ is None
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_validation_rows_teach_the_other_folds_tables_only(cross_fit: bool, rows: Rows) -> None:
+    X, y = rows
+    params = {"cross_fit": cross_fit, "unknown_rate": 0.0}
+    probe = make_encoder(warm_start=True, **params).fit(X, y)
+    roles = probe._memory.roles
+    assert roles.validation.sum() == N // 10
+    row = np.flatnonzero(roles.validation)[0]
+    X = X.assign(letter=X["letter"].where(np.arange(N) != row, "validation only"))
+    encoder = make_encoder(**params)
+    before, after = _tables(encoder, X, y)
+    assert encoder.categories_["letter"][-1] == "validation only"
+    moved = np.abs(after[:, -1] - before[:, -1]).max(axis=1) > 0
+    assert moved.any() == cross_fit
+    assert not moved[roles.fold[row]]
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
+    cross_fit: bool, rows: Rows
+) -> None:
+    """With frozen vectors only the head learns: validation targets cannot change anything."""
+    X, y = rows
+    params = {"freeze": True, "unknown_rate": 0.0, "cross_fit": cross_fit, "output": "hidden"}
+    first = make_encoder(warm_start=True, **params).fit(X, y)
+    validation = first._memory.roles.validation
+    swapped = y.copy()
+    swapped[validation] = y[validation][::-1]  # same mean and width
+    second = make_encoder(**params).fit(X, swapped)
+    np.testing.assert_allclose(first.transform(X), second.transform(X), atol=1e-5)
+    np.testing.assert_allclose(first.loss_curve_, second.loss_curve_, rtol=1e-5)
+    assert not np.allclose(first.validation_loss_curve_, second.validation_loss_curve_, rtol=1e-3)
+
+
+def test_validation_fraction_is_the_share_of_rows(rows: Rows) -> None:
+    for fraction, expected in ((0.1, 24), (0.25, 60), (0.001, 1), (0.999, 239)):
+        encoder = make_encoder(validation_fraction=fraction, warm_start=True).fit(*rows)
+        assert encoder._memory.roles.validation.sum() == expected
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_verbose_0_prints_nothing(
+    cross_fit: bool, rows: Rows, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_encoder(verbose=0, cross_fit=cross_fit).fit(*rows)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFixture[str]) -> None:
+    encoder = make_encoder(verbose=1, target_type="continuous").fit(*rows)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    scaled = encoder.validation_loss_curve_[-1] / encoder._model.scale.width[0] ** 2
+    assert f"validation_loss={scaled:.4f}" in shown.err
+    assert "2/2" in shown.err
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_ctrl_c_keeps_the_best_so_far_and_warns(
+    early_stopping: bool, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    X, y = rows
+    epoch, runs = CrossFitting.epoch, []
+
+    def interrupted(self: Any) -> Any:
+        runs.append(1)
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        return epoch(self)
+
+    monkeypatch.setattr(CrossFitting, "epoch", interrupted)
+    encoder = make_encoder(max_iter=9, early_stopping=early_stopping)
+    with pytest.warns(TrainingInterruptedWarning, match=r"after 2 full epoch\(s\)"):
+        out = encoder.fit_transform(X, y)
+    monkeypatch.undo()
+    assert encoder.n_iter_ == encoder.best_iteration_ == len(encoder.loss_curve_) == 2
+    assert np.isfinite(out).all()
+    np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_usable_encoder(
+    monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    X, y = rows
+
+    def interrupted(self: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CrossFitting, "epoch", interrupted)
+    encoder = make_encoder()
+    with pytest.warns(TrainingInterruptedWarning, match=r"after 0 full epoch\(s\)"):
+        encoder.fit(X, y)
+    assert encoder.best_iteration_ == encoder.n_iter_ == len(encoder.loss_curve_) == 0
+    assert np.isfinite(encoder.transform(X)).all()
+
+
+# Going on ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_warm_start_on_the_same_rows_keeps_folds_and_does_not_get_worse(
+    cross_fit: bool, rows: Rows
+) -> None:
+    seeds = np.random.RandomState(0)  # moves on: folds drawn anew would be others
+    encoder = make_encoder(warm_start=True, cross_fit=cross_fit, random_state=seeds, max_iter=4)
+    encoder.fit(*rows)
+    fold = encoder.fold_
+    first = best = encoder.validation_loss_curve_[encoder.best_iteration_ - 1]
+    for _ in range(3):
+        encoder.set_params(learning_rate_init=0.02).fit(*rows)
+        np.testing.assert_array_equal(encoder.fold_, fold)
+        if encoder.best_iteration_:  # 0 where the fit before was better throughout
+            assert encoder.validation_loss_curve_[encoder.best_iteration_ - 1] < best
+            best = encoder.validation_loss_curve_[encoder.best_iteration_ - 1]
+    assert best < 0.7 * first
+
+
+def test_warm_start_on_the_same_rows_goes_on_from_every_fold_table(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True, max_iter=4).fit(X, y)
+    stack = encoder._model.tables[0].stack
+    before, _ = _tables(encoder, X, y)
+    np.testing.assert_array_equal(before, stack[:-1])
+    assert not np.allclose(before[0], before[1], atol=1e-3)
+    # other rows may have met the targets of all folds: only the mean goes on
+    stack = encoder._model.tables[0].stack
+    before, _ = _tables(encoder, X[::-1], y[::-1])
+    rows_ = encoder._model.tables[0].vocabulary.label_rows
+    np.testing.assert_array_equal(before[:, rows_], np.stack([stack[-1][rows_]] * 5))
+
+
+def test_warm_start_that_finds_nothing_better_keeps_what_it_had(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True, max_iter=20, learning_rate_init=0.02).fit(X, y)
+    before = encoder.transform(X)
+    encoder.set_params(learning_rate_init=10.0, max_iter=2).fit(X, y)
+    assert encoder.best_iteration_ == 0
+    # the same vectors but for the canonical basis, found anew from its own result
+    np.testing.assert_allclose(encoder.transform(X), before, atol=1e-3)
+
+
+def test_warm_start_on_other_rows_keeps_the_known_vectors_near(rows: Rows) -> None:
+    X, y = rows
+    first = make_encoder(
+        warm_start=True, max_iter=30, learning_rate_init=0.02, hidden_layer_sizes=(8,)
+    ).fit(X, y)
+    before = _distances(first.embeddings_["letter"])
+    more, target = make_rows(N, seed=5)
+    more.loc[::9, "letter"] = "f"
+    first.set_params(learning_rate_init=1e-4, max_iter=1).fit(more, target)
+    assert first.categories_["letter"].tolist() == ["a", "b", "c", "d", "e", "f"]
+    after = _distances(first.embeddings_["letter"].loc[list("abcde")])
+    assert np.corrcoef(before, after)[0, 1] > 0.99
+    assert first.fold_.shape == (N,)
+    cold = make_encoder(learning_rate_init=1e-4, max_iter=1, hidden_layer_sizes=(8,))
+    cold_after = _distances(cold.fit(more, target).embeddings_["letter"].loc[list("abcde")])
+    assert np.corrcoef(before, cold_after)[0, 1] < 0.95
+    # a category that is new starts from the unknown row
+    assert first.validation_loss_curve_[0] < 0.5 * cold.validation_loss_curve_[0]
+
+
+def _distances(vectors: pd.DataFrame) -> np.ndarray:
+    from scipy.spatial.distance import pdist
+
+    return pdist(vectors.to_numpy())
+
+
+def test_warm_start_false_starts_over(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder().fit(X, y)
+    first = encoder.transform(X)
+    np.testing.assert_array_equal(encoder.fit(X, y).transform(X), first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X.drop(columns="color"), y, {}), "the columns of X"),
+        (lambda X, y: (X.rename(columns={"color": "hue"}), y, {}), "the columns of X"),
+        (lambda X, y: (X.rename(columns={"size": "mass"}), y, {}), "the columns of X"),
+        (lambda X, y: (X.assign(more=1.0), y, {}), "the columns of X"),
+        (lambda X, y: (X.drop(columns="size"), y, {}), "the columns of X"),
+        (lambda X, y: (X, np.where(y == "low", "tiny", y), {}), "the classes of y"),
+        (lambda X, y: (X, np.arange(N) / 7, {}), "the classes of y"),
+        (lambda X, y: (X, y, {"hidden_layer_sizes": (5,)}), "hidden_layer_sizes"),
+        (lambda X, y: (X, y, {"dimensions": 3}), "dimensions"),
+    ],
+)
+def test_warm_start_refuses_another_network(change: Any, message: str, rows: Rows) -> None:
+    X, y = rows
+    labels = np.where(y > 0, "high", "low")
+    encoder = make_encoder(warm_start=True).fit(X, labels)
+    before = encoder.transform(X)
+    other, target, params = change(X, labels)
+    encoder.set_params(**params)
+    with pytest.raises(InvalidParameterError, match=f"{message}.*warm_start=False"):
+        encoder.fit(other, target)
+    np.testing.assert_array_equal(encoder.transform(X), before)
+    assert encoder.set_params(warm_start=False).fit(other, target).n_iter_ > 0
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (lambda y: np.column_stack([y, y]), "the number of outputs"),
+        (lambda y: np.abs(y), "loss"),
+    ],
+)
+def test_warm_start_refuses_other_outputs_and_losses(target: Any, message: str, rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True).fit(X, y)
+    encoder.set_params(loss="poisson" if message == "loss" else "auto")
+    with pytest.raises(InvalidParameterError, match=f"{message}.*warm_start=False"):
+        encoder.fit(X, target(y))
+
+
+# Given vectors -----------------------------------------------------------------------------
+
+GIVEN = pd.DataFrame(
+    np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32), index=list("edcba")
+)
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("freeze", [["letter"], True])
+def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(
+        init={"letter": GIVEN}, freeze=freeze, cross_fit=cross_fit, output="both", max_iter=4
+    )
+    out = encoder.fit_transform(X, y)
+    expected = GIVEN.loc[X["letter"]].to_numpy()
+    if cross_fit:
+        np.testing.assert_array_equal(out[:, :3], expected)
+    np.testing.assert_array_equal(encoder.transform(X)[:, :3], expected)
+    assert encoder.dimensions_["letter"] == 3
+    moved = make_encoder(init={"letter": GIVEN}, cross_fit=cross_fit).fit(X, y)
+    assert not np.allclose(moved.transform(X)[:, :3], expected)
+
+
+def test_freeze_named_columns_only(rows: Rows) -> None:
+    X, y = rows
+    for freeze, still in ((["letter"], [True, False]), (["color"], [False, True]), (True, [1, 1])):
+        frozen = _moved(make_encoder(freeze=freeze, unknown_rate=0.0), X, y)
+        assert [not m for m in frozen] == [bool(s) for s in still]
+    assert all(_moved(make_encoder(unknown_rate=0.0), X, y))
+
+
+def _moved(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
+    """Whether training changed each column's vectors."""
+    moved: list[bool] = []
+    original = base.assemble
+
+    def spy(learned: Any, start: Any, *args: Any) -> Any:
+        moved.extend(
+            bool((a != b).any()) for a, b in zip(learned.tables, start.tables, strict=True)
+        )
+        return original(learned, start, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "assemble", spy)
+        encoder.fit(X, y)
+    return moved
+
+
+def test_the_unknown_row_of_a_frozen_column_is_trained(rows: Rows) -> None:
+    encoder = make_encoder(init={"letter": GIVEN}, freeze=["letter"], unknown_rate=0.3, max_iter=4)
+    before, after = _tables(encoder, *rows)
+    assert (np.abs(after[:, UNKNOWN] - before[:, UNKNOWN]).max(axis=1) > 1e-3).all()
+    rows_ = encoder._model.tables[0].vocabulary.rows
+    np.testing.assert_array_equal(after[:, rows_], before[:, rows_])
+
+
+def test_given_vectors_cover_missing_rare_and_absent_categories() -> None:
+    X, y = make_rows(N)
+    X.loc[::10, "letter"] = None
+    X.loc[1:3, "letter"] = ["rare", "few", "new"]
+    given = pd.DataFrame(
+        [[1.0, 1], [2, 0], [3, 5], [9, 9], [4, 4], [8, 0], [0, 8]],
+        index=pd.Index(["a", "b", "c", "nowhere", None, "rare", "few"], dtype=object),
+    )
+    encoder = make_encoder(init={"letter": given}, freeze=["letter"], min_frequency=2).fit(X, y)
+    vectors = encoder.embeddings_["letter"]
+    np.testing.assert_array_equal(vectors.loc[["a", "b", "c"]], [[1, 1], [2, 0], [3, 5]])
+    np.testing.assert_array_equal(vectors[vectors.index.isna()], [[4, 4]])
+    np.testing.assert_allclose(vectors.loc[["rare", "few", "new"]], [[4, 4]] * 3)
+    # d and e have no vector: they start near the mean of those given, and learn
+    assert np.abs(vectors.loc["d"] - given.mean()).max() < 1.0
+    assert encoder.infrequent_categories_["letter"].tolist() == ["few", "new", "rare"]
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ({"shape": GIVEN}, r"`init` names 'shape'"),
+        ({"size": GIVEN}, r"`init` names 'size'"),
+        ({"letter": GIVEN.to_numpy()}, r"`init\['letter'\]` must be a pandas DataFrame"),
+        ({"letter": GIVEN[[]]}, r"`init\['letter'\]` must be a pandas DataFrame"),
+        ({"letter": GIVEN.rename(index={"a": "b"})}, r"`init\['letter'\]` has a category more"),
+        ({"letter": GIVEN.mask(GIVEN > 0)}, r"`init\['letter'\]` must hold finite numbers"),
+        ({"letter": GIVEN.astype(str) + "x"}, r"`init\['letter'\]` must hold finite numbers"),
+    ],
+)
+def test_given_vectors_that_do_not_fit_are_refused(init: Any, message: str, rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=message):
+        make_encoder(init=init).fit(*rows)
+
+
+@pytest.mark.parametrize("dimensions", [4, {"letter": 4}, {0: 4}, "fourth_root", lambda n: 4])
+def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=r"`init\['letter'\]` has 3 columns, but"):
+        make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
+
+
+@pytest.mark.parametrize("dimensions", ["auto", {"letter": 3, "color": 2}, {"color": 2}, 3])
+def test_given_vectors_decide_the_width(dimensions: Any, rows: Rows) -> None:
+    encoder = make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
+    assert encoder.dimensions_["letter"] == 3
+    if isinstance(dimensions, dict):
+        assert encoder.dimensions_["color"] == 2
+
+
+ENCODERS = [
+    JamesSteinEncoder(),
+    StringEncoder(n_components=2),
+    TargetEncoder(),
+    OneHotEncoder(handle_unknown="ignore"),
+]
+
+
+@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass", "several"])
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: type(e).__name__)
+def test_an_encoder_may_start_the_vectors(encoder: Any, kind: str, rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(letter=X["letter"].where(np.arange(N) % 11 > 0))
+    if kind in ("binary", "multiclass"):
+        y = np.digitize(y, [0.0] if kind == "binary" else [-1.0, 1.0])
+    if kind == "several":
+        y = np.column_stack([y, -y])
+    embedding = make_encoder(init=encoder)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        before, after = _tables(embedding, X, y)
+    plain, _ = _tables(make_encoder(), X, y)
+    known = embedding._model.tables[0].vocabulary.label_rows
+    assert before.shape == plain.shape
+    assert not np.allclose(before[:, known], plain[:, known], atol=1e-2)
+    assert 0.3 < before[0, known].std() / plain.std() < 3
+    assert (before != after).any()
+    assert not [name for name in vars(encoder) if name.endswith("_")]  # a clone was fitted
+
+
+def test_an_encoder_that_needs_y_is_fitted_without_the_tables_own_rows() -> None:
+    X, y = make_rows(N)
+    params = {"init": JamesSteinEncoder(), "cv": _thirds(), "target_type": "continuous"}
+    before, _ = _tables(make_encoder(**params), X, y)
+    changed = y.copy()
+    changed[::3] += 100 * (X["letter"][::3] == "a")  # the rows of fold 0
+    after, _ = _tables(make_encoder(**params), X, changed)
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.allclose(before[1], after[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("encoder", [StringEncoder(n_components=2), OneHotEncoder()])
+def test_the_tables_start_alike_from_an_encoder_that_needs_no_y(encoder: Any, rows: Rows) -> None:
+    before, _ = _tables(make_encoder(init=encoder), *rows)
+    np.testing.assert_array_equal(before, np.broadcast_to(before[:1], before.shape))
+
+
+def test_an_encoders_vectors_can_be_frozen(rows: Rows) -> None:
+    X, y = rows
+    assert _moved(
+        make_encoder(init=StringEncoder(n_components=2), freeze=True, unknown_rate=0.0), X, y
+    ) == [False, False]
+
+
+def test_similar_words_start_near_with_a_string_encoder() -> None:
+    words = ["station north", "station south", "harbour east", "harbour west"] * 15
+    X, y = pd.DataFrame({"c": words}), np.arange(60) % 7 / 7
+    encoder = make_encoder(
+        init=StringEncoder(n_components=4), dimensions=4, freeze=True, cross_fit=False
+    )
+    vectors = encoder.fit(X, y).embeddings_["c"]
+
+    def distance(p: str, q: str) -> float:
+        return float(np.linalg.norm(vectors.loc[p] - vectors.loc[q]))
+
+    assert distance("station north", "station south") < distance("station north", "harbour east")
+    assert distance("harbour east", "harbour west") < distance("station south", "harbour west")
+
+
+def test_an_encoder_that_fails_is_named() -> None:
+    X, y = make_rows(60)
+    with pytest.raises(InvalidParameterError, match=r"`init=StandardScaler\(\)`.*'letter'"):
+        make_encoder(init=StandardScaler()).fit(X, y)
+
+
+def test_init_is_cloned_with_the_encoder(rows: Rows) -> None:
+    encoder = make_encoder(init=JamesSteinEncoder()).fit(*rows)
+    copy = clone(encoder)
+    assert copy.init is not encoder.init
+    np.testing.assert_array_equal(copy.fit(*rows).transform(rows[0]), encoder.transform(rows[0]))

@@ -1,0 +1,505 @@
+"""What comes out: shapes, names, containers, the way back, fitted attributes."""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from tests.samples import make_encoder, make_rows
+
+N = 240
+Rows = tuple[pd.DataFrame, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return make_rows(N)
+
+
+@pytest.fixture(scope="module")
+def fitted(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
+    """An encoder of both outputs and the numbers, and its fit_transform."""
+    encoder = make_encoder(output="both", remainder="passthrough", max_iter=5)
+    return encoder, encoder.fit_transform(*rows)
+
+
+# Shapes and names --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_the_output_is_a_contiguous_float32_array(output: str, cross_fit: bool, rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(
+        output=output, cross_fit=cross_fit, dimensions={"letter": 3, "color": 2},
+        hidden_layer_sizes=(6, 4),
+    )  # fmt: skip
+    width = {"embedding": 5, "hidden": 4, "both": 9}[output]
+    for out in (encoder.fit_transform(X, y), encoder.transform(X), encoder.transform(X[:1])):
+        assert type(out) is np.ndarray
+        assert out.dtype == np.float32
+        assert out.flags.c_contiguous
+        assert out.shape[1] == width
+    assert encoder.fit_transform(X, y).shape[0] == N
+    names = [f"letter_{i}" for i in range(3)] + ["color_0", "color_1"]
+    hidden = [f"hidden_{i}" for i in range(4)]
+    expected = {"embedding": names, "hidden": hidden, "both": names + hidden}[output]
+    got = encoder.get_feature_names_out()
+    assert got.tolist() == expected
+    assert got.dtype == object
+
+
+def test_both_is_embedding_beside_hidden(rows: Rows) -> None:
+    X, y = rows
+    parts = [make_encoder(output=o).fit_transform(X, y) for o in ("embedding", "hidden", "both")]
+    np.testing.assert_array_equal(np.hstack(parts[:2]), parts[2])
+
+
+def test_the_hidden_layer_is_rectified_and_uses_context(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(output="hidden", max_iter=5, hidden_layer_sizes=(8,)).fit(X, y)
+    out = encoder.transform(X)
+    assert (out >= 0).all()
+    assert (out == 0).any()
+    assert (out > 0).any()
+    assert not np.array_equal(out, encoder.transform(X.assign(size=-X["size"])))
+
+
+@pytest.mark.parametrize("output", ["hidden", "both"])
+def test_without_a_hidden_layer_there_is_no_hidden_output(output: str, rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=rf"output='{output}'.*hidden_layer_sizes=\(\)"):
+        make_encoder(output=output, hidden_layer_sizes=()).fit(*rows)
+
+
+def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(hidden_layer_sizes=(), max_iter=15, learning_rate_init=0.05).fit(X, y)
+    vectors = encoder.embeddings_["letter"]
+    # one linear output: all that matters is on the first axis, in the order of the effects
+    assert abs(np.corrcoef(vectors[0], range(5))[0, 1]) > 0.9
+    assert np.abs(vectors.iloc[:, 1:]).max(axis=None) < 1e-5
+
+
+@pytest.mark.parametrize("sizes", [4, (4,), [4], np.array([4])])
+def test_hidden_layer_sizes_may_be_given_in_any_way(sizes: Any, rows: Rows) -> None:
+    X, y = rows
+    expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(X, y)
+    got = make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(X, y)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "number", "params"),
+    [
+        ("c_1", "c", "c_1", {"remainder": "passthrough"}),
+        ("hidden_1", "hidden", "n", {"output": "both"}),
+        ("hidden_1", "c", "hidden_1", {"output": "hidden", "remainder": "passthrough"}),
+        ("hidden_0", "c", "hidden_0", {"output": "both", "remainder": "passthrough"}),
+    ],
+)
+def test_names_that_collide_are_refused(
+    name: str, category: str, number: str, params: dict[str, Any], rows: Rows
+) -> None:
+    X, y = rows
+    X = X.set_axis([category, "color", number], axis=1)
+    encoder = make_encoder(dimensions=2, **params)
+    with pytest.raises(InvalidDataError, match=rf"share the names.*'{name}'.*rename"):
+        encoder.fit(X, y)
+    assert not hasattr(encoder, "embeddings_")
+    assert make_encoder(dimensions=2).fit(X, y).transform(X).shape == (N, 4)
+
+
+def test_input_features_must_be_those_of_fit(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray],
+) -> None:
+    encoder, _ = fitted
+    expected = encoder.get_feature_names_out()
+    got = encoder.get_feature_names_out(["letter", "color", "size"])
+    np.testing.assert_array_equal(got, expected)
+    for wrong in (["letter", "color"], ["color", "letter", "size"], ["a", "b", "c"]):
+        with pytest.raises(InvalidDataError, match="input_features is not equal to feature_names"):
+            encoder.get_feature_names_out(wrong)
+
+
+def test_input_features_name_columns_that_had_no_names(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(remainder="passthrough", dimensions=1)
+    encoder.fit(X.to_numpy(dtype=object), y)
+    assert encoder.get_feature_names_out().tolist() == ["x0_0", "x1_0", "x2"]
+    assert encoder.get_feature_names_out(["p", "q", "r"]).tolist() == ["p_0", "q_0", "r"]
+    with pytest.raises(InvalidDataError, match=r"length equal to number of features \(3\), got 2"):
+        encoder.get_feature_names_out(["p", "q"])
+
+
+# Containers --------------------------------------------------------------------------------
+
+
+def test_set_output_pandas_keeps_index_and_names(rows: Rows) -> None:
+    X, y = rows
+    X = X.set_index(pd.Index(np.arange(N) * 10 + 3, name="row"))
+    plain = make_encoder(remainder="passthrough", output="both")
+    encoder = make_encoder(remainder="passthrough", output="both").set_output(transform="pandas")
+    for out, expected in (
+        (encoder.fit_transform(X, y), plain.fit_transform(X, y)),
+        (encoder.transform(X[5:9]), plain.transform(X[5:9])),
+    ):
+        assert isinstance(out, pd.DataFrame)
+        np.testing.assert_array_equal(out.to_numpy(), expected)
+        assert out.columns.tolist() == plain.get_feature_names_out().tolist()
+        assert (out.dtypes == np.float32).all()
+    assert encoder.transform(X).index.equals(X.index)
+
+
+def test_set_output_polars(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder().set_output(transform="polars")
+    out = encoder.fit_transform(pl.from_pandas(X), y)
+    assert isinstance(out, pl.DataFrame)
+    assert out.columns == make_encoder().fit(X, y).get_feature_names_out().tolist()
+    assert set(out.dtypes) == {pl.Float32}
+    np.testing.assert_array_equal(out.to_numpy(), make_encoder().fit_transform(X, y))
+    np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
+
+
+# The way back ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("output", ["embedding", "both"])
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+def test_inverse_transform_gives_back_every_category(
+    output: str, cross_fit: bool, policy: str, rows: Rows
+) -> None:
+    X, y = rows
+    encoder = make_encoder(output=output, cross_fit=cross_fit, handle_unknown=policy)
+    for out in (encoder.fit_transform(X, y), encoder.transform(X)):
+        back = encoder.inverse_transform(out)
+        assert back.dtype == object
+        assert back.tolist() == X[["letter", "color"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
+def test_inverse_transform_tells_unknown_missing_and_infrequent_apart(policy: str) -> None:
+    X, y = make_rows(N)
+    X.loc[::7, "letter"] = None
+    X.loc[[1, 2, 3], "letter"] = ["f", "g", "h"]
+    encoder = make_encoder(handle_unknown=policy, min_frequency=5).fit(X, y)
+    asked = X[:4].assign(letter=["?", None, "g", "a"])
+    back = encoder.inverse_transform(encoder.transform(asked))
+    assert back[0, 0] is None
+    assert isinstance(back[1, 0], float)
+    assert math.isnan(back[1, 0])
+    assert back[2:, 0].tolist() == ["infrequent_sklearn", "a"]
+    assert back[:, 1].tolist() == asked["color"].tolist()
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_inverse_transform_of_a_constant_column_is_its_category(
+    policy: str, cross_fit: bool, rows: Rows
+) -> None:
+    X, y = rows
+    X = X.assign(letter="same")
+    encoder = make_encoder(handle_unknown=policy, cross_fit=cross_fit)
+    for out in (encoder.fit_transform(X, y), encoder.transform(X)):
+        assert (encoder.inverse_transform(out)[:, 0] == "same").all()
+
+
+def test_inverse_transform_of_near_vectors_is_the_nearest_category(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(max_iter=25, learning_rate_init=0.02).fit(X, y)
+    table = encoder._model.tables[0]
+    vectors = table.vectors[[UNKNOWN, *table.vocabulary.label_rows]]
+    gaps = np.linalg.norm(vectors[:, None] - vectors, axis=2)
+    step = 0.2 * gaps[gaps > 0].min()
+    out = encoder.transform(X)
+    out[:, : vectors.shape[1]] += step / np.sqrt(vectors.shape[1])
+    back = encoder.inverse_transform(out)
+    assert back[:, 0].tolist() == X["letter"].tolist()
+    # a vector moved near another category gives that one
+    out[0, : vectors.shape[1]] = encoder.embeddings_["letter"].loc["e"] + 1e-4
+    assert encoder.inverse_transform(out)[0, 0] == "e"
+
+
+def test_inverse_transform_of_what_is_not_finite_is_unknown(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray],
+) -> None:
+    encoder, out = fitted
+    out = out.copy()
+    out[0, 0], out[1, 0] = np.nan, np.inf
+    back = encoder.inverse_transform(out)
+    assert back[0, 0] is None
+    assert back[1, 0] is None
+    assert back[2, 0] is not None
+
+
+def test_inverse_transform_gives_numbers_their_dtype() -> None:
+    y = np.array([0.5, -1.0, 2.0, 0.0] * 10)
+    X = np.array([[3, 10], [1, 20], [2, 20], [3, 30]] * 10)
+    encoder = make_encoder().fit(X, y)
+    back = encoder.inverse_transform(encoder.transform(X))
+    assert back.dtype == X.dtype
+    np.testing.assert_array_equal(back, X)
+    halves = X / 2
+    back = make_encoder().fit(halves, y).inverse_transform(make_encoder().fit_transform(halves, y))
+    assert back.dtype == np.float64
+    np.testing.assert_array_equal(back, halves)
+    unknown = encoder.inverse_transform(encoder.transform([[3, 10], [7, 20]]))
+    assert unknown.dtype == object
+    assert unknown.tolist() == [[3, 10], [None, 20]]
+
+
+def test_inverse_transform_keeps_large_whole_numbers_beside_floats() -> None:
+    large = 2**53 + 1  # no float
+    X = pd.DataFrame({"id": [large, large + 1, 5, 7] * 5, "half": [0.5, 1.5] * 10})
+    encoder = make_encoder(categorical_features="all").fit(X, np.arange(20) % 7 / 7)
+    back = encoder.inverse_transform(encoder.transform(X))
+    assert [int(v) for v in back[:, 0]] == X["id"].tolist()
+    assert back[:, 1].tolist() == X["half"].tolist()
+
+
+def test_inverse_transform_gives_back_the_numbers_passed_through(rows: Rows) -> None:
+    X, y = rows
+    X = X[["size", "letter", "color"]].assign(count=np.arange(N))
+    encoder = make_encoder(remainder="passthrough", output="both")
+    back = encoder.inverse_transform(encoder.fit_transform(X, y))
+    assert back.shape == (N, 4)
+    np.testing.assert_array_equal(back[:, 0].astype(np.float32), X["size"].astype(np.float32))
+    assert back[:, 1].tolist() == X["letter"].tolist()
+    np.testing.assert_array_equal(back[:, 3].astype(int), np.arange(N))
+    context = make_encoder().fit(X, y)
+    assert context.inverse_transform(context.transform(X)).shape == (N, 2)
+
+
+def test_inverse_transform_needs_embeddings_and_their_width(rows: Rows) -> None:
+    X, y = rows
+    hidden = make_encoder(output="hidden").fit(X, y)
+    with pytest.raises(InvalidParameterError, match="output='embedding'"):
+        hidden.inverse_transform(hidden.transform(X))
+    encoder = make_encoder(dimensions=2).fit(X, y)
+    with pytest.raises(InvalidDataError, match="X has 3 columns, but the encoder's output has 4"):
+        encoder.inverse_transform(np.zeros((2, 3)))
+
+
+# Fitted attributes -------------------------------------------------------------------------
+
+
+def test_embeddings_are_the_vectors_of_transform(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, _ = fitted
+    out, start = encoder.transform(rows[0]), 0
+    for name in ("letter", "color"):
+        vectors = encoder.embeddings_[name]
+        assert vectors.index.tolist() == encoder.categories_[name].tolist()
+        assert vectors.index.name == name
+        assert vectors.shape == (len(encoder.categories_[name]), encoder.dimensions_[name])
+        assert (vectors.dtypes == np.float32).all()
+        width = encoder.dimensions_[name]
+        np.testing.assert_array_equal(out[:, start : start + width], vectors.loc[rows[0][name]])
+        start += width
+
+
+def test_counts_and_target_means_are_those_of_a_groupby(rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(letter=X["letter"].where(np.arange(N) % 5 > 0))
+    weight = np.linspace(0.0, 2.0, N)
+    third = np.digitize(y, [-1.0, 1.0])
+    targets = {
+        "continuous": (y, y),
+        "several": (np.column_stack([y, -y]), np.column_stack([y, -y])),
+        "binary": (np.where(y > 0, "yes", "no"), (y > 0).astype(float)),
+        "multiclass": (np.array(["p", "q", "r"])[third], np.eye(3)[third]),
+        "multilabel": (np.column_stack([y > 0, y > 1]).astype(int),) * 2,
+    }
+    for target, numbers in targets.values():
+        encoder = make_encoder(max_iter=1).fit(X, target, sample_weight=weight)
+        for name in ("letter", "color"):
+            groups = [X[name] == c for c in sorted(X[name].dropna().unique())]
+            groups += [X[name].isna()] if name == "letter" else []
+            kept = weight > 0
+            counts = [int((g & kept).sum()) for g in groups]
+            assert encoder.category_counts_[name].tolist() == counts
+            means = [np.average(numbers[g], axis=0, weights=weight[g]) for g in groups]
+            np.testing.assert_allclose(encoder.category_target_means_[name], means, rtol=1e-6)
+            assert encoder.category_target_means_[name].ndim == np.ndim(numbers)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "expected"),
+    [
+        (7, [7, 7]),
+        (np.int64(3), [3, 3]),
+        ({"letter": 9}, [9, 3]),
+        ({"color": 1, "letter": 2}, [2, 1]),
+        ({0: 8}, [8, 3]),
+        ("auto", [4, 3]),
+        ("fastai", [4, 3]),
+        ("fourth_root", [2, 2]),
+        ("half", [3, 2]),
+        (lambda cardinality: cardinality + 1, [6, 4]),
+    ],
+)
+def test_dimensions_decide_the_widths(dimensions: Any, expected: list[int], rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(dimensions=dimensions)
+    out = encoder.fit_transform(X, y)
+    assert encoder.dimensions_ == dict(zip(["letter", "color"], expected, strict=True))
+    assert out.shape == (N, sum(expected))
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_vectors_are_in_canonical_coordinates(cross_fit: bool, rows: Rows) -> None:
+    X, y = rows
+    weight = np.linspace(0.5, 2.0, N)
+    encoder = make_encoder(
+        cross_fit=cross_fit, max_iter=10, learning_rate_init=0.02, hidden_layer_sizes=(8,)
+    )
+    encoder.fit(X, y, sample_weight=weight)
+    totals = []
+    for name in ("letter", "color"):
+        vectors = encoder.embeddings_[name].loc[X[name]].to_numpy().astype(float)
+        np.testing.assert_allclose(np.average(vectors, axis=0, weights=weight), 0, atol=1e-5)
+        covariance = (vectors * weight[:, None]).T @ vectors / weight.sum()
+        variances = np.diag(covariance)
+        np.testing.assert_allclose(covariance - np.diag(variances), 0, atol=1e-5)
+        assert (np.diff(variances) <= 1e-6).all()
+        totals.append(variances.sum())
+    assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
+    assert totals[0] > totals[1]  # the letter matters more
+
+
+def test_a_rows_result_does_not_depend_on_its_batch(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, _ = fitted
+    X = rows[0]
+    together = encoder.transform(X)
+    for size in (1, 7, 100):
+        alone = [encoder.transform(X[i : i + size]) for i in range(0, N, size)]
+        np.testing.assert_array_equal(np.vstack(alone), together)
+    shuffled = np.random.default_rng(0).permutation(N)
+    np.testing.assert_array_equal(encoder.transform(X.iloc[shuffled]), together[shuffled])
+    many = pd.concat([X] * 80, ignore_index=True)  # beyond a block of the hidden layer's
+    np.testing.assert_array_equal(encoder.transform(many), np.tile(together, (80, 1)))
+
+
+# Keeping -----------------------------------------------------------------------------------
+
+
+def _through_joblib(encoder: Any) -> Any:
+    file = io.BytesIO()
+    joblib.dump(encoder, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+@pytest.mark.parametrize(
+    "keep", [lambda e: pickle.loads(pickle.dumps(e)), _through_joblib], ids=["pickle", "joblib"]
+)
+def test_a_kept_encoder_gives_the_same_bytes(
+    keep: Callable[[Any], Any], fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, out = fitted
+    again = keep(encoder)
+    X = rows[0].assign(letter=rows[0]["letter"].replace("a", "?"))
+    assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
+    np.testing.assert_array_equal(again.inverse_transform(out), encoder.inverse_transform(out))
+    assert again.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()
+    assert pickle.dumps(again.embeddings_) == pickle.dumps(encoder.embeddings_)
+
+
+def test_a_kept_encoder_of_any_values_gives_the_same_bytes() -> None:
+    cells = [1, "1", None, 2.5, True, ("t", 1), "\ud800"] * 6
+    X = pd.DataFrame({"c": pd.Series(cells, dtype=object)})
+    encoder = make_encoder().fit(X, np.arange(42) % 5 / 5)
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
+
+
+def test_a_kept_encoder_answers_without_torch(
+    tmp_path: Path, fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, _ = fitted
+    path = tmp_path / "kept.pickle"
+    path.write_bytes(pickle.dumps((encoder, rows[0], encoder.transform(rows[0]))))
+    code = (
+        "import pickle, sys\n"
+        f"encoder, X, out = pickle.load(open({str(path)!r}, 'rb'))\n"
+        "assert (encoder.transform(X) == out).all()\n"
+        "encoder.inverse_transform(out); encoder.get_feature_names_out()\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "message"),
+    [
+        (lambda X, y: (X, y[:-1]), {}, "inconsistent"),
+        (lambda X, y: (X.assign(letter=None), y), {}, "'letter' has only missing"),
+        (lambda X, y: (X.drop(columns="color"), np.full(N, np.nan)), {}, "NaN"),
+        (lambda X, y: (X.drop(columns="color"), np.zeros(N, dtype=int)), {}, "one class"),
+        (lambda X, y: (X[["color"]], y), {"dimensions": {"letter": 3}}, "`dimensions` names"),
+        (lambda X, y: (X[["color"]], y), {"device": "abacus"}, "device='abacus'"),
+        (lambda X, y: (X[["color"]], y), {"max_iter": 0}, "'max_iter' parameter"),
+        (lambda X, y: (X[["color"]], y), {"output": "both", "hidden_layer_sizes": ()}, "hidden"),
+        (lambda X, y: (X.assign(letter_0=1.0), y), {"remainder": "passthrough"}, "share the names"),
+        (lambda X, y: (X[["color"]], y), {"cv": [([0], [1])]}, "`cv` must give"),
+        (lambda X, y: (X[["color"]], y), {"class_weight": "balanced"}, "class_weight"),
+    ],
+)
+def test_a_refit_that_fails_leaves_the_encoder_as_it_was(
+    change: Callable[..., Any], params: dict[str, Any], message: str, rows: Rows
+) -> None:
+    X, y = rows
+    encoder = make_encoder().fit(X, y)
+    out = encoder.transform(X)
+    encoder.set_params(**params)
+    before = dict(vars(encoder))
+    with pytest.raises(ValueError, match=message):
+        encoder.fit(*change(X, y))
+    assert vars(encoder).keys() == before.keys()
+    assert all(vars(encoder)[name] is value for name, value in before.items())
+    np.testing.assert_array_equal(encoder.transform(X), out)
+    assert encoder.get_feature_names_out().shape == (out.shape[1],)
+
+
+def test_changed_parameters_wait_for_the_next_fit(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder().fit(X, y)
+    unseen = X.assign(letter="?")
+    before, names = encoder.transform(unseen), encoder.get_feature_names_out()
+    encoder.set_params(
+        output="both", handle_unknown="error", handle_missing="error", remainder="passthrough"
+    )
+    np.testing.assert_array_equal(encoder.transform(unseen), before)
+    np.testing.assert_array_equal(encoder.get_feature_names_out(), names)
+    assert encoder.fit(X, y).transform(X).shape[1] > before.shape[1]
+    with pytest.raises(InvalidDataError, match="unknown"):
+        encoder.transform(unseen)
+
+
+def test_a_refit_on_other_columns_forgets_the_ones_before(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder().fit(X, y)
+    encoder.fit(X[["color"]].to_numpy(dtype=object), y)
+    assert encoder.categorical_features_ == ["x0"]
+    assert encoder.n_features_in_ == 1
+    assert not hasattr(encoder, "feature_names_in_")

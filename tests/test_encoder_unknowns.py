@@ -1,0 +1,405 @@
+"""Missing, rare and unknown categories, and numbers passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.preprocessing import OneHotEncoder
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN
+from tests.samples import make_encoder, make_rows
+
+Frame = pd.DataFrame
+
+
+def with_gaps(n: int = 120) -> tuple[Frame, np.ndarray]:
+    """Rows of which every fifth lacks its letter, and a target that says so."""
+    X, y = make_rows(n)
+    X.loc[::5, "letter"] = None
+    y[::5] = 4.0
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[EntityEmbeddingEncoder, Frame]:
+    X, y = with_gaps()
+    return make_encoder(max_iter=8).fit(X, y), X
+
+
+# Missing -----------------------------------------------------------------------------------
+
+
+def test_missing_is_a_category_of_its_own(fitted: tuple[EntityEmbeddingEncoder, Frame]) -> None:
+    encoder, X = fitted
+    assert encoder.categories_["letter"][:-1].tolist() == ["a", "b", "c", "d", "e"]
+    assert np.isnan(encoder.categories_["letter"][-1])
+    assert encoder.category_counts_["letter"][-1] == 24
+    assert encoder.category_target_means_["letter"][-1] == pytest.approx(4.0)
+    out = encoder.transform(X)[:, : encoder.dimensions_["letter"]]
+    np.testing.assert_array_equal(out[0], encoder.embeddings_["letter"].iloc[-1])
+    unknown = encoder.transform(X.assign(letter="?"))[:, : encoder.dimensions_["letter"]]
+    assert not np.allclose(out[0], unknown[0])
+
+
+def test_missing_is_unknown_where_fit_met_none() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(max_iter=4).fit(X, y)
+    missing = encoder.transform(X.assign(letter=None))
+    np.testing.assert_array_equal(missing, encoder.transform(X.assign(letter="?")))
+    zero = make_encoder(handle_unknown="zero").fit(X, y)
+    out = zero.transform(X.assign(letter=None))[:, : zero.dimensions_["letter"]]
+    assert (out == 0).all()
+
+
+def test_missing_can_be_an_error_in_fit_and_in_transform() -> None:
+    X, y = with_gaps()
+    encoder = make_encoder(handle_missing="error")
+    with pytest.raises(InvalidDataError, match=r"Column 'letter' has 24 missing"):
+        encoder.fit(X, y)
+    full, y = make_rows(120)
+    encoder.fit(full, y)
+    assert encoder.transform(full).shape[0] == 120
+    with pytest.raises(InvalidDataError, match=r"Column 'letter' has 24 missing"):
+        encoder.transform(X)
+
+
+MARKERS = {
+    "None": pd.DataFrame({"c": pd.Series(["a", "b", None, "a"], dtype=object)}),
+    "nan": pd.DataFrame({"c": pd.Series(["a", "b", np.nan, "a"], dtype=object)}),
+    "float nan": pd.DataFrame({"c": pd.Series(["a", "b", float("nan"), "a"], dtype=object)}),
+    "pd.NA": pd.DataFrame({"c": pd.Series(["a", "b", pd.NA, "a"], dtype=object)}),
+    "NaT": pd.DataFrame({"c": pd.Series(["a", "b", pd.NaT, "a"], dtype=object)}),
+    "nullable": pd.DataFrame({"c": pd.Series(["a", "b", pd.NA, "a"], dtype="string")}),
+    "arrow-backed": pd.DataFrame({"c": pd.Series(["a", "b", None, "a"], dtype="string[pyarrow]")}),
+    "category": pd.DataFrame({"c": pd.Categorical(["a", "b", None, "a"])}),
+    "polars": pl.DataFrame({"c": ["a", "b", None, "a"]}),
+    "polars category": pl.DataFrame({"c": ["a", "b", None, "a"]}, schema={"c": pl.Categorical}),
+    "pyarrow": pa.table({"c": ["a", "b", None, "a"]}),
+    "dictionary": pa.table({"c": pa.array(["a", "b", None, "a"]).dictionary_encode()}),
+}
+NAMELESS_MARKERS = {
+    "lists": [["a"], ["b"], [None], ["a"]],
+    "lists of nan": [["a"], ["b"], [np.nan], ["a"]],
+    "lists of NA": [["a"], ["b"], [pd.NA], ["a"]],
+    "numpy": np.array([["a"], ["b"], [None], ["a"]], dtype=object),
+    "numpy nan": np.array([["a"], ["b"], [np.nan], ["a"]], dtype=object),
+}
+
+
+@pytest.mark.parametrize("table", [*MARKERS.values()], ids=[*MARKERS])
+def test_every_missing_marker_is_the_same_category(table: Any) -> None:
+    repeated = pd.DataFrame({"c": ["a", "b", None, "a"] * 10})
+    y = np.array([0.0, 1.0, 5.0, 0.1] * 10)
+    encoder = make_encoder(max_iter=5, unknown_rate=0.0).fit(repeated, y)
+    out = encoder.transform(table)
+    np.testing.assert_array_equal(out[2], encoder.embeddings_["c"].iloc[-1])
+    np.testing.assert_array_equal(out[0], encoder.embeddings_["c"].loc["a"])
+    with pytest.raises(InvalidDataError, match=r"Column 'c' has 1 missing"):
+        make_encoder(handle_missing="error").fit(table, np.arange(4) / 7)
+
+
+@pytest.mark.parametrize("table", [*NAMELESS_MARKERS.values()], ids=[*NAMELESS_MARKERS])
+def test_every_missing_marker_without_column_names(table: Any) -> None:
+    y = np.array([0.0, 1.0, 5.0, 0.1])
+    encoder = make_encoder(cv=2).fit(table, y)
+    assert encoder.categories_["x0"][:2].tolist() == ["a", "b"]
+    assert len(encoder.categories_["x0"]) == 3
+    with pytest.raises(InvalidDataError, match=r"Column 'x0' has 1 missing"):
+        make_encoder(handle_missing="error").fit(table, y)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1.0, np.nan, 2.0, 3.0] * 10),
+        pd.Series([1, None, 2, 3] * 10, dtype="Int64"),
+        pl.Series([1.0, float("nan"), 2.0, 3.0] * 10),
+        pl.Series([1.0, None, 2.0, 3.0] * 10),
+        pa.array([1.0, float("nan"), 2.0, 3.0] * 10),
+        pa.array([1, None, 2, 3] * 10),
+    ],
+    ids=["nan", "Int64", "polars nan", "polars null", "arrow nan", "arrow null"],
+)
+def test_a_missing_number_is_a_category_or_context_alike(column: Any) -> None:
+    y = np.array([0.0, 5.0, 1.0, 2.0] * 10)
+    frame = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}.get(type(column), pa.table)
+    encoder = make_encoder().fit(frame({"c": column}), y)
+    assert len(encoder.categories_["c"]) == 4
+    assert np.isnan(encoder.categories_["c"][-1])
+    nan = make_encoder().fit(pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10}), y)
+    assert (
+        encoder.embeddings_["c"].to_numpy().tobytes() == nan.embeddings_["c"].to_numpy().tobytes()
+    )
+    letters = ["a", "b", "a", "b"] * 10
+    context = make_encoder(output="hidden").fit(frame({"c": column, "l": letters}), y)
+    expected = make_encoder(output="hidden").fit(
+        pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10, "l": letters}), y
+    )
+    rows = frame({"c": column, "l": letters})
+    assert (
+        context.transform(rows).tobytes()
+        == (
+            expected.transform(pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10, "l": letters}))
+        ).tobytes()
+    )
+
+
+def test_missing_context_numbers_are_told_from_the_median() -> None:
+    X, y = make_rows(120)
+    X.loc[::4, "size"] = np.nan
+    y[::4] += 3.0
+    encoder = make_encoder(output="hidden", max_iter=10).fit(X, y)
+    gap = encoder.transform(X.assign(size=np.nan))
+    median = encoder.transform(X.assign(size=X["size"].median()))
+    assert not np.allclose(gap, median)
+
+
+# Rare --------------------------------------------------------------------------------------
+
+SKEWED = np.repeat(["a", "b", "c", "d", "e", "f"], [40, 20, 12, 6, 6, 1])
+
+
+@pytest.mark.parametrize(
+    ("min_frequency", "max_categories"),
+    [
+        (1, None),
+        (6, None),
+        (7, None),
+        (13, None),
+        (41, None),
+        (0.08, None),
+        (0.15, None),
+        (None, 1),
+        (None, 2),
+        (None, 3),
+        (None, 5),
+        (None, 6),
+        (None, 9),
+        (7, 3),
+        (7, 9),
+        (2, 4),
+        (0.1, 2),
+    ],
+)
+def test_rare_levels_are_those_of_one_hot_encoder(
+    min_frequency: float | None, max_categories: int | None
+) -> None:
+    limits = {"min_frequency": min_frequency, "max_categories": max_categories}
+    X, y = pd.DataFrame({"c": SKEWED}), np.random.default_rng(0).normal(size=len(SKEWED))
+    expected = OneHotEncoder(**limits).fit(X).infrequent_categories_[0]
+    got = make_encoder(max_iter=1, **limits).fit(X, y).infrequent_categories_["c"]
+    assert (None if got is None else got.tolist()) == (
+        None if expected is None else expected.tolist()
+    )
+
+
+@pytest.mark.parametrize("limits", [{"min_frequency": 10}, {"max_categories": 4}])
+def test_missing_is_never_rare_and_does_not_count(limits: dict[str, int]) -> None:
+    X = pd.DataFrame({"c": [*SKEWED, None, None]})
+    y = np.random.default_rng(0).normal(size=len(X))
+    encoder = make_encoder(**limits).fit(X, y)
+    assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
+    assert encoder.category_counts_["c"].tolist() == [40, 20, 12, 6, 6, 1, 2]
+    vectors = encoder.embeddings_["c"]
+    assert not np.array_equal(vectors.loc["d"], vectors.iloc[-1])
+
+
+def test_rare_levels_share_a_vector_and_keep_their_counts() -> None:
+    y = np.random.default_rng(0).normal(size=len(SKEWED))
+    encoder = make_encoder(min_frequency=10).fit(pd.DataFrame({"c": SKEWED}), y)
+    assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
+    vectors = encoder.embeddings_["c"]
+    np.testing.assert_array_equal(vectors.loc["d"], vectors.loc["f"])
+    assert not np.array_equal(vectors.loc["d"], vectors.loc["a"])
+    assert encoder.category_counts_["c"].tolist() == [40, 20, 12, 6, 6, 1]
+    out = encoder.transform(pd.DataFrame({"c": ["f", "unseen"]}))
+    np.testing.assert_array_equal(out[0], vectors.loc["f"])
+    assert not np.array_equal(out[1], out[0])
+
+
+def test_weights_do_not_make_a_level_rare() -> None:
+    X = pd.DataFrame({"c": SKEWED})
+    y = np.random.default_rng(0).normal(size=len(SKEWED))
+    weight = np.where(SKEWED == "a", 0.01, 5.0)
+    encoder = make_encoder(min_frequency=10).fit(X, y, sample_weight=weight)
+    assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
+
+
+# Unknown -----------------------------------------------------------------------------------
+
+
+def unseen_letters(X: Frame) -> Frame:
+    return X.assign(letter="?")
+
+
+def test_an_unknown_category_gets_the_learned_row(
+    fitted: tuple[EntityEmbeddingEncoder, Frame],
+) -> None:
+    encoder, X = fitted
+    width = encoder.dimensions_["letter"]
+    out = encoder.transform(unseen_letters(X))
+    np.testing.assert_array_equal(
+        out[:, :width], np.tile(encoder._model.tables[0].vectors[UNKNOWN], (len(X), 1))
+    )
+    np.testing.assert_array_equal(out[:, width:], encoder.transform(X)[:, width:])
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+def test_handle_unknown_changes_the_unknown_row_only(policy: str, cross_fit: bool) -> None:
+    X, y = make_rows(120)
+    encoder = make_encoder(handle_unknown=policy, cross_fit=cross_fit, max_iter=4)
+    learned = make_encoder(handle_unknown="learned", cross_fit=cross_fit, max_iter=4)
+    trained = encoder.fit_transform(X, y)
+    np.testing.assert_array_equal(trained, learned.fit_transform(X, y))
+    np.testing.assert_array_equal(encoder.transform(X), learned.transform(X))
+    unseen, width = unseen_letters(X), encoder.dimensions_["letter"]
+    if policy == "error":
+        with pytest.raises(InvalidDataError, match=r"unknown categories in column 'letter'.*'\?'"):
+            encoder.transform(unseen)
+        return
+    out = encoder.transform(unseen)
+    expected = {
+        "learned": encoder._model.tables[0].vectors[UNKNOWN],
+        "zero": np.zeros(width),
+        "nan": np.full(width, np.nan),
+    }[policy]
+    np.testing.assert_array_equal(out[:, :width], np.tile(expected, (len(X), 1)))
+    np.testing.assert_array_equal(out[:, width:], learned.transform(unseen)[:, width:])
+
+
+def test_missing_that_fit_never_met_is_an_unknown_error() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(handle_unknown="error").fit(X, y)
+    with pytest.raises(InvalidDataError, match=r"'letter'.* 60 row\(s\).*missing value"):
+        encoder.transform(X.assign(letter=None))
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, pa.Table.from_pandas, lambda X: X])
+def test_the_unknown_error_shows_the_value_in_any_container(make: Callable[[Any], Any]) -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(handle_unknown="error").fit(X, y)
+    X.loc[7, "color"] = "pink"
+    with pytest.raises(InvalidDataError, match=r"column 'color'.*1 row\(s\).*'pink'"):
+        encoder.transform(make(X))
+
+
+@pytest.mark.parametrize("policy", ["zero", "nan"])
+def test_the_head_only_ever_sees_the_learned_row(policy: str) -> None:
+    X, y = make_rows(120)
+    encoder = make_encoder(handle_unknown=policy, output="both", max_iter=4).fit(X, y)
+    learned = make_encoder(handle_unknown="learned", output="hidden", max_iter=4).fit(X, y)
+    hidden = encoder.transform(unseen_letters(X))[:, -4:]
+    assert np.isfinite(hidden).all()
+    np.testing.assert_array_equal(hidden, learned.transform(unseen_letters(X)))
+
+
+def test_the_zero_of_a_frozen_column_is_its_centre() -> None:
+    X, y = make_rows(120)
+    given = pd.DataFrame(
+        np.arange(10.0).reshape(5, 2) + 3.0, index=["a", "b", "c", "d", "e"], dtype=np.float32
+    )
+    encoder = make_encoder(init={"letter": given}, freeze=["letter"], handle_unknown="zero")
+    encoder.fit(X, y)
+    out = encoder.transform(unseen_letters(X))[0, :2]
+    shares = X["letter"].value_counts(normalize=True)
+    np.testing.assert_allclose(out, given.T @ shares.loc[given.index], rtol=1e-5)
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_the_unknown_row_is_trained_by_replacing_codes(
+    monkeypatch: pytest.MonkeyPatch, cross_fit: bool
+) -> None:
+    X, y = make_rows(240)
+    moved = {}
+    for rate in (0.0, 0.3):
+        before, after = _unknown_rows(monkeypatch, X, y, unknown_rate=rate, cross_fit=cross_fit)
+        moved[rate] = np.abs(after - before).max(axis=1)
+    assert (moved[0.0] == 0).all()
+    assert (moved[0.3] > 1e-3).all()
+
+
+def _unknown_rows(
+    monkeypatch: pytest.MonkeyPatch, X: Frame, y: np.ndarray, **params: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unknown rows of the letter's tables before and after training, in its own coordinates."""
+    import sk_entity_embed._base as base
+
+    seen: dict[str, np.ndarray] = {}
+    original = base.assemble
+
+    def spy(learned: Any, start: Any, *args: Any) -> Any:
+        seen["before"] = np.array([t[UNKNOWN] for t in start.tables[0]])
+        seen["after"] = np.array([t[UNKNOWN] for t in learned.tables[0]])
+        return original(learned, start, *args)
+
+    monkeypatch.setattr(base, "assemble", spy)
+    make_encoder(early_stopping=False, max_iter=6, **params).fit(X, y)
+    monkeypatch.undo()
+    return seen["before"], seen["after"]
+
+
+def test_a_category_that_only_its_own_fold_holds_is_unknown_there() -> None:
+    X, y = make_rows(120)
+    X.loc[0, "letter"] = "once"
+    encoder = make_encoder(max_iter=4)
+    trained = encoder.fit_transform(X, y)
+    table, width = encoder._model.tables[0], encoder.dimensions_["letter"]
+    own = table.stack[encoder.fold_[0]]
+    np.testing.assert_array_equal(trained[0, :width], own[UNKNOWN])
+    assert not np.array_equal(encoder.transform(X)[0, :width], trained[0, :width])
+    # the mean is over the tables that met it only
+    row = table.vocabulary.encode(_column(["once"]))[0]
+    others = np.delete(table.stack[:-1, row], encoder.fold_[0], axis=0)
+    np.testing.assert_allclose(table.vectors[row], others.mean(axis=0), atol=1e-6)
+
+
+def test_a_category_of_validation_rows_only_is_unknown_without_cross_fitting() -> None:
+    X, y = make_rows(60)
+    X["letter"] = [f"level {i}" for i in range(60)]
+    encoder = make_encoder(cross_fit=False, validation_fraction=0.2).fit(X, y)
+    table = encoder._model.tables[0]
+    unknown = (table.vectors == table.vectors[UNKNOWN]).all(axis=1)
+    assert unknown[table.vocabulary.label_rows].sum() == 12
+
+
+def test_reserved_rows_come_first() -> None:
+    assert (UNKNOWN, MISSING, INFREQUENT) == (0, 1, 2)
+
+
+def _column(values: list[Any]) -> Any:
+    from sk_entity_embed.input.columns import read_table
+
+    return read_table([[v] for v in values]).columns[0]
+
+
+# Numbers passed through --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_passthrough_keeps_numbers_their_names_and_their_gaps(output: str) -> None:
+    X, y = make_rows(120)
+    X.insert(0, "first", np.arange(120))
+    X.loc[3, "size"] = np.nan
+    encoder = make_encoder(remainder="passthrough", output=output)
+    for out in (encoder.fit_transform(X, y), encoder.transform(X)):
+        assert out.dtype == np.float32
+        np.testing.assert_array_equal(out[:, -2:], X[["first", "size"]].to_numpy(np.float32))
+    assert encoder.get_feature_names_out()[-2:].tolist() == ["first", "size"]
+    dropped = make_encoder(output=output).fit(X, y)
+    np.testing.assert_array_equal(dropped.transform(X), encoder.transform(X)[:, :-2])
+    assert dropped.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()[:-2]
+
+
+def test_nothing_passes_through_where_all_columns_are_categorical() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(remainder="passthrough", categorical_features="all").fit(X, y)
+    assert encoder.transform(X).shape[1] == sum(encoder.dimensions_.values())

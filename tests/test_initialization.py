@@ -1,0 +1,325 @@
+"""Where the vectors start: normal numbers, given vectors, another library's encoder."""
+
+from __future__ import annotations
+
+import category_encoders as ce
+import numpy as np
+import pandas as pd
+import pytest
+import skrub
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.initialization import (
+    INITIAL_SCALE,
+    check_init,
+    encoder_vectors,
+    given_vectors,
+    normal_vectors,
+)
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.target import read_target
+from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
+
+CITIES = ["Lima", "Oslo", "Rome", "Bonn", None]
+FITS: list[tuple[list, list | None]] = []
+"""What each fit of a spy was given: categories and targets."""
+
+
+class SpyEncoder(TransformerMixin, BaseEstimator):
+    """Length of the string; notes what it is fitted on."""
+
+    def fit(self, X, y=None):
+        FITS.append((X.iloc[:, 0].tolist(), None if y is None else np.asarray(y).tolist()))
+        return self
+
+    def transform(self, X):
+        return X.iloc[:, :1].map(lambda v: 0.0 if v is None else float(len(v))).to_numpy()
+
+
+class SupervisedSpy(SpyEncoder):
+    """The same, but it says that it needs y."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+@pytest.fixture(autouse=True)
+def _no_fits():
+    FITS.clear()
+
+
+def vocabulary_of(values, **settings):
+    """Vocabulary and codes of Python values."""
+    (column,) = read_table([[v] for v in values]).columns
+    vocabulary = learn_vocabulary(column, **settings)
+    return vocabulary, vocabulary.encode(column)
+
+
+def problem(target="continuous", n=90):
+    """A vocabulary, codes, target, rows that teach each of three tables."""
+    rng = np.random.default_rng(0)
+    vocabulary, codes = vocabulary_of([CITIES[i] for i in rng.integers(5, size=n)])
+    y = {
+        "continuous": rng.standard_normal(n) + codes,
+        "binary": np.where(rng.random(n) < codes / 9, "yes", "no"),
+        "multiclass": rng.choice(["r", "g", "b"], n),
+        "multilabel": rng.integers(2, size=(n, 2)),
+        "outputs": rng.standard_normal((n, 2)) + codes[:, None],
+    }[target]
+    teaches = np.arange(n) % 3 != np.arange(3)[:, None]
+    return vocabulary, codes, read_target(y, "auto", "auto"), teaches
+
+
+def start_of(vocabulary, width=4, n_tables=3):
+    """Normal vectors."""
+    return normal_vectors(vocabulary.n_rows, width, n_tables, np.random.RandomState(0))
+
+
+def encode(encoder, parts, width=4):
+    """Initial vectors from an encoder."""
+    vocabulary, codes, target, teaches = parts
+    start = start_of(vocabulary, width, len(teaches))
+    random_state = np.random.RandomState(1)
+    return encoder_vectors(encoder, vocabulary, codes, target, teaches, start, random_state)
+
+
+def test_normal_vectors_are_small_and_the_same_in_all_tables():
+    tables = normal_vectors(800, 5, 3, np.random.RandomState(0))
+    assert (tables.shape, tables.dtype) == ((3, 800, 5), np.float32)
+    assert (tables == tables[0]).all()
+    assert tables[0].std() == pytest.approx(INITIAL_SCALE, rel=0.1)
+    assert abs(tables[0].mean()) < INITIAL_SCALE / 10
+    again, other = (normal_vectors(800, 5, 3, np.random.RandomState(s)) for s in (0, 1))
+    assert tables.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_given_vectors_are_placed_by_category():
+    vocabulary, codes = vocabulary_of(["b", "a", "b", "c"])
+    frame = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]], index=["b", "a", "elsewhere"])
+    start = start_of(vocabulary, 2)
+    found = given_vectors(frame, vocabulary, start)
+    for table in found.tables:
+        assert table[codes[[0, 1]]].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    around = start[0] + frame.to_numpy().mean(axis=0)
+    for row in (UNKNOWN, codes[3]):
+        np.testing.assert_allclose(found.tables[:, row], [around[row]] * 3, rtol=1e-6)
+    assert np.flatnonzero(found.given).tolist() == sorted(codes[[0, 1]])
+    assert found.tables.dtype == np.float32
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_can_be_given_a_vector(missing):
+    vocabulary, _ = vocabulary_of(["a", None])
+    frame = pd.DataFrame([[5.0]], index=pd.Index([missing], dtype=object))
+    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+    assert (found.tables[:, MISSING] == 5.0).all()
+    assert np.flatnonzero(found.given).tolist() == [MISSING]
+
+
+def test_a_vector_for_missing_is_not_that_of_unknown_where_nothing_is_missing():
+    vocabulary, _ = vocabulary_of(["a", "b"])
+    frame = pd.DataFrame([[5.0], [1.0]], index=pd.Index([None, "a"], dtype=object))
+    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+    assert not (found.tables[:, UNKNOWN] == 5.0).any()
+    assert np.flatnonzero(found.given).tolist() == [3]
+
+
+def test_infrequent_categories_share_the_mean_of_their_vectors():
+    vocabulary, _ = vocabulary_of(["a", "a", "x", "y", "z"], min_frequency=2)
+    frame = pd.DataFrame([[1.0], [2.0], [6.0]], index=["a", "x", "y"])
+    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+    assert (found.tables[:, INFREQUENT] == 4.0).all()
+    assert np.flatnonzero(found.given).tolist() == [INFREQUENT, 3]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1, 2, 3], [1.5, 2.5, 3.5], [True, False], [1, "1", None], [(1, 2), (3, 4)], [b"a", "b"]],
+)
+def test_categories_of_all_types_find_their_vectors(values):
+    vocabulary, codes = vocabulary_of(values)
+    index = pd.Index(np.fromiter(values, dtype=object), tupleize_cols=False)
+    frame = pd.DataFrame({"d": np.arange(len(values)) + 10.0}, index=index)
+    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+    assert found.tables[0, codes, 0].tolist() == frame["d"].tolist()
+
+
+FRAME = pd.DataFrame([[1.0, 2.0]], index=["a"])
+
+
+@pytest.mark.parametrize("init", ["normal", OneHotEncoder(), {}])
+def test_no_vectors_are_given_by_other_kinds_of_init(init):
+    assert check_init(init, ["city"]) == {}
+
+
+def test_vectors_are_given_by_name():
+    assert check_init({"city": FRAME}, ["city", "dest"])["city"] is FRAME
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (7, "`init` must be"),
+        ({"town": FRAME}, r"`init` names 'town'.*\['city'\]"),
+        ({"city": FRAME.to_numpy()}, r"`init\['city'\]` must be a pandas DataFrame"),
+        ({"city": FRAME.iloc[:, :0]}, r"`init\['city'\]` must be a pandas DataFrame"),
+        ({"city": FRAME.iloc[:0]}, r"`init\['city'\]`"),
+        ({"city": pd.concat([FRAME, FRAME])}, r"`init\['city'\]` has a category more than once"),
+        ({"city": FRAME * np.nan}, r"`init\['city'\]` must hold finite numbers"),
+        ({"city": FRAME.astype(str) + "x"}, r"`init\['city'\]` must hold finite numbers"),
+        ({"city": FRAME / 0}, r"`init\['city'\]` must hold finite numbers"),
+    ],
+)
+def test_given_vectors_that_cannot_be_used_are_refused(init, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        check_init(init, ["city"])
+
+
+ENCODERS = {
+    "james_stein": ce.JamesSteinEncoder(),
+    "count": ce.CountEncoder(),
+    "string": skrub.StringEncoder(n_components=2),
+    "target": TargetEncoder(),
+    "one_hot": OneHotEncoder(handle_unknown="ignore"),
+    "ordinal": OrdinalEncoder(),
+}
+
+
+@pytest.mark.parametrize("target", ["continuous", "binary", "multiclass", "multilabel", "outputs"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_of_other_libraries_start_the_vectors(name, target):
+    parts = problem(target)
+    vocabulary, codes = parts[:2]
+    found = encode(ENCODERS[name], parts)
+    assert found.tables.shape == (3, vocabulary.n_rows, 4)
+    assert found.tables.dtype == np.float32
+    assert np.isfinite(found.tables).all()
+    assert np.flatnonzero(found.given).tolist() == sorted(set(codes))
+    moved = found.tables[:, np.unique(codes)] - 0.1 * start_of(vocabulary)[:, np.unique(codes)]
+    size = np.sqrt((moved**2).mean())
+    assert size == pytest.approx(INITIAL_SCALE, rel=0.5)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_only_encodings_that_need_y_differ_between_folds(name):
+    found = encode(ENCODERS[name], problem())
+    assert (found.tables != found.tables[0]).any() == (name in ("james_stein", "target"))
+
+
+@pytest.mark.parametrize("name", ["count", "one_hot"])
+def test_encoded_categories_keep_their_distances(name):
+    parts = problem()
+    vocabulary, codes, _, _ = parts
+    found = encode(ENCODERS[name], parts, width=6)
+    rows = np.unique(codes)
+    vectors = found.tables[0, rows] - 0.1 * start_of(vocabulary, 6)[0, rows]
+    counts = np.bincount(codes)[rows]
+    distances = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    expected = np.abs(counts[:, None] - counts[None]).astype(float)
+    if name == "one_hot":
+        expected = 1 - np.eye(len(rows))
+    np.testing.assert_allclose(distances / distances.max(), expected / expected.max(), atol=1e-5)
+
+
+def test_supervised_encodings_of_all_folds_share_one_space():
+    parts = problem()
+    vocabulary, codes, _, _ = parts
+    found = encode(TargetEncoder(smooth=1e-6), parts)
+    rows = np.unique(codes)
+    vectors = found.tables[:, rows] - 0.1 * start_of(vocabulary)[:, rows]
+    directions = np.linalg.svd(vectors.reshape(-1, 4))[1]
+    assert directions[1] < 1e-5 * directions[0]  # one encoding, mapped along one axis for all
+
+
+def test_an_encoder_without_y_is_fitted_once_and_without_y():
+    vocabulary, codes, target, teaches = problem()
+    encode(SpyEncoder(), (vocabulary, codes, target, teaches))
+    ((texts, y),) = FITS
+    assert y is None
+    assert len(texts) == 90
+    assert set(texts) == set(CITIES)
+
+
+def test_no_row_of_a_fold_reaches_the_fit_of_its_table():
+    rng = np.random.default_rng(0)
+    ids = np.arange(60) + 0.5  # a target that names its row
+    X = pd.DataFrame({"city": [CITIES[i] for i in rng.integers(5, size=60)]})
+    encoder = EntityEmbeddingEncoder(init=SupervisedSpy(), cv=3, max_iter=1, random_state=0)
+    encoder.fit(X, ids)
+    assert len(FITS) == 3
+    for fold, (texts, y) in enumerate(FITS):
+        expected = np.flatnonzero(encoder.fold_ != fold)
+        assert sorted(y) == ids[expected].tolist()
+        cities = X["city"].astype(object).where(X["city"].notna(), None)
+        assert texts == [cities[int(v)] for v in y]
+
+
+def test_without_cross_fitting_validation_rows_do_not_reach_the_fit():
+    ids = np.arange(60) + 0.5
+    X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 20})
+    settings = {"init": SupervisedSpy(), "cross_fit": False, "max_iter": 1, "random_state": 0}
+    EntityEmbeddingEncoder(**settings).fit(X, ids)
+    EntityEmbeddingEncoder(**settings, early_stopping=False).fit(X, ids)
+    assert [len(y) for _, y in FITS] == [54, 60]
+
+
+@pytest.mark.parametrize(
+    ("target", "n_fits"), [("binary", 3), ("multiclass", 9), ("multilabel", 6), ("outputs", 6)]
+)
+def test_supervised_encoders_see_one_output_at_a_time(target, n_fits):
+    encode(SupervisedSpy(), problem(target))
+    assert len(FITS) == n_fits
+    assert all(isinstance(y[0], float if target == "outputs" else int) for _, y in FITS)
+
+
+def test_the_encoder_given_is_not_fitted():
+    encoder = OneHotEncoder()
+    encode(encoder, problem())
+    assert not hasattr(encoder, "categories_")
+
+
+def test_infrequent_categories_are_encoded_as_one():
+    vocabulary, codes = vocabulary_of(["Lima"] * 4 + ["Oslo", "Rome"], min_frequency=2)
+    target = read_target(np.arange(6) + 0.5, "auto", "auto")
+    encode(SpyEncoder(), (vocabulary, codes, target, np.ones((1, 6), dtype=bool)))
+    assert FITS[0][0] == ["Lima"] * 4 + ["infrequent"] * 2
+
+
+def test_numbers_are_encoded_as_strings():
+    vocabulary, codes = vocabulary_of([3, 7, 3])
+    target = read_target(np.arange(3) + 0.5, "auto", "auto")
+    encode(SpyEncoder(), (vocabulary, codes, target, np.ones((1, 3), dtype=bool)))
+    assert FITS[0][0] == ["3", "7", "3"]
+
+
+def test_an_encoder_that_tells_nothing_apart_leaves_a_tenth_of_the_normal_vectors():
+    vocabulary, codes = vocabulary_of(["Lima", "Oslo", "Rome"])
+    target = read_target(np.arange(3) + 0.5, "auto", "auto")
+    teaches = np.ones((1, 3), dtype=bool)
+    found = encode(SpyEncoder(), (vocabulary, codes, target, teaches))
+    np.testing.assert_allclose(found.tables, 0.1 * start_of(vocabulary, 4, 1), atol=1e-7)
+
+
+class BrokenEncoder(SpyEncoder):
+    """Gives missing numbers."""
+
+    def transform(self, X):
+        return np.full((len(X), 1), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (StandardScaler(), r"`init=StandardScaler\(\)` cannot encode column 'x0'.*strings"),
+        (BrokenEncoder(), r"`init=BrokenEncoder\(\)` gives missing or infinite"),
+        (ce.WOEEncoder(), r"`init=WOEEncoder\(\)` cannot encode column 'x0'"),
+    ],
+)
+def test_encoders_that_fail_are_named(encoder, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        encode(encoder, problem())

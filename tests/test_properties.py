@@ -1,0 +1,275 @@
+"""Random tables of any values, in any container, through the whole life of an encoder."""
+
+from __future__ import annotations
+
+import datetime
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sk_entity_embed.exceptions import EntityEmbedError, InvalidDataError
+from sk_entity_embed.input.vocabulary import INFREQUENT
+from tests.containers import CONTAINERS, NAMELESS, PYTHON_OBJECTS, make_container
+from tests.samples import make_encoder
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sk_entity_embed.exceptions.FoldsReducedWarning",
+    "ignore:X (does not have valid|has) feature names",
+)
+
+quick = settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+# Which containers can hold values of a kind without changing them.
+ANYWHERE = CONTAINERS
+MIXED = tuple(c for c in PYTHON_OBJECTS if c != "pandas_category")  # pandas cannot sort tuples
+OBJECTS = ("pandas_object", "numpy_object", "lists")
+SURROGATES = st.characters(categories=["Cs", "Ll"])
+WHOLE = st.integers(-(2**53), 2**53)
+
+KINDS: dict[str, tuple[st.SearchStrategy[Any], tuple[str, ...]]] = {
+    "text": (st.text(max_size=4), ANYWHERE),
+    "words": (st.sampled_from(["", " ", "a", "A", "nan", "None", "1", "é", "e\u0301"]), ANYWHERE),
+    "surrogates": (st.text(SURROGATES, max_size=3), NAMELESS),
+    "integers": (WHOLE, ANYWHERE),
+    "floats": (st.floats(-(2.0**40), 2.0**40, width=32), ANYWHERE),
+    "booleans": (st.booleans(), ANYWHERE),
+    "huge": (st.integers(2**64, 2**70), OBJECTS),
+    "mixed": (
+        st.one_of(
+            st.text(max_size=2), st.integers(-3, 3), st.booleans(), st.floats(-2, 2),
+            st.tuples(st.integers(0, 2)), st.binary(max_size=2),
+        ),
+        MIXED,
+    ),
+    "dates": (
+        st.dates(datetime.date(2000, 1, 1), datetime.date(2000, 1, 9)).map(
+            lambda d: datetime.datetime(d.year, d.month, d.day)
+        ),
+        OBJECTS,
+    ),
+}  # fmt: skip
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[dict[str, list[Any]], dict[str, list[Any]], tuple[str, ...]]:
+    """Columns for fit, columns for transform, and the containers that can hold both."""
+    n_rows, n_asked = draw(st.integers(1, 40)), draw(st.integers(1, 8))
+    fit, asked, containers = {}, {}, set(CONTAINERS)
+    for j in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(sorted(KINDS)))
+        values, homes = KINDS[kind]
+        pool = draw(st.lists(values, min_size=1, max_size=6))
+        if draw(st.booleans()):
+            pool.append(None)
+        cells = st.sampled_from(pool)
+        fit[f"x{j}"] = draw(st.lists(cells, min_size=n_rows, max_size=n_rows))
+        if kind == "mixed":
+            fit[f"x{j}"][0] = "text"  # so that it is no column of numbers
+        unseen = st.one_of(cells, values)
+        asked[f"x{j}"] = draw(st.lists(unseen, min_size=n_asked, max_size=n_asked))
+        containers &= set(homes)
+    return fit, asked, tuple(sorted(containers))
+
+
+PARAMS = st.fixed_dictionaries(
+    {
+        "categorical_features": st.sampled_from(["auto", "all"]),
+        "cross_fit": st.booleans(),
+        "output": st.sampled_from(["embedding", "both"]),
+        "remainder": st.sampled_from(["drop", "passthrough"]),
+        "handle_unknown": st.sampled_from(["learned", "zero", "nan"]),
+        "min_frequency": st.sampled_from([None, 2]),
+        "max_iter": st.sampled_from([1, 2]),
+    }
+)
+
+
+def target(n: int) -> np.ndarray:
+    return np.arange(n) % 5 / 5 + 0.1
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def expected_error(columns: dict[str, list[Any]], params: dict[str, Any]) -> str | None:
+    """What must be said about a table that cannot be fitted; None for all others."""
+    messages = [
+        f"Column '{name}' has only missing values"
+        for name, cells in columns.items()
+        if all(is_missing(c) for c in cells)
+    ]
+    known = [[c for c in cells if not is_missing(c)] for cells in columns.values()]
+    if params["categorical_features"] == "auto":
+        messages += [
+            f"Column 'x{j}' is of type"
+            for j, cells in enumerate(known)
+            if cells and all(isinstance(c, datetime.datetime) for c in cells)
+        ]
+    if len(columns["x0"]) == 1:
+        messages.append("n_samples = 1")
+    return "|".join(messages) or None
+
+
+@quick
+@given(table=tables(), params=PARAMS, data=st.data())
+def test_any_table_through_fit_transform_back_and_pickle(
+    table: tuple[Any, Any, tuple[str, ...]], params: dict[str, Any], data: st.DataObject
+) -> None:
+    columns, asked, containers = table
+    containers = tuple(c for c in containers if _can_hold(c, columns) and _can_hold(c, asked))
+    first, second, third = (data.draw(st.sampled_from(containers)) for _ in range(3))
+    X, n = make_container(first, columns), len(columns["x0"])
+    encoder = make_encoder(**params)
+    if (message := expected_error(columns, params)) is not None:
+        with pytest.raises(EntityEmbedError, match=message):
+            encoder.fit(X, target(n))
+        assert vars(encoder) == encoder.get_params()
+        return
+
+    trained = encoder.fit_transform(X, target(n))
+    n_vectors = sum(encoder.dimensions_.values())
+    assert trained.dtype == np.float32
+    assert trained.flags.c_contiguous
+    assert trained.shape == (n, len(encoder.get_feature_names_out()))
+    assert np.isfinite(trained[:, :n_vectors]).all()
+
+    # equal data in another container, the same bytes
+    again = make_encoder(**params)
+    assert again.fit_transform(make_container(second, columns), target(n)).tobytes() == (
+        trained.tobytes()
+    )
+    out = encoder.transform(X)
+    assert again.transform(make_container(third, columns)).tobytes() == out.tobytes()
+
+    # unseen values are served as the policy says, one row like many
+    new = encoder.transform(make_container(third, asked))
+    assert np.isfinite(new[:, :n_vectors]).all() or params["handle_unknown"] == "nan"
+    single = make_container(third, {name: cells[:1] for name, cells in asked.items()})
+    assert encoder.transform(single).tobytes() == new[:1].tobytes()
+
+    # and all the way back
+    back = encoder.inverse_transform(out)
+    shown = [n for n in columns if n in encoder.categorical_features_ or _passed(params)]
+    assert back.shape == (n, len(shown))
+    for k, name in enumerate(shown):
+        if name in encoder.categorical_features_:
+            _check_decoded(encoder, name, columns[name], back[:, k])
+
+    kept = pickle.loads(pickle.dumps(encoder))
+    assert kept.transform(X).tobytes() == out.tobytes()
+    assert kept.transform(make_container(third, asked)).tobytes() == new.tobytes()
+    assert pickle.dumps(kept.inverse_transform(out)) == pickle.dumps(back)
+
+
+def _passed(params: dict[str, Any]) -> bool:
+    return params["remainder"] == "passthrough"
+
+
+def _can_hold(container: str, columns: dict[str, list[Any]]) -> bool:
+    """Whether a container keeps values as they are: NumPy has no missing integers or booleans."""
+    for cells in columns.values():
+        known = [c for c in cells if not is_missing(c)]
+        if not known and container not in OBJECTS:
+            return False  # a column of nothing has another type in each container
+    return True
+
+
+def _check_decoded(encoder: Any, name: str, cells: list[Any], back: np.ndarray) -> None:
+    """Each category comes back, but for rare ones and those that no table could learn."""
+    table = encoder._model.tables[encoder.categorical_features_.index(name)]
+    labels = [None if is_missing(v) else v for v in table.vocabulary.labels.tolist()]
+    rows = dict(zip(labels, table.vocabulary.label_rows, strict=True))
+    # Of validation rows only: known as unknown, whose vector it shares.
+    unlearned = {v for v, row in rows.items() if (table.vectors[row] == table.vectors[0]).all()}
+    for cell, got in zip(cells, back, strict=True):
+        wanted = "infrequent_sklearn" if rows[cell] == INFREQUENT else cell
+        if cell in unlearned:
+            assert is_missing(got) or got in unlearned or got == wanted
+        else:
+            assert got == wanted or (cell is None and got is not None and np.isnan(got))
+
+
+@quick
+@given(
+    n_rows=st.integers(4, 12),
+    labels=st.lists(st.sampled_from("pqr"), min_size=2, max_size=4),
+    container=st.sampled_from(["pandas", "pyarrow", "integers"]),
+)
+def test_repeated_column_names_are_always_refused(
+    n_rows: int, labels: list[str], container: str
+) -> None:
+    cells = [["a", "b", "c"][i % 3] for i in range(n_rows)]
+    if container == "pyarrow":
+        X: Any = pa.Table.from_arrays([pa.array(cells)] * len(labels), names=labels)
+    else:
+        names: list[Any] = labels if container == "pandas" else ["pqr".index(v) for v in labels]
+        X = pd.DataFrame(np.array([cells] * len(labels)).T, columns=names)
+    encoder = make_encoder(max_iter=1)
+    repeated = {v for v in labels if labels.count(v) > 1}
+    if not repeated:
+        assert encoder.fit(X, target(n_rows)).n_features_in_ == len(labels)
+        return
+    if container == "integers":
+        repeated = {str("pqr".index(v)) for v in repeated}
+    with pytest.raises(InvalidDataError, match="unique") as caught:
+        encoder.fit(X, target(n_rows))
+    assert all(re.search(rf"\b{v}\b", str(caught.value)) for v in repeated)
+    assert vars(encoder) == encoder.get_params()
+
+
+@quick
+@given(
+    container=st.sampled_from([c for c in CONTAINERS if c not in NAMELESS]),
+    value=st.one_of(st.text(max_size=3), st.booleans(), st.integers(-5, 5)),
+    n_rows=st.integers(2, 12),
+    cross_fit=st.booleans(),
+    hidden=st.sampled_from([(), (4,)]),
+)
+def test_a_constant_column_is_one_category(
+    container: str, value: Any, n_rows: int, cross_fit: bool, hidden: tuple[int, ...]
+) -> None:
+    X = make_container(container, {"c": [value] * n_rows})
+    encoder = make_encoder(cross_fit=cross_fit, hidden_layer_sizes=hidden)
+    out = encoder.fit_transform(X, target(n_rows))
+    assert encoder.categories_["c"].tolist() == [value]
+    # the centre of one category is that category
+    np.testing.assert_allclose(encoder.transform(X), 0, atol=1e-6)
+    assert (out == out[0]).all() or cross_fit
+    assert encoder.inverse_transform(out).ravel().tolist() == [value] * n_rows
+
+
+@quick
+@given(
+    values=st.lists(st.sampled_from([0, 1, 2, 5, "late", "é", True]), min_size=6, max_size=30),
+    cross_fit=st.booleans(),
+)
+def test_any_labels_are_learned_or_refused(values: list[Any], cross_fit: bool) -> None:
+    as_text = any(isinstance(v, str) for v in values)
+    y = np.array([str(v) for v in values] if as_text else [int(v) for v in values])
+    counts = np.unique(y, return_counts=True)[1]
+    X = pd.DataFrame({"c": np.array(["a", "b", "c"])[np.arange(len(y)) % 3]})
+    encoder = make_encoder(cross_fit=cross_fit)
+    if len(counts) < 2:
+        with pytest.raises(InvalidDataError, match="one class only"):
+            encoder.fit(X, y)
+    elif cross_fit and np.sort(counts)[-2] < 2:
+        with pytest.raises(InvalidDataError, match="two members of each class, got 1"):
+            encoder.fit(X, y)
+    else:
+        out = encoder.fit_transform(X, y)
+        assert np.isfinite(out).all()
+        np.testing.assert_array_equal(encoder.classes_, np.unique(y))

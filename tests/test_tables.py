@@ -1,0 +1,178 @@
+"""EmbeddingTable: look-up, means over folds, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
+from sk_entity_embed.tables import EmbeddingTable, gather, merge_tables
+
+VALUES = ["a"] * 3 + ["b"] * 3 + ["c"] * 2 + ["x", "y", None]
+
+
+def make_table(values=VALUES, n_tables=3, width=2, min_frequency=2):
+    """A table of normal vectors; "x" and "y" are infrequent."""
+    (column,) = read_table(pd.DataFrame({"col": pd.Series(values, dtype=object)})).columns
+    vocabulary = learn_vocabulary(column, min_frequency=min_frequency)
+    rng = np.random.default_rng(0)
+    stack = rng.standard_normal((n_tables + 1, vocabulary.n_rows, width)).astype(np.float32)
+    return EmbeddingTable(vocabulary, stack, np.zeros(width, dtype=np.float32))
+
+
+def names(decoded):
+    """Categories with missing ones as "nan"."""
+    return ["nan" if v is not None and v != v else v for v in decoded]
+
+
+EXPECTED = {UNKNOWN: None, MISSING: "nan", INFREQUENT: "infrequent_sklearn", 3: "a", 4: "b", 5: "c"}
+
+
+def test_the_mean_table_is_that_of_transform():
+    table = make_table()
+    np.testing.assert_array_equal(table.vectors, table.stack[3])
+    assert table.width == 2
+
+
+def test_another_unknown_vector_leaves_the_table_alone():
+    table = make_table()
+    before = table.stack.copy()
+    served = table.with_unknown(np.array([7.0, 8.0], dtype=np.float32))
+    assert served[UNKNOWN].tolist() == [7.0, 8.0]
+    np.testing.assert_array_equal(served[1:], table.vectors[1:])
+    np.testing.assert_array_equal(table.stack, before)
+
+
+@pytest.mark.parametrize("n_tables", [3, 0])
+def test_flat_rows_are_those_of_the_own_fold_and_of_the_mean(n_tables):
+    table = make_table(n_tables=n_tables)
+    codes = np.array([5, 3, 0, 4], dtype=np.int32)
+    fold = np.array([0, 2, 1, -1]) if n_tables else np.array([0, 0, -1, -1])
+    flat = table.flat(codes, fold)
+    assert (flat >= 0).all()
+    found = table.stack.reshape(-1, 2)[flat]
+    np.testing.assert_array_equal(found, table.stack[fold, codes])
+
+
+def test_frame_has_a_row_for_every_category():
+    frame = make_table().frame()
+    assert frame.index.name == "col"
+    assert names(frame.index) == ["a", "b", "c", "x", "y", "nan"]
+    table = make_table()
+    np.testing.assert_array_equal(frame.loc["b"], table.vectors[4])
+    np.testing.assert_array_equal(frame.loc["x"], table.vectors[INFREQUENT])
+    np.testing.assert_array_equal(frame.loc["y"], table.vectors[INFREQUENT])
+    np.testing.assert_array_equal(frame.iloc[-1], table.vectors[MISSING])
+    assert (frame.dtypes == np.float32).all()
+
+
+def test_frame_keeps_tuples_as_single_categories():
+    frame = make_table([(1, 2), (1, 2), (3, 4), (3, 4)]).frame()
+    assert frame.index.nlevels == 1
+    assert frame.index.tolist() == [(1, 2), (3, 4)]
+
+
+@pytest.mark.parametrize("n_tables", [3, 0])
+def test_vectors_of_any_table_give_exactly_their_category(n_tables):
+    table = make_table(n_tables=n_tables)
+    for vectors in table.stack:
+        found = table.nearest(vectors, table.vectors)
+        assert names(found) == [EXPECTED[row] for row in range(6)]
+
+
+def test_exactness_does_not_depend_on_distance():
+    table = make_table(width=3)
+    table.stack[:, 4] = np.nextafter(table.stack[:, 3], np.float32(10))  # one bit apart
+    table.stack[0, 3] = 1e6
+    table.stack[1, 3] = table.vectors[5] + np.float32(1e-3)  # nearest to another category
+    for vectors in table.stack:
+        assert table.nearest(vectors[3:4], table.vectors).tolist() == ["a"]
+
+
+def test_other_vectors_give_the_nearest_served_category():
+    table = make_table()
+    noise = 1e-3 * np.random.default_rng(1).standard_normal(table.vectors.shape)
+    found = table.nearest((table.vectors + noise).astype(np.float32), table.vectors)
+    assert names(found) == [EXPECTED[row] for row in range(6)]
+    far = np.float32(100) * table.vectors[3:4]
+    distances = np.linalg.norm(table.vectors - far, axis=1)
+    assert names(table.nearest(far, table.vectors)) == [EXPECTED[int(distances.argmin())]]
+
+
+def test_unused_rows_are_never_the_nearest():
+    table = make_table(["a", "a", "b", "b"])
+    table.stack[:, [MISSING, INFREQUENT]] = 0.0
+    table.stack[:, [UNKNOWN, 3, 4]] = 5.0 + np.arange(3, dtype=np.float32)[:, None]
+    assert table.nearest(np.full((1, 2), 1e-3, np.float32), table.vectors).tolist() == [None]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_unknown(value):
+    table = make_table()
+    asked = table.vectors[3:5].copy()
+    asked[0, 1] = value
+    assert table.nearest(asked, table.vectors).tolist() == [None, "b"]
+
+
+def test_an_unknown_vector_of_nan_is_found_and_never_the_nearest():
+    table = make_table()
+    served = table.with_unknown(np.full(2, np.nan, dtype=np.float32))
+    asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
+    assert names(table.nearest(asked, served)) == [*(EXPECTED[row] for row in range(6)), "a"]
+
+
+def test_of_equal_vectors_the_served_one_wins():
+    table = make_table()
+    table.stack[0, 5] = table.vectors[3]  # a fold's "c" is what transform gives for "a"
+    assert table.nearest(table.vectors[3:4], table.vectors).tolist() == ["a"]
+
+
+def test_signs_of_zeros_do_not_matter():
+    table = make_table()
+    table.stack[-1, 3] = 1e-3  # the nearest
+    table.stack[0, 4] = 0.0  # the same
+    assert table.nearest(np.full((1, 2), -0.0, np.float32), table.vectors).tolist() == ["b"]
+    table.stack[0, 4] = -0.0
+    assert table.nearest(np.zeros((1, 2), np.float32), table.vectors).tolist() == ["b"]
+
+
+@pytest.mark.parametrize("n", [0, 1, 16384, 40_000])
+def test_gather_writes_columns_side_by_side_into_place(n):
+    rng = np.random.default_rng(0)
+    sources = [rng.standard_normal((50, w)).astype(np.float32) for w in (3, 1)]
+    rows = [rng.integers(50, size=n).astype(dtype) for dtype in (np.int32, np.int64)]
+    out = np.full((n, 6), -1, dtype=np.float32)
+    gather(sources, rows, out[:, 1:5])
+    np.testing.assert_array_equal(out[:, 1:4], sources[0][rows[0]])
+    np.testing.assert_array_equal(out[:, 4:5], sources[1][rows[1]])
+    assert (out[:, [0, 5]] == -1).all()
+
+
+def test_merged_tables_end_with_the_mean_over_those_that_met_the_row():
+    rng = np.random.default_rng(0)
+    tables = rng.standard_normal((3, 6, 2)).astype(np.float32)
+    met = np.ones((3, 6), dtype=bool)
+    met[1, 4] = met[0, 5] = met[1, 5] = False
+    met[:, MISSING] = False
+    stack = merge_tables(tables, met)
+    assert stack.shape == (4, 6, 2)
+    assert stack.dtype == np.float32
+    for g in range(3):
+        for row in range(6):
+            expected = tables[g, row] if met[g, row] else tables[g, UNKNOWN]
+            np.testing.assert_array_equal(stack[g, row], expected)
+    np.testing.assert_allclose(stack[3, 3], tables[:, 3].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(stack[3, 4], tables[[0, 2], 4].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(stack[3, 5], tables[2, 5], rtol=1e-6)
+    np.testing.assert_array_equal(stack[3, MISSING], stack[3, UNKNOWN])
+
+
+def test_a_single_table_is_its_own_mean():
+    tables = np.random.default_rng(0).standard_normal((1, 5, 2)).astype(np.float32)
+    met = np.array([[True, False, True, True, False]])
+    stack = merge_tables(tables, met)
+    assert stack.shape == (1, 5, 2)
+    np.testing.assert_array_equal(stack[0, [0, 2, 3]], tables[0, [0, 2, 3]])
+    np.testing.assert_array_equal(stack[0, [1, 4]], tables[0, [0, 0]])
