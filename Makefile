@@ -12,13 +12,16 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test lint bench docs examples clean help
+.PHONY: demo test test-oldest lint bench docs examples clean help
 
 demo: $(VENV)/.installed-examples  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
 
 test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage gate
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-branch $(PYTEST_ARGS)
+
+test-oldest: .venv-oldest/.installed  ## run the tests with the oldest versions allowed
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # matplotlib is typed, so mypy has to see it whichever other targets were run before.
 lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
@@ -44,13 +47,19 @@ clean:  ## remove what was built, but not .venv
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' \
-	    | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
+	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 # One stamp for each group of extras. The constraints file is part of the same pip command as
 # torch, which would otherwise bring gigabytes of GPU packages.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+.venv-oldest/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install -q --disable-pip-version-check \
+	    -c constraints-oldest.txt -e '.[test]'
 	@touch $@
 
 $(BIN)/pip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,10 +56,11 @@ def make_container(name: str, columns: Mapping[str, Sequence[Any]]) -> Any:
         return frame
     if name == "pandas_object":
         return pd.DataFrame({c: pd.Series(v, dtype=object) for c, v in data.items()})
-    if name == "pandas_nullable":
-        return frame.convert_dtypes()
-    if name == "pandas_arrow":
-        return frame.convert_dtypes(dtype_backend="pyarrow")
+    if name in ("pandas_nullable", "pandas_arrow"):
+        with warnings.catch_warnings():  # pandas 2.2 tries to make infinity an integer
+            warnings.simplefilter("ignore", RuntimeWarning)
+            backend = "pyarrow" if name == "pandas_arrow" else "numpy_nullable"
+            return frame.convert_dtypes(dtype_backend=backend)
     if name == "pandas_category":
         chosen = [c for c, v in data.items() if not _holds_numbers(v)]
         return frame.astype(dict.fromkeys(chosen, "category"))

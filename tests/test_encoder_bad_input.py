@@ -306,6 +306,7 @@ def test_a_selection_that_does_not_fit_is_refused(
     ("y", "params", "message"),
     [
         (np.arange(N) % 3, {"target_type": "binary"}, "target_type='binary', but y has 3 classes"),
+        (np.array(["a", 1] * 30, dtype=object), {"target_type": "multiclass"}, "labels in y .*one"),
         (["a", "b"] * 30, {"target_type": "continuous"}, "target_type='continuous' needs a num"),
         (Y, {"target_type": "multilabel-indicator"}, "multilabel-indicator' needs a y of shape"),
         (np.column_stack([Y, Y]), {"target_type": "binary"}, "needs a one-dimensional y"),

@@ -253,6 +253,19 @@ def test_values_of_mixed_type_work_and_1_is_not_the_text_1(name: str) -> None:
     np.testing.assert_array_equal(out[0], out[3])
 
 
+def test_values_that_cannot_be_sorted_are_in_one_order_all_the_same() -> None:
+    cells = [(1, "a"), ("a", 1), (None, 2), (1, "a")] * 5
+    y = np.arange(20) % 4 / 7
+    orders = []
+    for rows in (cells, cells[::-1]):
+        X = pd.DataFrame({"c": pd.Series(rows, dtype=object)})
+        encoder = make_encoder().fit(X, y)
+        orders.append(encoder.categories_["c"].tolist())
+        assert encoder.inverse_transform(encoder.transform(X)).ravel().tolist() == rows
+    assert orders[0] == orders[1]
+    assert set(orders[0]) == set(cells)
+
+
 def test_text_is_unknown_where_numbers_were_categories_and_the_other_way_round() -> None:
     y = np.array([0.0, 1.0] * 10)
     numbers, texts = pd.DataFrame({"c": [1, 2] * 10}), pd.DataFrame({"c": ["1", "2"] * 10})
@@ -307,7 +320,8 @@ NUMBERS = [3, 1, 2, 3, 7, 1, 2, 0] * 5
         *(pd.Series(NUMBERS, dtype=t) for t in ("Int64", "UInt8", "Float64", "int32[pyarrow]")),
         *(pd.Series(NUMBERS, dtype=t) for t in ("object", "category", "double[pyarrow]")),
         *(pl.Series(NUMBERS, dtype=t) for t in (pl.Int64, pl.UInt8, pl.Float32)),
-        *(pa.array(NUMBERS, t) for t in (pa.int16(), pa.uint64(), pa.float32(), pa.float16())),
+        *(pa.array(NUMBERS, t) for t in (pa.int16(), pa.uint64(), pa.float32())),
+        pa.array(np.array(NUMBERS, dtype=np.float16)),
         *(np.array(NUMBERS, t) for t in ("i4", "u1", "f8", "f2", "O", ">i4", ">f8")),
     ],
     ids=lambda c: f"{type(c).__module__.split('.')[0]}-{getattr(c, 'dtype', None) or c.type}",

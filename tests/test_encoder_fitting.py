@@ -20,7 +20,12 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
     cross_val_predict,
 )
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 from skrub import StringEncoder
 
 import sk_entity_embed._base as base
@@ -31,7 +36,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     TrainingInterruptedWarning,
 )
-from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
 from tests.samples import make_encoder, make_rows
 
@@ -276,6 +281,13 @@ def test_one_row_cannot_stop_early_without_cross_fitting_either() -> None:
     assert encoder.transform(X).shape[0] == 1
 
 
+def test_folds_that_weights_empty_are_refused() -> None:
+    X, y = make_rows(60)
+    weight = (np.arange(60) < 20).astype(float)
+    with pytest.raises(InvalidParameterError, match="`cv` leaves rows of non-zero weight in fewer"):
+        make_encoder(cv=list(KFold(3).split(X))).fit(X, y, sample_weight=weight)
+
+
 def test_a_class_of_one_member_is_in_one_fold_only() -> None:
     X, _ = make_rows(30)
     y = np.array(["a"] * 15 + ["b"] * 14 + ["c"])
@@ -470,6 +482,34 @@ def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFi
     assert "2/2" in shown.err
 
 
+@pytest.mark.parametrize(("batch_size", "steps"), [(30, 8), (1000, 1), (216, 1), ("auto", 4)])
+def test_batch_size_is_the_rows_of_a_step(
+    batch_size: int | str, steps: int, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    taken: list[int] = []
+    step = CrossFitting._step
+
+    def count(self: Any, head_rows: Any, extra: Any) -> Any:
+        taken.append(len(head_rows))
+        return step(self, head_rows, extra)
+
+    monkeypatch.setattr(CrossFitting, "_step", count)
+    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)
+    assert sum(taken) == N * 9 // 10
+    assert len(taken) == steps
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_training_that_diverges_at_once_is_refused(early_stopping: bool, rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(loss="poisson", early_stopping=early_stopping).fit(X, np.exp(y))
+    before = encoder.transform(X)
+    encoder.set_params(learning_rate_init=1e30)
+    with pytest.raises(InvalidParameterError, match=r"diverged.*`learning_rate_init`"):
+        encoder.fit(X, np.exp(y))
+    np.testing.assert_array_equal(encoder.transform(X), before)
+
+
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_ctrl_c_keeps_the_best_so_far_and_warns(
     early_stopping: bool, monkeypatch: pytest.MonkeyPatch, rows: Rows
@@ -542,6 +582,16 @@ def test_warm_start_on_the_same_rows_goes_on_from_every_fold_table(rows: Rows) -
     before, _ = _tables(encoder, X[::-1], y[::-1])
     rows_ = encoder._model.tables[0].vocabulary.label_rows
     np.testing.assert_array_equal(before[:, rows_], np.stack([stack[-1][rows_]] * 5))
+
+
+def test_warm_start_on_other_rows_keeps_the_vector_of_rare_categories(rows: Rows) -> None:
+    X, y = rows
+    rare = X.assign(letter=X["letter"].where(np.arange(N) > 2, "rare"))
+    encoder = make_encoder(warm_start=True, min_frequency=4).fit(rare, y)
+    expected = encoder._model.tables[0].vectors[INFREQUENT]
+    other = X.assign(letter=X["letter"].where(np.arange(N) < N - 2, "another"))
+    before, _ = _tables(encoder, other, y)
+    np.testing.assert_array_equal(before[:, INFREQUENT], np.stack([expected] * 5))
 
 
 def test_warm_start_that_finds_nothing_better_keeps_what_it_had(rows: Rows) -> None:
@@ -807,6 +857,12 @@ def test_an_encoder_that_fails_is_named() -> None:
     X, y = make_rows(60)
     with pytest.raises(InvalidParameterError, match=r"`init=StandardScaler\(\)`.*'letter'"):
         make_encoder(init=StandardScaler()).fit(X, y)
+
+
+def test_an_encoder_that_gives_no_finite_numbers_is_refused(rows: Rows) -> None:
+    nothing = FunctionTransformer(lambda X: np.full((len(X), 1), np.nan))
+    with pytest.raises(InvalidParameterError, match=r"`init=.* gives missing or infinite numbers"):
+        make_encoder(init=nothing).fit(*rows)
 
 
 def test_init_is_cloned_with_the_encoder(rows: Rows) -> None:

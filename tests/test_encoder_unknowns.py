@@ -104,6 +104,9 @@ def test_every_missing_marker_is_the_same_category(table: Any) -> None:
     np.testing.assert_array_equal(out[0], encoder.embeddings_["c"].loc["a"])
     with pytest.raises(InvalidDataError, match=r"Column 'c' has 1 missing"):
         make_encoder(handle_missing="error").fit(table, np.arange(4) / 7)
+    strict = make_encoder(handle_missing="error").fit(repeated.dropna(), y[:30])
+    with pytest.raises(InvalidDataError, match=r"Column 'c' has 1 missing"):
+        strict.transform(table)
 
 
 @pytest.mark.parametrize("table", [*NAMELESS_MARKERS.values()], ids=[*NAMELESS_MARKERS])

@@ -304,7 +304,7 @@ def _object_array(values: Sequence[Any]) -> NDArray[np.object_]:
 def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
     """Refuse cells that cannot be categories, with the column's name."""
     try:
-        pd.factorize(values)
+        set(values.tolist())
     except TypeError as error:
         raise UnsupportedDataError(
             f"Column {name!r} holds cells that cannot be hashed ({error}); categories must be "

@@ -239,6 +239,8 @@ def _as_array(y: Any) -> NDArray[Any]:
     )
     if array.ndim == 2 and array.shape[1] == 1:
         array = column_or_1d(array, warn=True)
+    if array.dtype.kind in "mM":
+        raise InvalidDataError(f"y holds dates or times ({array.dtype}); give numbers or labels.")
     if missing := int(pd.isna(array).sum()):
         raise InvalidDataError(f"Input y contains NaN ({missing} values missing).")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

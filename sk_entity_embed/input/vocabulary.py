@@ -255,8 +255,8 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     """Distinct values in order, their counts, and the number of missing cells."""
     cells = column.cells
     if isinstance(cells, np.ndarray):
-        positions, values = pd.factorize(cells, use_na_sentinel=True)
-        values = np.asarray(values, dtype=object)
+        values = _object_array(list(dict.fromkeys(cells[~_is_missing(cells)].tolist())))
+        positions = _find_objects(values, cells)
     else:
         if pa.types.is_floating(cells.type):
             cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0

@@ -317,3 +317,9 @@ def test_no_class_weight_leaves_the_weights():
 def test_class_weights_that_do_not_fit_are_refused(y, class_weight, message):
     with pytest.raises(InvalidParameterError, match=f"`class_weight`.*{message}"):
         apply_class_weight(class_weight, target_of(y), np.ones(len(y)))
+
+
+@pytest.mark.parametrize("y", [np.array(["2013", "2014"], "M8[ns]"), np.array([1, 2], "m8[s]")])
+def test_dates_are_no_target(y):
+    with pytest.raises(InvalidDataError, match="y holds dates or times"):
+        check_target(y, 2)
