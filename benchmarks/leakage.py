@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -123,11 +124,12 @@ def trace(seeds: range, n_rows: int = 3_000, n_moved: int = 5) -> pd.DataFrame:
     for seed in seeds:
         X, _, delay = load_flights(n_rows, seed)
         for cross_fit in (True, False):
-            before = ours(seed, cross_fit=cross_fit).fit_transform(X, delay)
+            make = partial(ours, seed, cross_fit=cross_fit, target_type="continuous")
+            before = make().fit_transform(X, delay)
             for row in np.random.default_rng(seed).choice(n_rows, n_moved, replace=False):
                 moved = delay.copy()
                 moved[row] += 10 * delay.std()
-                after = ours(seed, cross_fit=cross_fit).fit_transform(X, moved)
+                after = make().fit_transform(X, moved)
                 shift = np.linalg.norm(after - before, axis=1) / np.linalg.norm(before, axis=1)
                 rows.append(
                     {

@@ -29,7 +29,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
@@ -71,7 +71,7 @@ def encoders() -> dict[str, object]:
             dtype=np.float32,
         ),
         "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
-        "TargetEncoder": TargetEncoder(),
+        "TargetEncoder": TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0)),
         "EntityEmbedding": EntityEmbeddingEncoder("all", random_state=0),
         "EntityEmbedding, both": EntityEmbeddingEncoder("all", output="both", random_state=0),
     }
@@ -194,7 +194,7 @@ def labelled(vectors: np.ndarray, counts: np.ndarray) -> list[int]:
     chosen: list[int] = []
     for i in np.argsort(-counts):
         apart = np.abs(vectors[chosen, :2] - vectors[i, :2]) / spread
-        if counts[i] >= 200 and (apart > (0.035, 0.022)).any(axis=1).all():
+        if counts[i] >= 300 and (apart > (0.045, 0.03)).any(axis=1).all():
             chosen.append(i)
     return chosen
 

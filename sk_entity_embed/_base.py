@@ -15,21 +15,15 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_entity_embed.assembly import (
-    Memory,
-    assemble,
-    check_continuation,
-    continued_point,
-    fingerprint,
-    starting_point,
-)
+from sk_entity_embed.assembly import assemble, starting_point
 from sk_entity_embed.dimensions import RULES
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
     TrainingInterruptedWarning,
 )
-from sk_entity_embed.input.columns import Table, read_table, select_categorical
+from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig
 from sk_entity_embed.model import EmbeddingModel
@@ -43,6 +37,12 @@ from sk_entity_embed.preparation import (
     read_columns,
     target_scale,
     training_rows,
+)
+from sk_entity_embed.warm_start import (
+    Memory,
+    check_continuation,
+    continued_point,
+    fingerprint,
 )
 
 _TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,24 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
         if not finite:
             raise InvalidParameterError(f"`init[{name!r}]` must hold finite numbers only.")
     return dict(init)
+
+
+def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[str]:
+    """Names of the columns whose vectors stay as they start.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `freeze` names a column that is not categorical.
+    """
+    if isinstance(freeze, bool):
+        return set(names) if freeze else set()
+    unknown = [name for name in freeze if name not in names]
+    if unknown:
+        raise InvalidParameterError(
+            f"`freeze` names {unknown}, which are no categorical columns: {list(names)}."
+        )
+    return set(freeze)
 
 
 def normal_vectors(

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.containers import CONTAINERS, make_container
+from tests.samples import make_rows
 
 
 @pytest.fixture(params=CONTAINERS)
@@ -17,3 +20,9 @@ def container(request: pytest.FixtureRequest) -> Callable[[dict[str, list[Any]]]
     make = partial(make_container, request.param)
     make.name = request.param  # type: ignore[attr-defined]
     return make
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[pd.DataFrame, np.ndarray]:
+    """A table of 240 rows and its target."""
+    return make_rows(240)

@@ -45,11 +45,6 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def rows() -> Rows:
-    return make_rows(N)
-
-
-@pytest.fixture(scope="module")
 def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
     """An encoder that stopped early, and what its fit_transform gave."""
     encoder = make_encoder(

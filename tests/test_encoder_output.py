@@ -27,11 +27,6 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def rows() -> Rows:
-    return make_rows(N)
-
-
-@pytest.fixture(scope="module")
 def fitted(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
     """An encoder of both outputs and the numbers, and its fit_transform."""
     encoder = make_encoder(output="both", remainder="passthrough", max_iter=5)

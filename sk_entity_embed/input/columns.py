@@ -21,7 +21,6 @@ from sklearn.utils.validation import check_array
 
 from sk_entity_embed.exceptions import (
     InvalidDataError,
-    InvalidParameterError,
     UnsupportedDataError,
 )
 
@@ -377,85 +376,3 @@ def _natural(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != object or array.ndim != 1:
         return array
     return array if pd.isna(array).any() else pd.Series(array).infer_objects().to_numpy()
-
-
-def select_categorical(
-    selection: str | Sequence[Any] | Callable[[Any], Any], table: Table, X: Any
-) -> tuple[list[int], list[int]]:
-    """Split a table's columns into categorical and context ones.
-
-    Parameters
-    ----------
-    selection : "auto", "all", sequence of names, indices or a mask, or callable
-        See the parameter `categorical_features` of the encoder. A callable gets `X` itself.
-    table : Table
-        The table read from `X`.
-    X : object
-        The container the user gave.
-
-    Returns
-    -------
-    categorical, context : list of int
-        Column positions, in the order of the table.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the selection names a column that is not there, or no column at all.
-    UnsupportedDataError
-        If a column is neither categorical nor numeric.
-    """
-    columns = table.columns
-    if isinstance(selection, str) and selection == "all":
-        return list(range(len(columns))), []
-    if isinstance(selection, str) and selection == "auto":
-        for column in columns:
-            if column.kind == "other":
-                raise UnsupportedDataError(
-                    f"Column {column.name!r} is of type {column.dtype}, which is neither "
-                    "categorical nor numeric. Derive numbers or strings from it, drop it, or "
-                    "name it in `categorical_features` to embed each of its values."
-                )
-        chosen = [j for j, c in enumerate(columns) if c.kind == "category"]
-        chosen = chosen or list(range(len(columns)))
-    else:
-        chosen = _positions(selection(X) if callable(selection) else selection, table)
-    context = [j for j in range(len(columns)) if j not in set(chosen)]
-    for j in context:
-        if not columns[j].holds_numbers:
-            raise UnsupportedDataError(
-                f"Column {columns[j].name!r} is of type {columns[j].dtype} and not among the "
-                "`categorical_features`; only numbers can be context. Name it there or drop it."
-            )
-    return chosen, context
-
-
-def _positions(selection: Any, table: Table) -> list[int]:
-    names = [c.name for c in table.columns]
-    items = list(np.atleast_1d(np.asarray(selection, dtype=object)))
-    if items and all(isinstance(x, bool | np.bool_) for x in items):
-        if len(items) != len(names):
-            raise InvalidParameterError(
-                f"`categorical_features` is a mask of {len(items)} values, but X has "
-                f"{len(names)} columns."
-            )
-        positions = [j for j, chosen in enumerate(items) if chosen]
-    else:
-        positions = [_position(x, names, table.labels) for x in items]
-    if not positions:
-        raise InvalidParameterError("`categorical_features` selects no column of X.")
-    if len(set(positions)) < len(positions):
-        raise InvalidParameterError("`categorical_features` selects a column more than once.")
-    return sorted(positions)
-
-
-def _position(item: Any, names: list[str], labels: list[Any] | None) -> int:
-    if labels is not None and item in labels:
-        return labels.index(item)
-    if isinstance(item, str) and item in names:
-        return names.index(item)
-    if isinstance(item, int | np.integer) and -len(names) <= item < len(names):
-        return int(item) % len(names)
-    raise InvalidParameterError(
-        f"`categorical_features` has {item!r}, which is no column of X: {names}."
-    )

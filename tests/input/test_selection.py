@@ -1,0 +1,92 @@
+"""Which columns are categorical and which are context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.selection import select_categorical
+from tests.containers import NAMELESS
+
+DATA = {
+    "text": ["b", "", "ü漢", None, "b"],
+    "integer": [3, -1, 2, 3, 3],
+    "gappy": [3, None, 2, 3, 3],
+    "real": [0.5, None, -2.0, 0.5, 1e300],
+    "flag": [True, False, None, True, True],
+}
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ("all", [0, 1, 2]),
+        (["n"], [1]),
+        ("n", [1]),
+        (1, [1]),
+        (["t", "s"], [0, 2]),
+        ([2, 0], [0, 2]),
+        ([-1, 0], [0, 2]),
+        (np.array([0, 2]), [0, 2]),
+        (("s", 2), [0, 2]),
+        ([True, False, True], [0, 2]),
+        (np.array([True, False, True]), [0, 2]),
+        (pd.Index(["s", "t"]), [0, 2]),
+        (lambda X: ["s"], [0]),
+        (lambda X: X.columns != "n", [0, 2]),
+    ],
+)
+def test_categorical_columns_can_be_named_numbered_masked_or_selected(selection, expected):
+    X = pd.DataFrame({"s": [1], "n": [1.5], "t": [True]})
+    categorical, context = select_categorical(selection, read_table(X), X)
+    assert categorical == expected
+    assert context == [j for j in range(3) if j not in expected]
+
+
+def test_auto_takes_text_categories_and_booleans(container):
+    X = container(DATA)
+    assert select_categorical("auto", read_table(X), X) == ([0, 4], [1, 2, 3])
+
+
+def test_auto_takes_everything_where_there_are_only_numbers(container):
+    X = container({"a": [1, 2], "b": [0.5, None]})
+    assert select_categorical("auto", read_table(X), X) == ([0, 1], [])
+
+
+def test_columns_without_labels_can_be_named_by_position():
+    X = [["a", 1], ["b", 2]]
+    assert select_categorical(["x0"], read_table(X), X) == ([0], [1])
+
+
+def test_own_labels_come_before_positions():
+    X = pd.DataFrame([[1, 2]], columns=[1, 0])
+    assert select_categorical([1], read_table(X), X) == ([0], [1])
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        (["s", "none"], "'none', which is no column"),
+        ([0, 9], "9, which is no column"),
+        ([-4], "-4, which is no column"),
+        ([True, False], "mask of 2 values.*3 columns"),
+        ([False] * 3, "selects no column"),
+        ([], "selects no column"),
+        (["s", 0], "more than once"),
+        (lambda X: [1.5], "1.5, which is no column"),
+    ],
+)
+def test_a_selection_that_does_not_fit_is_refused(selection, message):
+    X = pd.DataFrame({"s": [1], "n": [1.5], "t": [2]})
+    with pytest.raises(InvalidParameterError, match=f"`categorical_features`.*{message}"):
+        select_categorical(selection, read_table(X), X)
+
+
+def test_text_that_is_not_selected_is_refused_by_name(container):
+    X = container({"s": ["a", "b"], "t": ["c", "d"]})
+    name = "x1" if container.name in NAMELESS else "t"
+    with pytest.raises(UnsupportedDataError, match=f"Column '{name}'.*only numbers"):
+        select_categorical([0], read_table(X), X)
