@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,6 +21,7 @@ from sk_entity_embed.dimensions import RULES
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
+    LeakageWarning,
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.input.columns import Table, read_table
@@ -43,6 +45,12 @@ from sk_entity_embed.warm_start import (
     check_continuation,
     continued_point,
     fingerprint,
+)
+
+_CONTINUED_ELSEWHERE = (
+    "warm_start goes on with other rows, folds or categories than the fit before: all tables start "
+    "from the mean table, so rows that the earlier fit has seen get vectors that have seen their "
+    "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
 
 _TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
@@ -105,7 +113,7 @@ class BaseEntityEmbedding(BaseEstimator):
         seeds = Seeds.draw(self.random_state)
         given = self._check_input(X, y, sample_weight, groups)
         previous = self._previous()
-        columns = self._read_columns(given, X, previous, seeds)
+        columns = self._read_columns(given, X, previous)
         mark = self._mark(given, columns)
         roles, start, scale = self._start(given, columns, previous, mark, seeds)
         self._check_start(start, columns, given.table)
@@ -121,19 +129,24 @@ class BaseEntityEmbedding(BaseEstimator):
                 _shape(given.table, columns.categorical, columns.context),
                 given.target.classes,
                 self._layers(given),
+                start.fixed,
             )
             if self.warm_start
             else None
         )
         self._set_attributes(learned, given, columns, roles)
-        if learned.interrupted:
-            warnings.warn(
-                f"Training was interrupted; the best state so far, after {self.best_iteration_} "
-                "full epoch(s), was kept.",
-                TrainingInterruptedWarning,
-                stacklevel=3,
-            )
+        self._warn(learned)
         return given.table
+
+    def _warn(self, learned: Learned) -> None:
+        kept = f"the best state so far, after {learned.best_iteration} full epoch(s), was kept."
+        if learned.interrupted:
+            message = f"Training was interrupted; {kept}"
+            warnings.warn(message, TrainingInterruptedWarning, stacklevel=4)
+        curves = [learned.loss_curve, learned.validation_loss_curve]
+        if not all(np.isfinite(c).all() for c in curves if c is not None):
+            message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _read(self, X: Any) -> Table:
         """Read a table to look up, with the columns of fit."""
@@ -178,7 +191,7 @@ class BaseEntityEmbedding(BaseEstimator):
         return given
 
     def _read_columns(
-        self, given: Given, X: Any, previous: tuple[EmbeddingModel, Memory] | None, seeds: Seeds
+        self, given: Given, X: Any, previous: tuple[EmbeddingModel, Memory] | None
     ) -> Columns:
         categorical, context = select_categorical(self.categorical_features, given.used, X)
         if previous is not None:
@@ -192,7 +205,6 @@ class BaseEntityEmbedding(BaseEstimator):
             max_categories=self.max_categories,
             handle_missing=self.handle_missing,
             scaling=None if previous is None else previous[0].scaling,
-            seed=seeds.context,
         )
 
     def _previous(self) -> tuple[EmbeddingModel, Memory] | None:
@@ -222,8 +234,12 @@ class BaseEntityEmbedding(BaseEstimator):
                 random_state=seeds.folds,
             )
         if previous is not None:
-            model = previous[0]
-            start = continued_point(model, columns, roles, same_rows=same_rows, freeze=self.freeze)
+            model, memory = previous
+            start = continued_point(
+                model, memory, columns, roles, same_rows=same_rows, freeze=self.freeze
+            )
+            if self.cross_fit and not same_rows:
+                warnings.warn(_CONTINUED_ELSEWHERE, LeakageWarning, stacklevel=4)
             return roles, start, model.scale
         start = starting_point(
             columns,

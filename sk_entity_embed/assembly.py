@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,6 @@ from sk_entity_embed.initialization import (
     normal_vectors,
 )
 from sk_entity_embed.input.target import Scale, Target
-from sk_entity_embed.input.vocabulary import (
-    Vocabulary,
-)
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRows
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.preparation import Columns, Roles
@@ -51,7 +48,7 @@ def starting_point(
     vocabularies = columns.vocabularies
     names = [v.name for v in vocabularies]
     frames = check_init(init, names)
-    widths = _widths(dimensions, names, vocabularies, frames)
+    widths = _widths(dimensions, columns, frames)
     teaches = _teaches(roles)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -104,20 +101,19 @@ def assemble(
     )
 
 
-def _widths(
-    dimensions: Any,
-    names: Sequence[str],
-    vocabularies: Sequence[Vocabulary],
-    frames: Mapping[str, pd.DataFrame],
-) -> list[int]:
+def _widths(dimensions: Any, columns: Columns, frames: Mapping[str, pd.DataFrame]) -> list[int]:
     """Widths of the columns; given vectors decide theirs unless `dimensions` does."""
-    widths = resolve_dimensions(dimensions, names, [v.cardinality for v in vocabularies])
-    explicit = isinstance(dimensions, Mapping)
-    for j, name in enumerate(names):
+    names = [v.name for v in columns.vocabularies]
+    cardinalities = [v.cardinality for v in columns.vocabularies]
+    widths = resolve_dimensions(dimensions, names, cardinalities, columns.categorical)
+    for j, (name, position) in enumerate(zip(names, columns.categorical, strict=True)):
         if name not in frames:
             continue
         width = frames[name].shape[1]
-        decided = (name in dimensions or j in dimensions) if explicit else dimensions != "auto"
+        if isinstance(dimensions, Mapping):
+            decided = name in dimensions or position in dimensions
+        else:
+            decided = dimensions != "auto"
         if decided and width != widths[j]:
             raise InvalidParameterError(
                 f"`init[{name!r}]` has {width} columns, but `dimensions` asks for {widths[j]}; "

@@ -44,19 +44,24 @@ RULES: dict[str, Callable[[int], int]] = {
 
 
 def resolve_dimensions(
-    dimensions: Any, names: Sequence[str], cardinalities: Sequence[int]
+    dimensions: Any,
+    names: Sequence[str],
+    cardinalities: Sequence[int],
+    positions: Sequence[int] | None = None,
 ) -> list[int]:
     """Width of each column's vectors.
 
     Parameters
     ----------
     dimensions : int, str, callable or mapping
-        One width, a named rule, a function of the cardinality, or a mapping from column names
-        (or positions among the categorical columns) to widths; columns not in it follow "auto".
+        One width, a named rule, a function of the cardinality, or a mapping from column names or
+        positions in `X` to widths; columns not in it follow "auto".
     names : sequence of str
         The categorical columns.
     cardinalities : sequence of int
         Distinct rows of each.
+    positions : sequence of int, default=None
+        Their positions in `X`; by default the first ones.
 
     Returns
     -------
@@ -76,7 +81,10 @@ def resolve_dimensions(
     if isinstance(dimensions, str):
         return [RULES[dimensions](n) for n in cardinalities]
     if isinstance(dimensions, Mapping):
-        given = {_name(key, names): value for key, value in dimensions.items()}
+        places = dict(
+            zip(range(len(names)) if positions is None else positions, names, strict=True)
+        )
+        given = {_name(key, places): value for key, value in dimensions.items()}
         return [
             _check(name, given[name]) if name in given else _auto(n)
             for name, n in zip(names, cardinalities, strict=True)
@@ -86,13 +94,13 @@ def resolve_dimensions(
     return [_check(name, dimensions) for name in names]
 
 
-def _name(key: Any, names: Sequence[str]) -> str:
-    if key in names:
+def _name(key: Any, places: Mapping[int, str]) -> str:
+    if key in places.values():
         return str(key)
-    if isinstance(key, Integral) and 0 <= int(key) < len(names):
-        return names[int(key)]
+    if isinstance(key, Integral) and int(key) in places:
+        return places[int(key)]
     raise InvalidParameterError(
-        f"`dimensions` names {key!r}, which is no categorical column: {list(names)}."
+        f"`dimensions` names {key!r}, which is no categorical column: {list(places.values())}."
     )
 
 

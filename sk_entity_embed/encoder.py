@@ -45,12 +45,14 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         count as what their cells are; where there are only numbers, all are categorical.
 
     remainder : {"drop", "passthrough"}, default="drop"
-        Whether context columns are appended to the output, unchanged.
+        Whether context columns are appended to the output: unchanged but for the rounding to
+        float32, which keeps whole numbers exact up to 2**24.
 
     dimensions : int, str, dict or callable, default="auto"
-        Width of the vectors: one number, a rule of :data:`sk_entity_embed.dimensions.RULES`
-        ("auto", "fastai", "fourth_root", "half"), a mapping from columns to widths (others
-        follow "auto"), or a function of the number of categories.
+        Width of the vectors: one number; a rule, namely "fastai", ``min(600, round(1.6 n**0.56))``
+        for n categories, "auto", the same but 10 at most, "fourth_root", ``ceil(n**0.25)``, or
+        "half", ``min(50, ceil(n / 2))``; a mapping from column names or positions in `X` to
+        widths (others follow "auto"); or a function of the number of categories.
 
     output : {"embedding", "hidden", "both"}, default="embedding"
         The columns' vectors side by side, the head's last hidden layer for the row, or both. The
@@ -142,14 +144,15 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
 
     warm_start : bool, default=False
         Whether :meth:`fit` goes on from the fit before: for the same rows with the same folds and
-        tables, for others from the mean table. Set it before the first fit.
+        tables, for others from the mean table, with a warning, since rows that the earlier fit
+        has seen are then no longer encoded out of fold. Set it before the first fit.
 
     device : str, default="auto"
         A torch device; "auto" takes a GPU where there is one. The fitted state is NumPy anyway.
 
     random_state : int, RandomState instance or None, default=None
         Decides folds, validation rows, first vectors and batches. Two fits with the same integer
-        are identical on one machine.
+        are identical on one machine's CPU; a GPU may sum in another order.
 
     verbose : int, default=0
         1 shows a progress bar with the validation loss.
@@ -173,18 +176,21 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         Width of each column's vectors.
     fold_ : ndarray of int64 of shape (n_samples,) or None
         Fold of each training row, -1 for rows of zero weight; None without cross-fitting.
-    loss_curve_, validation_loss_curve_ : ndarray of float64 of shape (n_iter_,)
-        Mean loss of each epoch in the units of `y`: of the head's pass in training, and of the
-        validation rows at its end (None without early stopping).
-    best_iteration_, n_iter_ : int
-        Epochs after which the kept state was reached, and epochs run.
+    loss_curve_ : ndarray of float64 of shape (n_iter,)
+        Mean loss of the head's pass in each epoch, in the units of `y`.
+    validation_loss_curve_ : ndarray of float64 of shape (n_iter,) or None
+        Mean loss of the validation rows at the end of each epoch; None without early stopping.
+    best_iteration_ : int
+        Epochs after which the kept state was reached.
+    n_iter_ : int
+        Epochs run.
     target_type_ : str
         Kind of the target.
     classes_ : ndarray of shape (n_classes,) or None
         Class labels; None for continuous targets.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Their names, where they are all strings.
 
     See Also
@@ -428,7 +434,8 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         ndarray of shape (n_samples, n_columns)
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered. Vectors that came from a table give
-            exactly their category. Unknown categories are None, missing ones NaN and infrequent
+            exactly their category, or None where that table never met it. Unknown categories are
+            None, missing ones NaN and infrequent
             ones ``"infrequent_sklearn"``. Of dtype object unless all columns have one numeric
             dtype.
 
@@ -536,6 +543,15 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
                 "come from."
             )
 
+    def _check_float32(self, numbers: NDArray[np.float64]) -> None:
+        too_large = (np.abs(numbers) > np.finfo(np.float32).max).any(axis=0)
+        if too_large.any():
+            name = self._check_feature_names(None)[self._model.context[int(np.argmax(too_large))]]
+            raise InvalidDataError(
+                f"Column {name!r} has numbers beyond the range of float32, the type of the "
+                "output; scale it, or use remainder='drop'."
+            )
+
     def _encode(self, rows: CodedRows, fold: NDArray[np.int64] | None) -> NDArray[np.float32]:
         """Fill the output: vectors, hidden layer, numbers passed through."""
         model, policies = self._model, self._policies
@@ -548,6 +564,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         if n_hidden:
             model.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
         if n_passed:
+            self._check_float32(rows.numbers)
             out[:, n_vectors + n_hidden :] = rows.numbers
         return out
 

@@ -1,6 +1,6 @@
 """Every error and warning the package raises on purpose, in one tree.
 
-Each error is also a :class:`ValueError`, :class:`TypeError` or :class:`ImportError`, so code that
+Each error is also a :class:`ValueError` or a :class:`TypeError`, so code that
 catches scikit-learn's built-in exceptions catches these as well.
 """
 
@@ -12,7 +12,7 @@ __all__ = [
     "FoldsReducedWarning",
     "InvalidDataError",
     "InvalidParameterError",
-    "MissingDependencyError",
+    "LeakageWarning",
     "TrainingInterruptedWarning",
     "UnsupportedDataError",
 ]
@@ -34,16 +34,16 @@ class InvalidParameterError(EntityEmbedError, ValueError):
     """A parameter does not fit the data or another parameter."""
 
 
-class MissingDependencyError(EntityEmbedError, ImportError):
-    """An optional package is needed; the message says which extra installs it."""
-
-
 class EntityEmbedWarning(UserWarning):
     """Base class of the package's warnings."""
 
 
 class FoldsReducedWarning(EntityEmbedWarning):
     """There are too few rows, class members or groups for the folds asked for."""
+
+
+class LeakageWarning(EntityEmbedWarning):
+    """Training rows may get vectors that have seen their own target."""
 
 
 class TrainingInterruptedWarning(EntityEmbedWarning):

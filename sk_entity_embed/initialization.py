@@ -83,7 +83,7 @@ def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[
     InvalidParameterError
         If `freeze` names a column that is not categorical.
     """
-    if isinstance(freeze, bool):
+    if isinstance(freeze, bool | np.bool_):
         return set(names) if freeze else set()
     unknown = [name for name in freeze if name not in names]
     if unknown:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.head import MLPHead
 from sk_entity_embed.input.columns import Column, Table
-from sk_entity_embed.input.context import apply_context, stack_numbers
+from sk_entity_embed.input.context import ContextScaling, stack_numbers
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, count_missing, refuse_missing
 from sk_entity_embed.tables import EmbeddingTable, gather
@@ -55,7 +55,7 @@ class EmbeddingModel:
         The layers above them.
     categorical, context : tuple of int
         Positions of the columns in the input.
-    scaling : sklearn.pipeline.Pipeline or None
+    scaling : ContextScaling
         Scaling of the context columns.
     scale : Scale
         Units of the target.
@@ -65,7 +65,7 @@ class EmbeddingModel:
     head: MLPHead
     categorical: tuple[int, ...]
     context: tuple[int, ...]
-    scaling: Any
+    scaling: ContextScaling
     scale: Scale
 
     @property
@@ -153,7 +153,7 @@ class EmbeddingModel:
             self.embed(
                 [c[at] for c in rows.codes], vectors, fold=None if fold is None else fold[at]
             )
-            out[at] = self.head.hidden(vectors, apply_context(self.scaling, block))
+            out[at] = self.head.hidden(vectors, self.scaling.apply(block))
 
 
 def _refuse_unknown(column: Column, codes: NDArray[np.int32], vocabulary: Vocabulary) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Table, read_table, read_values
-from sk_entity_embed.input.context import apply_context, fit_context, stack_numbers
+from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import assign_folds, pick_validation
 from sk_entity_embed.input.target import (
     Scale,
@@ -69,7 +69,7 @@ class Columns:
         Positions in `X`.
     vocabularies : tuple of Vocabulary
         One for each categorical column.
-    scaling : sklearn.pipeline.Pipeline or None
+    scaling : ContextScaling
         Scaling of the context columns.
     codes : ndarray of int32 of shape (n_kept, n_categorical)
         Table rows of the training rows.
@@ -83,7 +83,7 @@ class Columns:
     categorical: tuple[int, ...]
     context: tuple[int, ...]
     vocabularies: tuple[Vocabulary, ...]
-    scaling: Any
+    scaling: ContextScaling
     codes: NDArray[np.int32]
     context_values: NDArray[np.float32]
     target_means: list[NDArray[np.float64]]
@@ -104,14 +104,13 @@ class Seeds:
 
     folds: RandomState
     vectors: RandomState
-    context: int
     network: int
 
     @classmethod
     def draw(cls, random_state: Any) -> Seeds:
         """Draw all seeds from one `random_state`."""
-        drawn = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=4)
-        return cls(RandomState(drawn[0]), RandomState(drawn[1]), int(drawn[2]), int(drawn[3]))
+        drawn = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=3)
+        return cls(RandomState(drawn[0]), RandomState(drawn[1]), int(drawn[2]))
 
 
 def check_given(
@@ -172,8 +171,7 @@ def read_columns(
     min_frequency: float | int | None,
     max_categories: int | None,
     handle_missing: Any,
-    scaling: Any,
-    seed: int,
+    scaling: ContextScaling | None,
 ) -> Columns:
     """Learn vocabularies and, unless given, scaling of the columns at the given positions."""
     table = given.used
@@ -194,15 +192,14 @@ def read_columns(
         means.append(_target_means(positions, len(vocabulary.labels), given))
     numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
     names = [table.columns[j].name for j in context]
-    if context and scaling is None:
-        scaling = fit_context(numbers, names, seed)
+    scaling = fit_context(numbers, names) if scaling is None else scaling
     return Columns(
         categorical=tuple(categorical),
         context=tuple(context),
         vocabularies=vocabularies,
         scaling=scaling,
         codes=codes,
-        context_values=apply_context(scaling, numbers),
+        context_values=scaling.apply(numbers),
         target_means=means,
     )
 

@@ -67,6 +67,22 @@ class EmbeddingTable:
         rows: NDArray[np.int64] = (fold % n_tables) * n_rows + codes
         return rows
 
+    def _candidates(
+        self, served: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Table rows and vectors to recognise; of equal vectors the first one counts.
+
+        Categories that a table never met hold its unknown vector: there they are unknown.
+        """
+        used = np.unique(self.vocabulary.label_rows).astype(np.int64)
+        rows, vectors = [], []
+        for table, shown in [(self.vectors, served), *((t, t) for t in self.stack)]:
+            met = used[(table[used] != table[UNKNOWN]).any(axis=1)]
+            met = np.append(met, UNKNOWN)
+            rows.append(met)
+            vectors.append(shown[met])
+        return np.concatenate(rows), np.concatenate(vectors)
+
     def frame(self) -> pd.DataFrame:
         """Vectors of all categories, indexed by category."""
         labels, name = self.vocabulary.labels, self.vocabulary.name
@@ -91,14 +107,12 @@ class EmbeddingTable:
         ndarray of shape (n_samples,)
             See :meth:`Vocabulary.decode`.
         """
-        # Of equal vectors the served ones win over those of the fold tables, and categories over
-        # the unknown row.
-        used = np.array([*np.unique(self.vocabulary.label_rows), UNKNOWN])
-        candidates = np.concatenate([served[used], *(t[used] for t in self.stack)])
+        rows_of, candidates = self._candidates(served)
         found = pc.index_in(_as_bytes(vectors), value_set=_as_bytes(candidates)).fill_null(-1)
         positions = np.asarray(found)
-        rows = np.where(positions < 0, UNKNOWN, used[positions % len(used)])
+        rows = np.where(positions < 0, UNKNOWN, rows_of[positions])
         others = np.flatnonzero(positions < 0)
+        used = np.unique(rows_of)
         others = others[np.isfinite(vectors[others]).all(axis=1)]
         if len(others):
             finite = used[np.isfinite(served[used]).all(axis=1)]

@@ -36,6 +36,8 @@ class Memory:
         Labels of the target.
     layers : tuple
         The parameters that decide the shapes of the network.
+    fixed : sequence of ndarray of bool of shape (n_rows,)
+        Rows of each column's tables that were frozen.
     """
 
     fingerprint: str
@@ -43,6 +45,7 @@ class Memory:
     columns: tuple[Any, ...]
     classes: NDArray[Any] | None
     layers: tuple[Any, ...]
+    fixed: Sequence[NDArray[np.bool_]]
 
 
 def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) -> str:
@@ -53,7 +56,6 @@ def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) ->
             columns.context_values,
             [v.labels for v in columns.vocabularies],
             given.target.values,
-            given.weights,
             given.groups,
             [repr(x) for x in decides_folds],
         )
@@ -86,6 +88,7 @@ def check_continuation(
 
 def continued_point(
     model: EmbeddingModel,
+    memory: Memory,
     columns: Columns,
     roles: Roles,
     *,
@@ -99,15 +102,16 @@ def continued_point(
     """
     tables, fixed = [], []
     frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
-    for vocabulary, table in zip(columns.vocabularies, model.tables, strict=True):
+    for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
+        before = _rows_before(vocabulary, table.vocabulary)
         if same_rows:
             tables.append(table.stack[: roles.n_tables].copy())
         else:
-            vectors = table.vectors[_rows_before(vocabulary, table.vocabulary)]
-            tables.append(np.repeat(vectors[None], roles.n_tables, axis=0))
-        known = np.zeros(vocabulary.n_rows, dtype=bool)
-        known[vocabulary.label_rows] = vocabulary.name in frozen
-        fixed.append(known)
+            tables.append(np.repeat(table.vectors[before][None], roles.n_tables, axis=0))
+        kept = memory.fixed[j][before]
+        if not kept.any():  # frozen for the first time: all categories known so far
+            kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
+        fixed.append(kept & (vocabulary.name in frozen))
     return StartingPoint(tables, fixed, model.head)
 
 
@@ -117,7 +121,7 @@ def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
     rows[MISSING] = old.missing_row
     if old.infrequent is not None:
         rows[INFREQUENT] = INFREQUENT
-    cells = new.categories.astype(object) if new.keys is None else new.keys
+    cells = new.categories.astype(object) if new.keys is None else new.keys[:-1]
     before = old.encode(Column(new.name, "category", "", cells))
     frequent = new.rows >= N_RESERVED
     rows[new.rows[frequent]] = before[frequent]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from category_encoders import JamesSteinEncoder
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
@@ -34,6 +35,7 @@ from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
+    LeakageWarning,
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
@@ -96,9 +98,7 @@ def test_training_rows_get_the_vectors_of_their_own_folds_tables(output: str, ro
     np.testing.assert_array_equal(out[:, : expected.shape[1]], expected)
     assert np.abs(out - encoder.transform(X)).max() > 1e-3
     if output == "both":  # the hidden layer, too, is that of the own fold's vectors
-        from sk_entity_embed.input.context import apply_context
-
-        scaled = apply_context(encoder._model.scaling, X[["size"]].to_numpy())
+        scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
         hidden = encoder._model.head.hidden(expected, scaled)
         np.testing.assert_allclose(out[:, expected.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
 
@@ -574,7 +574,8 @@ def test_warm_start_on_the_same_rows_goes_on_from_every_fold_table(rows: Rows) -
     assert not np.allclose(before[0], before[1], atol=1e-3)
     # other rows may have met the targets of all folds: only the mean goes on
     stack = encoder._model.tables[0].stack
-    before, _ = _tables(encoder, X[::-1], y[::-1])
+    with pytest.warns(LeakageWarning, match="seen their targets"):
+        before, _ = _tables(encoder, X[::-1], y[::-1])
     rows_ = encoder._model.tables[0].vocabulary.label_rows
     np.testing.assert_array_equal(before[:, rows_], np.stack([stack[-1][rows_]] * 5))
 
@@ -585,7 +586,8 @@ def test_warm_start_on_other_rows_keeps_the_vector_of_rare_categories(rows: Rows
     encoder = make_encoder(warm_start=True, min_frequency=4).fit(rare, y)
     expected = encoder._model.tables[0].vectors[INFREQUENT]
     other = X.assign(letter=X["letter"].where(np.arange(N) < N - 2, "another"))
-    before, _ = _tables(encoder, other, y)
+    with pytest.warns(LeakageWarning):
+        before, _ = _tables(encoder, other, y)
     np.testing.assert_array_equal(before[:, INFREQUENT], np.stack([expected] * 5))
 
 
@@ -607,7 +609,8 @@ def test_warm_start_on_other_rows_keeps_the_known_vectors_near(rows: Rows) -> No
     before = _distances(first.embeddings_["letter"])
     more, target = make_rows(N, seed=5)
     more.loc[::9, "letter"] = "f"
-    first.set_params(learning_rate_init=1e-4, max_iter=1).fit(more, target)
+    with pytest.warns(LeakageWarning):
+        first.set_params(learning_rate_init=1e-4, max_iter=1).fit(more, target)
     assert first.categories_["letter"].tolist() == ["a", "b", "c", "d", "e", "f"]
     after = _distances(first.embeddings_["letter"].loc[list("abcde")])
     assert np.corrcoef(before, after)[0, 1] > 0.99
@@ -617,6 +620,49 @@ def test_warm_start_on_other_rows_keeps_the_known_vectors_near(rows: Rows) -> No
     assert np.corrcoef(before, cold_after)[0, 1] < 0.95
     # a category that is new starts from the unknown row
     assert first.validation_loss_curve_[0] < 0.5 * cold.validation_loss_curve_[0]
+
+
+def test_warm_start_with_other_weights_keeps_the_folds_and_leaks_nothing(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True).fit(X, y)
+    fold = encoder.fold_
+    encoder.fit(X, y, sample_weight=np.linspace(0.5, 1.5, N))  # a warning would be an error
+    np.testing.assert_array_equal(encoder.fold_, fold)
+
+
+def test_warm_start_with_other_folds_warns(rows: Rows) -> None:
+    encoder = make_encoder(warm_start=True, cv=3).fit(*rows)
+    with pytest.warns(LeakageWarning):
+        encoder.set_params(cv=4).fit(*rows)
+
+
+def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
+    X, y = rows
+    vectors = pd.DataFrame({"one": [1.0, -1.0]}, index=["blue", "green"])
+    encoder = make_encoder(
+        warm_start=True, init={"color": vectors}, freeze=["color"], learning_rate_init=0.05
+    ).fit(X, y)
+    before = encoder.embeddings_["color"]
+    after = encoder.fit(X, y).embeddings_["color"]
+    pd.testing.assert_frame_equal(after.loc[vectors.index], before.loc[vectors.index])
+    assert encoder.best_iteration_ > 0
+    assert abs(after.loc["red", 0] - before.loc["red", 0]) > 1e-4  # given by nobody, so trained
+
+
+def test_a_loss_that_diverges_after_a_good_epoch_warns(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, epochs = CrossFitting.validation_loss, []
+
+    def broken(self: CrossFitting) -> np.ndarray:
+        epochs.append(None)
+        return original(self) * (np.nan if len(epochs) == 2 else 1.0)
+
+    monkeypatch.setattr(CrossFitting, "validation_loss", broken)
+    encoder = make_encoder(max_iter=5)
+    with pytest.warns(ConvergenceWarning, match=r"after 1 full epoch.*learning_rate_init"):
+        encoder.fit(*rows)
+    assert (encoder.n_iter_, encoder.best_iteration_) == (2, 1)
 
 
 def _distances(vectors: pd.DataFrame) -> np.ndarray:

@@ -498,3 +498,33 @@ def test_a_refit_on_other_columns_forgets_the_ones_before(rows: Rows) -> None:
     assert encoder.categorical_features_ == ["x0"]
     assert encoder.n_features_in_ == 1
     assert not hasattr(encoder, "feature_names_in_")
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_inverse_transform_of_vectors_no_table_learned_is_unknown(cross_fit: bool) -> None:
+    n = 120
+    ids = [f"single {i}" for i in range(n // 2)] + ["common"] * (n // 2)
+    X = pd.DataFrame({"id": ids})
+    y = np.random.default_rng(0).normal(size=n)
+    encoder = make_encoder(cross_fit=cross_fit)
+    trained = encoder.inverse_transform(encoder.fit_transform(X, y)).ravel()
+    assert set(trained[n // 2 :]) == {"common"}
+    right = trained[: n // 2] == np.array(ids[: n // 2], dtype=object)
+    unknown = np.equal(trained[: n // 2], None)
+    assert (right | unknown).all()
+    assert unknown.all() if cross_fit else unknown.any()
+    assert encoder.inverse_transform(encoder.transform(pd.DataFrame({"id": ["new"]}))) == [[None]]
+
+
+def test_numbers_beyond_float32_are_not_passed_through(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(remainder="passthrough").fit(X, y)
+    with pytest.raises(InvalidDataError, match=r"Column 'size' .* float32"):
+        encoder.transform(X.assign(size=1e300))
+
+
+def test_dimensions_by_position_count_all_columns() -> None:
+    X = pd.DataFrame({"v": np.arange(60.0), "a": list("xyz") * 20, "b": list("pq") * 30})
+    encoder = make_encoder(dimensions={1: 7}).fit(X, np.arange(60) % 7 / 3)
+    assert encoder.dimensions_["a"] == 7
+    assert encoder.dimensions_["b"] != 7

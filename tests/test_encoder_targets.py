@@ -24,7 +24,6 @@ from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.context import apply_context
 from tests.samples import make_encoder, make_rows
 
 N = 240
@@ -235,7 +234,7 @@ def test_the_best_validation_loss_is_that_of_the_models_own_predictions(
     coded = model.code(encoder._read(X), refuse_unknown=False, missing_is_error=False)
     vectors = np.empty((N, model.edges[-1]), dtype=np.float32)
     model.embed(coded.codes, vectors, fold=encoder.fold_)
-    raw = model.head.raw(vectors, apply_context(model.scaling, coded.numbers))[:, 0]
+    raw = model.head.raw(vectors, model.scaling.apply(coded.numbers))[:, 0]
     if loss == "poisson":
         losses = _poisson_deviance(y, np.exp(raw) * model.scale.width[0])
     elif loss == "huber":
@@ -530,3 +529,19 @@ def test_the_vectors_of_a_binary_target_serve_a_classifier(
     )
     pipeline.fit(X, y > 0.5)
     assert roc_auc_score(truth > 0.5, pipeline.predict_proba(fresh)[:, 1]) > 0.85
+
+
+@pytest.mark.parametrize("weights", [{0: -1.0, 1: 1.5}, {0: 0.0, 1: 1.0}, {0: np.nan, 1: 1.0}])
+def test_class_weights_that_are_no_weights_are_refused(weights: dict[int, float]) -> None:
+    X, y = make_rows(60)
+    with pytest.raises(InvalidParameterError, match="`class_weight` must be positive"):
+        make_encoder(class_weight=weights).fit(X, (y > y.mean()).astype(int))
+
+
+def test_a_number_of_two_values_is_context_like_any_other() -> None:
+    random = np.random.default_rng(0)
+    flags = random.integers(0, 2, (1500, 4))
+    X = pd.DataFrame(flags, columns=list("abcd")).assign(k=random.choice(["u", "v"], 1500))
+    y = flags @ [1.0, -1.0, 2.0, 0.5] + (X["k"] == "u") + 0.1 * random.normal(size=1500)
+    encoder = EntityEmbeddingEncoder(random_state=0).fit(X, y)
+    assert encoder.validation_loss_curve_.min() < 0.1 * y.var()

@@ -15,7 +15,7 @@ from sk_entity_embed import exceptions
         ("InvalidDataError", (exceptions.EntityEmbedError, ValueError)),
         ("InvalidParameterError", (exceptions.EntityEmbedError, ValueError)),
         ("UnsupportedDataError", (exceptions.EntityEmbedError, TypeError)),
-        ("MissingDependencyError", (exceptions.EntityEmbedError, ImportError)),
+        ("LeakageWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("FoldsReducedWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("TrainingInterruptedWarning", (exceptions.EntityEmbedWarning, UserWarning)),
     ],

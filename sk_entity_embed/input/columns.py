@@ -193,7 +193,7 @@ def _read_lists(X: Sequence[Sequence[Any]]) -> Table:
         )
     _check_shape(len(X), widths.pop())
     columns = tuple(
-        _from_objects(f"x{j}", _object_array(cells)) for j, cells in enumerate(zip(*X, strict=True))
+        _from_objects(f"x{j}", object_array(cells)) for j, cells in enumerate(zip(*X, strict=True))
     )
     return Table(columns, len(X), None)
 
@@ -232,7 +232,7 @@ def _from_series(series: nw.Series[Any], name: str) -> Column:
         if native.dtype.kind in "biuf" and isinstance(native.dtype, np.dtype):
             return _from_vector(name, native.to_numpy())
     if series.dtype == nw.Object:  # polars' Arrow form of these holds addresses
-        return _from_objects(name, _object_array(series.to_list()))
+        return _from_objects(name, object_array(series.to_list()))
     try:
         array = series.to_arrow()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
@@ -247,8 +247,8 @@ def _from_vector(name: str, values: NDArray[Any]) -> Column:
         return _from_objects(name, np.ascontiguousarray(values))
     if kind in "mM":  # as in pandas: numpy would make integers of nanoseconds
         return _from_objects(name, pd.Series(values).astype(object).to_numpy())
-    if kind in "USV":
-        return _from_objects(name, values.astype(object), text=kind == "U")
+    if kind in "USTV":
+        return _from_objects(name, values.astype(object), text=kind in "UT")
     if kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
     native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
@@ -296,7 +296,8 @@ def _floats(values: NDArray[np.object_]) -> NDArray[np.float64]:
     return out
 
 
-def _object_array(values: Sequence[Any]) -> NDArray[np.object_]:
+def object_array(values: Sequence[Any]) -> NDArray[np.object_]:
+    """Any values, sequences among them, as a one-dimensional array of objects."""
     return np.fromiter(values, dtype=object, count=len(values))
 
 

@@ -1,17 +1,62 @@
-"""Numeric context columns: imputed and scaled before they enter the network."""
+"""Numeric context columns: their ranks' normal scores enter the network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Column
 
-MAX_QUANTILES = 1000
+MAX_KNOTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ContextScaling:
+    """A monotone, piecewise linear map for each column, and centred missing indicators.
+
+    Attributes
+    ----------
+    knots, scores : tuple of ndarray of float64 of shape (n_knots,)
+        For each column, values and the network's number at each of them.
+    missing_shares : ndarray of float64 of shape (n_columns,)
+        Share of missing cells in fit; columns that had any get an indicator.
+    """
+
+    knots: tuple[NDArray[np.float64], ...]
+    scores: tuple[NDArray[np.float64], ...]
+    missing_shares: NDArray[np.float64]
+
+    @property
+    def n_context(self) -> int:
+        """Numbers a row."""
+        return len(self.knots) + int((self.missing_shares > 0).sum())
+
+    def apply(self, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The network's numbers.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64 of shape (n_samples, n_columns)
+            Values in their own units, missing ones as NaN.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_context)
+            Scores, 0 where missing and the outermost ones beyond the range of fit; then an
+            indicator for each column that had missing cells in fit.
+        """
+        missing = np.isnan(numbers)
+        out = np.empty((len(numbers), self.n_context), dtype=np.float32)
+        for j, (knots, scores) in enumerate(zip(self.knots, self.scores, strict=True)):
+            out[:, j] = np.where(missing[:, j], 0.0, np.interp(numbers[:, j], knots, scores))
+        some = self.missing_shares > 0
+        out[:, len(self.knots) :] = missing[:, some] - self.missing_shares[some]
+        return out
 
 
 def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float64]:
@@ -45,55 +90,68 @@ def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float
     return numbers
 
 
-def fit_context(numbers: NDArray[np.float64], names: Sequence[str], seed: int) -> Any:
-    """Fit the scaling of context columns.
+def fit_context(numbers: NDArray[np.float64], names: Sequence[str]) -> ContextScaling:
+    """Learn the scaling of context columns.
 
-    Medians replace missing values, beside a 0/1 column where a value was missing, and quantiles
-    are mapped to a normal distribution, so that heavy tails do not reach the network.
+    Each value becomes the normal score of its mid-rank, standardised, so that heavy tails do not
+    reach the network and the few values of a discrete column stay at a moderate distance. A
+    constant column becomes 0.
 
     Parameters
     ----------
     numbers : ndarray of float64 of shape (n_samples, n_columns)
-        At least one column.
+        Training values, missing ones as NaN.
     names : sequence of str
-        Their names.
-    seed : int
-        Draws the rows that the quantiles of large tables are computed from.
+        Names of the columns.
 
     Returns
     -------
-    sklearn.pipeline.Pipeline
-        Its ``transform`` gives float64 of shape (n_samples, n_context).
+    ContextScaling
 
     Raises
     ------
     InvalidDataError
         If a column has only missing values.
+
+    References
+    ----------
+    van der Waerden, "Order tests for the two-sample problem and their power", 1952.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.input.context import fit_context
+    >>> numbers = np.array([[0.0], [1.0], [0.0], [1.0]])
+    >>> fit_context(numbers, ["flag"]).apply(numbers).tolist()
+    [[-1.0], [1.0], [-1.0], [1.0]]
     """
-    empty = np.isnan(numbers).all(axis=0)
+    missing = np.isnan(numbers)
+    empty = missing.all(axis=0)
     if empty.any():
         raise InvalidDataError(
             f"Column {names[int(np.argmax(empty))]!r} has only missing values; there is nothing "
             "to learn from. Drop it or fill it in."
         )
-    # Imported here: they are slow to import and most tables to serve have no context.
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import QuantileTransformer
-
-    pipeline = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True),
-        QuantileTransformer(
-            n_quantiles=min(MAX_QUANTILES, len(numbers)),
-            output_distribution="normal",
-            random_state=seed,
-        ),
+    maps = [_normal_scores(numbers[~missing[:, j], j]) for j in range(numbers.shape[1])]
+    return ContextScaling(
+        knots=tuple(knots for knots, _ in maps),
+        scores=tuple(scores for _, scores in maps),
+        missing_shares=missing.mean(axis=0),
     )
-    return pipeline.fit(numbers)
 
 
-def apply_context(pipeline: Any, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Scaled context of shape (n_samples, n_context); no columns without a pipeline."""
-    if pipeline is None:
-        return np.empty((len(numbers), 0), dtype=np.float32)
-    return np.asarray(pipeline.transform(numbers), dtype=np.float32)
+def _normal_scores(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distinct values, or quantiles of them, and their standardised normal scores."""
+    ordered = np.sort(values)
+    distinct = np.unique(ordered)
+    if len(distinct) > MAX_KNOTS:
+        places = np.linspace(0, len(ordered) - 1, MAX_KNOTS).astype(np.intp)
+        distinct = np.unique(ordered[places])
+    below = np.searchsorted(ordered, distinct, side="left")
+    up_to = np.searchsorted(ordered, distinct, side="right")
+    scores = ndtri((below + up_to) / (2 * len(ordered)))
+    seen = np.interp(ordered, distinct, scores)
+    width = seen.std()
+    return distinct, (scores - seen.mean()) / (width if width > 1e-12 else 1.0)

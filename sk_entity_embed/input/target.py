@@ -62,12 +62,6 @@ class Target:
         """Class of each row where folds can be stratified by it, else None."""
         return self.values[:, 0] if self.kind in ("binary", "multiclass") else None
 
-    def take(self, rows: NDArray[np.intp]) -> Target:
-        """The same target at the given rows."""
-        return Target(
-            self.kind, self.loss, self.values[rows], self.classes, self.n_outputs, self.is_single
-        )
-
     def indicators(self) -> NDArray[np.float64] | sparse.csr_array:
         """The values with one column an output: a sparse one-hot matrix for multiclass."""
         if self.kind != "multiclass":
@@ -188,6 +182,8 @@ def scale_of(target: Target, weights: NDArray[np.float64]) -> Scale:
     if target.loss == "poisson":  # the logarithmic link allows a factor, no shift
         return Scale(np.zeros(n), np.where(mean > 0, mean, 1.0))
     width = np.sqrt(np.average((target.values - mean) ** 2, axis=0, weights=weights))
+    if not np.isfinite(width).all():
+        raise InvalidDataError("y has values too large to be scaled; divide it by a constant.")
     tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     return Scale(mean, np.where(tiny, 1.0, width))
 
@@ -229,6 +225,11 @@ def apply_class_weight(
         factors = compute_sample_weight(class_weight, labels)
     except ValueError as error:
         raise InvalidParameterError(f"`class_weight` does not fit y: {error}") from error
+    if not (np.isfinite(factors).all() and (factors > 0).all()):
+        raise InvalidParameterError(
+            "`class_weight` must be positive and finite for every class; rows are left out with "
+            "a sample_weight of zero."
+        )
     return cast("NDArray[np.float64]", weights * factors)
 
 

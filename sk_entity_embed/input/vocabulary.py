@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Cells, Column
+from sk_entity_embed.input.columns import Cells, Column, object_array
 
 UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
 
@@ -45,8 +45,8 @@ class Vocabulary:
     missing_row : int
         ``MISSING`` where missing is a category of its own, else ``UNKNOWN``.
     keys : pyarrow.Array or None
-        The categories for Arrow's look-up; None where only Python's hash and equality can
-        compare them (values of mixed type, dates, tuples).
+        The categories and, last, a null for missing, for Arrow's look-up; None where only
+        Python's hash and equality can compare them (values of mixed type, dates, tuples).
     """
 
     name: str
@@ -80,7 +80,7 @@ class Vocabulary:
             return self.categories
         if self.categories.dtype.kind == "f":
             return np.append(self.categories, np.nan)
-        return _object_array([*self.categories.tolist(), np.nan])
+        return object_array([*self.categories.tolist(), np.nan])
 
     @property
     def label_rows(self) -> Codes:
@@ -169,7 +169,6 @@ class Vocabulary:
             return np.where(_is_missing(cells), missing, unknown)
         if not _is_text(keys):
             keys, cells = _comparable(keys, cells)
-        keys = pa.concat_arrays([keys, pa.nulls(1, keys.type)])  # the null is `missing`
         positions = pc.index_in(cells, value_set=keys).fill_null(unknown)
         return np.asarray(positions)
 
@@ -255,7 +254,7 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     """Distinct values in order, their counts, and the number of missing cells."""
     cells = column.cells
     if isinstance(cells, np.ndarray):
-        values = _object_array(list(dict.fromkeys(cells[~_is_missing(cells)].tolist())))
+        values = object_array(list(dict.fromkeys(cells[~_is_missing(cells)].tolist())))
         positions = _find_objects(values, cells)
     else:
         if pa.types.is_floating(cells.type):
@@ -327,7 +326,8 @@ def _sorted_members(values: NDArray[Any], members: list[int]) -> list[int]:
 def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
     if isinstance(cells, np.ndarray):
         return None
-    return pa.array(categories, type=cells.type)
+    keys = pa.array(categories, type=cells.type)
+    return pa.concat_arrays([keys, pa.nulls(1, keys.type)])
 
 
 def _is_text(cells: pa.Array) -> bool:
@@ -358,12 +358,6 @@ def _comparable(keys: pa.Array, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
 def _find_objects(categories: NDArray[Any], cells: Cells) -> NDArray[np.intp]:
     """Positions by Python's hash and equality; -1 for those not found."""
     if not isinstance(cells, np.ndarray):
-        cells = cells.to_pandas().astype(object).to_numpy()
+        cells = object_array(cells.to_pylist())
     index = pd.Index(categories.astype(object), dtype=object, tupleize_cols=False)
     return index.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
-
-
-def _object_array(values: list[Any]) -> NDArray[np.object_]:
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out

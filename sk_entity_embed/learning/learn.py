@@ -122,8 +122,9 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.ones(1, device=device).item()  # "meta" is a device, but holds no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # "meta" holds no numbers, "mps" none of 64 bits
+        torch.ones(1, device=device, dtype=torch.float64).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InvalidParameterError(
             f"device={name!r} is not to be had: {error}. Use 'auto' or 'cpu'."
         ) from error

@@ -51,8 +51,6 @@ def test_kind_classes_and_values(y, kind, classes, values, n_outputs, is_single)
     assert (target.n_outputs, target.is_single) == (n_outputs, is_single)
     assert target.is_classification == (kind != "continuous")
     assert target.loss == ("squared_error" if kind == "continuous" else "log_loss")
-    taken = target.take(np.array([1]))
-    assert (taken.kind, taken.values.tolist()) == (kind, [values[1]])
 
 
 @pytest.mark.parametrize(

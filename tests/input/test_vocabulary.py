@@ -269,3 +269,11 @@ def test_lone_surrogates_are_text_like_any_other(old, new):
     order = np.argsort(np.argsort(old))
     codes = [UNKNOWN if i is None else N_RESERVED + order[i] for i in expected]
     assert vocabulary.encode(column_of(new, "lists")).tolist() == codes
+
+
+def test_whole_numbers_keep_their_digits_beside_missing_cells():
+    big = 2**53
+    (column,) = read_table(pd.DataFrame({"c": pd.array([big, big + 1], dtype="UInt64")})).columns
+    vocabulary = learn_vocabulary(column)
+    asked = pd.DataFrame({"c": pd.array([big + 1, None], dtype="Int64")})
+    assert vocabulary.encode(read_table(asked).columns[0]).tolist() == [4, 0]
