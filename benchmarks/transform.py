@@ -81,9 +81,7 @@ def main() -> None:
     for name, value in seconds.items():
         print(f"{name:38s} {value:9.4f} s")
     ratio = seconds["transform, strings"] / seconds["TargetEncoder.transform"]
-    objects = (
-        seconds["transform, object dtype"] / seconds["TargetEncoder.transform, object dtype"]
-    )
+    objects = seconds["transform, object dtype"] / seconds["TargetEncoder.transform, object dtype"]
     extra = seconds["and the encoder"] - seconds["import sklearn, pandas"]
     print(f"\ntransform / TargetEncoder.transform: {ratio:.3f} (at most 0.5: {ratio <= 0.5})")
     print(f"the same with object columns: {objects:.3f}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -40,6 +41,7 @@ from sk_entity_embed.preparation import (
     target_scale,
     training_rows,
 )
+from sk_entity_embed.tables import EmbeddingFrames
 from sk_entity_embed.warm_start import (
     Memory,
     check_continuation,
@@ -300,7 +302,6 @@ class BaseEntityEmbedding(BaseEstimator):
         by_name = {t.vocabulary.name: t for t in tables}
         names = list(by_name)
         self.categorical_features_ = names
-        self.embeddings_ = {n: t.frame() for n, t in by_name.items()}
         self.dimensions_ = {n: t.width for n, t in by_name.items()}
         self.categories_ = {n: t.vocabulary.labels for n, t in by_name.items()}
         self.category_counts_ = {n: t.vocabulary.label_counts for n, t in by_name.items()}
@@ -320,6 +321,12 @@ class BaseEntityEmbedding(BaseEstimator):
         )
         self.best_iteration_ = learned.best_iteration
         self.n_iter_ = len(learned.loss_curve)
+
+    @property
+    def embeddings_(self) -> Mapping[str, pd.DataFrame]:
+        """Vectors of each categorical column, indexed by category."""
+        check_is_fitted(self)
+        return EmbeddingFrames(self._model.tables)
 
     def _in_units(self, losses: NDArray[np.float64], given: Given) -> NDArray[np.float64]:
         """Losses in the target's own units, averaged over outputs."""

@@ -159,8 +159,9 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
 
     Attributes
     ----------
-    embeddings_ : dict of DataFrame
+    embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
+        Frames are made when they are asked for.
     categories_ : dict of ndarray
         Categories of each column, ordered by type and value; NaN comes last where missing is one.
     category_counts_ : dict of ndarray of int64

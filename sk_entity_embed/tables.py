@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,32 @@ class EmbeddingTable:
             )
             rows[others] = finite[closest]
         return self.vocabulary.decode(rows)
+
+
+class EmbeddingFrames(Mapping[str, pd.DataFrame]):
+    """Vectors of several columns as data frames, made when they are asked for.
+
+    Parameters
+    ----------
+    tables : sequence of EmbeddingTable
+        One for each column.
+    """
+
+    def __init__(self, tables: Sequence[EmbeddingTable]) -> None:
+        self._tables = {t.vocabulary.name: t for t in tables}
+
+    def __getitem__(self, column: str) -> pd.DataFrame:
+        return self._tables[column].frame()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __repr__(self) -> str:
+        shapes = {n: (len(t.vocabulary.labels), t.width) for n, t in self._tables.items()}
+        return f"EmbeddingFrames({shapes})"
 
 
 def gather(

@@ -8,7 +8,7 @@ import pytest
 
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
-from sk_entity_embed.tables import EmbeddingTable, gather, merge_tables
+from sk_entity_embed.tables import EmbeddingFrames, EmbeddingTable, gather, merge_tables
 
 VALUES = ["a"] * 3 + ["b"] * 3 + ["c"] * 2 + ["x", "y", None]
 
@@ -176,3 +176,14 @@ def test_a_single_table_is_its_own_mean():
     assert stack.shape == (1, 5, 2)
     np.testing.assert_array_equal(stack[0, [0, 2, 3]], tables[0, [0, 2, 3]])
     np.testing.assert_array_equal(stack[0, [1, 4]], tables[0, [0, 0]])
+
+
+def test_frames_are_made_for_each_column_by_name():
+    vocabulary = learn_vocabulary(read_table([["b"], ["a"], [None]]).columns[0])
+    stack = np.arange(20, dtype=np.float32).reshape(1, 5, 4)
+    frames = EmbeddingFrames([EmbeddingTable(vocabulary, stack, np.zeros(4, np.float32))])
+    assert (list(frames), len(frames)) == (["x0"], 1)
+    assert frames["x0"].loc["a"].tolist() == [12.0, 13.0, 14.0, 15.0]
+    assert repr(frames) == "EmbeddingFrames({'x0': (3, 4)})"
+    with pytest.raises(KeyError):
+        frames["x1"]

@@ -1,0 +1,21 @@
+"""What the documentation shows runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.mark.parametrize("page", ["guide.md"])
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 10
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), namespace)
+    assert namespace["vectors"].shape[0] == len(namespace["X"])  # type: ignore[attr-defined, arg-type]
