@@ -147,6 +147,17 @@ def nearest_airports(encoder: EntityEmbeddingEncoder, airport: str, k: int = 5) 
     )
 
 
+def longitude_correlations(encoder: EntityEmbeddingEncoder) -> list[float]:
+    """Size of the correlation of each of the first two axes with longitude, by flights."""
+    airports = read_airports()
+    vectors = encoder.embeddings_["dest"]
+    known = vectors.index.intersection(airports.index)
+    counts = pd.Series(encoder.category_counts_["dest"], index=vectors.index)[known]
+    sample = np.column_stack([vectors.loc[known, [0, 1]], airports.loc[known, "lon"]])
+    matrix = np.corrcoef(np.repeat(sample, counts, axis=0), rowvar=False)
+    return [abs(float(matrix[axis, 2])) for axis in (0, 1)]
+
+
 def draw_airports(encoder: EntityEmbeddingEncoder, path: Path) -> None:
     """First two axes of the destinations, coloured by longitude."""
     airports = read_airports()
@@ -218,6 +229,8 @@ def main() -> None:
         print(f"{model}: best embedding output {best - target[model]:+.4f} AUC to TargetEncoder")
     print(f"\nairports nearest to {QUERY}:")
     print(nearest_airports(encoder, QUERY).to_string())
+    first, second = longitude_correlations(encoder)
+    print(f"\ncorrelation with longitude: {first:.2f} (first axis), {second:.2f} (second axis)")
     path = arguments.output / "flights_airports.png"
     draw_airports(encoder, path)
     print(f"\nwrote {path}")
