@@ -14,6 +14,16 @@ EFFECTS = {"a": -2.0, "b": -1.0, "c": 0.0, "d": 1.0, "e": 2.0}
 """What each level of the column "letter" adds to the target of :func:`make_rows`."""
 
 
+MIXED = {
+    "text": ["b", "", "ü漢", None, "b"],
+    "integer": [3, -1, 2, 3, 3],
+    "gappy": [3, None, 2, 3, 3],
+    "real": [0.5, None, -2.0, 0.5, 1e300],
+    "flag": [True, False, None, True, True],
+}
+"""A column of each kind, three of them with missing cells."""
+
+
 def make_rows(n: int = 240, seed: int = 0) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """Two categorical columns, a number, and a continuous target that needs all three."""
     random = np.random.default_rng(seed)

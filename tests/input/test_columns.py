@@ -20,14 +20,8 @@ from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
+from tests.samples import MIXED
 
-DATA = {
-    "text": ["b", "", "ü漢", None, "b"],
-    "integer": [3, -1, 2, 3, 3],
-    "gappy": [3, None, 2, 3, 3],
-    "real": [0.5, None, -2.0, 0.5, 1e300],
-    "flag": [True, False, None, True, True],
-}
 KINDS = ["category", "number", "number", "number", "category"]
 DAY = dt.datetime(2013, 1, 1)
 
@@ -47,20 +41,22 @@ def values_of(column):
 
 
 def test_every_container_gives_the_same_names_kinds_and_cells(container):
-    table = read_table(container(DATA))
+    table = read_table(container(MIXED))
     nameless = container.name in NAMELESS
-    assert [c.name for c in table.columns] == ([f"x{j}" for j in range(5)] if nameless else [*DATA])
-    assert table.labels == (None if nameless else [*DATA])
+    assert [c.name for c in table.columns] == (
+        [f"x{j}" for j in range(5)] if nameless else [*MIXED]
+    )
+    assert table.labels == (None if nameless else [*MIXED])
     assert [c.kind for c in table.columns] == KINDS
     assert table.n_rows == 5
     assert [len(c) for c in table.columns] == [5] * 5
-    assert [values_of(c) for c in table.columns] == [*DATA.values()]
+    assert [values_of(c) for c in table.columns] == [*MIXED.values()]
 
 
 def test_rows_can_be_taken(container):
-    table = read_table(container(DATA)).take(np.array([4, 0, 3]))
+    table = read_table(container(MIXED)).take(np.array([4, 0, 3]))
     assert table.n_rows == 3
-    expected = [[values[i] for i in (4, 0, 3)] for values in DATA.values()]
+    expected = [[values[i] for i in (4, 0, 3)] for values in MIXED.values()]
     assert [values_of(c) for c in table.columns] == expected
 
 
@@ -207,10 +203,10 @@ def test_labels_may_be_tuples():
 
 
 def test_header_has_the_labels_and_no_rows(container):
-    header = read_table(container(DATA)).header()
+    header = read_table(container(MIXED)).header()
     assert header.shape[1] == 5
     if container.name not in NAMELESS:
-        assert list(header.columns) == [*DATA]
+        assert list(header.columns) == [*MIXED]
         assert len(header) == 0
 
 

@@ -96,7 +96,8 @@ def test_units_for_one_fold_only_are_refused(n, strata, groups, what):
 def test_enough_units_do_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        folds(10, 5, strata=np.repeat([0, 1], 5))
+        fold = folds(10, 5, strata=np.repeat([0, 1], 5))
+    assert np.bincount(fold).tolist() == [2] * 5
 
 
 def test_every_class_is_left_out_of_fold():

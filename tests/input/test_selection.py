@@ -10,14 +10,7 @@ from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataErr
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.selection import select_categorical
 from tests.containers import NAMELESS
-
-DATA = {
-    "text": ["b", "", "ü漢", None, "b"],
-    "integer": [3, -1, 2, 3, 3],
-    "gappy": [3, None, 2, 3, 3],
-    "real": [0.5, None, -2.0, 0.5, 1e300],
-    "flag": [True, False, None, True, True],
-}
+from tests.samples import MIXED
 
 
 @pytest.mark.parametrize(
@@ -47,7 +40,7 @@ def test_categorical_columns_can_be_named_numbered_masked_or_selected(selection,
 
 
 def test_auto_takes_text_categories_and_booleans(container):
-    X = container(DATA)
+    X = container(MIXED)
     assert select_categorical("auto", read_table(X), X) == ([0, 4], [1, 2, 3])
 
 
