@@ -173,7 +173,7 @@ def encoder_vectors(
     """
     texts = _texts(vocabulary)
     seen = np.unique(codes)
-    if get_tags(encoder).target_tags.required:
+    if _needs_target(encoder):
         outputs = [
             _encode_with_target(encoder, vocabulary.name, texts, codes[t], seen, target, t)
             for t in teaches
@@ -192,6 +192,12 @@ def encoder_vectors(
     given = np.zeros(vocabulary.n_rows, dtype=bool)
     given[seen[seen != UNKNOWN]] = True
     return InitialVectors(tables, given)
+
+
+def _needs_target(encoder: Any) -> bool:
+    """Whether an encoder, or a step of a pipeline, requires `y`; a pipeline's own tags hide it."""
+    steps = [step for _, step in getattr(encoder, "steps", [])] or [encoder]
+    return any(get_tags(step).target_tags.required for step in steps if not isinstance(step, str))
 
 
 def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:

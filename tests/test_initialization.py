@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import skrub
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -323,3 +324,18 @@ class BrokenEncoder(SpyEncoder):
 def test_encoders_that_fail_are_named(encoder, message):
     with pytest.raises(InvalidParameterError, match=message):
         encode(encoder, problem())
+
+
+def test_a_pipeline_with_a_supervised_step_is_fitted_for_each_table_too(monkeypatch):
+    X = pd.DataFrame({"c": np.repeat(list("abcdef"), 20)})
+    y = np.repeat(np.arange(6.0), 20) + 0.01 * np.arange(120)
+    original, fits = TargetEncoder.fit, []
+
+    def fit(self, X, y):
+        fits.append(len(X))
+        return original(self, X, y)
+
+    monkeypatch.setattr(TargetEncoder, "fit", fit)
+    pipeline = make_pipeline("passthrough", TargetEncoder(target_type="continuous"))
+    EntityEmbeddingEncoder(init=pipeline, max_iter=1, random_state=0).fit(X, y)
+    assert fits == [96] * 5
