@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Table
+from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning.problem import StartingPoint
 from sk_entity_embed.model import CodedRows
 from sk_entity_embed.preparation import Columns
@@ -436,9 +438,8 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered. Vectors that came from a table give
             exactly their category, or None where that table never met it. Unknown categories are
-            None, missing ones NaN and infrequent
-            ones ``"infrequent_sklearn"``. Of dtype object unless all columns have one numeric
-            dtype.
+            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. Of dtype object
+            unless all columns have one numeric dtype.
 
         Raises
         ------
@@ -459,7 +460,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
                 f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
             )
         model, edges = self._model, self._model.edges
-        unknown = self._unknown or [t.vectors[0] for t in model.tables]
+        unknown = self._unknown or [t.vectors[UNKNOWN] for t in model.tables]
         columns = {
             position: table.nearest(
                 array[:, edges[j] : edges[j + 1]], table.with_unknown(unknown[j])
@@ -527,7 +528,11 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         return {name: getattr(self, name) for name in names}
 
     def _check_start(self, start: StartingPoint, columns: Columns, table: Table) -> None:
-        """Refuse output names that collide, before any training."""
+        """Refuse names that collide and numbers that cannot be passed on, before any training."""
+        context = [table.columns[j] for j in columns.context]
+        numbers = stack_numbers(context, table.n_rows)  # of rows of zero weight, too
+        if self.remainder == "passthrough":
+            _check_float32(numbers, [c.name for c in context])
         sizes = self._hidden_sizes()
         names = _feature_names(
             [c.name for c in table.columns],
@@ -544,15 +549,6 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
                 "come from."
             )
 
-    def _check_float32(self, numbers: NDArray[np.float64]) -> None:
-        too_large = (np.abs(numbers) > np.finfo(np.float32).max).any(axis=0)
-        if too_large.any():
-            name = self._check_feature_names(None)[self._model.context[int(np.argmax(too_large))]]
-            raise InvalidDataError(
-                f"Column {name!r} has numbers beyond the range of float32, the type of the "
-                "output; scale it, or use remainder='drop'."
-            )
-
     def _encode(self, rows: CodedRows, fold: NDArray[np.int64] | None) -> NDArray[np.float32]:
         """Fill the output: vectors, hidden layer, numbers passed through."""
         model, policies = self._model, self._policies
@@ -565,9 +561,20 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         if n_hidden:
             model.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
         if n_passed:
-            self._check_float32(rows.numbers)
+            names = self._check_feature_names(None)
+            _check_float32(rows.numbers, [names[j] for j in model.context])
             out[:, n_vectors + n_hidden :] = rows.numbers
         return out
+
+
+def _check_float32(numbers: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Refuse numbers that would become infinite in the output."""
+    too_large = (np.abs(numbers) > np.finfo(np.float32).max).any(axis=0)
+    if too_large.any():
+        raise InvalidDataError(
+            f"Column {names[int(np.argmax(too_large))]!r} has numbers beyond the range of float32, "
+            "the type of the output; scale it, or use remainder='drop'."
+        )
 
 
 def _feature_names(

@@ -124,12 +124,10 @@ def given_vectors(
     rows = vocabulary.encode(read_table(labels).columns[0])
     tables = start + values.mean(axis=0).astype(np.float32)
     given = np.zeros(vocabulary.n_rows, dtype=bool)
-    for row in (UNKNOWN, INFREQUENT):  # several categories share these two
-        members = rows == row
-        if members.any() and row == INFREQUENT:
-            tables[:, row], given[row] = values[members].mean(axis=0), True
-    own = rows > INFREQUENT
-    own |= rows == MISSING
+    infrequent = rows == INFREQUENT
+    if infrequent.any():
+        tables[:, INFREQUENT], given[INFREQUENT] = values[infrequent].mean(axis=0), True
+    own = (rows > INFREQUENT) | (rows == MISSING)
     tables[:, rows[own]] = values[own]
     given[rows[own]] = True
     return InitialVectors(tables, given)
@@ -196,8 +194,8 @@ def encoder_vectors(
 
 def _needs_target(encoder: Any) -> bool:
     """Whether an encoder, or a step of a pipeline, requires `y`; a pipeline's own tags hide it."""
-    steps = [step for _, step in getattr(encoder, "steps", [])] or [encoder]
-    return any(get_tags(step).target_tags.required for step in steps if not isinstance(step, str))
+    steps = [step for _, step in getattr(encoder, "steps", [("", encoder)])]
+    return any(get_tags(s).target_tags.required for s in steps if s not in (None, "passthrough"))
 
 
 def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:

@@ -145,8 +145,6 @@ def check_given(
         dtype=np.float64,
         ensure_non_negative=True,
     )
-    if not weights.any():
-        raise InvalidDataError("sample_weight is zero for every row; nothing is left to fit.")
     group_array = None if groups is None else _check_groups(groups, table.n_rows)
     kept = np.flatnonzero(weights > 0)
     everything = len(kept) == table.n_rows

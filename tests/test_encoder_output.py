@@ -525,6 +525,21 @@ def test_numbers_beyond_float32_are_not_passed_through(rows: Rows) -> None:
         encoder.transform(X.assign(size=1e300))
 
 
+@pytest.mark.parametrize(("value", "weight"), [(1e300, 1.0), (1e300, 0.0), (np.inf, 0.0)])
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_training_numbers_that_cannot_be_passed_through_change_nothing(
+    value: float, weight: float, method: str, rows: Rows
+) -> None:
+    X, y = rows
+    encoder = make_encoder(remainder="passthrough").fit(X, y)
+    before = encoder.transform(X)
+    wrong = X.assign(size=X["size"].where(np.arange(N) > 0, value))
+    weights = np.where(np.arange(N) > 0, 1.0, weight)
+    with pytest.raises(InvalidDataError, match="Column 'size'"):
+        getattr(encoder, method)(wrong, y + 5, sample_weight=weights)
+    np.testing.assert_array_equal(encoder.transform(X), before)
+
+
 def test_dimensions_by_position_count_all_columns() -> None:
     X = pd.DataFrame({"v": np.arange(60.0), "a": list("xyz") * 20, "b": list("pq") * 30})
     encoder = make_encoder(dimensions={1: 7}).fit(X, np.arange(60) % 7 / 3)

@@ -38,3 +38,5 @@ def test_warnings_can_be_silenced_together():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", exceptions.EntityEmbedWarning)
         warnings.warn("folds", exceptions.FoldsReducedWarning, stacklevel=1)
+    with pytest.warns(exceptions.EntityEmbedWarning, match="folds"):
+        warnings.warn("folds", exceptions.FoldsReducedWarning, stacklevel=1)

@@ -10,7 +10,8 @@ import torch
 
 from sk_entity_embed.head import MLPHead
 from sk_entity_embed.learning.crossfit import CrossFitting
-from sk_entity_embed.learning.network import MLP, EmbeddingBank
+from sk_entity_embed.learning.learn import _build_head
+from sk_entity_embed.learning.network import EmbeddingBank
 from tests.learning.problems import N_ROWS, WIDTHS, make_config, make_rows, make_start
 
 
@@ -20,14 +21,7 @@ def make_task(rows, start=None, config=None, *, train_head=True, train_tables=Tr
     start = start or make_start(rows.n_tables)
     generator = torch.Generator().manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
-    n_in = sum(bank.widths) + rows.context.shape[1]
-    head = MLP(
-        n_in,
-        config.hidden_layer_sizes,
-        config.n_outputs,
-        dropout=config.dropout,
-        generator=generator,
-    )
+    head = _build_head(None, sum(bank.widths) + rows.context.shape[1], config, generator)
     fixed = [torch.as_tensor(np.tile(f, rows.n_tables)) for f in start.fixed]
     task = CrossFitting(rows, bank, head, fixed, config, generator, torch.device("cpu"))
     if not train_tables:
