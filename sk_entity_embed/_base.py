@@ -91,7 +91,7 @@ class BaseEntityEmbedding(BaseEstimator):
         "handle_missing": [StrOptions({"category", "error"})],
         "init": [StrOptions({"normal"}), dict, HasMethods(["fit", "transform"])],
         "freeze": ["boolean", "array-like"],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -132,6 +132,7 @@ class BaseEntityEmbedding(BaseEstimator):
                 given.target.classes,
                 self._layers(given),
                 start.fixed,
+                start.pulled,
             )
             if self.warm_start
             else None
@@ -285,7 +286,7 @@ class BaseEntityEmbedding(BaseEstimator):
             learning_rate_init=float(self.learning_rate_init),
             alpha=float(self.alpha),
             batch_size=_batch_size(self.batch_size, given.used.n_rows),
-            max_iter=int(self.max_iter),
+            max_iter=_max_iter(self.max_iter, given.used.n_rows),
             early_stopping=bool(self.early_stopping),
             n_iter_no_change=int(self.n_iter_no_change),
             tol=float(self.tol),
@@ -356,3 +357,10 @@ def _batch_size(batch_size: int | str, n_samples: int) -> int:
     if batch_size != "auto":
         return int(batch_size)
     return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 64, 1024))
+
+
+def _max_iter(max_iter: int | str, n_samples: int) -> int:
+    """Epochs: four million rows' worth, within 20 to 40."""
+    if max_iter != "auto":
+        return int(max_iter)
+    return int(np.clip(round(4_000_000 / max(1, n_samples)), 20, 40))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from sk_entity_embed.canonical import canonicalise
+from sk_entity_embed.canonical import canonicalise, scale_hidden
 from sk_entity_embed.dimensions import resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.head import MLPHead
 from sk_entity_embed.initialization import (
     InitialVectors,
     check_init,
@@ -26,6 +27,9 @@ from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRow
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.preparation import Columns, Roles
 from sk_entity_embed.tables import EmbeddingTable, merge_tables
+
+_SCALE_ROWS = 10_000
+"""Training rows that the scale of the hidden layer is taken from."""
 
 
 def starting_point(
@@ -69,6 +73,7 @@ def starting_point(
     return StartingPoint(
         tables=[v.tables for v in vectors],
         fixed=[v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)],
+        pulled=[isinstance(init, (str, Mapping)) and n not in frames for n in names],
         head=None,
     )
 
@@ -84,7 +89,10 @@ def assemble(
         weights = np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
-    stacks, head = canonicalise(stacks, counts, learned.head, frozen)
+    stacks, head = canonicalise(
+        stacks, counts, learned.head, frozen, n_numbers=len(columns.context)
+    )
+    head = _scale_hidden(head, stacks, rows, len(columns.context))
     tables = []
     for j, vocabulary in enumerate(columns.vocabularies):
         centre = np.zeros(stacks[j].shape[2], dtype=np.float32)
@@ -99,6 +107,16 @@ def assemble(
         scaling=columns.scaling,
         scale=scale,
     )
+
+
+def _scale_hidden(
+    head: MLPHead, stacks: Sequence[NDArray[np.float32]], rows: TrainingRows, n_numbers: int
+) -> MLPHead:
+    """Scale the hidden layer by what it sees of some training rows, in their own fold's tables."""
+    some = np.linspace(0, len(rows.codes) - 1, min(len(rows.codes), _SCALE_ROWS)).astype(np.intp)
+    fold, codes = rows.fold[some], rows.codes[some]
+    vectors = np.hstack([stack[fold, codes[:, j]] for j, stack in enumerate(stacks)])
+    return scale_hidden(head, vectors, rows.context[some], n_numbers)
 
 
 def _widths(dimensions: Any, columns: Columns, frames: Mapping[str, pd.DataFrame]) -> list[int]:

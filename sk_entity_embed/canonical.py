@@ -2,7 +2,9 @@
 
 An embedding is only defined up to a change of basis that the head's first layer undoes. Here the
 basis is chosen such that Euclidean distance means "how differently the head treats two
-categories", axes are uncorrelated, and the first ones matter most. The predictions stay the same.
+categories", axes are uncorrelated, and the first ones matter most. Scales follow the head, too:
+vectors weigh against standardised numbers as they do in it, and the hidden layer weighs a few times
+what it is made of. The predictions stay the same.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from sk_entity_embed.head import MLPHead
 Float64 = NDArray[np.float64]
 
 
+HIDDEN_VARIANCE = 3.0
+"""Total variance of the hidden layer, relative to that of all that enters the head."""
+MAX_RATIO = 100.0
+"""Limit on the variance of an embedded column against a standardised number, and its inverse."""
 _NO_VARIANCE = 1e-12
 """Variance, relative to the squared mean, that is only rounding."""
 
@@ -37,14 +43,19 @@ def canonicalise(
     counts: Sequence[Float64],
     head: MLPHead,
     keep: Sequence[bool],
+    *,
+    n_numbers: int = 0,
 ) -> tuple[list[NDArray[np.float32]], MLPHead]:
     """Rewrite tables and head in canonical coordinates.
 
     With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
     decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
     covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
-    and the bias gains ``W_j m``. One factor for all columns then sets their mean total variance
-    to one.
+    and the bias gains ``W_j m``.
+
+    One factor for all columns then sets their scale. Where numbers enter the head beside them, it
+    is such that a step of length one means as much to the head, in the mean over the numbers, as
+    one standard deviation of a number does; otherwise the columns' mean total variance is one.
 
     Parameters
     ----------
@@ -56,6 +67,8 @@ def canonicalise(
         The layers above.
     keep : sequence of bool
         Columns to leave in the coordinates they have (frozen vectors).
+    n_numbers : int, default=0
+        Standardised numbers that the head reads after the vectors.
 
     Returns
     -------
@@ -84,8 +97,9 @@ def canonicalise(
         for j, stack in enumerate(stacks)
         if not keep[j]
     }
-    total = np.mean([b.variance for b in bases.values()]) if bases else 0.0
-    factor = 1.0 / np.sqrt(total) if total > 0 else 1.0
+    variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
+    numbers = first[edges[-1] : edges[-1] + n_numbers]
+    factor = _factor(variance, float((numbers**2).sum(axis=1).mean()) if n_numbers else None)
     out = []
     for j, stack in enumerate(stacks):
         if j not in bases:
@@ -97,6 +111,60 @@ def canonicalise(
         moved = (stack.astype(np.float64) - basis.mean) @ (basis.forward * factor)
         out.append(moved.astype(np.float32))
     return out, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
+
+
+def scale_hidden(
+    head: MLPHead, vectors: NDArray[np.float32], context: NDArray[np.float32], n_numbers: int
+) -> MLPHead:
+    """Scale the last hidden layer to a few times the total variance of what enters the head.
+
+    Rectified units commute with positive factors, so that the next layer can undo the scaling.
+
+    Parameters
+    ----------
+    head : MLPHead
+        The layers above the tables.
+    vectors : ndarray of float32 of shape (n_samples, n_vectors)
+        The columns' vectors of some rows, side by side.
+    context : ndarray of float32 of shape (n_samples, n_context)
+        Their scaled numbers.
+    n_numbers : int
+        How many of them are standardised numbers rather than flags.
+
+    Returns
+    -------
+    MLPHead
+        A head that gives the same answers.
+    """
+    if head.n_hidden == 0:
+        return head
+    wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + n_numbers)
+    hidden = head.hidden(vectors, context)
+    present = float(hidden.var(axis=0).sum())
+    if not (wanted > 0 and present > _NO_VARIANCE * float((hidden.mean(axis=0) ** 2).sum())):
+        return head
+    scale = float(np.sqrt(wanted / present))
+    *weights, last, output = head.weights
+    *biases, bias, output_bias = head.biases
+    return MLPHead((*weights, last * scale, output / scale), (*biases, bias * scale, output_bias))
+
+
+def _factor(variance: float, number: float | None) -> float:
+    """Scale of the vectors.
+
+    Parameters
+    ----------
+    variance : float
+        Mean total variance of a column as the head sees it.
+    number : float or None
+        The same of a standardised number; None where there is none.
+    """
+    if not variance > 0:
+        return 1.0
+    if number is None:
+        return float(1 / np.sqrt(variance))
+    ratio = np.clip(variance / max(number, np.finfo(float).tiny), 1 / MAX_RATIO, MAX_RATIO)
+    return float(np.sqrt(ratio / variance))
 
 
 def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:

@@ -38,6 +38,8 @@ class Memory:
         The parameters that decide the shapes of the network.
     fixed : sequence of ndarray of bool of shape (n_rows,)
         Rows of each column's tables that were frozen.
+    pulled : sequence of bool
+        Columns whose vectors are pulled towards zero.
     """
 
     fingerprint: str
@@ -46,6 +48,7 @@ class Memory:
     classes: NDArray[Any] | None
     layers: tuple[Any, ...]
     fixed: Sequence[NDArray[np.bool_]]
+    pulled: Sequence[bool]
 
 
 def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) -> str:
@@ -112,7 +115,7 @@ def continued_point(
         if not kept.any():  # frozen for the first time: all categories known so far
             kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
         fixed.append(kept & (vocabulary.name in frozen))
-    return StartingPoint(tables, fixed, model.head)
+    return StartingPoint(tables, fixed, memory.pulled, model.head)
 
 
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:

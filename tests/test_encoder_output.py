@@ -359,8 +359,13 @@ def test_dimensions_decide_the_widths(dimensions: Any, expected: list[int], rows
 
 
 @pytest.mark.parametrize("cross_fit", [True, False])
-def test_vectors_are_in_canonical_coordinates(cross_fit: bool, rows: Rows) -> None:
+@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
+def test_vectors_are_in_canonical_coordinates(
+    cross_fit: bool, numbers: list[str], rows: Rows
+) -> None:
     X, y = rows
+    X = X.assign(none=np.where(np.arange(N) % 3 == 0, np.nan, X["size"]))
+    X = X[["letter", "color", *numbers]]
     weight = np.linspace(0.5, 2.0, N)
     encoder = make_encoder(
         cross_fit=cross_fit, max_iter=10, learning_rate_init=0.02, hidden_layer_sizes=(8,)
@@ -375,8 +380,17 @@ def test_vectors_are_in_canonical_coordinates(cross_fit: bool, rows: Rows) -> No
         np.testing.assert_allclose(covariance - np.diag(variances), 0, atol=1e-5)
         assert (np.diff(variances) <= 1e-6).all()
         totals.append(variances.sum())
-    assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
     assert totals[0] > totals[1]  # the letter matters more
+    if not numbers:
+        assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
+        return
+    # a step of length one along any axis means as much to the head as one of a number does, in
+    # the mean over the numbers (flags of missing ones are none)
+    lengths = (encoder._model.head.weights[0] ** 2).sum(axis=1)
+    n_vectors = sum(encoder.dimensions_.values())
+    assert len(lengths) == n_vectors + len(numbers) + ("none" in numbers)
+    axes, steps = lengths[:n_vectors], lengths[n_vectors : n_vectors + len(numbers)]
+    np.testing.assert_allclose(axes[axes > 1e-9 * axes.max()], steps.mean(), rtol=1e-4)
 
 
 def test_a_rows_result_does_not_depend_on_its_batch(

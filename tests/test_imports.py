@@ -29,11 +29,19 @@ LAYERS = [
     {"canonical", "initialization", "tables"},
     {"model", "preparation"},
     {"assembly", "warm_start"},
-    {"learning.losses", "learning.network", "learning.optimizers", "learning.training"},
+    {
+        "learning.averaging",
+        "learning.losses",
+        "learning.network",
+        "learning.optimizers",
+        "learning.training",
+    },
     {"learning.crossfit"},
     {"learning.learn"},
     {"_base"},
     {"encoder"},
+    {"_comparison"},
+    {"evaluation"},
 ]
 """A module imports from layers before its own only. A new module needs a place here."""
 

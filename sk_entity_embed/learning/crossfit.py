@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.losses import loss_function
 from sk_entity_embed.learning.network import MLP, EmbeddingBank
 from sk_entity_embed.learning.optimizers import RowAdam
 from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
 _EVALUATION_BATCH = 8192
+AVERAGED_EPOCHS = 6
+TABLE_STEP = 1.5
+"""Step size of the tables over that of the head: each table learns from a part of the rows."""
+LINEAR_WEIGHT = 0.5
+"""Weight of the linear model's loss in the tables' gradient."""
+PRIOR_ROWS = 3.0
+"""Rows that the pull of a category's vector towards zero counts for."""
 
 
 class CrossFitting:
@@ -30,6 +38,12 @@ class CrossFitting:
     With one table (no cross-fitting) both halves look into it, and validation rows take part in
     neither.
 
+    Three things beside it make the vectors better for others than this head. A linear model of
+    vectors and context learns next to the head in the same two halves; its loss, added to the
+    tables' own, keeps additive effects in plain sight. Each vector is pulled towards zero with
+    the weight of a few rows, so that rare categories stay near the unknown one. And what counts is
+    the mean of all parameters over the last epochs.
+
     Parameters
     ----------
     rows : TrainingRows
@@ -40,6 +54,8 @@ class CrossFitting:
         The layers above.
     fixed : list of Tensor or None
         Rows of each table that stay as they are.
+    pulled : sequence of bool
+        Columns whose vectors are pulled towards zero.
     config : TrainingConfig
         Settings.
     generator : torch.Generator
@@ -54,6 +70,7 @@ class CrossFitting:
         bank: EmbeddingBank,
         head: MLP,
         fixed: list[Tensor | None],
+        pulled: Sequence[bool],
         config: TrainingConfig,
         generator: torch.Generator,
         device: torch.device,
@@ -69,14 +86,27 @@ class CrossFitting:
         self.validation = torch.as_tensor(np.flatnonzero(rows.validation), device=device)
         self.training = torch.as_tensor(np.flatnonzero(~rows.validation), device=device)
         self.loss = loss_function(config.loss, multiclass=config.multiclass)
+        self.linear = MLP(
+            sum(bank.widths) + rows.context.shape[1],
+            (),
+            config.n_outputs,
+            dropout=0.0,
+            generator=generator,
+            device=device,
+        )
+        self.pulls = [
+            torch.as_tensor(pull, device=device) for pull in _pulls(rows, bank.n_rows, pulled)
+        ]
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
+        layers = [head, self.linear]
         self.head_optimizer = torch.optim.AdamW(
             [
-                {"params": list(head.weights), "weight_decay": config.alpha},
-                {"params": list(head.biases), "weight_decay": 0.0},
+                {"params": [w for m in layers for w in m.weights], "weight_decay": config.alpha},
+                {"params": [b for m in layers for b in m.biases], "weight_decay": 0.0},
             ],
             lr=config.learning_rate_init,
         )
+        self.average = RunningMean([*bank.weights, *head.parameters()], AVERAGED_EPOCHS)
         self.device = device
 
     def epoch(self) -> Iterator[tuple[NDArray[np.float64], float]]:
@@ -84,14 +114,15 @@ class CrossFitting:
         self.head.train()
         for head_rows, extra in self._batches():
             yield self._step(head_rows, extra)
+        self.average.update()
 
     def validation_loss(self) -> NDArray[np.float64]:
         """Mean loss of the validation rows, looked up in their own fold's tables."""
         self.head.eval()
         total: Tensor | None = None
-        with torch.no_grad():
+        with torch.no_grad(), self.average.applied():
             for rows in torch.split(self.validation, _EVALUATION_BATCH):
-                losses = self._own_losses(rows)
+                losses = self.loss(self.head(self._own_inputs(rows)), self.target[rows])
                 summed = (losses * self.weights[rows, None]).sum(0, dtype=torch.float64)
                 total = summed if total is None else total + summed
         weight = self.weights[self.validation].sum(dtype=torch.float64)
@@ -99,18 +130,18 @@ class CrossFitting:
         return (total / weight).cpu().numpy()
 
     def state(self) -> list[Tensor]:
-        """A copy of all parameters."""
-        return [p.detach().clone() for p in self._parameters()]
+        """A copy of the parameters' mean over the last epochs."""
+        return [mean.clone() for mean in self.average.mean]
 
     def restore(self, state: list[Tensor]) -> None:
-        """Go back to an earlier state."""
+        """Make a state the present one."""
         with torch.no_grad():
-            for parameter, value in zip(self._parameters(), state, strict=True):
+            for parameter, value in zip(self.average.parameters, state, strict=True):
                 parameter.copy_(value)
 
     def set_learning_rate(self, factor: float) -> None:
         """Scale the step size of both optimisers to a share of its initial value."""
-        self.table_optimizer.lr = self.config.learning_rate_init * factor
+        self.table_optimizer.lr = self.config.learning_rate_init * factor * TABLE_STEP
         for group in self.head_optimizer.param_groups:
             group["lr"] = self.config.learning_rate_init * factor
 
@@ -118,9 +149,6 @@ class CrossFitting:
     def n_steps(self) -> int:
         """Steps of an epoch."""
         return -(-len(self.training) // self.config.batch_size)
-
-    def _parameters(self) -> list[Tensor]:
-        return [*self.bank.weights, *self.head.parameters()]
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Training rows of each step, and the validation rows that only teach tables."""
@@ -139,11 +167,12 @@ class CrossFitting:
     def _step(self, head_rows: Tensor, extra: Tensor) -> tuple[NDArray[np.float64], float]:
         table_rows = torch.cat([head_rows, extra]) if len(extra) else head_rows
         flat, gradients = self._tables_gradient(table_rows)
-        losses = self._own_losses(head_rows)
-        weights = self.weights[head_rows]
+        inputs, weights = self._own_inputs(head_rows), self.weights[head_rows]
+        losses, linear_losses = self._losses(inputs, head_rows)
         weighted = (losses * weights[:, None]).sum(0)
+        objective = weighted.mean() / len(head_rows) + (linear_losses.mean(1) * weights).mean()
         self.head_optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(weighted.mean() / len(head_rows))
+        torch.autograd.backward(objective)
         self.head_optimizer.step()
         self.table_optimizer.step(flat, gradients)
         return weighted.detach().double().cpu().numpy(), float(weights.sum())
@@ -152,20 +181,36 @@ class CrossFitting:
         codes = self._with_unknowns(self.codes[rows])
         flat = self.bank.flat_rows(codes, self._other_tables(self.fold[rows]))
         vectors = self.bank.lookup(flat).requires_grad_()
-        losses = self.loss(self._outputs(vectors, rows), self.target[rows])
-        loss = (losses.mean(1) * self.weights[rows]).mean()
-        (gradient,) = torch.autograd.grad(loss, vectors)
-        return flat, list(torch.split(gradient, self.bank.widths, dim=1))
+        losses, linear_losses = self._losses(self._beside_context(vectors, rows), rows)
+        loss = (losses + LINEAR_WEIGHT * linear_losses).mean(1)
+        (gradient,) = torch.autograd.grad((loss * self.weights[rows]).mean(), vectors)
+        gradients = torch.split(gradient, self.bank.widths, dim=1)
+        shares = self.weights[rows] / len(rows)
+        return flat, [
+            g.addcmul(v, (pull[i] * shares)[:, None])
+            for g, v, pull, i in zip(
+                gradients,
+                torch.split(vectors.detach(), self.bank.widths, dim=1),
+                self.pulls,
+                flat,
+                strict=True,
+            )
+        ]
 
-    def _own_losses(self, rows: Tensor) -> Tensor:
+    def _own_inputs(self, rows: Tensor) -> Tensor:
+        """What the head sees of rows in the tables of their own fold."""
         flat = self.bank.flat_rows(self.own_codes[rows], self.fold[rows])
-        return self.loss(self._outputs(self.bank.lookup(flat), rows), self.target[rows])
+        return self._beside_context(self.bank.lookup(flat), rows)
 
-    def _outputs(self, vectors: Tensor, rows: Tensor) -> Tensor:
+    def _beside_context(self, vectors: Tensor, rows: Tensor) -> Tensor:
         if self.context.shape[1]:
             vectors = torch.cat([vectors, self.context[rows]], dim=1)
-        outputs: Tensor = self.head(vectors)
-        return outputs
+        return vectors
+
+    def _losses(self, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses of head and linear model, by row and output."""
+        target = self.target[rows]
+        return self.loss(self.head(inputs), target), self.loss(self.linear(inputs), target)
 
     def _other_tables(self, fold: Tensor) -> Tensor:
         """A random table of another fold for each row."""
@@ -193,3 +238,26 @@ def _own_codes(rows: TrainingRows, n_rows: list[int]) -> NDArray[np.int32]:
         met = rows.met(j, n)
         own[~met[rows.fold, rows.codes[:, j]], j] = 0
     return own
+
+
+def _pulls(
+    rows: TrainingRows, n_rows: list[int], pulled: Sequence[bool]
+) -> list[NDArray[np.float32]]:
+    """For each row of the stacked tables, prior rows over the weight of the rows it learns from.
+
+    Summed over those rows the pull is that of `PRIOR_ROWS` rows, however many they are. Weights of
+    a table's own fold stay out of it, for class weights tell its targets. The unknown row, which
+    stands for no rows of its own, has none.
+    """
+    if rows.cross_fitted:
+        taught = [rows.fold != table for table in range(rows.n_tables)]
+    else:
+        taught = [~rows.validation]
+    pulls = []
+    for j, n in enumerate(n_rows):
+        weight = np.stack([np.bincount(rows.codes[t, j], rows.weights[t], n) for t in taught])
+        pull = np.divide(PRIOR_ROWS, weight, out=np.zeros_like(weight), where=weight > 0)
+        pull[:, 0] = 0.0
+        finite = np.minimum(pull, np.finfo(np.float32).max)  # of weights that all but vanish
+        pulls.append((finite * pulled[j]).ravel().astype(np.float32))
+    return pulls

@@ -50,7 +50,9 @@ def _learn(
     generator = torch.Generator(device=device).manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, sum(bank.widths) + rows.context.shape[1], config, generator)
-    task = CrossFitting(rows, bank, head, _fixed_rows(start, device), config, generator, device)
+    task = CrossFitting(
+        rows, bank, head, _fixed_rows(start, device), start.pulled, config, generator, device
+    )
     with _threads(head, config.batch_size):
         history = train(
             task,

@@ -85,12 +85,15 @@ class StartingPoint:
         Vectors of each column.
     fixed : sequence of ndarray of bool of shape (n_rows,)
         Rows that training leaves as they are.
+    pulled : sequence of bool
+        Columns whose vectors are pulled towards zero: not those that start from vectors given.
     head : MLPHead or None
         An earlier head to go on from.
     """
 
     tables: Sequence[Floats]
     fixed: Sequence[NDArray[np.bool_]]
+    pulled: Sequence[bool]
     head: MLPHead | None
 
 

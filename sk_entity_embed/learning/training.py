@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+_LAST_STEP = 0.3
+"""Last step size as a share of the first; averaging does what smaller ones would."""
+
 
 class Task(Protocol):
-    """What the loop drives."""
+    """What the loop drives.
+
+    `validation_loss` and `state` are those of the mean over the last epochs, not of the last step.
+    """
 
     @property
     def n_steps(self) -> int: ...
@@ -101,7 +107,7 @@ def train(
                     break
         except KeyboardInterrupt:
             history.interrupted = True
-    best.restore()
+    task.restore(task.state() if best.state is None else best.state)
     return history
 
 
@@ -123,11 +129,6 @@ class _Best:
         self.loss, self.state = loss, self.task.state()
         return True
 
-    def restore(self) -> None:
-        """Go back to the best state, if there was one."""
-        if self.state is not None:
-            self.task.restore(self.state)
-
 
 def _run_epoch(task: Task) -> NDArray[np.float64]:
     total, weight = np.zeros(()), 0.0
@@ -138,5 +139,5 @@ def _run_epoch(task: Task) -> NDArray[np.float64]:
 
 
 def _decay(progress: float) -> float:
-    """Share of the initial step size: a half cosine from one to a twentieth."""
-    return 0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * progress)))
+    """Share of the initial step size: a half cosine from one to `_LAST_STEP`."""
+    return _LAST_STEP + (1 - _LAST_STEP) * 0.5 * (1 + float(np.cos(np.pi * progress)))

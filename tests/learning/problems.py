@@ -64,5 +64,7 @@ def make_start(n_tables: int = 3, *, same: bool = True, **changes: Any) -> Start
         for rows, width in zip(N_ROWS, WIDTHS, strict=True)
     ]
     tables = [np.repeat(t, n_tables // len(t), axis=0) for t in tables]
-    start = StartingPoint(tables, [np.zeros(n, dtype=bool) for n in N_ROWS], None)
+    start = StartingPoint(
+        tables, [np.zeros(n, dtype=bool) for n in N_ROWS], [True] * len(N_ROWS), None
+    )
     return replace(start, **changes)

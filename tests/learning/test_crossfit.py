@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from sk_entity_embed.head import MLPHead
-from sk_entity_embed.learning.crossfit import CrossFitting
+from sk_entity_embed.learning.crossfit import (
+    AVERAGED_EPOCHS,
+    LINEAR_WEIGHT,
+    PRIOR_ROWS,
+    TABLE_STEP,
+    CrossFitting,
+)
 from sk_entity_embed.learning.learn import _build_head
 from sk_entity_embed.learning.network import EmbeddingBank
 from tests.learning.problems import N_ROWS, WIDTHS, make_config, make_rows, make_start
@@ -23,7 +29,8 @@ def make_task(rows, start=None, config=None, *, train_head=True, train_tables=Tr
     bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
     head = _build_head(None, sum(bank.widths) + rows.context.shape[1], config, generator)
     fixed = [torch.as_tensor(np.tile(f, rows.n_tables)) for f in start.fixed]
-    task = CrossFitting(rows, bank, head, fixed, config, generator, torch.device("cpu"))
+    device = torch.device("cpu")
+    task = CrossFitting(rows, bank, head, fixed, start.pulled, config, generator, device)
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:
@@ -42,9 +49,45 @@ def tables_of(task):
     return [w.numpy().reshape(task.n_tables, -1, w.shape[1]).copy() for w in task.bank.weights]
 
 
+def mean_tables_of(task):
+    """The same in the mean over the last epochs."""
+    with task.average.applied():
+        return tables_of(task)
+
+
+def all_tables_of(task):
+    """Tables as they are, and in the mean over the last epochs."""
+    return [*tables_of(task), *mean_tables_of(task)]
+
+
 def head_of(task):
-    """All parameters of the head, as bytes."""
-    return [p.detach().numpy().tobytes() for p in task.head.parameters()]
+    """All parameters of the head, of its mean and of the linear model beside it, as bytes."""
+    with task.average.applied():
+        mean = [p.detach().numpy().tobytes() for p in task.head.parameters()]
+    parameters = [*task.head.parameters(), *task.linear.parameters()]
+    return [p.detach().numpy().tobytes() for p in parameters] + mean
+
+
+def gradients_of(task):
+    """Gradient of the tables in one step, of shape (n_tables, n_rows, width) for each column."""
+    caught = []
+    task.table_optimizer.step = lambda *given: caught.append(given)
+    next(task.epoch())
+    ((flat, gradients),) = caught
+    totals = [torch.zeros_like(w) for w in task.bank.weights]
+    for total, index, gradient in zip(totals, flat, gradients, strict=True):
+        total.index_add_(0, index, gradient)
+    return [t.numpy().reshape(task.n_tables, -1, t.shape[1]) for t in totals]
+
+
+def without_losses(task):
+    """The task with a head and a linear model that read nothing: only the pull is left."""
+    with torch.no_grad():
+        task.head.weights[-1].zero_()
+        task.linear.weights[0].zero_()
+    for group in task.head_optimizer.param_groups:
+        group["lr"] = 0.0
+    return task
 
 
 def own_inputs(task, rows, which):
@@ -75,9 +118,9 @@ def with_foreign_categories(rows):
 def test_steps_on_rows_of_one_fold_leave_its_table_as_it_is(fold, unknown_rate):
     rows = make_rows(fold=np.full(60, fold))
     task = make_task(rows, config=make_config(unknown_rate=unknown_rate))
-    before = tables_of(task)
+    before = all_tables_of(task)
     run(task)
-    for old, new in zip(before, tables_of(task), strict=True):
+    for old, new in zip(before, all_tables_of(task), strict=True):
         for table in range(3):
             assert (old[table].tobytes() == new[table].tobytes()) == (table == fold)
 
@@ -89,8 +132,22 @@ def test_targets_of_a_fold_move_no_vector_of_its_table(fold):
     config = make_config(unknown_rate=0.1, dropout=0.2)
     tasks = [make_task(r, config=config, train_head=False) for r in (rows, changed)]
     for task in tasks:
+        run(task, AVERAGED_EPOCHS + 2)
+    for one, other in zip(*map(all_tables_of, tasks), strict=True):
+        for table in range(3):
+            assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_weights_of_a_fold_move_no_vector_of_its_table(fold):
+    rows = make_rows()  # class weights would tell its targets
+    weights = np.where(rows.fold == fold, rows.codes[:, 0] * rows.weights, rows.weights)
+    changed = replace(rows, weights=weights.astype(np.float32))
+    config = make_config(unknown_rate=0.1, dropout=0.2)
+    tasks = [make_task(r, config=config, train_head=False) for r in (rows, changed)]
+    for task in tasks:
         run(task, 3)
-    for one, other in zip(*map(tables_of, tasks), strict=True):
+    for one, other in zip(*map(all_tables_of, tasks), strict=True):
         for table in range(3):
             assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
 
@@ -119,14 +176,18 @@ def test_validation_rows_teach_the_tables_of_other_folds():
 
 def test_validation_rows_change_nothing_without_cross_fitting():
     rows = make_rows(n_tables=1)
-    context = np.where(rows.validation[:, None], np.float32(9), rows.context)
-    changed = replace(with_other_targets(rows, rows.validation), context=context)
+    changed = replace(
+        with_other_targets(rows, rows.validation),
+        context=np.where(rows.validation[:, None], np.float32(9), rows.context),
+        weights=np.where(rows.validation, np.float32(7), rows.weights),
+        codes=np.where(rows.validation[:, None], np.int32(3), rows.codes),
+    )
     config = make_config(dropout=0.2, unknown_rate=0.1)
     tasks = [make_task(r, config=config) for r in (rows, changed)]
     for task in tasks:
         run(task)
     assert head_of(tasks[0]) == head_of(tasks[1])
-    for one, other in zip(*map(tables_of, tasks), strict=True):
+    for one, other in zip(*map(all_tables_of, tasks), strict=True):
         assert one.tobytes() == other.tobytes()
 
 
@@ -172,13 +233,15 @@ def test_validation_loss_looks_into_the_own_tables(n_tables):
     rows = with_foreign_categories(make_rows(n_tables=n_tables))
     config = make_config(dropout=0.5, unknown_rate=0.5)
     task = make_task(rows, make_start(n_tables, same=False), config)
-    run(task, 1)
-    head = MLPHead(
-        tuple(w.detach().double().numpy().T for w in task.head.weights),
-        tuple(b.detach().double().numpy() for b in task.head.biases),
-    )
+    run(task, 3)
     which = np.flatnonzero(rows.validation)
-    raw = head.raw(own_inputs(task, rows, which), np.empty((len(which), 0), np.float32))
+    with task.average.applied():
+        head = MLPHead(
+            tuple(w.detach().double().numpy().T for w in task.head.weights),
+            tuple(b.detach().double().numpy() for b in task.head.biases),
+        )
+        inputs = own_inputs(task, rows, which)
+    raw = head.raw(inputs, np.empty((len(which), 0), np.float32))
     errors = (raw - rows.target[which]) ** 2
     expected = np.average(errors, axis=0, weights=rows.weights[which])
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-5)
@@ -190,12 +253,16 @@ def test_the_head_learns_from_the_own_tables_alone():
     task = make_task(rows, make_start(same=False), make_config(batch_size=60))
     which = np.flatnonzero(~rows.validation)
     inputs = torch.tensor(own_inputs(task, rows, which))
-    errors = (task.head(inputs) - torch.tensor(rows.target[which])) ** 2
-    weighted = errors[:, 0] * torch.tensor(rows.weights[which])
-    expected = torch.autograd.grad(weighted.mean(), list(task.head.parameters()))
+    for model in (task.linear, task.head):
+        errors = (model(inputs) - torch.tensor(rows.target[which])) ** 2
+        weighted = errors[:, 0] * torch.tensor(rows.weights[which])
+        for parameter in model.parameters():
+            parameter.expected = torch.autograd.grad(weighted.mean(), parameter, retain_graph=True)[
+                0
+            ]
     ((losses, weight),) = task.epoch()
-    for parameter, gradient in zip(task.head.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient)
+    for parameter in (*task.head.parameters(), *task.linear.parameters()):
+        torch.testing.assert_close(parameter.grad, parameter.expected)
     np.testing.assert_allclose(losses, [weighted.sum().item()], rtol=1e-5)
     np.testing.assert_allclose(weight, rows.weights[which].sum(), rtol=1e-5)
 
@@ -277,29 +344,177 @@ def test_fixed_rows_are_not_trained():
         assert (tables_of(task)[j][:, ~mask][:, 2:] != start.tables[j][:, ~mask][:, 2:]).any()
 
 
-def test_state_is_a_copy_and_can_be_restored():
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_the_state_is_the_mean_over_epochs(n_epochs):
+    task = make_task(make_rows(), config=make_config(dropout=0.2))
+    states = []
+    for _ in range(n_epochs):
+        run(task, 1)
+        parameters = [*task.bank.weights, *task.head.parameters()]
+        states.append([p.detach().numpy().copy() for p in parameters])
+    for found, *seen in zip(task.state(), *states, strict=True):
+        np.testing.assert_allclose(found.numpy(), np.mean(seen, axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_old_epochs_fade_from_the_state():
+    task = make_task(make_rows())
+    run(task, AVERAGED_EPOCHS)
+    before = task.state()
+    run(task, 1)
+    present = [*task.bank.weights, *task.head.parameters()]
+    for old, new, mean in zip(before, present, task.state(), strict=True):
+        torch.testing.assert_close(mean, old + (new.detach() - old) / AVERAGED_EPOCHS)
+
+
+def test_the_state_changes_at_the_end_of_an_epoch_only():
     task = make_task(make_rows())
     run(task, 1)
-    state, tables, head = task.state(), tables_of(task), head_of(task)
+    before = task.state()
+    steps = task.epoch()
+    for _ in range(task.n_steps):
+        next(steps)
+        for one, other in zip(before, task.state(), strict=True):
+            assert torch.equal(one, other)
+    assert next(steps, None) is None
+    assert not torch.equal(before[0], task.state()[0])
+
+
+def test_the_state_is_a_copy_and_can_be_restored():
+    task = make_task(make_rows())
+    run(task, 2)
+    state, present = task.state(), tables_of(task)
+    kept = [s.clone() for s in state]
     run(task, 1)
-    assert head_of(task) != head
+    for one, other in zip(state, kept, strict=True):
+        assert torch.equal(one, other)
     task.restore(state)
-    assert head_of(task) == head
-    assert [t.tobytes() for t in tables_of(task)] == [t.tobytes() for t in tables]
+    parameters = [*task.bank.weights, *task.head.parameters()]
+    for found, wanted in zip(parameters, kept, strict=True):
+        assert torch.equal(found.detach(), wanted)
+    assert not np.array_equal(tables_of(task)[0], present[0])  # the mean, not the last step
+    run(task, 1)
+    for one, other in zip(state, kept, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_learning_rate_of_both_halves_is_scaled():
     task = make_task(make_rows())
     task.set_learning_rate(0.5)
-    assert task.table_optimizer.lr == 0.025
+    assert task.table_optimizer.lr == pytest.approx(0.025 * TABLE_STEP)
     assert [g["lr"] for g in task.head_optimizer.param_groups] == [0.025, 0.025]
+    assert TABLE_STEP > 1
 
 
 def test_only_weights_decay():
     task = make_task(make_rows())
     weights, biases = task.head_optimizer.param_groups
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
-    assert len(weights["params"]) == len(biases["params"]) == 2
+    models = (task.head, task.linear)
+    for group, expected in (
+        (weights, [w for m in models for w in m.weights]),
+        (biases, [b for m in models for b in m.biases]),
+    ):
+        assert [id(p) for p in group["params"]] == [id(p) for p in expected]
+
+
+# The tables' objective ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pulled", [[True, True], [False, True], [False, False]])
+@pytest.mark.parametrize("n_tables", [1, 2])
+def test_tables_learn_from_head_linear_model_and_pull(n_tables, pulled):
+    rows = make_rows(n_tables=n_tables)
+    rows = replace(rows, target=np.hstack([rows.target, 1 - 2 * rows.target**2]))
+    config = make_config(batch_size=60, n_outputs=2)
+    task = make_task(rows, make_start(n_tables, same=False, pulled=pulled), config)
+    # with two tables, that of another fold is the other one, and validation rows teach, too
+    which = np.flatnonzero(~rows.validation) if n_tables == 1 else np.arange(60)
+    tables = [torch.tensor(t, requires_grad=True) for t in tables_of(task)]
+    other = n_tables - 1 - rows.fold[which]
+    vectors = [t[other, rows.codes[which, j]] for j, t in enumerate(tables)]
+    inputs = torch.cat([*vectors, torch.tensor(rows.context[which])], dim=1)
+    target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])
+    loss = ((task.head(inputs) - target) ** 2).mean(1)
+    loss = loss + LINEAR_WEIGHT * ((task.linear(inputs) - target) ** 2).mean(1)
+    expected = torch.autograd.grad((loss * weights).mean(), tables)
+    for j, found in enumerate(gradients_of(task)):
+        wanted = expected[j].numpy().copy()
+        if pulled[j]:  # as if some rows more of each category had zero for a target
+            touched = np.zeros(wanted.shape[:2], dtype=bool)
+            touched[other, rows.codes[which, j]] = True
+            vectors = tables[j].detach().numpy()
+            wanted += PRIOR_ROWS / len(which) * vectors * touched[:, :, None]
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    assert LINEAR_WEIGHT > 0
+    assert PRIOR_ROWS > 0
+
+
+def test_the_linear_model_learns_beside_the_head():
+    rows = make_rows()
+    task = make_task(rows, make_start(same=False))
+    which = np.flatnonzero(~rows.validation)
+    target = torch.tensor(rows.target[which])
+
+    def loss():
+        with torch.no_grad():
+            return float(
+                ((task.linear(torch.tensor(own_inputs(task, rows, which))) - target) ** 2).mean()
+            )
+
+    before = loss()
+    run(task, 30)
+    assert loss() < 0.5 * before
+    assert [w.shape for w in task.linear.weights] == [(1, sum(WIDTHS) + 1)]
+    # and it is no part of what is kept
+    assert len(task.state()) == len(task.bank.weights) + len(list(task.head.parameters()))
+
+
+@pytest.mark.parametrize("n_tables", [1, 3])
+def test_the_pull_leads_all_but_the_unknown_row_to_zero(n_tables):
+    start = make_start(n_tables, same=False, pulled=[True, False])
+    config = make_config(unknown_rate=0.3)
+    task = without_losses(make_task(make_rows(n_tables=n_tables), start, config))
+    run(task, 3)
+    tables = tables_of(task)
+    np.testing.assert_array_equal(tables[1], start.tables[1])  # a column that is not pulled
+    np.testing.assert_array_equal(tables[0][:, :3], start.tables[0][:, :3])  # no rows of their own
+    before, after = np.abs(start.tables[0][:, 3:]), np.abs(tables[0][:, 3:])
+    assert (after < before).mean() > 0.9  # a step may pass zero
+    assert after.mean() < 0.7 * before.mean()
+
+
+def test_fixed_rows_are_not_pulled():
+    fixed = [np.arange(n) % 2 == 1 for n in N_ROWS]
+    start = make_start(fixed=fixed)
+    task = without_losses(make_task(make_rows(), start))
+    run(task)
+    for table, old, mask in zip(tables_of(task), start.tables, fixed, strict=True):
+        np.testing.assert_array_equal(table[:, mask], old[:, mask])
+
+
+def test_rare_categories_end_nearer_to_zero():
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([rng.integers(4, n, 300) for n in N_ROWS]).astype(np.int32)
+    codes[:6, 0] = 3  # in each fold twice
+    target = (4.0 * (codes[:, :1] % 2) - 2).astype(np.float32)
+    rows = make_rows(300, codes=codes, target=target)
+    norms = {}
+    for pulled in (True, False):
+        task = make_task(rows, make_start(pulled=[pulled, pulled]))
+        run(task, 20)
+        norms[pulled] = np.linalg.norm(mean_tables_of(task)[0], axis=2).mean(axis=0)
+    ratio = norms[True] / norms[False]
+    assert ratio[3] < 0.8
+    assert ratio[3] < 0.8 * ratio[4:].min()
+
+
+def test_weights_that_all_but_vanish_do_not_break_the_pull():
+    rows = make_rows()
+    weights = np.where(rows.codes[:, 0] == 3, np.float32(1e-42), rows.weights)
+    task = make_task(replace(rows, weights=weights))
+    run(task)
+    assert all(np.isfinite(t).all() for t in tables_of(task))
+    assert not np.array_equal(tables_of(task)[0][:, 3], make_start().tables[0][:, 3])
 
 
 def test_rows_without_context_are_learned():

@@ -8,6 +8,7 @@ import torch
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import MLPHead
+from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.learn import learn
 from tests.learning.problems import N_ROWS, WIDTHS, make_config, make_rows, make_start
 
@@ -109,12 +110,13 @@ def test_the_loss_falls():
 def test_the_best_epoch_is_returned():
     noise = np.random.default_rng(3).standard_normal((60, 1)).astype(np.float32)
     rows = make_rows(target=noise)  # the longer, the worse
-    learned = learn(rows, make_start(), make_config(max_iter=20, n_iter_no_change=20))
+    wide = {"hidden_layer_sizes": (64,)}
+    learned = learn(rows, make_start(), make_config(max_iter=20, n_iter_no_change=20, **wide))
     curve = learned.validation_loss_curve[:, 0]
     best = int(np.argmin(curve)) + 1
     assert learned.best_iteration == best < len(curve)
     start = make_start(tables=learned.tables, head=learned.head)
-    again = learn(rows, start, make_config(max_iter=1, learning_rate_init=1e-12))
+    again = learn(rows, start, make_config(max_iter=1, learning_rate_init=1e-12, **wide))
     np.testing.assert_allclose(again.validation_loss_curve[0], curve[best - 1], rtol=1e-4)
 
 
@@ -122,6 +124,29 @@ def test_no_validation_loss_is_computed_without_early_stopping():
     learned = fit(early_stopping=False)
     assert learned.validation_loss_curve is None
     assert learned.best_iteration == 3
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_the_mean_over_epochs_is_returned(early_stopping, monkeypatch):
+    states, update = [], RunningMean.update
+
+    def spy(self):
+        update(self)
+        states.append([p.detach().numpy().copy() for p in self.parameters])
+
+    monkeypatch.setattr(RunningMean, "update", spy)
+    learned = fit(early_stopping=early_stopping)
+    assert len(states) == 3
+    tables = [np.mean(s, axis=0) for s in zip(*states[: learned.best_iteration], strict=True)]
+    for found, expected in zip(learned.tables, tables, strict=False):
+        np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-5, atol=1e-6)
+    for found, expected in zip(learned.head.weights, tables[2:4], strict=True):
+        np.testing.assert_allclose(found, expected.T, rtol=1e-5, atol=1e-6)
+
+
+def test_columns_that_are_not_pulled_are_told_to_training():
+    results = [fit(start=make_start(pulled=p)) for p in ([True, True], [True, False])]
+    assert bytes_of(results[0]) != bytes_of(results[1])
 
 
 def test_training_goes_on_from_an_earlier_head():

@@ -1,0 +1,403 @@
+"""Whether embeddings pay on your data: encoders compared by cross-validation.
+
+This module reads what the user gives and makes the report; `_comparison` fits and scores.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from sk_entity_embed._comparison import (
+    Contender,
+    Rows,
+    Split,
+    default_encoders,
+    default_models,
+    run,
+)
+from sk_entity_embed.encoder import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import Column
+from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.input.target import Target, check_target
+from sk_entity_embed.input.vocabulary import learn_vocabulary
+
+__all__ = ["encoding_report"]
+
+_SCORING = {"binary": "roc_auc", "multiclass": "roc_auc_ovr", "continuous": "r2"}
+_MEASURES = [
+    *("test_score", "train_score", "leak_gap", "difference"),
+    *("fit_time", "transform_time", "downstream_time", "n_features"),
+]
+
+
+@validate_params(
+    {
+        "estimator": [EntityEmbeddingEncoder],
+        "encoders": [Mapping, None],
+        "downstream": [Mapping, HasMethods(["fit", "predict"]), None],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "return_folds": ["boolean"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=False,
+)
+def encoding_report(
+    estimator: EntityEmbeddingEncoder,
+    X: Any,
+    y: ArrayLike,
+    *,
+    encoders: Mapping[str, Any] | None = None,
+    downstream: Mapping[str, Any] | Any = None,
+    cv: Any = 5,
+    scoring: str | Any | None = None,
+    groups: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    random_state: int | RandomState | None = None,
+    return_folds: bool = False,
+    verbose: int | bool = 0,
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare encoders of categorical columns by cross-validation under the same models.
+
+    In each fold every encoder is fitted on the training rows and encodes them by its
+    ``fit_transform``, as in a pipeline, and the test rows by ``transform``. Every downstream model
+    is fitted on the encoded training rows and scored on both. The *leak gap*, train minus test
+    score, says how far the encoded training rows promise more than new rows keep.
+
+    Parameters
+    ----------
+    estimator : EntityEmbeddingEncoder
+        The embeddings to judge. One network a fold serves the rows "embedding", "both" and, if
+        it is the `output`, "hidden"; without hidden layers there is "embedding" only. Its
+        `categorical_features` say which columns all encoders encode, its `target_type` what `y`
+        is. Nothing given is changed.
+    X : array-like of shape (n_samples, n_features)
+        Rows in any container that the encoder takes.
+    y : array-like of shape (n_samples,)
+        Target. For several outputs, give `encoders`, `downstream` and `scoring` that take them.
+    encoders : mapping of str to transformer, default=None
+        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn. An encoder
+        gets the categorical columns as a pandas DataFrame of strings, None where missing; an
+        :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and `groups`.
+    downstream : estimator or mapping of str to estimator, default=None
+        Models to fit on the encoded columns. None is "linear" (logistic regression or ridge on
+        imputed and standardised columns; one-hot columns stay 0 and 1) and "boosting"
+        (histogram gradient boosting).
+    cv : int, splitter or iterable, default=5
+        Folds of the comparison. An integer shuffles, stratifies by class and respects `groups`.
+    scoring : str or callable, default=None
+        A scorer's name or ``scorer(model, X, y)``. None is "roc_auc" for two classes,
+        "roc_auc_ovr" for more and "r2" for quantities.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row. Folds do not divide groups, neither those of an integer `cv` nor the
+        inner ones of embeddings and of a TargetEncoder, in pipelines too, with an integer `cv`.
+    n_jobs : int, default=None
+        Processes that share the fits, one for each fold and encoder. The scores do not depend on
+        it, the times do.
+    random_state : int, RandomState instance or None, default=None
+        Decides the folds of an integer `cv`, the inner folds of a TargetEncoder with an integer
+        `cv`, and every parameter `random_state` that is None in `estimator`, `encoders` and
+        `downstream`.
+    return_folds : bool, default=False
+        Whether to return the scores of the single folds as well.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    report : DataFrame
+        One row for each encoder and downstream model, the best test score of each model first:
+
+        - ``encoder``, ``downstream``, ``scoring``: names.
+        - ``mean_test_score``, ``std_test_score``, ``mean_train_score``: over the folds. The
+          standard deviation is the folds' own (``ddof=0``), as in scikit-learn's searches.
+        - ``leak_gap``: mean train minus mean test score.
+        - ``difference``, ``std_difference``: mean and standard deviation over the folds of the
+          test score minus that of the first of `encoders`, by default TargetEncoder ("embedding"
+          where `encoders` is empty).
+        - ``fit_time``, ``transform_time``, ``downstream_time``: mean seconds of the encoder's
+          ``fit_transform``, of ``transform`` of the test rows, and of the model's ``fit``. The
+          outputs of `estimator` all have the whole time of the network that they share; the
+          first one trained in a process waits for the import of torch, too.
+        - ``n_features``: mean number of columns that the model gets.
+        - ``n_splits``: number of folds.
+    folds : DataFrame
+        With `return_folds` only. The same for each fold, with columns ``encoder``,
+        ``downstream``, ``fold``, ``test_score``, ``train_score``, ``leak_gap``, ``difference``,
+        the times, ``n_features`` and ``error``, the message of what failed or None.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or the data do not fit, or nothing could be scored in any fold.
+    TypeError
+        If a container or the type of a column is not supported.
+
+    Warns
+    -----
+    FitFailedWarning
+        If an encoder or a model fails in a fold. Its scores there, and their means, are NaN.
+
+    See Also
+    --------
+    sklearn.model_selection.cross_validate : Cross-validation of one estimator.
+
+    Notes
+    -----
+    Numeric context columns are appended, unchanged, to the output of every encoder, so that all
+    models have them, whatever an encoder's `remainder` is. Missing ones stay NaN.
+
+    The default one-hot columns are sparse and complete for models that take sparse input. For
+    others, such as gradient boosting, they are dense, and each column keeps its 63 most frequent
+    levels and one for the rest. Sparse output of your own encoders is made dense for such models.
+    Where numbers are missing, only pipelines, which may fill them in, get sparse columns.
+
+    Compare the leak gap between encoders under one model. Between models it says little: boosting
+    memorises its training rows whatever the features are. As scikit-learn notes for TargetEncoder,
+    ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)`` where an encoder is
+    cross-fitted; an encoder without ``fit_transform`` gets the latter. Test scores are those of
+    :func:`~sklearn.model_selection.cross_validate` of a pipeline; its training scores are not
+    comparable, since it scores training rows encoded by ``transform``.
+
+    References
+    ----------
+    .. [1] F. Pargent et al., "Regularized target encoding outperforms traditional methods in
+       supervised machine learning with high cardinality features", Computational Statistics 37,
+       2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import Ridge
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.evaluation import encoding_report
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 300)})
+    >>> y = X["city"].map({"Lima": 1.0, "Oslo": 0.0, "Rome": 1.1}) + rng.normal(0, 0.1, 300)
+    >>> encoder = EntityEmbeddingEncoder(max_iter=3)
+    >>> report = encoding_report(encoder, X, y, downstream=Ridge(), cv=3, random_state=0)
+    >>> sorted(report["encoder"])
+    ['TargetEncoder', 'both', 'embedding', 'one-hot']
+    >>> bool((report["mean_test_score"] > 0.8).all())
+    True
+    """
+    rows, target = _read(estimator, X, y, groups)
+    n_outputs = target.values.shape[1]
+    if n_outputs > 1 and any(given is None for given in (encoders, downstream, scoring)):
+        raise InvalidParameterError(
+            f"y has {n_outputs} outputs, for which there are no defaults: give `encoders`, "
+            "`downstream` and `scoring`, or report one column of y at a time."
+        )
+    models = _read_models(downstream, target)
+    outputs = ["embedding"]
+    if estimator._hidden_sizes():
+        outputs = list(dict.fromkeys(["embedding", "both", estimator.output]))
+    if encoders is None:
+        contenders = default_encoders(models, rows, target)
+    else:
+        contenders = _read_encoders(encoders, outputs, models)
+    contenders.append(Contender(estimator, {output: output for output in outputs}, models))
+    random = check_random_state(random_state)
+    splits = _splits(cv, rows, random)
+    if scoring is None:
+        if target.is_classification:
+            _check_classes(splits, rows.y)
+        scoring = _SCORING[target.kind]
+    seeds = random.randint(np.iinfo(np.int32).max, size=len(splits)).tolist()
+    tasks = [
+        delayed(run)(contender, rows, get_scorer(scoring), fold, splits[fold], seed)
+        for fold, seed in enumerate(seeds)
+        for contender in contenders
+    ]
+    done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+    bar = tqdm(done, total=len(tasks), desc="encoders", unit="fit", disable=not verbose)
+    records = [record for found in bar for record in found]
+    names = list(dict.fromkeys(name for c in contenders for name in c.rows))
+    folds = _fold_table(records, names, list(models))
+    _report_failures(folds)
+    report = _summarise(folds)
+    scorer_name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "callable")
+    report.insert(2, "scoring", scorer_name)
+    return (report, folds) if return_folds else report
+
+
+def _read(estimator: EntityEmbeddingEncoder, X: Any, y: Any, groups: Any) -> tuple[Rows, Target]:
+    """Check the estimator and the data, and tell categorical columns from context."""
+    _check_settings("estimator", estimator)
+    given = estimator._check_input(X, y, None, groups)
+    columns, n = given.table.columns, given.table.n_rows
+    categorical, context = select_categorical(estimator.categorical_features, given.table, X)
+    texts = {columns[j].name: pd.Series(_texts(columns[j]), dtype=object) for j in categorical}
+    rows = Rows(
+        X=X,
+        categorical=[j in set(categorical) for j in range(len(columns))],
+        texts=pd.DataFrame(texts),
+        numbers=stack_numbers([columns[j] for j in context], n),
+        y=check_target(y, n),
+        strata=given.target.strata,
+        groups=given.groups,
+    )
+    return rows, given.target
+
+
+def _texts(column: Column) -> NDArray[np.object_]:
+    """Cells as strings that differ where the cells do, None where missing."""
+    vocabulary = learn_vocabulary(column)
+    categories = vocabulary.categories.tolist()
+    texts: list[str | None] = [str(c) for c in categories]
+    if len(set(texts)) < len(texts):  # such as 1 and "1"
+        texts = [repr(c) for c in categories]
+    cells: NDArray[np.object_] = np.array([*texts, None], dtype=object)[vocabulary.locate(column)]
+    return cells
+
+
+def _read_models(downstream: Any, target: Target) -> Mapping[str, Any]:
+    """Downstream models by name."""
+    if downstream is None:
+        return default_models(target)
+    is_one = not isinstance(downstream, Mapping)
+    models = {type(downstream).__name__: downstream} if is_one else downstream
+    _check_members("downstream", models, ("fit", "predict"))
+    if not models:
+        raise InvalidParameterError("`downstream` is empty; give at least one model.")
+    return models
+
+
+def _read_encoders(
+    encoders: Mapping[str, Any], outputs: list[str], models: Mapping[str, Any]
+) -> list[Contender]:
+    """The user's encoders."""
+    _check_members("encoders", encoders, ("fit", "transform"))
+    if taken := sorted(set(encoders) & set(outputs)):
+        raise InvalidParameterError(
+            f"`encoders` has {taken}, which name outputs of `estimator`; choose other names."
+        )
+    rows = {name: {name: getattr(encoder, "output", None)} for name, encoder in encoders.items()}
+    return [Contender(encoder, rows[name], models) for name, encoder in encoders.items()]
+
+
+def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[str, str]) -> None:
+    """Refuse names that are no strings, classes, and objects without the methods needed."""
+    for name, member in members.items():
+        if not isinstance(name, str):
+            raise InvalidParameterError(f"`{parameter}` must be named by strings, got {name!r}.")
+        if isinstance(member, type) or not all(hasattr(member, m) for m in methods):
+            raise InvalidParameterError(
+                f"`{parameter}[{name!r}]` must be an instance with the methods {methods[0]} and "
+                f"{methods[1]}, got {member!r}."
+            )
+        if isinstance(member, EntityEmbeddingEncoder):
+            _check_settings(f"{parameter}[{name!r}]", member)
+
+
+def _check_settings(parameter: str, encoder: EntityEmbeddingEncoder) -> None:
+    """Refuse an embedding encoder's settings under the name of the report's parameter."""
+    try:
+        encoder._validate_params()
+    except ValueError as error:
+        raise InvalidParameterError(f"`{parameter}` cannot be fitted: {error}") from error
+
+
+def _splits(cv: Any, rows: Rows, random: RandomState) -> list[Split]:
+    """Training and test rows of each fold."""
+    n = len(rows.y)
+    everything = np.arange(n)
+    try:
+        if cv is None or isinstance(cv, Integral):
+            return rows.split(5 if cv is None else int(cv), random)
+        given = check_cv(cv).split(np.zeros((n, 1)), rows.y, rows.groups)
+        splits = [(everything[np.asarray(a)], everything[np.asarray(b)]) for a, b in given]
+    except InvalidDataError as error:  # whose advice is for folds inside an encoder
+        raise InvalidDataError(
+            f"An integer `cv` needs two rows, two groups and two members of two classes at least; "
+            f"the {n} rows of X have fewer. Give more data, merge classes or pass a splitter."
+        ) from error
+    except (IndexError, TypeError, ValueError) as error:
+        raise InvalidParameterError(f"`cv` does not split the {n} rows of X: {error}") from error
+    if not splits or not all(len(part) for split in splits for part in split):
+        raise InvalidParameterError("`cv` must give training and test rows in every split.")
+    return splits
+
+
+def _check_classes(splits: Sequence[Split], y: NDArray[Any]) -> None:
+    """The default scores of classes need all of them among training and test rows."""
+    for fold, (train, test) in enumerate(splits):
+        for part, where in ((train, "training"), (test, "test")):
+            lacking = np.setdiff1d(y, y[part]).tolist()
+            if lacking:
+                raise InvalidParameterError(
+                    f"The {where} rows of fold {fold} lack the classes {lacking}, which the "
+                    "default `scoring` needs: use fewer folds (`cv`), merge rare classes, or "
+                    "choose a `scoring` such as 'accuracy'."
+                )
+
+
+def _fold_table(records: list[dict[str, Any]], names: list[str], models: list[str]) -> pd.DataFrame:
+    """Records by model, encoder and fold, with leak gap and difference to the first encoder."""
+    records.sort(
+        key=lambda r: (models.index(r["downstream"]), names.index(r["encoder"]), r["fold"])
+    )
+    folds = pd.DataFrame(records, columns=["encoder", "downstream", "fold", *_MEASURES, "error"])
+    folds["error"] = pd.Series([record.get("error") for record in records], dtype=object)
+    folds["leak_gap"] = folds["train_score"] - folds["test_score"]
+    scores = folds["test_score"].to_numpy().reshape(len(models), len(names), -1)
+    folds["difference"] = (scores - scores[:, :1]).ravel()
+    return folds
+
+
+def _summarise(folds: pd.DataFrame) -> pd.DataFrame:
+    """Means and standard deviations over the folds, best test scores of each model first."""
+    n = folds["fold"].nunique()
+    values = {name: folds[name].to_numpy(dtype=float).reshape(-1, n) for name in _MEASURES}
+    report = (
+        folds[["encoder", "downstream"]]
+        .iloc[::n]
+        .assign(
+            mean_test_score=values["test_score"].mean(axis=1),
+            std_test_score=values["test_score"].std(axis=1),
+            mean_train_score=values["train_score"].mean(axis=1),
+            leak_gap=values["leak_gap"].mean(axis=1),
+            difference=values["difference"].mean(axis=1),
+            std_difference=values["difference"].std(axis=1),
+            **{name: values[name].mean(axis=1) for name in _MEASURES[4:]},
+            n_splits=n,
+        )
+    )
+    by_model = report.groupby("downstream", sort=False)["mean_test_score"]
+    order = np.lexsort((-report["mean_test_score"], by_model.ngroup()))
+    return report.iloc[order].reset_index(drop=True)
+
+
+def _report_failures(folds: pd.DataFrame) -> None:
+    """Warn of what failed; raise if that was everything."""
+    failed = folds[folds["error"].notna()]
+    places = zip(failed["encoder"], failed["fold"], failed["error"], strict=True)
+    messages = list(dict.fromkeys(f"encoder {e!r}, fold {k}: {error}" for e, k, error in places))
+    if len(failed) == len(folds):
+        raise InvalidParameterError(
+            "Nothing could be scored; check `encoders`, `downstream` and `scoring`. The first "
+            f"failure was {messages[0]}"
+        )
+    if messages:
+        text = "Scores are NaN where an encoder or a model failed:\n" + "\n".join(messages)
+        warnings.warn(text, FitFailedWarning, stacklevel=4)

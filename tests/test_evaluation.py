@@ -1,0 +1,627 @@
+"""encoding_report: what is compared, how it is scored, and what happens when something fails."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import parallel_config
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import FitFailedWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import make_scorer, mean_absolute_error, r2_score
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, TimeSeriesSplit, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.tree import DecisionTreeRegressor
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed._comparison import default_models
+from sk_entity_embed.evaluation import encoding_report
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.target import read_target
+from tests.samples import make_encoder, make_rows
+from tests.test_docstrings import problems_of
+
+COLUMNS = [
+    "encoder",
+    "downstream",
+    "scoring",
+    "mean_test_score",
+    "std_test_score",
+    "mean_train_score",
+    "leak_gap",
+    "difference",
+    "std_difference",
+    "fit_time",
+    "transform_time",
+    "downstream_time",
+    "n_features",
+    "n_splits",
+]
+TIMES = ["fit_time", "transform_time", "downstream_time"]
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Start each test with nothing recorded."""
+    Recorder.seen.clear()
+
+
+def quick(X: Any, y: Any, estimator: Any = None, **options: Any) -> Any:
+    """A report of one linear model and two folds."""
+    options = {"downstream": Ridge(), "cv": 2, "random_state": 0, **options}
+    return encoding_report(make_encoder() if estimator is None else estimator, X, y, **options)
+
+
+def row_of(report: pd.DataFrame, encoder: str, downstream: str = "Ridge") -> pd.Series:
+    """The one row of an encoder and a model."""
+    chosen = report[(report["encoder"] == encoder) & (report["downstream"] == downstream)]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+class Recorder(TransformerMixin, BaseEstimator):
+    """An encoder that keeps what it was given, in a list that all of them share."""
+
+    seen: list[tuple[Any, Any]] = []  # noqa: RUF012
+
+    def fit(self, X: Any, y: Any) -> Recorder:
+        self.seen.append((X, y))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return np.zeros((len(X), 1))
+
+
+class RecordingTargetEncoder(TargetEncoder):
+    """A TargetEncoder that keeps what it was given, and its inner folds."""
+
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        Recorder.seen.append((X, self.cv))
+        return super().fit_transform(X, y)
+
+
+class Fails(TransformerMixin, BaseEstimator):
+    """An encoder that fails where the training rows hold the given letter, or always."""
+
+    def __init__(self, letter: str | None = None) -> None:
+        self.letter = letter
+
+    def fit(self, X: Any, y: Any = None) -> Fails:
+        if self.letter is None or self.letter in set(X["letter"]):
+            raise RuntimeError("out of order")
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return np.zeros((len(X), 1))
+
+
+class Plain:
+    """No scikit-learn class: fit and transform only."""
+
+    def fit(self, X: Any, y: Any) -> None:
+        self.mean = float(np.mean(y))
+
+    def transform(self, X: Any) -> list[list[float]]:
+        return [[self.mean]] * len(X)
+
+
+def test_default_report(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    report = encoding_report(make_encoder(), *rows, cv=2, random_state=0)
+    assert report.columns.tolist() == COLUMNS
+    pairs = {
+        (encoder, downstream)
+        for encoder in ("TargetEncoder", "one-hot", "embedding", "both")
+        for downstream in ("linear", "boosting")
+    }
+    assert set(zip(report["encoder"], report["downstream"], strict=True)) == pairs
+    assert report["downstream"].tolist() == ["linear"] * 4 + ["boosting"] * 4
+    for _, part in report.groupby("downstream"):
+        assert part["mean_test_score"].is_monotonic_decreasing
+    assert set(report["scoring"]) == {"r2"}
+    assert set(report["n_splits"]) == {2}
+    assert (report[TIMES] > 0).all(axis=None)
+    assert report.index.tolist() == list(range(8))
+    assert row_of(report, "one-hot", "linear")["mean_test_score"] > 0.95
+    # Context is appended to all: one number beside two encoded columns.
+    assert row_of(report, "TargetEncoder", "linear")["n_features"] == 3
+    assert row_of(report, "one-hot", "boosting")["n_features"] == 5 + 3 + 1
+
+
+def test_numbers_equal_an_explicit_loop(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, y = rows
+    cv = KFold(3, shuffle=True, random_state=4)
+    inner = KFold(2, shuffle=True, random_state=5)
+    given = {"by target": TargetEncoder(cv=inner)}
+    report = quick(X, y, encoders=given, cv=cv)
+    scores: dict[str, list[tuple[float, float]]] = {"by target": [], "embedding": [], "both": []}
+    for train, test in cv.split(X):
+        for name, found in scores.items():
+            if name == "by target":
+                encoder, columns = TargetEncoder(cv=inner), ["letter", "color"]
+            else:
+                encoder, columns = make_encoder(output=name), list(X)
+            A = encoder.fit_transform(X.iloc[train][columns], y[train])
+            B = encoder.transform(X.iloc[test][columns])
+            A, B = (np.column_stack([Z, X["size"].iloc[i]]) for Z, i in ((A, train), (B, test)))
+            model = Ridge().fit(A, y[train])
+            found.append((model.score(A, y[train]), model.score(B, y[test])))
+    reference = np.array(scores["by target"])[:, 1]
+    for name, found in scores.items():
+        row, (train, test) = row_of(report, name), np.array(found).T
+        expected = {
+            "mean_test_score": test.mean(),
+            "std_test_score": test.std(),
+            "mean_train_score": train.mean(),
+            "leak_gap": train.mean() - test.mean(),
+            "difference": (test - reference).mean(),
+            "std_difference": (test - reference).std(),
+        }
+        np.testing.assert_allclose([row[k] for k in expected], list(expected.values()), atol=1e-12)
+
+
+def test_test_scores_equal_those_of_cross_validate(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, y = rows
+    inner = KFold(4, shuffle=True, random_state=1)
+    cv = KFold(3, shuffle=True, random_state=2)
+    X, encoders = X[["letter", "color"]], {"by target": TargetEncoder(cv=inner)}
+    _, folds = quick(X, y, return_folds=True, encoders=encoders, cv=cv)
+    for name, encoder in {**encoders, "embedding": make_encoder()}.items():
+        expected = cross_validate(make_pipeline(encoder, Ridge()), X, y, cv=cv)
+        found = folds[folds["encoder"] == name]["test_score"]
+        np.testing.assert_allclose(found, expected["test_score"], atol=1e-12)
+
+
+@pytest.mark.parametrize("with_mean", [True, False])
+def test_models_that_overwrite_their_input_spoil_no_scores(with_mean: bool) -> None:
+    X, y = make_rows(120)
+    models = {
+        str(copy): make_pipeline(StandardScaler(copy=copy, with_mean=with_mean), Ridge())
+        for copy in (False, True)
+    }
+    report = quick(X[["letter", "color"]], y, downstream=models)
+    scores = report.sort_values(["downstream", "encoder"])[["mean_train_score", "mean_test_score"]]
+    np.testing.assert_allclose(*scores.to_numpy().reshape(2, -1))
+
+
+def test_folds_are_returned_on_request(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    report, folds = quick(*rows, return_folds=True)
+    assert len(folds) == len(report) * 2
+    assert set(folds["fold"]) == {0, 1}
+    assert folds["error"].isna().all()
+    for row in report.itertuples():
+        part = folds[folds["encoder"] == row.encoder]
+        assert row.mean_test_score == pytest.approx(part["test_score"].mean())
+        assert row.leak_gap == pytest.approx((part["train_score"] - part["test_score"]).mean())
+        assert row.fit_time == pytest.approx(part["fit_time"].mean())
+
+
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_rows_of_the_estimator_are_its_outputs(
+    rows: tuple[pd.DataFrame, np.ndarray], output: str
+) -> None:
+    X, y = rows
+    variants = {f"alone {o}": make_encoder(output=o) for o in ("embedding", "hidden", "both")}
+    report = quick(X, y, make_encoder(output=output), encoders=variants)
+    shared = set(report["encoder"]) - set(variants)
+    assert shared == {"embedding", "both", output}
+    for name in shared:  # one network for all gives what one for each would
+        together, alone = row_of(report, name), row_of(report, f"alone {name}")
+        assert together["mean_test_score"] == alone["mean_test_score"]
+        assert together["mean_train_score"] == alone["mean_train_score"]
+        assert together["n_features"] == alone["n_features"]
+    time = report.set_index("encoder")["fit_time"][sorted(shared)]
+    assert time.nunique() == 1
+
+
+def test_without_hidden_layers_there_are_embeddings_only(
+    rows: tuple[pd.DataFrame, np.ndarray],
+) -> None:
+    report = quick(*rows, make_encoder(hidden_layer_sizes=()), encoders={})
+    assert report["encoder"].tolist() == ["embedding"]
+    assert report["difference"].tolist() == [0.0]
+
+
+def test_containers_give_equal_scores(container: Callable[..., Any]) -> None:
+    X, y = make_rows(60)
+    data = {name: X[name].tolist() for name in X}
+    data["letter"][3] = None
+    data["size"][5] = None
+    report = encoding_report(
+        make_encoder(max_iter=1, cv=2),
+        container(data),
+        y.tolist(),
+        downstream={"tree": DecisionTreeRegressor(max_depth=3)},
+        cv=2,
+        random_state=0,
+    )
+    expected = encoding_report(
+        make_encoder(max_iter=1, cv=2),
+        pd.DataFrame(data),
+        y,
+        downstream={"tree": DecisionTreeRegressor(max_depth=3)},
+        cv=2,
+        random_state=0,
+    )
+    pd.testing.assert_frame_equal(report.drop(columns=TIMES), expected.drop(columns=TIMES))
+
+
+def test_encoders_get_categorical_columns_as_strings() -> None:
+    X, y = make_rows(60)
+    X["code"] = np.arange(60) % 3
+    X["mixed"] = pd.Series([1, "1", None] * 20, dtype=object)
+    estimator = make_encoder(categorical_features=["code", "mixed", "letter"])
+    quick(X.drop(columns="color"), y, estimator, encoders={"recorder": Recorder()})
+    assert len(Recorder.seen) == 2
+    texts = pd.concat([texts for texts, _ in Recorder.seen]).sort_index()
+    assert texts.columns.tolist() == ["letter", "code", "mixed"]
+    assert texts["letter"].tolist() == X["letter"].tolist()
+    assert texts["code"].tolist() == X["code"].astype(str).tolist()
+    assert texts["mixed"].tolist() == ["1", "'1'", None] * 20
+
+
+def test_masks_selectors_and_labels_that_are_numbers_choose_columns() -> None:
+    X, y = make_rows(60)
+    X = X[["size", "letter"]]
+    numbered = X.set_axis([1, 0], axis="columns")
+    choices: list[Any] = [["letter"], [1], [False, True], lambda X: ["letter"]]
+    reports = [quick(X, y, make_encoder(categorical_features=choice)) for choice in choices]
+    reports.append(quick(numbered, y, make_encoder(categorical_features=[0])))
+    for report in reports[1:]:
+        pd.testing.assert_frame_equal(
+            report.drop(columns=TIMES), reports[0].drop(columns=TIMES), check_exact=True
+        )
+
+
+def test_embeddings_that_are_not_cross_fitted_have_a_larger_leak_gap() -> None:
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"noise": random.integers(0, 200, 600).astype(str)})
+    y = random.normal(size=600)
+    settings = {"hidden_layer_sizes": (8,), "learning_rate_init": 0.05, "early_stopping": False}
+    crossed, plain = (make_encoder(cross_fit=c, max_iter=8, **settings) for c in (True, False))
+    report = quick(X, y, crossed, encoders={"plain": plain})
+    assert row_of(report, "plain")["leak_gap"] > 0.3
+    assert row_of(report, "embedding")["leak_gap"] < 0.1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes(n_classes: int) -> None:
+    X, y = make_rows(240)
+    labels = np.array(["low", "middle", "high"])[np.digitize(y, [0.0, 1.0][: n_classes - 1])]
+    report = encoding_report(make_encoder(), X, labels, cv=2, random_state=0)
+    assert set(report["scoring"]) == {"roc_auc" if n_classes == 2 else "roc_auc_ovr"}
+    assert len(report) == 8
+    assert row_of(report, "one-hot", "linear")["mean_test_score"] > 0.9
+    columns = {2: 2, 3: 6}[n_classes]
+    assert row_of(report, "TargetEncoder", "linear")["n_features"] == columns + 1
+
+
+def test_folds_of_classes_are_stratified() -> None:
+    X, _ = make_rows(60)
+    labels = (np.arange(60) < 9).astype(int)
+    options = {"encoders": {"recorder": Recorder()}, "downstream": LogisticRegression()}
+    quick(X, labels, cv=3, **options)
+    assert [y.sum() for _, y in Recorder.seen] == [6, 6, 6]
+
+
+def test_classes_that_a_fold_lacks_are_refused_by_the_default_score() -> None:
+    X, _ = make_rows(60)
+    labels = np.repeat(["a", "b", "c"], 20)
+    options = {"encoders": {}, "downstream": DummyClassifier(), "cv": KFold(3)}
+    with pytest.raises(InvalidParameterError, match=r"training rows of fold 0 lack .*\['a'\]"):
+        quick(X, labels, **options)
+    assert quick(X, labels, scoring="accuracy", **options)["mean_test_score"].tolist() == [0, 0]
+    with pytest.raises(InvalidParameterError, match="test rows of fold 0 lack"):
+        quick(X, labels, **{**options, "cv": [(np.arange(60), np.arange(10))]})
+
+
+def test_integers_follow_the_estimators_target_type() -> None:
+    X, y = make_rows(240)
+    counts = np.round(100 * y).astype(int)
+    with pytest.raises(InvalidParameterError, match="target_type"):
+        quick(X, counts)
+    report = quick(X, counts, make_encoder(target_type="continuous"))
+    assert set(report["scoring"]) == {"r2"}
+    assert row_of(report, "TargetEncoder")["n_features"] == 3
+
+
+def test_several_outputs_need_encoders_models_and_a_score() -> None:
+    X, y = make_rows(60)
+    wide = np.column_stack([y, -y])
+    with pytest.raises(InvalidParameterError, match=r"2 outputs.*`downstream` and `scoring`"):
+        quick(X, wide)
+    report = quick(X, wide, encoders={"ordinal": OrdinalEncoder()}, scoring="r2")
+    assert sorted(report["encoder"]) == ["both", "embedding", "ordinal"]
+    assert report["mean_test_score"].notna().all()
+    tags = np.column_stack([y > 0, y > 1]).astype(int)
+    options = {"encoders": {}, "downstream": DummyClassifier(), "scoring": "accuracy"}
+    assert len(quick(X, tags, **options)) == 2
+
+
+def test_one_hot_columns_are_complete_where_models_take_sparse_input() -> None:
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"many": random.integers(0, 90, 900).astype(str), "n": random.random(900)})
+    models = {"ridge": Ridge(), "tree": HistGradientBoostingRegressor(max_iter=1)}
+    report = quick(X, random.random(900), make_encoder(max_iter=1), downstream=models)
+    assert row_of(report, "one-hot", "ridge")["n_features"] > 85
+    assert row_of(report, "one-hot", "tree")["n_features"] == 64 + 1
+    scaled = make_pipeline(StandardScaler(), Ridge())  # refuses sparse columns
+    report = quick(X, random.random(900), make_encoder(max_iter=1), downstream=scaled)
+    assert row_of(report, "one-hot", "Pipeline")["n_features"] == 64 + 1
+
+
+def test_sparse_output_of_an_encoder_is_made_dense_where_it_has_to_be() -> None:
+    X, y = make_rows(60)
+    models = {"ridge": Ridge(), "tree": HistGradientBoostingRegressor(max_iter=1)}
+    report = quick(X, y, encoders={"one": OneHotEncoder()}, downstream=models)
+    assert report["mean_test_score"].notna().all()
+    assert row_of(report, "one", "tree")["n_features"] == 9
+
+
+def test_own_encoders_models_and_scores(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, y = rows
+    encoders = {
+        "plain": Plain(),
+        "frame": OrdinalEncoder().set_output(transform="pandas"),
+        "pipeline": make_pipeline(OneHotEncoder(sparse_output=False), StandardScaler()),
+    }
+    models = {"mean": DummyRegressor(), "ridge": Ridge()}
+    negative = make_scorer(mean_absolute_error, greater_is_better=False)
+    report = quick(X, y, encoders=encoders, downstream=models, scoring=negative)
+    assert set(report["scoring"]) == {"callable"}
+    assert set(report["downstream"]) == set(models)
+    assert (report["mean_test_score"] < 0).all()
+    assert row_of(report, "plain", "ridge")["n_features"] == 2
+    assert row_of(report, "plain", "mean")["difference"] == 0
+    gain = row_of(report, "pipeline", "ridge")["mean_test_score"]
+    gain -= row_of(report, "plain", "ridge")["mean_test_score"]
+    assert row_of(report, "pipeline", "ridge")["difference"] == pytest.approx(gain)
+
+    def half_r2(model: Any, X: Any, y: Any) -> float:
+        return r2_score(y, model.predict(X)) / 2
+
+    assert set(quick(X, y, encoders={}, scoring=half_r2)["scoring"]) == {"half_r2"}
+
+
+def test_groups_are_not_divided_anywhere() -> None:
+    X, y = make_rows(120)
+    groups = np.repeat([f"g{i}" for i in range(12)], 10)
+    X = X.assign(group=groups)[["letter", "group"]]
+    inner = make_encoder(categorical_features="all", cv=GroupKFold(2))  # fails without groups
+    report = quick(X, y, inner, groups=groups, encoders={"recorder": Recorder()})
+    assert report["mean_test_score"].notna().all()
+    parts = [set(texts["group"]) for texts, _ in Recorder.seen]
+    assert len(parts) == 2
+    assert not parts[0] & parts[1]
+
+
+def test_inner_folds_of_a_target_encoder_do_not_divide_groups() -> None:
+    X, y = make_rows(120)
+    X["group"] = np.repeat([f"g{i}" for i in range(12)], 10)
+    one = RecordingTargetEncoder(cv=3)
+    encoders = {"target": one, "pipe": make_pipeline(make_column_transformer((one, ["group"])))}
+    quick(X, y, groups=X["group"], encoders=encoders)
+    assert len(Recorder.seen) == 4
+    assert one.cv == 3
+    for texts, splits in Recorder.seen:
+        assert len(splits) == 3
+        for train, test in splits:
+            assert len(train) + len(test) == len(texts)
+            group = texts["group"].to_numpy()
+            assert not set(group[train]) & set(group[test])
+
+
+def test_splitters_and_iterables(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, y = rows
+    for cv in (ShuffleSplit(2, random_state=0), TimeSeriesSplit(2)):
+        assert set(quick(X, y, encoders={}, cv=cv)["n_splits"]) == {2}
+    mask = np.arange(240) < 120
+    report = quick(X, y, encoders={}, cv=iter([(mask, ~mask)]))
+    expected = quick(X, y, encoders={}, cv=[(np.arange(120), np.arange(120, 240))])
+    pd.testing.assert_frame_equal(report.drop(columns=TIMES), expected.drop(columns=TIMES))
+    five = quick(X, y, encoders={}, cv=None, estimator=make_encoder(max_iter=1))
+    assert set(five["n_splits"]) == {5}
+
+
+def test_random_state_decides_everything() -> None:
+    X, y = make_rows(120)
+    estimator = EntityEmbeddingEncoder(max_iter=2, hidden_layer_sizes=(4,))
+    encoders = {
+        "target": TargetEncoder(),
+        "target and scaler": make_pipeline(TargetEncoder(), StandardScaler()),
+        "pipe": make_pipeline(clone(estimator)),
+    }
+    models = {"tree": DecisionTreeRegressor(max_features=1)}
+
+    def scores(seed: int) -> pd.DataFrame:
+        report = quick(X, y, estimator, encoders=encoders, downstream=models, random_state=seed)
+        return report.drop(columns=TIMES)
+
+    np.random.seed(0)  # noqa: NPY002
+    first = scores(1)
+    np.random.seed(1)  # noqa: NPY002
+    pd.testing.assert_frame_equal(first, scores(1))
+    assert not first.equals(scores(2))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_scores_do_not_depend_on_n_jobs(backend: str) -> None:
+    X, y = make_rows(60)
+    estimator = EntityEmbeddingEncoder(max_iter=1, hidden_layer_sizes=(4,), device="cpu")
+    with parallel_config(backend=backend):
+        reports = [quick(X, y, estimator, n_jobs=n).drop(columns=TIMES) for n in (1, 2)]
+    pd.testing.assert_frame_equal(*reports)
+
+
+def test_nothing_given_is_changed(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, y = rows[0].copy(), rows[1].copy()
+    estimator = EntityEmbeddingEncoder(max_iter=1).fit(X, y)
+    texts = X[["letter", "color"]]
+    encoders = {
+        "target": TargetEncoder(),
+        "ordinal": make_pipeline(OrdinalEncoder()),
+        "frozen": make_pipeline(FrozenEstimator(TargetEncoder().fit(texts, y))),
+    }
+    models = {"tree": DecisionTreeRegressor()}
+    given = (estimator, X, y, encoders, models)
+    before = pickle.dumps(given)
+    quick(X, y, estimator, encoders=encoders, downstream=models)
+    assert pickle.dumps(given) == before
+
+
+def test_what_fails_is_named_and_the_rest_is_kept() -> None:
+    X, y = make_rows(60)
+    X.loc[30, "letter"] = "only here"
+    cv = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    encoders = {"ordinal": Fails("only here"), "target": TargetEncoder()}
+    with pytest.warns(FitFailedWarning) as caught:
+        report, folds = quick(X, y, encoders=encoders, cv=cv, return_folds=True)
+    assert len(caught) == 1
+    assert "encoder 'ordinal', fold 1: RuntimeError: out of order" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert report["encoder"].tolist()[-1] == "ordinal"
+    assert np.isnan(report["mean_test_score"].iloc[-1])
+    assert report["mean_test_score"].iloc[:-1].notna().all()
+    assert report["difference"].isna().all()  # the reference has failed
+    failed = folds[folds["error"].notna()]
+    assert set(folds["error"]) == {None, "RuntimeError: out of order"}
+    assert failed[["encoder", "fold"]].to_numpy().tolist() == [["ordinal", 1]]
+    assert folds[folds["encoder"] == "ordinal"]["test_score"].notna().tolist() == [True, False]
+
+
+def test_a_model_that_fails_is_named() -> None:
+    X, y = make_rows(60)
+    X.loc[0, "size"] = np.nan  # Ridge takes no missing numbers
+    models = {"ridge": Ridge(), "mean": DummyRegressor()}
+    with pytest.warns(FitFailedWarning, match="fold 0: downstream 'ridge': ValueError: Input X co"):
+        report = quick(X, y, encoders={}, downstream=models)
+    assert report.groupby("downstream")["mean_test_score"].count().to_dict() == {
+        "mean": 2,
+        "ridge": 0,
+    }
+    assert (report["fit_time"] > 0).all()
+
+
+def test_nothing_that_works_is_an_error() -> None:
+    X, y = make_rows(60)
+    with pytest.raises(InvalidParameterError, match=r"Nothing could be scored.*downstream 'Ridge'"):
+        quick(X, y, encoders={}, scoring=lambda model, X, y: {})
+
+
+def test_missing_and_unknown_cells_reach_the_default_models() -> None:
+    X, y = make_rows(120)
+    X.loc[::7, "letter"] = None
+    X.loc[::5, "size"] = np.nan
+    X["flag"] = 1.0
+    X.loc[100, "flag"] = np.nan
+    X.loc[119, "color"] = "new"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = encoding_report(make_encoder(handle_unknown="nan"), X, y, cv=KFold(2))
+    assert report["mean_test_score"].notna().all()
+
+
+def test_global_settings_of_scikit_learn_do_not_matter() -> None:
+    X, y = make_rows(60)
+    expected = encoding_report(make_encoder(), X, y, cv=2, random_state=0)
+    with config_context(transform_output="pandas", enable_metadata_routing=True):
+        report = encoding_report(make_encoder(), X, y, cv=2, random_state=0)
+    pd.testing.assert_frame_equal(report.drop(columns=TIMES), expected.drop(columns=TIMES))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_the_default_linear_model_scales_no_indicators(is_sparse: bool) -> None:
+    year = 2000.0 + np.arange(6)
+    X = np.column_stack([np.eye(3)[[0, 1, 2, 0, 1, 2]], year])
+    scale = default_models(read_target(year, "auto", "auto"))["linear"][1]
+    out = scale.fit_transform(sparse.csc_matrix(X) if is_sparse else X)
+    assert sparse.issparse(out) == is_sparse
+    out = out.toarray() if is_sparse else out
+    np.testing.assert_allclose(out[:, 0], (year - year.mean()) / year.std())
+    np.testing.assert_array_equal(out[:, 1:], X[:, :3])
+    np.testing.assert_array_equal(scale.fit_transform(X[:, :3]), X[:, :3])
+
+
+def test_progress_bar(
+    rows: tuple[pd.DataFrame, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick(*rows, encoders={"ordinal": OrdinalEncoder()}, verbose=1)
+    assert "encoders: 100%" in (shown := capsys.readouterr().err)
+    assert "4/4" in shown
+    quick(*rows, encoders={})
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimator": OrdinalEncoder()}, "'estimator' parameter of encoding_report"),
+        ({"estimator": EntityEmbeddingEncoder(max_iter=0)}, "`estimator` cannot .*'max_iter'"),
+        (
+            {"estimator": EntityEmbeddingEncoder(["nowhere"])},
+            "`categorical_features` has 'nowhere'",
+        ),
+        ({"estimator": EntityEmbeddingEncoder(hidden_layer_sizes=(0,))}, "`hidden_layer_sizes`"),
+        ({"encoders": [OrdinalEncoder()]}, "'encoders' parameter"),
+        ({"encoders": {"a": OrdinalEncoder}}, r"`encoders\['a'\]` must be an instance with"),
+        (
+            {"encoders": {"a": EntityEmbeddingEncoder(max_iter=0)}},
+            r"`encoders\['a'\]` cannot .*'max_iter'",
+        ),
+        ({"encoders": {"a": Ridge()}}, r"`encoders\['a'\]` .* methods fit and transform"),
+        ({"encoders": {1: OrdinalEncoder()}}, "`encoders` must be named by strings, got 1"),
+        ({"encoders": {"both": OrdinalEncoder()}}, r"`encoders` has \['both'\], which name"),
+        ({"downstream": "ridge"}, "'downstream' parameter"),
+        ({"downstream": Ridge}, "`downstream.*must be an instance"),
+        ({"downstream": {}}, "`downstream` is empty"),
+        ({"downstream": {"a": OrdinalEncoder()}}, r"`downstream\['a'\]`.*fit and predict"),
+        ({"scoring": "r3"}, "'scoring' parameter"),
+        ({"cv": 1}, "'cv' parameter"),
+        ({"cv": [([0, 1], [999])]}, "`cv` does not split the 60 rows of X: .*999"),
+        ({"cv": [([0, 1], np.arange(0))]}, "`cv` must give training and test rows"),
+        ({"cv": []}, "`cv` must give"),
+        ({"cv": GroupKFold(2)}, "`cv` does not split .*groups"),
+        ({"groups": [1, 2]}, "groups have inconsistent numbers of samples: 60 and 2"),
+        ({"n_jobs": 0.5}, "'n_jobs' parameter"),
+        ({"random_state": "a"}, "'random_state' parameter"),
+        ({"return_folds": "yes"}, "'return_folds' parameter"),
+        ({"verbose": -1}, "'verbose' parameter"),
+    ],
+)
+def test_bad_parameters_are_named_before_anything_is_fitted(
+    options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EntityEmbeddingEncoder, "fit_transform", None)
+    with pytest.raises(ValueError, match=message):
+        quick(*make_rows(60), **options)
+
+
+def test_bad_data_are_refused_before_anything_is_fitted() -> None:
+    X, y = make_rows(60)
+    with pytest.raises(InvalidDataError, match="60 and 59"):
+        quick(X, y[1:])
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        quick(X, None)
+    for options in ({"groups": np.zeros(60)}, {"y": np.arange(60) == 0}):
+        with pytest.raises(InvalidDataError, match=r"^An integer `cv` needs two rows, two groups"):
+            quick(X, **{"y": y, **options})
+    with pytest.raises(InvalidDataError, match="Column 'size' contains infinity"):
+        quick(X.assign(size=np.inf), y)
+    with pytest.raises(InvalidDataError, match="Column 'letter' has only missing"):
+        quick(X.assign(letter=pd.Series([None] * 60, dtype=object)), y)
+
+
+def test_docstring() -> None:
+    assert problems_of("sk_entity_embed.evaluation.encoding_report") == []
