@@ -12,7 +12,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test test-oldest lint bench docs examples clean help
+.PHONY: demo test test-oldest lint bench bench-full docs examples clean help
 
 demo: $(VENV)/.installed-examples  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
@@ -29,9 +29,18 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-bench  ## run the benchmarks (tables on screen, JSON in benchmarks/results/)
+bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (10 minutes)
+	$(BIN)/python benchmarks/quality.py --quick
+	$(BIN)/python benchmarks/rossmann.py --quick
+	$(BIN)/python benchmarks/stability.py --quick
+
+bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmarks/results/ (hours)
 	$(BIN)/python benchmarks/leakage.py
 	$(BIN)/python benchmarks/transform.py
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/ablation.py
+	$(BIN)/python benchmarks/stability.py
+	$(BIN)/python benchmarks/rossmann.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html

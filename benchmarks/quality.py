@@ -142,25 +142,29 @@ def _evaluate(encoder: str, split: Split, seed: int) -> dict[str, Any]:
         start = time.perf_counter()
         try:
             with _limit(GLMM_LIMIT if encoder == "GLMM encoder" else None):
-                encoded = (_encode_ours if encoder in OURS else _encode)(encoder, split, seed)
+                encoded = (encode_ours if encoder in OURS else _encode)(encoder, split, seed)
         except TimeoutError:
             return {}
         seconds = time.perf_counter() - start
         peak = _memory_mb("VmHWM") - before
         outputs = {
-            output: {"width": train.shape[1], **_scores(encoder, split, train, test, seed)}
+            output: {"width": train.shape[1], **score_models(encoder, split, train, test, seed)}
             for output, (train, test) in encoded.items()
         }
     return {"fit_seconds": round(seconds, 2), "peak_mb": round(peak), "outputs": outputs}
 
 
-def _encode_ours(encoder: str, split: Split, seed: int) -> dict[str, tuple[Any, Any]]:
+def encode_ours(encoder: str, split: Split, seed: int) -> dict[str, tuple[Any, Any]]:
     """One fit with all outputs, cut into the three that could have been asked for."""
     train, test = (
         pd.concat([c, n], axis=1) for c, n in zip(split.categories, split.numbers, strict=True)
     )
     estimator = EntityEmbeddingEncoder(
-        list(split.categories[0].columns), output="both", random_state=seed, **OURS[encoder]
+        list(split.categories[0].columns),
+        output="both",
+        target_type="binary" if split.binary else "continuous",
+        random_state=seed,
+        **OURS[encoder],
     )
     both = (estimator.fit_transform(train, split.y[0]), estimator.transform(test))
     edge = sum(estimator.dimensions_.values())
@@ -183,7 +187,7 @@ def _array(output: Any) -> Any:
     return output.tocsr() if sparse.issparse(output) else np.asarray(output, dtype=np.float64)
 
 
-def _scores(encoder: str, split: Split, train: Any, test: Any, seed: int) -> dict[str, float]:
+def score_models(encoder: str, split: Split, train: Any, test: Any, seed: int) -> dict[str, float]:
     """Held-out score of each downstream model."""
     numbers = tuple(n.to_numpy() for n in split.numbers)
     if encoder == "native categories":

@@ -162,9 +162,8 @@ def _factor(variance: float, number: float | None) -> float:
     if not variance > 0:
         return 1.0
     if number is None:
-        return float(1 / np.sqrt(variance))
-    ratio = np.clip(variance / max(number, np.finfo(float).tiny), 1 / MAX_RATIO, MAX_RATIO)
-    return float(np.sqrt(ratio / variance))
+        number = variance
+    return float(1 / np.sqrt(np.clip(number, variance / MAX_RATIO, variance * MAX_RATIO)))
 
 
 def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:

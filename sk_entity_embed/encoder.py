@@ -79,7 +79,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
         Widths of the head's hidden layers; ``()`` makes it linear.
 
-    dropout : float, default=0.25
+    dropout : float, default=0.1
         Share of hidden units dropped in training, rounded to 1/256.
 
     cross_fit : bool, default=True
@@ -264,7 +264,7 @@ class EntityEmbeddingEncoder(TransformerMixin, BaseEntityEmbedding):
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
         head: str = "mlp",
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
-        dropout: float = 0.25,
+        dropout: float = 0.1,
         cross_fit: bool = True,
         cv: Any = 5,
         min_frequency: int | float | None = None,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sk_entity_embed.canonical import canonicalise
+from sk_entity_embed.canonical import HIDDEN_VARIANCE, MAX_RATIO, canonicalise, scale_hidden
 from sk_entity_embed.head import MLPHead
 
 WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
@@ -26,10 +26,49 @@ def make_problem(n_hidden=16, n_stacks=4, seed=0):
     return stacks, counts, MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
 
 
-def canonical(problem, keep=(False, False)):
+def canonical(problem, keep=(False, False), n_numbers=0):
     """The problem in canonical coordinates."""
     stacks, counts, head = problem
-    return canonicalise(stacks, counts, head, keep)
+    return canonicalise(stacks, counts, head, keep, n_numbers=n_numbers)
+
+
+def with_numbers_scaled(problem, factor):
+    """The problem with a head that reads the numbers as if they were larger by a factor."""
+    stacks, counts, head = problem
+    first = head.weights[0].copy()
+    first[-N_CONTEXT:] *= factor
+    return stacks, counts, MLPHead((first, *head.weights[1:]), head.biases)
+
+
+def mean_total_variance(problem, stacks):
+    """Total variance of the mean table, in the mean over the columns."""
+    totals = []
+    for stack, count in zip(stacks, problem[1], strict=True):
+        vectors, share = centred(stack, count)
+        totals.append(share @ (vectors**2).sum(axis=1))
+    return np.mean(totals)
+
+
+def lengths_of(head):
+    """Squared length of each row of the first layer."""
+    return (head.weights[0] ** 2).sum(axis=1)
+
+
+def make_inputs(n=400):
+    """What the head reads of random rows: vectors and context."""
+    rng = np.random.default_rng(2)
+    vectors, context = (1 + 2 * rng.standard_normal((n, w)) for w in (sum(WIDTHS), N_CONTEXT))
+    return vectors.astype(np.float32), context.astype(np.float32)
+
+
+def make_head(*hidden, n_outputs=3):
+    """A random head for two columns and the context, with any hidden layers."""
+    rng = np.random.default_rng(4)
+    sizes = [sum(WIDTHS) + N_CONTEXT, *hidden, n_outputs]
+    return MLPHead(
+        tuple(rng.standard_normal(s) for s in pairwise(sizes)),
+        tuple(rng.standard_normal(n) for n in sizes[1:]),
+    )
 
 
 def predictions(stacks, head, table):
@@ -59,10 +98,11 @@ def distances(vectors):
 
 
 @pytest.mark.parametrize("keep", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("n_numbers", [0, 1, 2])
 @pytest.mark.parametrize("n_hidden", [2, 16])
-def test_predictions_agree(n_hidden, keep):
+def test_predictions_agree(n_hidden, n_numbers, keep):
     problem = make_problem(n_hidden)
-    stacks, head = canonical(problem, keep)
+    stacks, head = canonical(problem, keep, n_numbers)
     for table in range(4):
         before = predictions(problem[0], problem[2], table)
         after = predictions(stacks, head, table)
@@ -90,6 +130,67 @@ def test_blocks_have_unit_variance_on_average():
         totals.append(share @ (vectors**2).sum(axis=1))
     np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-5)
     assert abs(totals[0] - totals[1]) > 0.05  # scales between columns stay
+
+
+@pytest.mark.parametrize("n_numbers", [1, 2])
+def test_beside_numbers_a_step_means_what_one_of_a_number_does(n_numbers):
+    problem = make_problem()
+    stacks, head = canonical(problem, n_numbers=n_numbers)
+    lengths = lengths_of(head)
+    numbers = lengths[sum(WIDTHS) : sum(WIDTHS) + n_numbers]
+    np.testing.assert_allclose(lengths[: sum(WIDTHS)], numbers.mean())
+    # it is one factor for all columns, which changes nothing else
+    plain, _ = canonical(problem)
+    ratios = [(a / b).ravel() for a, b in zip(stacks, plain, strict=True)]
+    np.testing.assert_allclose(np.concatenate(ratios), ratios[0][0], rtol=1e-5)
+    assert abs(ratios[0][0] - 1) > 0.1
+
+
+def test_flags_beside_the_numbers_do_not_scale_the_vectors():
+    stacks, counts, head = make_problem()
+    first = head.weights[0].copy()
+    first[-1] *= 10
+    other = (stacks, counts, MLPHead((first, *head.weights[1:]), head.biases))
+    expected, _ = canonical((stacks, counts, head), n_numbers=1)
+    found, _ = canonical(other, n_numbers=1)
+    for one, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, wanted)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e-3, 0.5, 1.0, 2.0, 1e3, 1e9])
+def test_the_scale_beside_numbers_is_limited(factor):
+    problem = with_numbers_scaled(make_problem(), factor)
+    seen = [s[-1] @ first_layer_of(problem[2], j) for j, s in enumerate(problem[0])]
+    variance = mean_total_variance(problem, [s[None] for s in seen])
+    number = lengths_of(problem[2])[-N_CONTEXT:].mean()
+    stacks, head = canonical(problem, n_numbers=N_CONTEXT)
+    expected = np.clip(variance / number, 1 / MAX_RATIO, MAX_RATIO)
+    np.testing.assert_allclose(mean_total_variance(problem, stacks), expected, rtol=1e-5)
+    assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (abs(np.log10(factor)) > 1)
+    before, after = predictions(problem[0], problem[2], 0), predictions(stacks, head, 0)
+    assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+
+
+def test_numbers_that_the_head_does_not_read_leave_the_largest_scale():
+    problem = with_numbers_scaled(make_problem(), 0.0)
+    stacks, head = canonical(problem, n_numbers=N_CONTEXT)
+    np.testing.assert_allclose(mean_total_variance(problem, stacks), MAX_RATIO, rtol=1e-5)
+    assert np.isfinite(head.weights[0]).all()
+
+
+@pytest.mark.parametrize("n_numbers", [0, 2])
+def test_a_linear_head_is_rewritten_too(n_numbers):
+    stacks, counts, _ = make_problem()
+    problem = stacks, counts, make_head(n_outputs=1)
+    found, head = canonical(problem, n_numbers=n_numbers)
+    before, after = predictions(stacks, problem[2], 0), predictions(found, head, 0)
+    assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+    lengths = lengths_of(head)
+    for j, stack in enumerate(found):
+        assert (stack[:, :, 1:] == 0).all()
+        if n_numbers:
+            axis = lengths[sum(WIDTHS[:j])]
+            np.testing.assert_allclose(axis, lengths[-N_CONTEXT:].mean())
 
 
 @pytest.mark.parametrize("n_hidden", [2, 16])
@@ -190,10 +291,11 @@ def test_fewer_hidden_units_than_dimensions_are_padded_with_zeros():
         assert (stack[:, :, :2] != 0).any(axis=(0, 1)).all()
 
 
-def test_constant_tables_become_zeros():
+@pytest.mark.parametrize("n_numbers", [0, 2])
+def test_constant_tables_become_zeros(n_numbers):
     stacks, counts, head = make_problem()
     constant = [np.broadcast_to(s[:1, :1], s.shape).copy() for s in stacks]
-    found, found_head = canonicalise(constant, counts, head, [False, False])
+    found, found_head = canonical((constant, counts, head), n_numbers=n_numbers)
     for stack in found:
         np.testing.assert_allclose(stack, 0, atol=1e-5)
     assert np.isfinite(found_head.weights[0]).all()
@@ -201,12 +303,14 @@ def test_constant_tables_become_zeros():
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
 
 
-def test_a_head_that_reads_nothing_gives_zeros():
+@pytest.mark.parametrize("n_numbers", [0, 2])
+def test_a_head_that_reads_nothing_gives_zeros(n_numbers):
     stacks, counts, head = make_problem()
     blind = MLPHead((np.zeros_like(head.weights[0]), *head.weights[1:]), head.biases)
-    found, _ = canonicalise(stacks, counts, blind, [False, False])
+    found, found_head = canonical((stacks, counts, blind), n_numbers=n_numbers)
     for stack in found:
         assert (stack == 0).all()
+    assert np.isfinite(found_head.weights[0]).all()
 
 
 def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
@@ -218,18 +322,30 @@ def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
     np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_everything_frozen_changes_nothing():
+def test_frozen_columns_do_not_scale_the_others_beside_numbers_either():
     problem = make_problem()
-    stacks, head = canonical(problem, (True, True))
+    stacks, head = canonical(problem, (True, False), N_CONTEXT)
+    assert stacks[0] is problem[0][0]
+    lengths = lengths_of(head)
+    np.testing.assert_allclose(
+        lengths[WIDTHS[0] : sum(WIDTHS)], lengths[-N_CONTEXT:].mean(), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("n_numbers", [0, 2])
+def test_everything_frozen_changes_nothing(n_numbers):
+    problem = make_problem()
+    stacks, head = canonical(problem, (True, True), n_numbers)
     assert all(new is old for new, old in zip(stacks, problem[0], strict=True))
     np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
     np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
 
 
-def test_context_weights_are_not_touched_and_the_given_head_is_not_changed():
+@pytest.mark.parametrize("n_numbers", [0, 2])
+def test_context_weights_are_not_touched_and_the_given_head_is_not_changed(n_numbers):
     problem = make_problem()
     before = problem[2].weights[0].copy(), problem[2].biases[0].copy()
-    _, head = canonical(problem)
+    _, head = canonical(problem, n_numbers=n_numbers)
     np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], before[0][-N_CONTEXT:])
     np.testing.assert_array_equal(problem[2].weights[0], before[0])
     np.testing.assert_array_equal(problem[2].biases[0], before[1])
@@ -252,3 +368,66 @@ def test_basis_comes_from_the_mean_table():
     two, two_head = canonicalise(other, counts, head, [False, False])
     np.testing.assert_array_equal(one[0][-1], two[0][-1])
     np.testing.assert_array_equal(one_head.weights[0], two_head.weights[0])
+
+
+# The hidden layer's scale --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", [(16,), (1,), (16, 8), (5, 4, 3)])
+@pytest.mark.parametrize("n_numbers", [0, 1, 2])
+def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, hidden):
+    head, (vectors, context) = make_head(*hidden), make_inputs()
+    scaled = scale_hidden(head, vectors, context, n_numbers)
+    wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + n_numbers)
+    assert abs(head.hidden(vectors, context).var(axis=0).sum() / wanted - 1) > 0.01
+    found = scaled.hidden(vectors, context)
+    np.testing.assert_allclose(found.var(axis=0).sum(), wanted, rtol=1e-5)
+    before = head.hidden(vectors, context)  # one factor for all units
+    np.testing.assert_allclose(found, before * (found.max() / before.max()), rtol=1e-9)
+
+
+@pytest.mark.parametrize("hidden", [(16,), (16, 8), (5, 4, 3)])
+def test_scaling_the_hidden_layer_keeps_predictions(hidden):
+    head, (vectors, context) = make_head(*hidden), make_inputs()
+    scaled = scale_hidden(head, vectors, context, 2)
+    np.testing.assert_allclose(
+        scaled.raw(vectors, context), head.raw(vectors, context), rtol=1e-9, atol=1e-9
+    )
+    # only the layers on either side of it have changed
+    for one, other in zip(scaled.weights[:-2], head.weights[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(scaled.biases[:-2], head.biases[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(scaled.biases[-1], head.biases[-1])
+
+
+def test_the_head_given_is_not_scaled_in_place():
+    head, (vectors, context) = make_head(16), make_inputs()
+    before = [a.copy() for a in (*head.weights, *head.biases)]
+    scale_hidden(head, vectors, context, 2)
+    for one, other in zip((*head.weights, *head.biases), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_without_a_hidden_layer_nothing_is_scaled():
+    head = make_head()
+    assert scale_hidden(head, *make_inputs(), 2) is head
+
+
+def test_a_dead_hidden_layer_is_left_alone():
+    head, (vectors, context) = make_head(16), make_inputs()
+    dead = MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
+    assert scale_hidden(dead, vectors, context, 2) is dead
+
+
+def test_inputs_that_do_not_vary_leave_the_hidden_layer_alone():
+    head, (vectors, context) = make_head(16), make_inputs()
+    constant = np.zeros_like(vectors)
+    assert scale_hidden(head, constant, context, 0) is head
+
+
+@pytest.mark.parametrize("n", [3, 241, 1003])
+def test_a_hidden_layer_that_varies_by_rounding_is_left_alone(n):
+    head = make_head(16)
+    vectors, context = (np.repeat(a[:1], n, axis=0) for a in make_inputs())
+    assert scale_hidden(head, vectors, context, 2) is head  # numbers that are constant count, too

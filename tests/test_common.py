@@ -198,7 +198,7 @@ NONSENSE = {
     "handle_missing": ["drop", None],
     "init": ["uniform", 3, None],
     "freeze": ["letter", 3, None],
-    "max_iter": [0, 2.5, None],
+    "max_iter": [0, 2.5, "many", None],
     "batch_size": [0, 2.5, "large", None],
     "learning_rate_init": [0, -1.0, "fast", None],
     "alpha": [-1.0, "some", None],

@@ -496,6 +496,32 @@ def test_batch_size_is_the_rows_of_a_step(
     assert len(taken) == steps
 
 
+@pytest.mark.parametrize(
+    ("n", "n_epochs"),
+    [(1, 40), (240, 40), (100_000, 40), (160_000, 25), (200_000, 20), (10**9, 20)],
+)
+def test_automatic_epochs_are_fewer_for_many_rows(n: int, n_epochs: int) -> None:
+    assert base._max_iter("auto", n) == n_epochs
+    assert base._max_iter(3, n) == 3
+
+
+def test_epochs_are_automatic_by_default(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def count(max_iter: int | str, n_samples: int) -> int:
+        asked.append(n_samples)
+        return 2
+
+    assert EntityEmbeddingEncoder().max_iter == "auto"
+    X, y = rows
+    encoder = make_encoder(max_iter="auto", early_stopping=False, learning_rate_init=1e-9)
+    assert encoder.fit(X, y).n_iter_ == 40
+    monkeypatch.setattr(base, "_max_iter", count)
+    weight = np.where(np.arange(N) < 40, 0.0, 1.0)
+    assert encoder.fit(X, y, sample_weight=weight).n_iter_ == 2
+    assert asked == [N - 40]  # rows that take part
+
+
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_training_that_diverges_at_once_is_refused(early_stopping: bool, rows: Rows) -> None:
     X, y = rows
@@ -826,6 +852,53 @@ def test_given_vectors_decide_the_width(dimensions: Any, rows: Rows) -> None:
     assert encoder.dimensions_["letter"] == 3
     if isinstance(dimensions, dict):
         assert encoder.dimensions_["color"] == 2
+
+
+@pytest.mark.parametrize(
+    ("init", "pulled"),
+    [
+        ("normal", [True, True]),
+        ({}, [True, True]),
+        ({"letter": GIVEN}, [False, True]),
+        (OneHotEncoder(handle_unknown="ignore"), [False, False]),
+    ],
+    ids=["normal", "nothing given", "given", "encoder"],
+)
+def test_given_vectors_are_not_pulled_to_zero(init: Any, pulled: list[bool], rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(init=init, warm_start=True)
+    assert _pulled(encoder, X, y) == pulled
+    assert _pulled(encoder, X, y) == pulled  # going on
+    with pytest.warns(LeakageWarning):
+        assert _pulled(encoder, X[: N // 2], y[: N // 2]) == pulled
+
+
+def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
+    """Columns that training pulls to zero; none of the others has any row pulled."""
+    seen: list[bool] = []
+    original = CrossFitting.__init__
+
+    def spy(self: Any, *args: Any) -> None:
+        original(self, *args)
+        seen.extend(bool((pull > 0).any()) for pull in self.pulls)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CrossFitting, "__init__", spy)
+        encoder.fit(X, y)
+    return seen
+
+
+def test_class_weights_do_not_tell_the_vectors_their_target() -> None:
+    """Rare categories are pulled by the weight of other folds' rows, never by their own."""
+    random = np.random.default_rng(0)
+    n = 1500
+    X = pd.DataFrame({"noise": random.integers(0, 500, n).astype(str)})
+    y = (random.random(n) < 0.3).astype(int)
+    encoder = make_encoder(
+        class_weight={0: 1, 1: 30}, max_iter=15, hidden_layer_sizes=(8,), dimensions=4
+    )
+    norms = np.linalg.norm(encoder.fit_transform(X, y), axis=1)
+    assert 0.45 < roc_auc_score(y, norms) < 0.55
 
 
 ENCODERS = [

@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.canonical import HIDDEN_VARIANCE
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.samples import make_encoder, make_rows
@@ -391,6 +392,29 @@ def test_vectors_are_in_canonical_coordinates(
     assert len(lengths) == n_vectors + len(numbers) + ("none" in numbers)
     axes, steps = lengths[:n_vectors], lengths[n_vectors : n_vectors + len(numbers)]
     np.testing.assert_allclose(axes[axes > 1e-9 * axes.max()], steps.mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
+def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
+    cross_fit: bool, numbers: list[str], rows: Rows
+) -> None:
+    X, y = rows
+    X = X.assign(none=np.where(np.arange(N) % 3 == 0, np.nan, X["size"]))
+    encoder = make_encoder(
+        cross_fit=cross_fit, output="both", max_iter=4, hidden_layer_sizes=(16, 8)
+    )
+    out = encoder.fit_transform(X[["letter", "color", *numbers]], y)
+    vectors, hidden = np.split(out, [sum(encoder.dimensions_.values())], axis=1)
+    wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + len(numbers))  # no flags
+    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [100, 241])
+def test_a_table_of_constants_has_a_hidden_layer_of_usual_size(n: int) -> None:
+    X = pd.DataFrame({"c": ["a"] * n, "n": 3.0})
+    encoder = make_encoder(output="hidden", cross_fit=False, hidden_layer_sizes=(8,))
+    assert np.abs(encoder.fit_transform(X, make_rows(n)[1])).max() < 100
 
 
 def test_a_rows_result_does_not_depend_on_its_batch(

@@ -473,7 +473,9 @@ def test_the_linear_model_learns_beside_the_head():
 def test_the_pull_leads_all_but_the_unknown_row_to_zero(n_tables):
     start = make_start(n_tables, same=False, pulled=[True, False])
     config = make_config(unknown_rate=0.3)
-    task = without_losses(make_task(make_rows(n_tables=n_tables), start, config))
+    rows = make_rows(n_tables=n_tables)
+    rows.codes[::5] = 0  # the unknown row is not pulled even where rows bear it
+    task = without_losses(make_task(rows, start, config))
     run(task, 3)
     tables = tables_of(task)
     np.testing.assert_array_equal(tables[1], start.tables[1])  # a column that is not pulled
@@ -495,17 +497,19 @@ def test_fixed_rows_are_not_pulled():
 def test_rare_categories_end_nearer_to_zero():
     rng = np.random.default_rng(0)
     codes = np.column_stack([rng.integers(4, n, 300) for n in N_ROWS]).astype(np.int32)
-    codes[:6, 0] = 3  # in each fold twice
+    codes[:3, 0] = 3  # in each fold once
     target = (4.0 * (codes[:, :1] % 2) - 2).astype(np.float32)
     rows = make_rows(300, codes=codes, target=target)
     norms = {}
     for pulled in (True, False):
-        task = make_task(rows, make_start(pulled=[pulled, pulled]))
+        start = make_start(pulled=[pulled, pulled])
+        start = replace(start, tables=[0.1 * t for t in start.tables])
+        task = make_task(rows, start)
         run(task, 20)
         norms[pulled] = np.linalg.norm(mean_tables_of(task)[0], axis=2).mean(axis=0)
     ratio = norms[True] / norms[False]
     assert ratio[3] < 0.8
-    assert ratio[3] < 0.8 * ratio[4:].min()
+    assert ratio[3] < 0.95 * ratio[4:].min()
 
 
 def test_weights_that_all_but_vanish_do_not_break_the_pull():
