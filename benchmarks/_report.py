@@ -16,6 +16,7 @@ from _tables import MAIN_TABLES
 BASE = "target encoder"
 MODELS = ("linear", "LightGBM", "k-NN")
 OURS = ('"embedding"', '"hidden"', '"both"')
+DRAWN = (-0.1, 0.2)  # differences that the figure has room for
 GOALS = {  # mean difference to TargetEncoder on the five main tables
     '"embedding"': {"linear": 0.024, "LightGBM": 0.008, "k-NN": 0.020},
     '"both"': {"linear": 0.043, "LightGBM": 0.008, "k-NN": 0.030},
@@ -63,13 +64,14 @@ def _rivals(table: pd.DataFrame) -> list[str]:
 
 
 def _ranks(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each encoder among the rivals and itself, 1 is best."""
+    """Rank of each encoder among the rivals and itself, 1 is best, NaN where it did not finish."""
     rivals = table[_rivals(table)]
     return pd.DataFrame(
         {
-            e: 1 + rivals.drop(columns=e, errors="ignore").gt(table[e], axis=0).sum(axis=1)
+            e: (1 + rivals.drop(columns=e, errors="ignore").gt(table[e], axis=0).sum(axis=1)).where(
+                table[e].notna()
+            )
             for e in table.columns
-            if table[e].notna().any()
         }
     )
 
@@ -116,20 +118,20 @@ def save_figure(scores: pd.DataFrame, path: Path) -> None:
         table = means.loc[model]
         difference = table.sub(table[BASE], axis=0)
         for i, encoder in enumerate(order):
-            values = (
-                difference[encoder].dropna() if encoder in difference else pd.Series(dtype=float)
-            )
+            values = difference[encoder].dropna().clip(*DRAWN)
             colour = "#0072B2" if encoder in OURS else "#7f7f7f"
-            ax.scatter(
-                values.clip(-0.2, 0.2), np.full(len(values), i), s=14, color=colour, alpha=0.6
-            )
-            mean = np.clip(difference[encoder].mean(), -0.1, 0.2)
+            ax.scatter(values, np.full(len(values), i), s=14, color=colour, alpha=0.6)
+            mean = np.clip(difference[encoder].mean(), *DRAWN)
             ax.plot([mean] * 2, [i - 0.3, i + 0.3], color=colour, linewidth=2.5)
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set_xlim(-0.11, 0.21)
         ax.set_title(model)
         ax.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(order)), order)
-    figure.supxlabel("difference to TargetEncoder (R2 or AUC): a dot a table, a bar for the mean")
+    figure.supxlabel(
+        "difference to TargetEncoder (R2 or AUC): a dot a table, a bar for the mean; "
+        f"what is beyond {DRAWN[0]} and {DRAWN[1]} stands at the edge",
+        fontsize=10,
+    )
     figure.savefig(path, dpi=120)
     print(f"wrote {path.name}")

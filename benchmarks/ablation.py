@@ -47,7 +47,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
     "unknown rate 0.1": ({"unknown_rate": 0.1}, []),
     "columns scaled to variance 1": (
         {},
-        [(assembly, "canonicalise", lambda *a, n_numbers: canonical.canonicalise(*a))],
+        [(assembly, "canonicalise", lambda *a, numbers: canonical.canonicalise(*a))],
     ),
     "hidden layer's scale as trained": ({}, [(assembly, "scale_hidden", lambda head, *_: head)]),
 }

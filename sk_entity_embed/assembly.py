@@ -89,10 +89,9 @@ def assemble(
         weights = np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
-    stacks, head = canonicalise(
-        stacks, counts, learned.head, frozen, n_numbers=len(columns.context)
-    )
-    head = _scale_hidden(head, stacks, rows, len(columns.context))
+    numbers = [c for c, scores in enumerate(columns.scaling.scores) if np.ptp(scores) > 0]
+    stacks, head = canonicalise(stacks, counts, learned.head, frozen, numbers=numbers)
+    head = _scale_hidden(head, stacks, rows, numbers)
     tables = []
     for j, vocabulary in enumerate(columns.vocabularies):
         centre = np.zeros(stacks[j].shape[2], dtype=np.float32)
@@ -110,13 +109,16 @@ def assemble(
 
 
 def _scale_hidden(
-    head: MLPHead, stacks: Sequence[NDArray[np.float32]], rows: TrainingRows, n_numbers: int
+    head: MLPHead,
+    stacks: Sequence[NDArray[np.float32]],
+    rows: TrainingRows,
+    numbers: Sequence[int],
 ) -> MLPHead:
     """Scale the hidden layer by what it sees of some training rows, in their own fold's tables."""
     some = np.linspace(0, len(rows.codes) - 1, min(len(rows.codes), _SCALE_ROWS)).astype(np.intp)
     fold, codes = rows.fold[some], rows.codes[some]
     vectors = np.hstack([stack[fold, codes[:, j]] for j, stack in enumerate(stacks)])
-    return scale_hidden(head, vectors, rows.context[some], n_numbers)
+    return scale_hidden(head, vectors, rows.context[some], numbers)
 
 
 def _widths(dimensions: Any, columns: Columns, frames: Mapping[str, pd.DataFrame]) -> list[int]:

@@ -44,7 +44,7 @@ def canonicalise(
     head: MLPHead,
     keep: Sequence[bool],
     *,
-    n_numbers: int = 0,
+    numbers: Sequence[int] = (),
 ) -> tuple[list[NDArray[np.float32]], MLPHead]:
     """Rewrite tables and head in canonical coordinates.
 
@@ -67,8 +67,8 @@ def canonicalise(
         The layers above.
     keep : sequence of bool
         Columns to leave in the coordinates they have (frozen vectors).
-    n_numbers : int, default=0
-        Standardised numbers that the head reads after the vectors.
+    numbers : sequence of int, default=()
+        Which of the context columns, read after the vectors, are standardised numbers that vary.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def canonicalise(
         if not keep[j]
     }
     variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
-    numbers = first[edges[-1] : edges[-1] + n_numbers]
-    factor = _factor(variance, float((numbers**2).sum(axis=1).mean()) if n_numbers else None)
+    squares = (first[[edges[-1] + c for c in numbers]] ** 2).sum(axis=1)
+    factor = _factor(variance, float(squares.mean()) if len(numbers) else None)
     out = []
     for j, stack in enumerate(stacks):
         if j not in bases:
@@ -114,7 +114,10 @@ def canonicalise(
 
 
 def scale_hidden(
-    head: MLPHead, vectors: NDArray[np.float32], context: NDArray[np.float32], n_numbers: int
+    head: MLPHead,
+    vectors: NDArray[np.float32],
+    context: NDArray[np.float32],
+    numbers: Sequence[int],
 ) -> MLPHead:
     """Scale the last hidden layer to a few times the total variance of what enters the head.
 
@@ -128,8 +131,8 @@ def scale_hidden(
         The columns' vectors of some rows, side by side.
     context : ndarray of float32 of shape (n_samples, n_context)
         Their scaled numbers.
-    n_numbers : int
-        How many of them are standardised numbers rather than flags.
+    numbers : sequence of int
+        Which of them are standardised numbers that vary, rather than flags.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def scale_hidden(
     """
     if head.n_hidden == 0:
         return head
-    wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + n_numbers)
+    wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + len(numbers))
     hidden = head.hidden(vectors, context)
     present = float(hidden.var(axis=0).sum())
     if not (wanted > 0 and present > _NO_VARIANCE * float((hidden.mean(axis=0) ** 2).sum())):

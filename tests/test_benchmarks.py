@@ -61,6 +61,16 @@ def test_summary_has_differences_to_target_encoder_and_ranks_among_rivals(benchm
         assert result.loc["one-hot", (model, "rank")] == pytest.approx((1 + 2) / 2)
 
 
+def test_an_encoder_that_did_not_finish_on_a_table_has_no_rank_there(benchmarks):
+    from _report import summary
+
+    scores = make_scores()
+    unfinished = (scores["encoder"] == "one-hot") & (scores["table"] == "adult")
+    result = summary(scores[~unfinished])
+    assert result.loc["one-hot", ("linear", "rank")] == pytest.approx(2)  # flights alone
+    assert result.loc["target encoder", ("linear", "rank")] == pytest.approx(1)
+
+
 def test_goals_missed_are_named(benchmarks, capsys):
     from _report import print_report
 

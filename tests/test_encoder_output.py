@@ -583,3 +583,17 @@ def test_dimensions_by_position_count_all_columns() -> None:
     encoder = make_encoder(dimensions={1: 7}).fit(X, np.arange(60) % 7 / 3)
     assert encoder.dimensions_["a"] == 7
     assert encoder.dimensions_["b"] != 7
+
+
+def test_a_constant_number_does_not_decide_the_scale_of_vectors():
+    X, y = make_rows(400)
+    variances = {}
+    for name, frame in {"without": X[["letter", "color"]], "with": X.assign(size=3.0)}.items():
+        encoder = make_encoder(output="both").fit(frame, y)
+        total = [
+            np.average(v.to_numpy() ** 2, axis=0, weights=encoder.category_counts_[c]).sum()
+            for c, v in encoder.embeddings_.items()
+        ]
+        variances[name] = float(np.mean(total))
+    assert variances["without"] == pytest.approx(1, rel=1e-3)
+    assert variances["with"] == pytest.approx(1, rel=1e-3)

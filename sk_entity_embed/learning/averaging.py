@@ -20,6 +20,8 @@ class RunningMean:
         What is under training; changed by :meth:`applied` alone, and only for its duration.
     window : int
         Number of epochs from which on each new one counts for ``1 / window``.
+    n_updates : int, default=0
+        Epochs that the present state already stands for, where training goes on.
 
     References
     ----------
@@ -27,11 +29,11 @@ class RunningMean:
     al., "Averaging weights leads to wider optima and better generalization", UAI 2018.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], window: int) -> None:
+    def __init__(self, parameters: Sequence[Tensor], window: int, n_updates: int = 0) -> None:
         self.parameters = parameters
         self.window = window
         self.mean = [p.detach().clone() for p in parameters]
-        self.n_updates = 0
+        self.n_updates = n_updates
 
     def update(self) -> None:
         """Take the present state in."""

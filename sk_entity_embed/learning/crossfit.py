@@ -41,8 +41,8 @@ class CrossFitting:
     Three things beside it make the vectors better for others than this head. A linear model of
     vectors and context learns next to the head in the same two halves; its loss, added to the
     tables' own, keeps additive effects in plain sight. Each vector is pulled towards zero with
-    the weight of a few rows, so that rare categories stay near the unknown one. And what counts is
-    the mean of all parameters over the last epochs.
+    the weight of a few rows, so that a rare one moves only as far as its rows agree. And what
+    counts is the mean of all parameters over the last epochs.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ class CrossFitting:
         Draws batches, tables and unknowns.
     device : torch.device
         Where it runs.
+    continued : bool, default=False
+        Whether tables and head come from an earlier training, whose mean goes on.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class CrossFitting:
         config: TrainingConfig,
         generator: torch.Generator,
         device: torch.device,
+        *,
+        continued: bool = False,
     ) -> None:
         self.bank, self.head, self.config, self.generator = bank, head, config, generator
         self.n_tables = rows.n_tables
@@ -106,7 +110,11 @@ class CrossFitting:
             ],
             lr=config.learning_rate_init,
         )
-        self.average = RunningMean([*bank.weights, *head.parameters()], AVERAGED_EPOCHS)
+        self.average = RunningMean(
+            [*bank.weights, *head.parameters()],
+            AVERAGED_EPOCHS,
+            n_updates=AVERAGED_EPOCHS if continued else 0,
+        )
         self.device = device
 
     def epoch(self) -> Iterator[tuple[NDArray[np.float64], float]]:
@@ -130,8 +138,10 @@ class CrossFitting:
         return (total / weight).cpu().numpy()
 
     def state(self) -> list[Tensor]:
-        """A copy of the parameters' mean over the last epochs."""
-        return [mean.clone() for mean in self.average.mean]
+        """A copy of the parameters' mean over the last epochs; of themselves before the first."""
+        average = self.average
+        source = average.mean if average.n_updates else average.parameters
+        return [tensor.detach().clone() for tensor in source]
 
     def restore(self, state: list[Tensor]) -> None:
         """Make a state the present one."""

@@ -51,7 +51,15 @@ def _learn(
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, sum(bank.widths) + rows.context.shape[1], config, generator)
     task = CrossFitting(
-        rows, bank, head, _fixed_rows(start, device), start.pulled, config, generator, device
+        rows,
+        bank,
+        head,
+        _fixed_rows(start, device),
+        start.pulled,
+        config,
+        generator,
+        device,
+        continued=start.head is not None,
     )
     with _threads(head, config.batch_size):
         history = train(

@@ -138,3 +138,11 @@ def test_standing_in_keeps_parameters_what_they_are():
         assert isinstance(parameters[1], nn.Parameter)
     average.update()
     assert [p.requires_grad for p in parameters] == [False, True]
+
+
+def test_a_mean_that_goes_on_moves_by_one_share_of_its_window():
+    parameter = torch.zeros(2)
+    average = RunningMean([parameter], window=4, n_updates=4)
+    parameter += 1.0
+    average.update()
+    np.testing.assert_allclose(average.mean[0], 0.25)

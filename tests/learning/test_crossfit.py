@@ -545,3 +545,38 @@ def test_met_categories(n_tables):
     }
     assert [np.flatnonzero(m).tolist() for m in rows.met(0, 7)] == expected[n_tables]
     assert rows.cross_fitted == (n_tables > 1)
+
+
+def test_before_the_first_epoch_ends_the_state_is_the_present_one():
+    task = make_task(make_rows())
+    before = task.state()
+    next(task.epoch())
+    after = task.state()
+    assert not torch.equal(before[0], after[0])  # no epoch has ended: nothing to average yet
+    for _ in task.epoch():
+        pass
+    np.testing.assert_array_equal(task.state()[0], task.average.mean[0])
+
+
+def test_a_continued_training_starts_from_the_mean_of_the_one_before():
+    rows = make_rows()
+    fresh = make_task(rows)
+    continued = CrossFitting(
+        rows,
+        fresh.bank,
+        fresh.head,
+        [None] * len(N_ROWS),
+        [True] * len(N_ROWS),
+        make_config(),
+        torch.Generator().manual_seed(0),
+        torch.device("cpu"),
+        continued=True,
+    )
+    before = [m.clone() for m in continued.average.mean]
+    for _ in continued.epoch():
+        pass
+    for mean, old, new in zip(
+        continued.average.mean, before, continued.average.parameters, strict=True
+    ):
+        expected = old + (new.detach() - old) / AVERAGED_EPOCHS
+        torch.testing.assert_close(mean, expected)
