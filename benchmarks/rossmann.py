@@ -404,8 +404,9 @@ def draw_states(states: dict[str, list[float]], result: dict[str, Any], path: Pa
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    # both come centred and of size one: the map as it is, the vectors turned and stretched
+    # the map comes centred and of size one; the vectors turned, and drawn as large as the map
     places, vectors, _ = procrustes(on_the_map(), np.array([states[s] for s in PLACES]))
+    vectors /= np.linalg.norm(vectors)
     figure, axes = plt.subplots(1, 2, figsize=(14, 6), sharex=True, sharey=True)
     titles = [
         "Where the states are",

@@ -24,6 +24,12 @@ HIDDEN_VARIANCE = 3.0
 """Total variance of the hidden layer, relative to that of all that enters the head."""
 MAX_RATIO = 100.0
 """Limit on the variance of an embedded column against a standardised number, and its inverse."""
+_ROUNDING = 1e-6
+"""Coordinates that small, relative to a column's standard deviation, become zero.
+
+Otherwise an axis in which training rows do not vary, but the unknown vector differs from them,
+would have a tiny variance, and standardising it would make the unknown vector enormous.
+"""
 _NO_VARIANCE = 1e-12
 """Variance, relative to the squared mean, that is only rounding."""
 
@@ -109,6 +115,7 @@ def canonicalise(
         bias += basis.mean @ first[rows]
         first[rows] = basis.weight / factor
         moved = (stack.astype(np.float64) - basis.mean) @ (basis.forward * factor)
+        moved[np.abs(moved) < _ROUNDING * factor * np.sqrt(basis.variance)] = 0.0
         out.append(moved.astype(np.float32))
     return out, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
 

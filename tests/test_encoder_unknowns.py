@@ -10,7 +10,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError
@@ -406,3 +408,14 @@ def test_nothing_passes_through_where_all_columns_are_categorical() -> None:
     X, y = make_rows(60)
     encoder = make_encoder(remainder="passthrough", categorical_features="all").fit(X, y)
     assert encoder.transform(X).shape[1] == sum(encoder.dimensions_.values())
+
+
+def test_standardised_vectors_of_unknown_categories_stay_moderate():
+    # three levels span two axes; in the others only the unknown vector differs from zero
+    X, y = make_rows(300)
+    encoder = make_encoder(cross_fit=False, dimensions=5, unknown_rate=0.2, max_iter=5)
+    model = make_pipeline(encoder, StandardScaler(), Ridge()).fit(X[["color"]], y)
+    vectors = encoder.transform(X[["color"]])
+    assert (np.ptp(vectors, axis=0) == 0).sum() == 3
+    predicted = model.predict(pd.DataFrame({"color": ["puce"]}))
+    assert y.min() - np.ptp(y) < predicted[0] < y.max() + np.ptp(y)
