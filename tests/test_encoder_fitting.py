@@ -878,8 +878,8 @@ def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> 
     seen: list[bool] = []
     original = CrossFitting.__init__
 
-    def spy(self: Any, *args: Any) -> None:
-        original(self, *args)
+    def spy(self: Any, *args: Any, **settings: Any) -> None:
+        original(self, *args, **settings)
         seen.extend(bool((pull > 0).any()) for pull in self.pulls)
 
     with pytest.MonkeyPatch.context() as patch:
