@@ -29,7 +29,7 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (10 minutes)
+bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (minutes)
 	$(BIN)/python benchmarks/quality.py --quick
 	$(BIN)/python benchmarks/rossmann.py --quick
 	$(BIN)/python benchmarks/stability.py --quick

@@ -53,6 +53,7 @@ from sk_entity_embed import EntityEmbeddingEncoder
 CACHE = RESULTS / "cache" / "quality"
 PROTOCOL = 1  # raise it with every change of what is measured: kept results are then not used
 REPORTING = {"evaluation.py", "_comparison.py"}  # modules that no fit runs
+OUT_OF_TIME = "not finished in time"
 GLMM_LIMIT = 60  # seconds; a quarter of it in a quick run
 HIGH_CARDINALITY = 40  # from where skrub encodes strings rather than making one column a category
 
@@ -141,10 +142,14 @@ def _measure(
                         split = load_split(name, data, max_rows, seed)
                     slow = encoder == "GLMM encoder" and name in too_slow
                     record = {"table": name, "seed": seed, "encoder": encoder}
-                    record |= {} if slow else _evaluate(encoder, split, seed, glmm_limit)
+                    record |= (
+                        {"failed": OUT_OF_TIME}
+                        if slow
+                        else _evaluate(encoder, split, seed, glmm_limit)
+                    )
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(json.dumps(record))
-                if "outputs" not in record:
+                if "outputs" not in record and record.get("failed", OUT_OF_TIME) == OUT_OF_TIME:
                     too_slow.add(name)
                 print(_line(record), flush=True)
                 yield record
@@ -161,7 +166,11 @@ def _evaluate(encoder: str, split: Split, seed: int, glmm_limit: int) -> dict[st
             with _limit(glmm_limit if encoder == "GLMM encoder" else None):
                 encoded = (encode_ours if encoder in OURS else _encode)(encoder, split, seed)
         except TimeoutError:
-            return {}
+            return {"failed": OUT_OF_TIME}
+        except (ValueError, np.linalg.LinAlgError) as error:
+            if encoder in OURS:
+                raise
+            return {"failed": str(error)}
         seconds = time.perf_counter() - start
         peak = _memory_mb("VmHWM") - before
         outputs = {
@@ -337,7 +346,7 @@ def _flat(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _line(record: dict[str, Any]) -> str:
     where = f"{record['table']:>18} {record['seed']} {record['encoder']:<24}"
     if "outputs" not in record:
-        return f"{where} not finished in time"
+        return f"{where} {record.get('failed', OUT_OF_TIME)}"
     first = next(iter(record["outputs"].values()))
     return f"{where} {record['fit_seconds']:7.1f} s  " + "  ".join(
         f"{m} {first[m]:.4f}" for m in ("linear", "LightGBM", "k-NN", "HGB") if m in first
