@@ -17,6 +17,7 @@ from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
 _EVALUATION_BATCH = 8192
 AVERAGED_EPOCHS = 6
+"""Epochs that the mean of the parameters reaches back over."""
 TABLE_STEP = 1.5
 """Step size of the tables over that of the head: each table learns from a part of the rows."""
 LINEAR_WEIGHT = 0.5
