@@ -1,0 +1,1 @@
+"""Displays: pictures of embeddings, by scikit-learn's convention."""
