@@ -11,8 +11,10 @@ __all__ = [
     "EntityEmbedWarning",
     "FoldsReducedWarning",
     "InvalidDataError",
+    "InvalidFileError",
     "InvalidParameterError",
     "LeakageWarning",
+    "ProjectionWarning",
     "TrainingInterruptedWarning",
     "UnsupportedDataError",
 ]
@@ -24,6 +26,10 @@ class EntityEmbedError(Exception):
 
 class InvalidDataError(EntityEmbedError, ValueError):
     """`X`, `y`, `sample_weight` or `groups` hold values the estimator cannot use."""
+
+
+class InvalidFileError(EntityEmbedError, ValueError):
+    """A file does not hold what `sk_entity_embed.export.save` writes, or no longer does."""
 
 
 class UnsupportedDataError(EntityEmbedError, TypeError):
@@ -44,6 +50,10 @@ class FoldsReducedWarning(EntityEmbedWarning):
 
 class LeakageWarning(EntityEmbedWarning):
     """Training rows may get vectors that have seen their own target."""
+
+
+class ProjectionWarning(EntityEmbedWarning):
+    """Vectors are drawn by another method than the one asked for."""
 
 
 class TrainingInterruptedWarning(EntityEmbedWarning):

@@ -44,8 +44,9 @@ LAYERS = [
     {"_comparison"},
     {"evaluation"},
     {"inspection.catalogue", "inspection.displays.theme"},
-    {"inspection.search", "inspection.projection", "inspection.displays.labels"},
-    {"inspection.neighbors", "inspection.components", "inspection.alignment"},
+    {"inspection.search", "inspection.components", "inspection.displays.labels"},
+    {"inspection.neighbors", "inspection.projection"},
+    {"inspection.alignment"},
     {
         "inspection.displays.drift",
         "inspection.displays.embedding",

@@ -28,7 +28,7 @@ _HOMES = {
     "similarity_matrix": "neighbors",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,125 @@
+"""Principal components of a column's vectors, and the categories at their ends."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.inspection.catalogue import Source, catalogue_of
+
+
+def principal_components(
+    vectors: NDArray[np.float32], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores of weighted vectors on their principal components.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32 of shape (n, width)
+        Vectors.
+    weights : ndarray of float64 of shape (n,)
+        Weight of each: a category counts as often as its rows.
+
+    Returns
+    -------
+    scores : ndarray of float64 of shape (n, width)
+        By descending variance. A component points the way of the axis it depends on most, so that
+        the components of a fitted encoder are the axes of its embedding.
+    shares : ndarray of float64 of shape (width,)
+        Shares of the variance; 0 where there is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.inspection.components import principal_components
+    >>> scores, shares = principal_components(np.array([[0, 5], [0, 1], [0, 0]]), np.ones(3))
+    >>> scores.tolist(), shares.tolist()
+    ([[3.0, 0.0], [-1.0, 0.0], [-2.0, 0.0]], [1.0, 0.0])
+    """
+    centred = vectors.astype(np.float64)
+    centred -= np.average(centred, axis=0, weights=weights)
+    covariance = (centred * (weights / weights.sum())[:, None]).T @ centred
+    variances, axes = np.linalg.eigh(covariance)
+    axes, variances = axes[:, ::-1], np.maximum(variances[::-1], 0.0)
+    signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(len(axes))])
+    scores = centred @ (axes * signs)
+    total = variances.sum()
+    return scores + 0.0, variances / total if total > 0 else variances
+
+
+def extremes(
+    source: Source,
+    column: str | None = None,
+    component: int = 1,
+    k: int = 10,
+    min_count: int | None = 20,
+) -> pd.DataFrame:
+    """The categories lowest and highest on a principal component: what an axis is about.
+
+    Components are those of the vectors of all categories, each weighted by its training rows. For
+    a fitted encoder they are the axes of the embedding, up to sign.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        See :func:`~sk_entity_embed.inspection.nearest`.
+    column : str, default=None
+        Name of the column; may be None where there is only one.
+    component : int, default=1
+        Number of the component, from 1.
+    k : int, default=10
+        Categories at each end; fewer where there are not as many.
+    min_count : int or None, default=20
+        Leave out categories with fewer training rows. None takes all, and is what vectors made
+        elsewhere need, which have no counts.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``end`` ("lowest" or "highest"), ``category``, ``value`` and, where counts are
+        known, ``count``; at each end the outermost category first.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such component, or no category has `min_count` rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import extremes
+    >>> films = pd.DataFrame([[-2.0], [0.1], [1.5]], index=["Pi", "Jaws", "Alien"])
+    >>> extremes(films, k=1, min_count=None).round(1)
+           end category  value
+    0   lowest       Pi   -1.9
+    1  highest    Alien    1.6
+    """
+    catalogue = catalogue_of(source, column)
+    width = catalogue.vectors.shape[1]
+    if not isinstance(component, Integral) or not 1 <= component <= width:
+        raise InvalidParameterError(
+            f"`component` must be an integer from 1 to {width}, the width of the vectors of column "
+            f"{catalogue.name!r}; got {component!r}."
+        )
+    if not isinstance(k, Integral) or k < 1:
+        raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+    scores, _ = principal_components(catalogue.vectors, catalogue.weights)
+    positions = catalogue.frequent(min_count)
+    values = scores[positions, component - 1]
+    order = np.argsort(values, kind="stable")
+    k = min(int(k), len(order))
+    chosen = positions[np.concatenate([order[:k], order[::-1][:k]])]
+    frame = pd.DataFrame(
+        {
+            "end": np.repeat(["lowest", "highest"], k),
+            "category": catalogue.labels[chosen],
+            "value": scores[chosen, component - 1],
+        }
+    )
+    if catalogue.counts is not None:
+        frame["count"] = catalogue.counts[chosen]
+    return frame

@@ -1,0 +1,154 @@
+"""Colours of the displays, on light and on dark ground, and the axes they are drawn on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sk_entity_embed.exceptions import InvalidParameterError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours that can be told apart with any kind of colour vision.
+
+    Attributes
+    ----------
+    background, ink, muted, grid : str
+        Ground, text, secondary text and fine lines.
+    point, accent : str
+        Ordinary marks, and the one mark to look at.
+    categorical : tuple of str
+        Colours of kinds, in the order of use [1]_.
+    sequential, diverging : str
+        Colour maps of quantities, even in lightness, and of signed ones.
+
+    References
+    ----------
+    .. [1] M. Okabe and K. Ito, "Color universal design", 2008.
+    """
+
+    background: str
+    ink: str
+    muted: str
+    grid: str
+    point: str
+    accent: str
+    categorical: tuple[str, ...]
+    sequential: str
+    diverging: str
+
+
+LIGHT = Theme(
+    background="#ffffff",
+    ink="#1a1a1a",
+    muted="#5f6368",
+    grid="#dadce0",
+    point="#0072b2",
+    accent="#d55e00",
+    categorical=(
+        "#0072b2",
+        "#e69f00",
+        "#009e73",
+        "#cc79a7",
+        "#56b4e9",
+        "#d55e00",
+        "#8c7a00",
+        "#4d4d4d",
+    ),
+    sequential="viridis",
+    diverging="RdBu_r",
+)
+
+DARK = Theme(
+    background="#16181d",
+    ink="#eceff4",
+    muted="#a3aab8",
+    grid="#3a3f4b",
+    point="#56b4e9",
+    accent="#ff9e3d",
+    categorical=(
+        "#56b4e9",
+        "#e69f00",
+        "#2fc79b",
+        "#e39ac6",
+        "#7fa7ff",
+        "#ff7a45",
+        "#f0e442",
+        "#b8bdc7",
+    ),
+    sequential="viridis",
+    diverging="RdBu_r",
+)
+
+
+def prepare_axes(
+    ax: Axes | None, theme: str | None, figsize: tuple[float, float]
+) -> tuple[Figure, Axes, Theme]:
+    """Axes to draw on, and the colours for their ground.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        Axes of the caller's; None makes a figure.
+    theme : {"light", "dark"} or None
+        Ground to draw on; None takes the one that the axes, or matplotlib's settings, have.
+    figsize : tuple of float
+        Inches of a new figure.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed; the extra is ``plot``.
+    InvalidParameterError
+        If there is no such theme.
+    """
+    if theme not in (None, "light", "dark"):
+        raise InvalidParameterError(f"`theme` must be 'light', 'dark' or None, got {theme!r}.")
+    plt = import_pyplot()
+    from matplotlib.colors import to_rgb
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    figure = ax.get_figure(root=True)
+    if theme is None:
+        # Relative luminance of the ground, by ITU-R BT.709.
+        red, green, blue = to_rgb(ax.get_facecolor())
+        chosen = LIGHT if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.4 else DARK
+    else:
+        chosen = LIGHT if theme == "light" else DARK
+        figure.set_facecolor(chosen.background)
+        ax.set_facecolor(chosen.background)
+    return figure, ax, chosen
+
+
+def style_axes(ax: Axes, theme: Theme) -> None:
+    """Text and lines of axes in the theme's colours; two spines are enough."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(theme.muted)
+    ax.tick_params(colors=theme.muted, labelcolor=theme.ink)
+    for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+        text.set_color(theme.ink)
+
+
+def style_colorbar(bar: Any, theme: Theme) -> None:
+    """Text and lines of a colour bar in the theme's colours."""
+    bar.ax.tick_params(colors=theme.muted, labelcolor=theme.ink)
+    bar.ax.yaxis.label.set_color(theme.ink)
+    bar.ax.xaxis.label.set_color(theme.ink)
+    bar.outline.set_edgecolor(theme.grid)
+
+
+def import_pyplot() -> Any:
+    """matplotlib.pyplot, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Displays need matplotlib: pip install 'sk-entity-embed[plot]'."
+        ) from error
+    return plt

@@ -1,0 +1,483 @@
+"""Neighbours: of categories, of whole rows, and of sums of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
+
+from sk_entity_embed._access import fitted_model
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.search import (
+    NeighborIndex,
+    check_metric,
+    exact_search,
+)
+from sk_entity_embed.model import CodedRows, EmbeddingModel
+
+_LARGEST_MATRIX = 10_000
+
+
+def nearest(
+    source: Source,
+    column: str | None,
+    query: Any,
+    k: int = 10,
+    *,
+    metric: str = "cosine",
+    min_count: int | None = None,
+    index: NeighborIndex | None = None,
+) -> pd.DataFrame:
+    """The categories most similar to a category, a vector, or several of them.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        A fitted estimator of this package; or vectors made elsewhere, one category a row, indexed
+        by category: a frame for one column, or a mapping from column names to frames.
+    column : str or None
+        Name of the column; may be None where there is only one.
+    query : category, list of categories, ndarray or DataFrame
+        One category (a string, a number, None for missing, ...); several of them as a list, a
+        series or an index; a vector, or several as rows, as a float array; or a frame of vectors,
+        whose index names them.
+    k : int, default=10
+        Neighbours of each query.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        What makes vectors similar. Axes are those of the embedding, so cosine compares what two
+        categories do relative to an average one, and Euclidean distance how differently the
+        network treats them.
+    min_count : int, default=None
+        Leave out categories with fewer training rows.
+    index : NeighborIndex, default=None
+        Search by it, approximately; None compares all vectors, which a million of them take less
+        than a second for.
+
+    Returns
+    -------
+    DataFrame
+        The most similar ones first, in columns ``category``, ``similarity`` and ``count`` (where
+        counts are known); with "euclidean" also ``distance``, and the similarity is
+        ``1 / (1 + distance)``. A queried category is not its own neighbour. For several queries
+        ``query`` is the first column: the category, or the row of the vector.
+
+    Raises
+    ------
+    InvalidDataError
+        If a category is unknown (close names are suggested) or a vector has another width.
+    InvalidParameterError
+        If there are fewer than `k` categories to choose from, or another parameter does not fit.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    nearest_rows : Neighbours of whole rows.
+    analogy : Neighbours of a sum of vectors.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import nearest
+    >>> vectors = pd.DataFrame(
+    ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+    ... )
+    >>> nearest(vectors, None, "Oslo", k=2).round(2)
+      category  similarity
+    0   Bergen        1.00
+    1     Rome       -0.71
+    """
+    check_metric(metric)
+    catalogue = catalogue_of(source, column)
+    names, vectors, own = _read_query(query, catalogue)
+    found = _search(catalogue, vectors, own[:, None], k, metric, min_count, index)
+    frame = _answer(catalogue, vectors, *found, metric)
+    if names is not None:
+        frame.insert(0, "query", np.repeat(names, k))
+    return frame
+
+
+def analogy(
+    source: Source,
+    column: str | None,
+    positive: Sequence[Any],
+    negative: Sequence[Any] = (),
+    k: int = 10,
+    *,
+    metric: str = "cosine",
+    min_count: int | None = None,
+    index: NeighborIndex | None = None,
+) -> pd.DataFrame:
+    """The categories most similar to a sum and difference of others: ``a - b + c``.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        See :func:`nearest`.
+    column : str or None
+        Name of the column; may be None where there is only one.
+    positive : sequence of categories
+        Added: ``a`` and ``c``.
+    negative : sequence of categories, default=()
+        Subtracted: ``b``.
+    k : int, default=10
+        Number of answers.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        See :func:`nearest`. With "cosine" the vectors are added at unit length, which is the rule
+        of [1]_.
+    min_count : int, default=None
+        Leave out categories with fewer training rows.
+    index : NeighborIndex, default=None
+        See :func:`nearest`.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`nearest`, without the categories that were given.
+
+    Raises
+    ------
+    InvalidDataError
+        If a category is unknown.
+    InvalidParameterError
+        If no category is given or a parameter does not fit.
+
+    References
+    ----------
+    .. [1] O. Levy and Y. Goldberg, "Linguistic regularities in sparse and explicit word
+       representations", CoNLL 2014, equation 3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import analogy
+    >>> vectors = pd.DataFrame(
+    ...     [[1, 1], [1, -1], [-1, 1], [-1, -1]], index=["b1", "b0", "a1", "a0"], dtype=float
+    ... )
+    >>> analogy(vectors, None, positive=["a1", "b0"], negative=["a0"], k=1)["category"].tolist()
+    ['b1']
+    """
+    check_metric(metric)
+    for name, given in (("positive", positive), ("negative", negative)):
+        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
+            raise InvalidParameterError(f"`{name}` must be a list of categories, got {given!r}.")
+    if len(positive) == 0:
+        raise InvalidParameterError("`positive` must have a category at least.")
+    catalogue = catalogue_of(source, column)
+    own = catalogue.locate([*positive, *negative])
+    vectors = catalogue.vectors[own].astype(np.float64)
+    vectors = normalize(vectors) if metric == "cosine" else vectors
+    signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
+    target = (signs @ vectors)[None]
+    found = _search(catalogue, target, own[None], k, metric, min_count, index)
+    return _answer(catalogue, target, *found, metric)
+
+
+def similarity_matrix(
+    source: Source,
+    column: str | None = None,
+    categories: Sequence[Any] | None = None,
+    *,
+    metric: str = "cosine",
+    min_count: int | None = None,
+) -> pd.DataFrame:
+    """Similarity of every pair of categories.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        See :func:`nearest`.
+    column : str, default=None
+        Name of the column; may be None where there is only one.
+    categories : sequence, default=None
+        Categories, in the order wanted; None takes all.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        See :func:`nearest`; with "euclidean" the similarity is ``1 / (1 + distance)``.
+    min_count : int, default=None
+        Leave out categories with fewer training rows.
+
+    Returns
+    -------
+    DataFrame of float64 of shape (n_categories, n_categories)
+        Indexed by category both ways.
+
+    Raises
+    ------
+    InvalidDataError
+        If a category is unknown.
+    InvalidParameterError
+        If there are more than 10,000 categories, or a parameter does not fit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import similarity_matrix
+    >>> vectors = pd.DataFrame([[1.0, 0.0], [0.0, 2.0]], index=["a", "b"])
+    >>> similarity_matrix(vectors).to_numpy().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    check_metric(metric)
+    catalogue = catalogue_of(source, column)
+    positions = catalogue.frequent(min_count)
+    if categories is not None:
+        asked = catalogue.locate(list(categories))
+        positions = asked[np.isin(asked, positions)]
+    if len(positions) > _LARGEST_MATRIX:
+        raise InvalidParameterError(
+            f"The similarity matrix of {len(positions):,} categories would have "
+            f"{len(positions) ** 2:,} numbers; choose `categories`, or raise `min_count`."
+        )
+    chosen = catalogue.take(positions)
+    index = pd.Index(chosen.labels, tupleize_cols=False, name=catalogue.name)
+    return pd.DataFrame(all_similarities(chosen.vectors, metric), index=index, columns=index)
+
+
+def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float64]:
+    """Similarity of every pair of vectors, of shape (n, n); exactly 1 on the diagonal.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32 of shape (n, width)
+        Vectors.
+    metric : {"cosine", "euclidean", "dot"}
+        See :func:`~sk_entity_embed.inspection.search.similarities`.
+    """
+    wide = vectors.astype(np.float64)
+    wide = normalize(wide) if metric == "cosine" else wide
+    matrix: NDArray[np.float64]
+    if metric == "euclidean":
+        from sklearn.metrics import pairwise_distances
+
+        matrix = 1.0 / (1.0 + pairwise_distances(wide - wide.mean(axis=0)))
+    else:
+        matrix = wide @ wide.T
+    if metric == "cosine":
+        matrix = np.clip(matrix, -1.0, 1.0)
+        np.fill_diagonal(matrix, np.where(wide.any(axis=1), 1.0, 0.0))
+    return (matrix + matrix.T) / 2
+
+
+def nearest_rows(
+    estimator: Any,
+    X: Any,
+    query: Any,
+    k: int = 5,
+    *,
+    metric: str = "cosine",
+    representation: str = "embedding",
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """The rows of a table most similar to given rows: listings like this one.
+
+    A row is its columns' vectors side by side, in which columns weigh as much as they matter to
+    the target; or the network's last hidden layer, which knows the context numbers as well.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Rows to search, with the columns of fit.
+    query : int, list of int, or array-like of shape (n_queries, n_features)
+        Positions of rows of `X`, or a table of other rows.
+    k : int, default=5
+        Neighbours of each query.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        What makes rows similar.
+    representation : {"embedding", "hidden"}, default="embedding"
+        What a row is compared by.
+    columns : sequence of str, default=None
+        Categorical columns to compare by, with "embedding"; None takes all.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``row``, the position in `X`, and ``similarity``, with "euclidean" also
+        ``distance``; for several queries ``query`` is the first one. A queried row of `X` is not
+        its own neighbour.
+
+    Raises
+    ------
+    InvalidDataError
+        If the rows do not have the columns of fit, or a position is not in `X`.
+    InvalidParameterError
+        If there are fewer than `k` rows to choose from, or a parameter does not fit.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    Unknown and missing cells have their trained vectors here, whatever ``handle_unknown`` says.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.inspection import nearest_rows
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"fuel": rng.choice(["gas", "oil"], 99), "age": rng.uniform(0, 9, 99)})
+    >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0).fit(X, X["age"])
+    >>> similar = nearest_rows(encoder, X, 0, k=3, representation="hidden")
+    >>> X.iloc[similar["row"]].shape
+    (3, 2)
+    """
+    check_metric(metric)
+    model = fitted_model(estimator)
+    rows = _code(estimator, X)
+    vectors = _represent(model, rows, representation, columns)
+    positions = _row_positions(query, len(rows))
+    if positions is None:
+        asked = _represent(model, _code(estimator, query), representation, columns)
+        own = np.full((len(asked), 1), -1)
+        names = np.arange(len(asked))
+    else:
+        asked, own, names = vectors[positions], positions[:, None], positions
+    catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
+    found = _search(catalogue, asked, own, k, metric, None, None, "rows of X")
+    frame = _answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
+    if positions is None or not isinstance(query, Integral):
+        frame.insert(0, "query", np.repeat(names, k))
+    return frame
+
+
+def _read_query(
+    query: Any, catalogue: Catalogue
+) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
+    """Names of the queries (None for a single one), their vectors, own positions or -1."""
+    if isinstance(query, np.ndarray) and query.dtype.kind == "f":
+        vectors, names = query, None if query.ndim == 1 else np.arange(len(query))
+    elif isinstance(query, pd.DataFrame):
+        names = query.index.to_numpy()
+        vectors = query.to_numpy(dtype=np.float64)
+    else:
+        several = isinstance(query, list | pd.Series | pd.Index | np.ndarray)
+        own = catalogue.locate(list(query) if several else [query])
+        return catalogue.labels[own] if several else None, catalogue.vectors[own], own
+    vectors = np.atleast_2d(vectors)
+    width = catalogue.vectors.shape[1]
+    if vectors.ndim != 2 or vectors.shape[1] != width:
+        raise InvalidDataError(
+            f"`query` has vectors of {vectors.shape[-1]} numbers, but those of column "
+            f"{catalogue.name!r} have {width}."
+        )
+    if not np.isfinite(vectors).all():
+        raise InvalidDataError("`query` has vectors that are not finite.")
+    return names, vectors, np.full(len(vectors), -1)
+
+
+def _search(
+    catalogue: Catalogue,
+    queries: NDArray[Any],
+    excluded: NDArray[np.intp],
+    k: int,
+    metric: str,
+    min_count: int | None,
+    index: NeighborIndex | None,
+    what: str = "categories",
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Neighbours of the queries among the frequent categories, without the excluded ones.
+
+    `excluded` has shape (n_queries, n_excluded), with -1 for nothing.
+    """
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+    if len(queries) == 0:
+        raise InvalidDataError("`query` is empty; give one query at least.")
+    candidates = catalogue.frequent(min_count)
+    n_excluded = max(len(np.unique(e[np.isin(e, candidates)])) for e in excluded)
+    if k + n_excluded > len(candidates):
+        raise InvalidParameterError(
+            f"`k` is {k}, but there are only {len(candidates) - n_excluded} other {what} to "
+            "choose from."
+        )
+    wanted = int(k) + n_excluded
+    if index is not None:
+        index.check(catalogue, metric, min_count)
+        positions, found = index.search(catalogue.vectors, queries, wanted)
+    else:
+        everything = len(candidates) == len(catalogue)
+        vectors = catalogue.vectors if everything else catalogue.vectors[candidates]
+        positions, found = exact_search(vectors, queries, wanted, metric)
+        positions = candidates[positions]
+    own = (positions[:, :, None] == excluded[:, None, :]).any(axis=2)
+    kept = np.argsort(own, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(positions, kept, 1), np.take_along_axis(found, kept, 1)
+
+
+def _answer(
+    catalogue: Catalogue,
+    queries: NDArray[Any],
+    positions: NDArray[np.intp],
+    similarity: NDArray[np.float64],
+    metric: str,
+) -> pd.DataFrame:
+    """The neighbours as a table."""
+    flat = positions.ravel()
+    frame = pd.DataFrame({"category": catalogue.labels[flat], "similarity": similarity.ravel()})
+    if metric == "euclidean":
+        pairs = np.repeat(queries, positions.shape[1], axis=0).astype(np.float64)
+        frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
+    if catalogue.counts is not None:
+        frame["count"] = catalogue.counts[flat]
+    return frame
+
+
+def _code(estimator: Any, X: Any) -> CodedRows:
+    table = estimator._read(X)
+    rows: CodedRows = fitted_model(estimator).code(
+        table, refuse_unknown=False, missing_is_error=False
+    )
+    return rows
+
+
+def _represent(
+    model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
+) -> NDArray[np.float32]:
+    """The rows as vectors to compare."""
+    names = [t.vocabulary.name for t in model.tables]
+    if representation == "hidden":
+        if columns is not None:
+            raise InvalidParameterError("`columns` chooses among vectors; the hidden layer is one.")
+        if not model.head.n_hidden:
+            raise InvalidParameterError(
+                "representation='hidden' needs a hidden layer, but the head has none."
+            )
+        out = np.empty((len(rows), model.head.n_hidden), dtype=np.float32)
+        model.hidden(rows, out)
+        return out
+    if representation != "embedding":
+        raise InvalidParameterError(
+            f"`representation` must be 'embedding' or 'hidden', got {representation!r}."
+        )
+    unknown = [c for c in columns or () if c not in names]
+    if unknown or (columns is not None and (isinstance(columns, str) or len(columns) == 0)):
+        raise InvalidParameterError(
+            f"`columns` must be a list of embedded columns ({names}), got {columns!r}."
+        )
+    out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
+    model.embed(rows.codes, out)
+    if columns is None:
+        return out
+    edges = model.edges
+    blocks = [out[:, edges[j] : edges[j + 1]] for j, n in enumerate(names) if n in set(columns)]
+    return np.ascontiguousarray(np.hstack(blocks))
+
+
+def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
+    """Positions in the table; None if the query is a table itself."""
+    is_position = isinstance(query, Integral) and not isinstance(query, bool)
+    if not is_position:
+        flat = isinstance(query, list | range | np.ndarray | pd.Index) and np.ndim(query) == 1
+        if not flat or np.asarray(query).dtype.kind not in "iu":
+            return None
+    positions = np.atleast_1d(np.asarray(query, dtype=np.intp))
+    if ((positions < -n_rows) | (positions >= n_rows)).any():
+        raise InvalidDataError(f"`query` has positions beyond the {n_rows} rows of X: {query!r}.")
+    return positions % n_rows

@@ -1,0 +1,184 @@
+"""Vectors to two or three coordinates that can be drawn."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.components import principal_components
+
+METHODS = ("pca", "tsne", "umap")
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Coordinates of a column's categories.
+
+    Attributes
+    ----------
+    method : {"pca", "tsne", "umap"}
+        What made them.
+    coordinates : ndarray of float64 of shape (n_categories, n_components)
+        One row a category; 0 on axes that the vectors do not have.
+    axes : tuple of str
+        What to write at the axes.
+    """
+
+    method: str
+    coordinates: NDArray[np.float64]
+    axes: tuple[str, ...]
+
+
+def project(
+    source: Source,
+    column: str | None = None,
+    *,
+    method: str = "pca",
+    n_components: int = 2,
+    random_state: Any = 0,
+) -> pd.DataFrame:
+    """Coordinates of all categories of a column, to draw them.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        See :func:`~sk_entity_embed.inspection.nearest`.
+    column : str, default=None
+        Name of the column; may be None where there is only one.
+    method : {"pca", "tsne", "umap"}, default="pca"
+        Principal components, weighted by training rows, keep distances as far as two axes can;
+        t-SNE [1]_ and UMAP [2]_ keep neighbours and give up distances. "umap" needs the extra
+        ``umap``, and without it warns and gives principal components.
+    n_components : {2, 3}, default=2
+        Coordinates of a category.
+    random_state : int, RandomState instance or None, default=0
+        Seed of t-SNE and UMAP.
+
+    Returns
+    -------
+    DataFrame of float64 of shape (n_categories, n_components)
+        Indexed by category; columns are named after the axes.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has another value, or there is no such column.
+
+    Notes
+    -----
+    Categories that share a vector, as infrequent ones do, share their coordinates.
+
+    References
+    ----------
+    .. [1] L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
+    .. [2] L. McInnes, J. Healy and J. Melville, "UMAP: uniform manifold approximation and
+       projection for dimension reduction", 2018, arXiv:1802.03426.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import project
+    >>> vectors = pd.DataFrame([[0, 0, 1], [2, 0, 1], [4, 1, 1]], index=["a", "b", "c"])
+    >>> project(vectors).shape
+    (3, 2)
+    """
+    catalogue = catalogue_of(source, column)
+    found = projection_of(catalogue, method, n_components, random_state)
+    index = pd.Index(catalogue.labels, tupleize_cols=False, name=catalogue.name)
+    return pd.DataFrame(found.coordinates, index=index, columns=list(found.axes))
+
+
+def projection_of(
+    catalogue: Catalogue, method: str, n_components: int = 2, random_state: Any = 0
+) -> Projection:
+    """The projection of a catalogue; see :func:`project`."""
+    if method not in METHODS:
+        raise InvalidParameterError(f"`method` must be one of {METHODS}, got {method!r}.")
+    if n_components not in (2, 3):
+        raise InvalidParameterError(f"`n_components` must be 2 or 3, got {n_components!r}.")
+    if method == "umap" and not _has_umap():
+        warnings.warn(
+            "method='umap' needs umap-learn: pip install 'sk-entity-embed[umap]'. Principal "
+            "components are shown instead; method='tsne' needs nothing more.",
+            ProjectionWarning,
+            stacklevel=3,
+        )
+        method = "pca"
+    vectors, back = np.unique(catalogue.vectors, axis=0, return_inverse=True)
+    if method != "pca" and len(vectors) < 5:
+        warnings.warn(
+            f"Column {catalogue.name!r} has only {len(vectors)} different vectors, too few for "
+            f"method={method!r}; principal components are shown instead.",
+            ProjectionWarning,
+            stacklevel=3,
+        )
+        method = "pca"
+    if method == "pca":
+        return _pca(catalogue, n_components)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    run = _tsne if method == "tsne" else _umap
+    coordinates = run(vectors, n_components, seed)[back.ravel()]
+    name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
+    axes = tuple(f"{name} {i + 1}" for i in range(n_components))
+    return Projection(method, coordinates.astype(np.float64), axes)
+
+
+def _pca(catalogue: Catalogue, n_components: int) -> Projection:
+    scores, shares = principal_components(catalogue.vectors, catalogue.weights)
+    coordinates = np.zeros((len(catalogue), n_components))
+    kept = min(n_components, scores.shape[1])
+    coordinates[:, :kept] = scores[:, :kept]
+    shares = np.append(shares, np.zeros(n_components))
+    axes = tuple(f"component {i + 1} ({shares[i]:.0%})" for i in range(n_components))
+    return Projection("pca", coordinates, axes)
+
+
+def _tsne(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray[np.floating[Any]]:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    model = TSNE(n_components, perplexity=perplexity, init=_start(vectors, n_components, 1e-4))
+    coordinates: NDArray[np.floating[Any]] = model.set_params(random_state=seed).fit_transform(
+        vectors
+    )
+    return coordinates
+
+
+def _umap(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray[np.floating[Any]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about tensorflow, which is not needed
+        from umap import UMAP
+
+        model = UMAP(
+            n_components=n_components,
+            n_neighbors=min(15, len(vectors) - 1),
+            init=_start(vectors, n_components, 10.0 / 3),
+            random_state=seed,
+            n_jobs=1,  # what a seed implies
+        )
+        coordinates: NDArray[np.floating[Any]] = model.fit_transform(vectors)
+    return coordinates
+
+
+def _start(vectors: NDArray[np.float32], n_components: int, size: float) -> NDArray[np.float32]:
+    """Principal components of the given standard deviation: a start that keeps the large scale."""
+    scores, _ = principal_components(vectors, np.ones(len(vectors)))
+    start = np.zeros((len(vectors), n_components))
+    kept = min(n_components, scores.shape[1])
+    start[:, :kept] = scores[:, :kept]
+    start += np.random.default_rng(0).normal(size=start.shape) * 1e-4 * start[:, 0].std()
+    return (start * (size / start[:, 0].std())).astype(np.float32)
+
+
+def _has_umap() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("umap") is not None
