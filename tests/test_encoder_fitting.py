@@ -772,6 +772,20 @@ def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Row
     assert not np.allclose(moved.transform(X)[:, :3], expected)
 
 
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_frozen_vectors_need_no_row_to_learn_from(cross_fit: bool) -> None:
+    # One row of "rare": without cross-fitting it may be set aside, and learned from never.
+    X = pd.DataFrame({"letter": ["a", "b"] * 50 + ["rare"]})
+    given = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=["a", "b", "rare"])
+    for seed in range(8):
+        encoder = make_encoder(
+            init={"letter": given}, freeze=True, cross_fit=cross_fit, random_state=seed
+        )
+        encoded = encoder.fit_transform(X, np.arange(101) / 7)
+        np.testing.assert_array_equal(encoded[-1], [5.0, 6.0])
+        np.testing.assert_array_equal(encoder.transform(X[-1:]), [[5.0, 6.0]])
+
+
 def test_freeze_named_columns_only(rows: Rows) -> None:
     X, y = rows
     for freeze, still in ((["letter"], [True, False]), (["color"], [False, True]), (True, [1, 1])):

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "EntityEmbeddings": "torch",
     "load": "files",
     "lookup_frames": "lookup",
     "polars_expressions": "expressions",
@@ -22,7 +23,7 @@ _HOMES = {
     "to_word2vec": "word2vec",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,317 @@
+"""ONNX: the encoder's ``transform`` as a graph of standard operators, without Python."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sk_entity_embed._access import check_column, fitted_model
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.export.onnx_graph import CategoryInput, Graph, add_transform
+from sk_entity_embed.input.vocabulary import MISSING, Vocabulary
+from sk_entity_embed.model import EmbeddingModel
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["to_onnx"]
+
+_OPSETS = {"": 17, "ai.onnx.ml": 3}
+"""Versions of the operator sets, old enough for any runtime since 2022."""
+_IR_VERSION = 8
+_POLICIES = ("learned", "zero", "nan")
+
+
+def to_onnx(
+    encoder: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    missing_values: Mapping[str, str | int | None] | None = None,
+    handle_unknown: str | None = None,
+) -> ModelProto:
+    """Make an ONNX model of a fitted encoder's ``transform``.
+
+    The model has one input of shape (n_samples, 1) for each column of `X`, in their order and
+    called as they are, and one output, ``transformed``, a float tensor of shape
+    (n_samples, n_features_out). Its columns are those of ``get_feature_names_out``, which the
+    model's metadata hold as JSON under ``feature_names_out``. Numbers must have the input's own
+    type, since ONNX converts nothing:
+
+    ==========================  ==============  ============================================
+    column                      input           missing cell
+    ==========================  ==============  ============================================
+    categories: text            tensor(string)  as `missing_values` says
+    categories: integers        tensor(int64)   as `missing_values` says
+    categories: booleans        tensor(bool)    as `missing_values` says; the input is then
+                                                tensor(int64), with 0 and 1
+    categories: floats          tensor(double)  NaN
+    context: numbers, booleans  tensor(double)  NaN
+    ==========================  ==============  ============================================
+
+    All inputs must be fed, those that do not reach the output, too. The vectors equal those of
+    ``transform`` bit by bit, and the hidden layer up to the rounding of its sums. Only operators
+    of ai.onnx 17 and ai.onnx.ml 3 are used.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted.
+    path : str or path-like, default=None
+        File to write, usually ``*.onnx``; it appears at once or not at all.
+    missing_values : dict of str, int or None, default=None
+        For columns of text, integers or booleans, what stands for a missing cell, since ONNX has
+        no null (Python's onnxruntime reads None as the text ``"None"``). It must not be a
+        category of the column; None says that no cell will be missing. Columns that had missing
+        cells in fit have to be named.
+    handle_unknown : {"learned", "zero", "nan"}, default=None
+        The vector of unknown categories; None is the encoder's own policy. It has to be given
+        where ``transform`` would raise (``handle_unknown="error"``, or ``handle_missing="error"``
+        and a column that can be missing), because a model cannot: such cells are unknown then.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    InvalidParameterError
+        If a parameter does not fit the encoder.
+    UnsupportedDataError
+        If a column's categories are no strings, integers, booleans or numbers (dates, values of
+        mixed type), or do not fit ONNX's types.
+    InvalidDataError
+        If the model would exceed the 2 GB that ONNX allows.
+
+    Notes
+    -----
+    Numbers that ``transform`` refuses, infinite ones or those beyond the range of float32, are
+    not refused here: infinite ones count as the largest or smallest of fit, and
+    ``remainder="passthrough"`` hands both on as infinity.
+
+    References
+    ----------
+    ONNX operators, https://onnx.ai/onnx/operators/.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import to_onnx
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome"], 100), "day": rng.random(100)})
+    >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).fit(X, rng.random(100))
+    >>> model = to_onnx(encoder)
+    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
+    >>> (out,) = session.run(None, {name: X[[name]].to_numpy() for name in X})
+    >>> np.array_equal(out, encoder.transform(X))
+    True
+    """
+    _check_onnx()
+    model = fitted_model(encoder)
+    if not hasattr(encoder, "_policies"):
+        raise InvalidParameterError(f"{type(encoder).__name__} has no transform to export.")
+    policies = {**encoder._policies}
+    names = _input_names(encoder)
+    markers = _check_markers(model, {} if missing_values is None else missing_values)
+    inputs = [_input(t.vocabulary, markers.get(t.vocabulary.name)) for t in model.tables]
+    policies["handle_unknown"] = _unknown_policy(policies, inputs, handle_unknown)
+    graph = Graph(names)
+    parts = add_transform(graph, model, inputs, policies, names)
+    exported = _model(graph, parts, inputs, encoder.get_feature_names_out().tolist(), model, names)
+    if path is not None:
+        _write(Path(path), exported.SerializeToString())
+    return exported
+
+
+def _check_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "to_onnx needs onnx; install it with pip install 'sk-entity-embed[onnx]'."
+        ) from error
+
+
+def _input_names(encoder: Any) -> list[str]:
+    """The columns' names, if they can be names of ONNX values."""
+    names = list(encoder._check_feature_names(None))
+    for name in names:
+        if not name or not _is_encodable(name):
+            raise InvalidDataError(
+                f"Column {name!r} has a name that ONNX does not allow: it must be text in UTF-8 "
+                "and not empty. Rename the column before fit."
+            )
+    return names
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
+    """What stands for missing cells, for the columns that can have them."""
+    if not isinstance(given, Mapping):
+        raise InvalidParameterError(
+            "`missing_values` must be a dict from column names to what stands for a missing cell, "
+            f"got {given!r}."
+        )
+    vocabularies = {t.vocabulary.name: t.vocabulary for t in model.tables}
+    for name, marker in given.items():
+        vocabulary = vocabularies[check_column(name, list(vocabularies))]
+        if marker is not None:
+            _check_marker(vocabulary, marker)
+    for name, vocabulary in vocabularies.items():
+        lost = vocabulary.missing_row == MISSING and _kind(vocabulary) != "DOUBLE"
+        if lost and name not in given:
+            example = "<missing>" if _kind(vocabulary) == "STRING" else -1
+            raise InvalidParameterError(
+                f"Column {name!r} had missing cells in fit, but ONNX has no null for its type. Say "
+                f"what stands for one, such as missing_values={{{name!r}: "
+                f"{example!r}}}, or None if no cell "
+                "will be missing."
+            )
+    return {name: marker for name, marker in given.items() if marker is not None}
+
+
+def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
+    """Refuse what is not of the column's type, or one of its categories."""
+    kind, shown = _kind(vocabulary), f"`missing_values[{vocabulary.name!r}]`"
+    if kind == "DOUBLE":
+        raise InvalidParameterError(
+            f"{shown} is not needed: the column's input is floating point, and NaN is a missing "
+            "cell there. Leave it out."
+        )
+    if kind == "STRING":
+        fits = isinstance(marker, str) and _is_encodable(marker)
+    else:
+        fits = isinstance(marker, int | np.integer) and not isinstance(marker, bool)
+        fits = fits and -(2**63) <= int(marker) < 2**63
+    if not fits:
+        wanted = "a string" if kind == "STRING" else "an integer of 64 bits"
+        raise InvalidParameterError(f"{shown} must be {wanted}, got {marker!r}.")
+    if marker in vocabulary.categories.tolist():
+        raise InvalidParameterError(
+            f"{shown} is {marker!r}, which is a category of the column; choose a value that is "
+            "none."
+        )
+
+
+def _kind(vocabulary: Vocabulary) -> str:
+    """Type of a column's input, if ONNX has one for its categories."""
+    if vocabulary.keys is not None:
+        kind = vocabulary.keys.type
+        if pa.types.is_large_string(kind):
+            return "STRING"
+        if pa.types.is_boolean(kind):
+            return "BOOL"
+        if pa.types.is_floating(kind):
+            return "DOUBLE"
+        if int(vocabulary.categories.max()) <= np.iinfo(np.int64).max:
+            return "INT64"
+    raise UnsupportedDataError(
+        f"Column {vocabulary.name!r} has categories that no ONNX tensor holds: dates, bytes, "
+        "values of mixed type or integers beyond 64 bits with sign. Turn the column into strings "
+        "before fit."
+    )
+
+
+def _input(vocabulary: Vocabulary, marker: Any) -> CategoryInput:
+    """How a column enters the model."""
+    kind, rows = _kind(vocabulary), vocabulary.rows.astype(np.int64)
+    keys: Any = vocabulary.categories
+    if kind == "STRING":
+        keys = [text.encode() for text in [*keys, *([] if marker is None else [marker])]]
+    elif kind != "DOUBLE":
+        keys = [int(key) for key in [*keys.tolist(), *([] if marker is None else [marker])]]
+    if marker is not None:
+        rows = np.append(rows, np.int64(vocabulary.missing_row))
+        kind = "INT64" if kind == "BOOL" else kind
+    can_miss = kind == "DOUBLE" or marker is not None
+    return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss)
+
+
+def _unknown_policy(
+    policies: Mapping[str, str], inputs: Sequence[CategoryInput], asked: str | None
+) -> str:
+    """What unknown cells get; the user decides where ``transform`` would raise."""
+    if asked is not None:
+        if asked not in _POLICIES:
+            raise InvalidParameterError(
+                f"`handle_unknown` must be one of {list(_POLICIES)} or None, got {asked!r}."
+            )
+        return asked
+    choice = "pass handle_unknown='learned', 'zero' or 'nan' to give such cells a vector instead."
+    if policies["handle_unknown"] == "error":
+        raise InvalidParameterError(
+            "The encoder has handle_unknown='error', but an ONNX model cannot raise an error on "
+            f"unknown categories; {choice}"
+        )
+    missing = [i.name for i in inputs if i.can_miss]
+    if policies["handle_missing"] == "error" and missing:
+        raise InvalidParameterError(
+            "The encoder has handle_missing='error', but an ONNX model cannot raise an error on "
+            f"missing cells of {missing}; {choice}"
+        )
+    return policies["handle_unknown"]
+
+
+def _model(
+    graph: Graph,
+    parts: Sequence[str],
+    inputs: Sequence[CategoryInput],
+    features: list[str],
+    model: EmbeddingModel,
+    names: Sequence[str],
+) -> ModelProto:
+    """The graph with its inputs, its output and what is known about them."""
+    from onnx import TensorProto, helper
+
+    output = graph.node("Concat", *parts, axis=1, output=graph.output)
+    kinds = dict.fromkeys(model.context, "DOUBLE")
+    kinds |= dict(zip(model.categorical, (i.kind for i in inputs), strict=True))
+    values = [
+        helper.make_tensor_value_info(name, getattr(TensorProto, kinds[j]), ["N", 1])
+        for j, name in enumerate(names)
+    ]
+    result = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", len(features)])
+    exported = helper.make_model(
+        helper.make_graph(graph.nodes, "transform", values, [result], graph.constants),
+        opset_imports=[helper.make_opsetid(d, v) for d, v in _OPSETS.items()],
+        ir_version=_IR_VERSION,
+        producer_name="sk_entity_embed",
+    )
+    helper.set_model_props(exported, {"feature_names_out": json.dumps(features)})
+    return exported
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is there in full or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,236 @@
+"""The graph that computes ``transform`` in ONNX operators, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.context import ContextScaling
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.model import EmbeddingModel
+
+_MAX_BYTES = 2**31 - 2**20
+"""Protocol buffers end at 2 GiB; the rest is for what is not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryInput:
+    """How one categorical column enters: its tensor type, its keys and their table rows.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    kind : {"STRING", "INT64", "BOOL", "DOUBLE"}
+        Name of the tensor's type.
+    keys : list or ndarray
+        Categories and, last, what stands for a missing cell; of floats, sorted.
+    rows : ndarray of int64
+        Table row of each.
+    missing_row : int
+        Table row of NaN.
+    can_miss : bool
+        Whether a cell can be missing.
+    """
+
+    name: str
+    kind: str
+    keys: Any
+    rows: NDArray[np.int64]
+    missing_row: int
+    can_miss: bool
+
+
+class Graph:
+    """Nodes and constants under names that no column has."""
+
+    def __init__(self, taken: Sequence[str]) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.output = "transformed"
+        while self.output in taken:
+            self.output += "_"
+        self._prefix = "_"
+        while any(name.startswith(self._prefix) for name in taken):
+            self._prefix += "_"
+        self._bytes = 0
+
+    def reserve(self, n_bytes: int) -> None:
+        """Count what goes into the model, before it is copied."""
+        self._bytes += n_bytes
+        if self._bytes > _MAX_BYTES:
+            raise InvalidDataError(
+                f"The tables need more than {_MAX_BYTES:,} bytes, but an ONNX model ends at 2 GB. "
+                "Fit with smaller `dimensions` or with `min_frequency` or `max_categories`, or "
+                "export look-up tables with `to_parquet`."
+            )
+
+    def constant(self, value: Any) -> str:
+        """Name of an array that is part of the model."""
+        from onnx import numpy_helper
+
+        array = np.ascontiguousarray(value)
+        self.reserve(array.nbytes)
+        name = f"{self._prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Name of an operator's result."""
+        from onnx import helper
+
+        name = f"{self._prefix}{operator}_{len(self.nodes)}"
+        domain = "ai.onnx.ml" if operator == "LabelEncoder" else ""
+        self.nodes.append(
+            helper.make_node(
+                operator, inputs, [output or name], name=name, domain=domain, **attributes
+            )
+        )
+        return output or name
+
+    def cast(self, value: str, kind: str) -> str:
+        """Name of a value in another type."""
+        from onnx import TensorProto
+
+        return self.node("Cast", value, to=getattr(TensorProto, kind))
+
+
+def add_transform(
+    graph: Graph,
+    model: EmbeddingModel,
+    inputs: Sequence[CategoryInput],
+    policies: Mapping[str, str],
+    names: Sequence[str],
+) -> list[str]:
+    """The output's blocks of columns: vectors, hidden layer, numbers passed on."""
+    wants_hidden = policies["output"] != "embedding"
+    passes = policies["remainder"] == "passthrough" and len(model.context) > 0
+    parts, learned = [], []
+    for table, entry in zip(model.tables, inputs, strict=True):
+        unknown = {
+            "learned": table.vectors[UNKNOWN],
+            "zero": table.centre,
+            "nan": np.full_like(table.centre, np.nan),
+        }[policies["handle_unknown"]]
+        rows = _rows(graph, entry)
+        if wants_hidden:  # it always reads the learned vector, so the row is replaced later
+            learned.append(graph.node("Gather", graph.constant(table.vectors), rows, axis=0))
+        if policies["output"] == "both":
+            is_unknown = graph.node("Equal", rows, graph.constant(np.array([UNKNOWN])))
+            column = graph.node("Unsqueeze", is_unknown, graph.constant(np.array([1])))
+            replaced = graph.constant(unknown[None])
+            parts.append(graph.node("Where", column, replaced, learned[-1]))
+        elif not wants_hidden:
+            served = graph.constant(table.with_unknown(unknown))
+            parts.append(graph.node("Gather", served, rows, axis=0))
+    numbers = ""
+    if len(model.context) and (wants_hidden or passes):
+        numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
+    if wants_hidden:
+        context = [_scaled(graph, model.scaling, numbers)] if numbers else []
+        parts.append(_hidden(graph, model, [*learned, *context]))
+    return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
+
+
+def _rows(graph: Graph, entry: CategoryInput) -> str:
+    """Table row of each cell, of shape (n_samples,)."""
+    cells = graph.node("Reshape", entry.name, graph.constant(np.array([-1])))
+    if entry.kind == "DOUBLE":
+        return _rows_of_floats(graph, entry, cells)
+    if entry.kind == "BOOL":
+        cells = graph.cast(cells, "INT64")
+    field = "keys_strings" if entry.kind == "STRING" else "keys_int64s"
+    graph.reserve(sum(len(k) for k in entry.keys) if entry.kind == "STRING" else 0)
+    graph.reserve(16 * len(entry.keys))
+    keys = {field: entry.keys, "values_int64s": entry.rows.tolist()}
+    return graph.node("LabelEncoder", cells, default_int64=UNKNOWN, **keys)
+
+
+def _rows_of_floats(graph: Graph, entry: CategoryInput, cells: str) -> str:
+    """Table rows of floating point numbers: before ai.onnx.ml 4 no operator looks doubles up."""
+    keys = np.asarray(entry.keys, dtype=np.float64)
+    flat, at = _search(graph, cells, [keys])
+    # An infinite cell ends in the padding, which is the last category if that is infinite, too.
+    padding = entry.rows[-1] if np.isposinf(keys[-1]) else UNKNOWN
+    rows = _pad([entry.rows], padding)
+    found = graph.node("Equal", cells, graph.node("Gather", flat, at))
+    row = graph.node("Gather", graph.constant(rows.ravel()), at)
+    row = graph.node("Where", found, row, graph.constant(np.array([UNKNOWN])))
+    missing = graph.constant(np.array([entry.missing_row]))
+    return graph.node("Where", graph.node("IsNaN", cells), missing, row)
+
+
+def _search(graph: Graph, cells: str, keys: Sequence[NDArray[np.float64]]) -> tuple[str, str]:
+    """Binary search of each column in its own sorted keys, a step at a time for all cells.
+
+    Returns
+    -------
+    flat : str
+        The keys of all columns, one after the other.
+    at : str
+        Position in `flat` of the last key not above each cell; the column's first one if none is.
+    """
+    padded = _pad(keys, np.inf)
+    n_columns, size = padded.shape
+    flat = graph.constant(padded.ravel())
+    at = graph.constant(np.arange(n_columns) * size)
+    while size > 1:
+        size //= 2
+        further = graph.node("Add", at, graph.constant(np.array([size])))
+        reached = graph.node("GreaterOrEqual", cells, graph.node("Gather", flat, further))
+        at = graph.node("Where", reached, further, at)
+    return flat, at
+
+
+def _pad(columns: Sequence[NDArray[Any]], value: Any) -> NDArray[Any]:
+    """One column a row, all of the same length, a power of two."""
+    size = 1 << (max(len(c) for c in columns) - 1).bit_length()
+    padded = np.full((len(columns), size), value, dtype=columns[0].dtype)
+    for j, column in enumerate(columns):
+        padded[j, : len(column)] = column
+    return padded
+
+
+def _scaled(graph: Graph, scaling: ContextScaling, numbers: str) -> str:
+    """The network's numbers, as :meth:`ContextScaling.apply` makes them."""
+    missing = graph.node("IsNaN", numbers)
+    first, last = (graph.constant(np.array([[k[end] for k in scaling.knots]])) for end in (0, -1))
+    known = graph.node("Where", missing, first, numbers)
+    known = graph.node("Min", graph.node("Max", known, first), last)
+    flat, at = _search(graph, known, scaling.knots)
+    slopes = [_slopes(k, s) for k, s in zip(scaling.knots, scaling.scores, strict=True)]
+    slope, score = (
+        graph.node("Gather", graph.constant(_pad(values, 0.0).ravel()), at)
+        for values in (slopes, scaling.scores)
+    )
+    beyond = graph.node("Sub", known, graph.node("Gather", flat, at))
+    score = graph.node("Add", graph.node("Mul", slope, beyond), score)
+    score = graph.node("Where", missing, graph.constant(np.array([0.0])), score)
+    parts = [graph.cast(score, "FLOAT")]
+    some = np.flatnonzero(scaling.missing_shares > 0)
+    if len(some):
+        flags = graph.cast(graph.node("Gather", missing, graph.constant(some), axis=1), "DOUBLE")
+        shares = graph.constant(scaling.missing_shares[some][None])
+        parts.append(graph.cast(graph.node("Sub", flags, shares), "FLOAT"))
+    return graph.node("Concat", *parts, axis=1)
+
+
+def _slopes(knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slope after each knot, by the arithmetic of :func:`numpy.interp`."""
+    with np.errstate(over="ignore"):
+        slopes = np.append(np.diff(scores) / np.diff(knots), 0.0)
+    return np.where(np.isfinite(slopes), slopes, 0.0)  # knots too near for numbers between them
+
+
+def _hidden(graph: Graph, model: EmbeddingModel, parts: Sequence[str]) -> str:
+    """The head's last hidden layer, summed in float64 as in :class:`MLPHead`."""
+    state = graph.cast(graph.node("Concat", *parts, axis=1), "DOUBLE")
+    for weight, bias in zip(model.head.weights[:-1], model.head.biases[:-1], strict=True):
+        state = graph.node("MatMul", state, graph.constant(weight))
+        state = graph.node("Relu", graph.node("Add", state, graph.constant(bias)))
+    return graph.cast(state, "FLOAT")

@@ -1,0 +1,521 @@
+"""ONNX: onnxruntime gives what ``transform`` gives, or the export says why it cannot."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
+from sklearn.exceptions import NotFittedError
+
+import sk_entity_embed
+from sk_entity_embed._base import BaseEntityEmbedding
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.export import onnx_graph, to_onnx
+from sk_entity_embed.input.context import ContextScaling
+from tests.containers import make_container
+from tests.samples import make_encoder, make_rows
+
+CITIES = ["Lima", "Oslo", "", "ü漢😀", "a\0b", "q\"u'o\n\tte", "<script>", "</script>", "None", " "]
+REALS = [0.1, -0.0, 1e300, np.inf, np.nan, -5]
+CATEGORICAL = ["city", "day", "flag", "real"]
+
+
+def make_table(n, seed=0):
+    """Categories of each type, with an infrequent one each, and numbers of several kinds."""
+    rng = np.random.default_rng(seed)
+    share = np.array([1.0] * (len(CITIES) - 1) + [0.1])
+    X = pd.DataFrame(
+        {
+            "city": rng.choice(CITIES, n, p=share / share.sum()),
+            "size": rng.normal(size=n),
+            "day": rng.choice([-3, 0, 2**60, 7], n, p=[0.4, 0.3, 0.28, 0.02]),
+            "flag": rng.random(n) < 0.5,
+            "real": rng.choice(REALS, n, p=[0.3, 0.2, 0.2, 0.2, 0.08, 0.02]),
+            "gappy": np.where(rng.random(n) < 0.2, np.nan, 100 * rng.random(n)),
+            "whole": rng.integers(0, 4, n).astype(float),
+            "constant": np.ones(n),
+            "heavy": rng.standard_cauchy(n) * 1e6,
+        }
+    )
+    return X, rng.normal(size=n)
+
+
+def make_new_rows(X):
+    """Rows of fit, and what fit has not seen."""
+    new = X.sample(frac=1.0, random_state=1, ignore_index=True)
+    new.loc[:9, "city"] = "Atlantis"
+    new.loc[5:14, "day"] = 99
+    new.loc[10:14, "real"] = [7.5, -np.inf, np.inf, 0.0, -0.0]
+    new.loc[15:19, "real"] = [np.nan, np.nextafter(0.1, 1), 0.1, 1e301, -5]
+    new.loc[20:29, "size"] = [1e9, -1e9, np.nan, 0.0, 3e38, -3e38, 1e-320, np.nan, 5, -5]
+    new.loc[25:29, "constant"] = [2.0, 0.0, np.nan, 1.0, -1.0]
+    new.loc[30:34, "whole"] = [0.5, 1.25, 3.0, 4.0, -1.0]
+    return new
+
+
+def run(model, X):
+    """What onnxruntime makes of a table, fed column by column."""
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    feeds = {i.name: X[[i.name]].to_numpy() for i in session.get_inputs()}
+    (out,) = session.run(None, feeds)
+    return out
+
+
+def kinds_of(model):
+    """Type of each input."""
+    name = onnx.TensorProto.DataType.Name
+    return {i.name: name(i.type.tensor_type.elem_type) for i in model.graph.input}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return make_table(600)
+
+
+@pytest.fixture(scope="module")
+def encoder(rows):
+    return make_encoder().fit(*rows)
+
+
+@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_onnxruntime_gives_what_transform_gives(table, output, remainder, unknown):
+    X, y = table
+    encoder = make_encoder(
+        categorical_features=CATEGORICAL,
+        output=output,
+        remainder=remainder,
+        handle_unknown=unknown,
+        hidden_layer_sizes=(8, 5),
+        min_frequency=30,
+        max_iter=1,
+    ).fit(X, y)
+    assert all(encoder.infrequent_categories_[c] is not None for c in ("city", "day", "real"))
+    model = to_onnx(encoder)
+    onnx.checker.check_model(model, full_check=True)
+    new = make_new_rows(X)
+    out, expected = run(model, new), encoder.transform(new)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
+    if output != "hidden":
+        n_vectors = sum(encoder.dimensions_.values())
+        np.testing.assert_array_equal(out[:, :n_vectors], expected[:, :n_vectors])
+        assert np.isnan(out).any(axis=1)[:15].all() == (unknown == "nan")
+    names = json.loads({p.key: p.value for p in model.metadata_props}["feature_names_out"])
+    assert names == encoder.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(run(model, new[:1]), out[:1])
+    assert run(model, new[:0]).shape == (0, len(names))
+
+
+def test_the_inputs_are_the_columns(table):
+    X, y = table
+    model = to_onnx(make_encoder(categorical_features=CATEGORICAL, max_iter=1).fit(X, y))
+    assert kinds_of(model) == {
+        "city": "STRING",
+        "size": "DOUBLE",
+        "day": "INT64",
+        "flag": "BOOL",
+        "real": "DOUBLE",
+        "gappy": "DOUBLE",
+        "whole": "DOUBLE",
+        "constant": "DOUBLE",
+        "heavy": "DOUBLE",
+    }
+    shapes = {
+        tuple(d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim)
+        for i in model.graph.input
+    }
+    assert shapes == {("N", 1)}
+    assert [o.name for o in model.graph.output] == ["transformed"]
+    assert {o.domain: o.version for o in model.opset_import} == {"": 17, "ai.onnx.ml": 3}
+
+
+def test_ten_thousand_rows_of_many_knots():
+    X, y = make_rows(3000)
+    encoder = make_encoder(output="both", hidden_layer_sizes=(32, 16), remainder="passthrough")
+    encoder.fit(X, y)
+    assert len(encoder._model.scaling.knots[0]) == 1000
+    new = make_rows(10_000, seed=1)[0]
+    np.testing.assert_allclose(
+        run(to_onnx(encoder), new), encoder.transform(new), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_columns_without_context(output):
+    X, y = make_rows(120)
+    encoder = make_encoder(output=output, remainder="passthrough").fit(X[["letter"]], y)
+    out = run(to_onnx(encoder), X[["letter"]])
+    np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        lambda y: np.digitize(y, [-1, 1]).astype(str),
+        lambda y: y > 0,
+        lambda y: np.column_stack([y, -y]),
+    ],
+    ids=["multiclass", "binary", "two outputs"],
+)
+def test_other_targets(targets):
+    X, y = make_rows(240)
+    encoder = make_encoder(output="both", cross_fit=False).fit(X, targets(y))
+    np.testing.assert_allclose(run(to_onnx(encoder), X), encoder.transform(X), rtol=1e-6, atol=1e-6)
+
+
+def test_another_runtime_agrees(table):
+    X, y = table
+    encoder = make_encoder(categorical_features=CATEGORICAL, output="both", max_iter=1).fit(X, y)
+    new = make_new_rows(X)[:60]
+    feeds = {c: new[[c]].to_numpy() for c in new}
+    feeds["city"] = feeds["city"].astype(object)
+    (out,) = ReferenceEvaluator(to_onnx(encoder)).run(None, feeds)
+    np.testing.assert_allclose(out, encoder.transform(new), rtol=1e-6, atol=1e-6)
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_piecewise_linear_scaling(data):
+    """The search and the line between knots, for any knots and cells."""
+    sane = st.floats(-1e12, 1e12)
+    columns = data.draw(
+        st.lists(st.lists(sane, min_size=1, max_size=9, unique=True), min_size=1, max_size=3)
+    )
+    knots = tuple(np.unique(np.array(c) + 0.0) for c in columns)
+    scores = tuple(np.linspace(-2, 3, len(k)) ** 3 for k in knots)
+    shares = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25]), min_size=3, max_size=3)))
+    scaling = ContextScaling(knots, scores, shares[: len(knots)])
+    cell = st.one_of(sane, numbers, st.just(np.nan), *(st.sampled_from(list(k)) for k in knots))
+    cells = np.array([[data.draw(cell) for _ in knots] for _ in range(6)])
+    graph = onnx_graph.Graph(["x"])
+    output = onnx_graph._scaled(graph, scaling, "x")
+    double, single = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "scaling",
+            [onnx.helper.make_tensor_value_info("x", double, ["N", len(knots)])],
+            [onnx.helper.make_tensor_value_info(output, single, ["N", scaling.n_context])],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (out,) = session.run(None, {"x": cells})
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(out, scaling.apply(cells), rtol=1e-6, atol=1e-6)
+
+
+def test_infinite_context_counts_as_the_ends():
+    X, y = make_rows(120)
+    model = to_onnx(make_encoder(output="hidden").fit(X, y))
+    beyond, ends = X[:2].assign(size=[np.inf, -np.inf]), X[:2].assign(size=[1e9, -1e9])
+    np.testing.assert_array_equal(run(model, beyond), run(model, ends))
+
+
+def test_knots_too_near_for_a_slope():
+    tiny = 5e-324
+    slopes = onnx_graph._slopes(np.array([0.0, tiny, 1.0]), np.array([0.0, 1.0, 2.0]))
+    assert slopes.tolist() == [0.0, 1.0, 0.0]
+    assert onnx_graph._slopes(np.array([-1.7e308, 1.7e308]), np.array([0.0, 1.0]))[0] == 0.0
+
+
+def missing_table():
+    X, y = make_rows(150)
+    X = X[["letter"]].astype(object)
+    X["number"] = pd.array(([1, 2, 3, 4, None] * 30), dtype="Int64")
+    X["flag"] = pd.array(([True, False, None] * 50), dtype="boolean")
+    X.loc[:9, "letter"] = None
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def gappy():
+    X, y = missing_table()
+    return make_encoder(categorical_features="all").fit(X, y), X
+
+
+def test_missing_cells_by_a_value_that_stands_for_them(gappy):
+    encoder, X = gappy
+    model = to_onnx(encoder, missing_values={"letter": "", "number": np.int8(-1), "flag": -1})
+    assert kinds_of(model) == {"letter": "STRING", "number": "INT64", "flag": "INT64"}
+    filled = X.fillna({"letter": ""})
+    filled["number"] = X["number"].fillna(-1).astype(np.int64)
+    filled["flag"] = X["flag"].astype("Int64").fillna(-1).astype(np.int64)
+    np.testing.assert_array_equal(run(model, filled), encoder.transform(X))
+
+
+def test_no_missing_cells_by_promise(gappy):
+    encoder, X = gappy
+    model = to_onnx(encoder, missing_values={"letter": None, "number": None, "flag": None})
+    assert kinds_of(model)["flag"] == "BOOL"
+    known = X.dropna().astype({"number": np.int64, "flag": bool})
+    np.testing.assert_array_equal(run(model, known), encoder.transform(known))
+
+
+@pytest.mark.parametrize("column", ["letter", "number", "flag"])
+def test_missing_cells_of_fit_need_a_decision(gappy, column):
+    given = {"letter": "?", "number": -1, "flag": 2}
+    del given[column]
+    with pytest.raises(InvalidParameterError, match=rf"'{column}' had missing.*missing_values=\{{"):
+        to_onnx(gappy[0], missing_values=given)
+
+
+def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows):
+    X = rows[0][:3].copy()
+    model = to_onnx(encoder, missing_values={"letter": "?"})
+    X["letter"] = ["?", "Z", "a"]
+    missing = X.assign(letter=[None, "Z", "a"])
+    np.testing.assert_array_equal(run(model, X), encoder.transform(missing))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("?", "`missing_values` must be a dict"),
+        ({"lettre": "?"}, "Did you mean 'letter'"),
+        ({"letter": 0}, "must be a string, got 0"),
+        ({"letter": "\ud800"}, "must be a string"),
+        ({"letter": "a"}, "is a category of the column"),
+        ({"number": "?"}, "must be an integer of 64 bits, got '\\?'"),
+        ({"number": True}, "must be an integer"),
+        ({"number": 2**63}, "must be an integer"),
+        ({"number": 3}, "is a category"),
+        ({"flag": 1}, "is a category"),
+    ],
+)
+def test_bad_stand_ins(gappy, given, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        to_onnx(gappy[0], missing_values=given)
+
+
+def test_floats_need_no_stand_in(table):
+    encoder = make_encoder(categorical_features=["real"], max_iter=1)
+    encoder.fit(table[0][["real"]], table[1])
+    with pytest.raises(InvalidParameterError, match="NaN is a missing cell there"):
+        to_onnx(encoder, missing_values={"real": -1})
+
+
+def test_unknown_cells_that_transform_refuses(rows):
+    X, y = rows
+    encoder = make_encoder(handle_unknown="error", output="both").fit(X, y)
+    with pytest.raises(InvalidParameterError, match="handle_unknown='error', but an ONNX model"):
+        to_onnx(encoder)
+    new = X[:4].assign(letter=["Z", "a", "b", "c"])
+    for policy in ("learned", "zero", "nan"):
+        out = run(to_onnx(encoder, handle_unknown=policy), new)
+        other = make_encoder(handle_unknown=policy, output="both").fit(X, y)
+        np.testing.assert_allclose(out, other.transform(new), rtol=1e-6, atol=1e-6)
+
+
+def test_missing_cells_that_transform_refuses(rows, table):
+    X, y = table[0][["real"]].fillna(8.0), table[1]
+    encoder = make_encoder(categorical_features=["real"], handle_missing="error", max_iter=1)
+    encoder.fit(X, y)
+    with pytest.raises(InvalidParameterError, match=r"missing cells of \['real'\]"):
+        to_onnx(encoder)
+    out = run(to_onnx(encoder, handle_unknown="nan"), X[:2].assign(real=[np.nan, 8.0]))
+    assert np.isnan(out).tolist() == [[True] * out.shape[1], [False] * out.shape[1]]
+    text = make_encoder(handle_missing="error").fit(*rows)
+    to_onnx(text)  # no cell of an ONNX text can be missing
+    with pytest.raises(InvalidParameterError, match=r"missing cells of \['letter'\]"):
+        to_onnx(text, missing_values={"letter": "?"})
+
+
+def test_policies_are_checked(encoder):
+    with pytest.raises(InvalidParameterError, match="`handle_unknown` must be one of"):
+        to_onnx(encoder, handle_unknown="error")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, "1", 2, "x"],
+        [b"a", b"b", b"a", b"c"],
+        [datetime.date(2020, 1, d) for d in (1, 2, 3, 4)],
+        ["\ud800", "a", "b", "c"],
+        [2**63 + 1, 2**63 + 2, 3, 4],
+    ],
+    ids=["mixed", "bytes", "dates", "lone surrogates", "64 bits without sign"],
+)
+def test_categories_without_a_tensor_type(values):
+    X = pd.DataFrame({"odd": pd.Series(values * 20, dtype=object), "n": np.arange(80.0)})
+    encoder = make_encoder(categorical_features=["odd"]).fit(X, np.linspace(0, 0.9, 80))
+    with pytest.raises(UnsupportedDataError, match="'odd' has categories that no ONNX tensor"):
+        to_onnx(encoder)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", "Int32", "float32", "Float64"])
+def test_narrow_and_nullable_categories(dtype):
+    X = pd.DataFrame({"k": pd.Series([1, 2, 3, 4] * 20).astype(dtype)})
+    encoder = make_encoder(categorical_features="all").fit(X, np.linspace(0, 0.9, 80))
+    wide = X.astype(float if "loat" in dtype else np.int64)
+    np.testing.assert_array_equal(run(to_onnx(encoder), wide), encoder.transform(X))
+
+
+def test_every_container(container):
+    columns = {"text": ["b", "", "ü漢", "b"] * 15, "n": np.arange(60.0).tolist()}
+    encoder = make_encoder(output="both").fit(container(columns), np.linspace(0, 0.9, 60))
+    model = to_onnx(encoder)
+    names = [i.name for i in model.graph.input]
+    assert names == (["x0", "x1"] if container.name in ("lists", "numpy_object") else ["text", "n"])
+    X = make_container("pandas", dict(zip(names, columns.values(), strict=True)))
+    np.testing.assert_allclose(
+        run(model, X), encoder.transform(container(columns)), rtol=1e-6, atol=1e-6
+    )
+
+
+NAMES = ["transformed", "transformed_", "_constant_0", "__Gather_1", "a.b/c", " ", "<script>", "ü"]
+
+
+def test_any_column_name():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.choice(["u", "v"], (60, len(NAMES))), columns=NAMES)
+    X["size"] = rng.random(60)
+    encoder = make_encoder(output="both").fit(X, rng.random(60))
+    model = to_onnx(encoder)
+    onnx.checker.check_model(model, full_check=True)
+    assert [i.name for i in model.graph.input] == list(X.columns)
+    assert model.graph.output[0].name == "transformed__"
+    np.testing.assert_allclose(run(model, X), encoder.transform(X), rtol=1e-6, atol=1e-6)
+
+
+def test_names_that_onnx_has_not():
+    X = pd.DataFrame({"": ["u", "v"] * 30})
+    encoder = make_encoder().fit(X, np.linspace(0, 0.9, 60))
+    with pytest.raises(InvalidDataError, match="Column '' has a name that ONNX"):
+        to_onnx(encoder)
+    encoder.feature_names_in_ = np.array(["\ud800"], dtype=object)
+    with pytest.raises(InvalidDataError, match="has a name that ONNX"):
+        to_onnx(encoder)
+
+
+def test_the_file_is_the_model(encoder, rows, tmp_path):
+    path = tmp_path / "encoder.onnx"
+    path.write_text("older")
+    model = to_onnx(encoder, str(path))
+    assert onnx.load(path) == model == to_onnx(encoder)
+    assert os.listdir(tmp_path) == ["encoder.onnx"]
+    np.testing.assert_array_equal(run(onnx.load(path), rows[0]), encoder.transform(rows[0]))
+
+
+@pytest.mark.parametrize("step", [(os, "fsync"), (Path, "replace")], ids=["fsync", "replace"])
+def test_a_failed_write_leaves_the_older_file(encoder, tmp_path, monkeypatch, step):
+    path = tmp_path / "encoder.onnx"
+    path.write_text("older")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(*step, fail)
+    with pytest.raises(OSError, match="disk full"):
+        to_onnx(encoder, path)
+    assert path.read_text() == "older"
+    assert os.listdir(tmp_path) == ["encoder.onnx"]
+
+
+@pytest.mark.parametrize("limit", [100, 400])
+def test_models_too_large_for_onnx(table, monkeypatch, limit):
+    X, y = table
+    encoder = make_encoder(categorical_features=CATEGORICAL, max_iter=1).fit(X, y)
+    monkeypatch.setattr(onnx_graph, "_MAX_BYTES", limit)
+    with pytest.raises(InvalidDataError, match="ends at 2 GB"):
+        to_onnx(encoder)
+
+
+def test_many_categories(monkeypatch):
+    X, y = make_rows(60)
+    encoder = make_encoder(dimensions=2).fit(X[["letter"]], y)
+    n = 50_000
+    (small,) = encoder._model.tables
+    names = np.array([f"name {i}" for i in range(n)], dtype=object)
+    vectors = np.random.default_rng(0).random((1, n + 3, 2), dtype=np.float32)
+    vocabulary = replace(
+        small.vocabulary, categories=names, rows=np.arange(3, n + 3, dtype=np.int32)
+    )
+    table = replace(small, vocabulary=vocabulary, stack=vectors)
+    encoder._model = replace(encoder._model, tables=(table,))
+    model = to_onnx(encoder)
+    out = run(model, pd.DataFrame({"letter": ["no name", *names]}))
+    np.testing.assert_array_equal(out[1:], vectors[0, 3:])
+    np.testing.assert_array_equal(out[0], vectors[0, 0])
+    monkeypatch.setattr(onnx_graph, "_MAX_BYTES", model.ByteSize())
+    with pytest.raises(InvalidDataError, match="ends at 2 GB"):  # sizes are not underestimated
+        to_onnx(encoder)
+
+
+class _Other(BaseEntityEmbedding):
+    """An estimator of the package that has no transform."""
+
+    def fit(self, X, y):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def test_fitted_encoders_only(encoder):
+    with pytest.raises(NotFittedError):
+        to_onnx(make_encoder())
+    with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
+        to_onnx("encoder")
+    other = _Other()
+    other._model = encoder._model
+    with pytest.raises(InvalidParameterError, match="_Other has no transform"):
+        to_onnx(other)
+
+
+def test_onnx_is_an_extra(encoder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[onnx\]'"):
+        to_onnx(encoder)
+
+
+def test_torch_stays_out(encoder, tmp_path):
+    import joblib
+
+    joblib.dump(encoder, tmp_path / "encoder.joblib")
+    code = """
+        import sys
+        import joblib
+        from sk_entity_embed.export import to_onnx
+        import sk_entity_embed.export.onnx as ours
+        assert "onnx" not in sys.modules
+        model = to_onnx(joblib.load(sys.argv[1]))
+        print(len(model.graph.input), "torch" in sys.modules, sys.modules["onnx"] is ours)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "encoder.joblib")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(sk_entity_embed.__file__).parents[1])},
+        check=False,
+    )
+    assert done.stdout == "3 False False\n", done.stderr
