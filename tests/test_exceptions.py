@@ -13,6 +13,7 @@ from sk_entity_embed import exceptions
     ("name", "bases"),
     [
         ("InvalidDataError", (exceptions.EntityEmbedError, ValueError)),
+        ("InvalidFileError", (exceptions.EntityEmbedError, ValueError)),
         ("InvalidParameterError", (exceptions.EntityEmbedError, ValueError)),
         ("UnsupportedDataError", (exceptions.EntityEmbedError, TypeError)),
         ("LeakageWarning", (exceptions.EntityEmbedWarning, UserWarning)),

@@ -56,6 +56,7 @@ LAYERS = [
         "inspection.displays.similarity",
         "inspection.explorer",
     },
+    {"export.onnx_graph"},
     {
         "export.expressions",
         "export.lookup",
@@ -64,7 +65,8 @@ LAYERS = [
         "export.torch",
         "export.word2vec",
     },
-    {"export.container"},
+    {"export.checks", "export.container", "export.scalars"},
+    {"export.values"},
     {"export.state"},
     {"export.files"},
 ]

@@ -8,7 +8,7 @@ Every code is a valid row of the column's embedding table. The first rows are re
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
@@ -56,6 +56,19 @@ class Vocabulary:
     missing_count: int
     missing_row: int
     keys: pa.Array | None
+
+    def __getstate__(self) -> list[Any]:
+        # The keys repeat the categories, and skops cannot make an Arrow array again.
+        keys = None if self.keys is None else str(self.keys.type)
+        return [*(getattr(self, field.name) for field in fields(self)[:-1]), keys]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        *values, keys = state
+        for field, value in zip(fields(self), values, strict=False):
+            object.__setattr__(self, field.name, value)
+        kind = None if keys is None else pa.type_for_alias(keys)
+        made = None if kind is None else arrow_keys(self.categories, kind)
+        object.__setattr__(self, "keys", made)
 
     @property
     def n_rows(self) -> int:
@@ -234,6 +247,11 @@ def learn_vocabulary(
     )
 
 
+def arrow_keys(categories: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Categories as an Arrow array of a type, and a null for missing."""
+    return pa.concat_arrays([pa.array(categories, type=kind), pa.nulls(1, kind)])
+
+
 def refuse_missing(name: str, count: int) -> None:
     """Raise the error of ``handle_missing="error"``."""
     raise InvalidDataError(
@@ -324,10 +342,7 @@ def _sorted_members(values: NDArray[Any], members: list[int]) -> list[int]:
 
 
 def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
-    if isinstance(cells, np.ndarray):
-        return None
-    keys = pa.array(categories, type=cells.type)
-    return pa.concat_arrays([keys, pa.nulls(1, keys.type)])
+    return None if isinstance(cells, np.ndarray) else arrow_keys(categories, cells.type)
 
 
 def _is_text(cells: pa.Array) -> bool:

@@ -1,0 +1,110 @@
+"""Writes the golden files of the present format version, which ``test_files.py`` loads for ever.
+
+Run it once for each version, from the root of the repository, and keep what it wrote::
+
+    python -m tests.export.make_golden
+
+A golden file is never written again: for a change of the format raise its version first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import KFold
+
+from sk_entity_embed.export import save
+from sk_entity_embed.export.files import FORMAT_VERSION
+from tests.samples import make_encoder
+
+FOLDER = Path(__file__).parent / "golden"
+
+CELLS = {
+    "text": ["Oslo", "Rome", "", "ü漢", "</script>", 'a"\n\tb'],
+    "gappy": ["a", None, "b", "a", "a", "b"],
+    "rare": ["often", "often", "often", "seldom", "often", "often"],
+    "integer": [3, -1, 2, 3, 2, 3],
+    "real": [0.5, -2.0, 1e300, 0.5, -2.0, 0.5],
+    "flag": [True, False, True, True, False, False],
+    "mixed": [1, "1", Decimal("1.50"), (1, "x"), dt.date(2026, 1, 31), None],
+    "when": pd.to_datetime(["2026-01-01", "2026-06-01"] * 3).tolist(),
+    "lone": ["\ud800", "b", "\ud83d\ude00", "b", "\ud800", "b"],
+    "size": [1.0, 2.5, -3.0, 2.5, None, 7.0],
+}
+"""Rows of version 1; other versions may have more columns, but these stay as they are."""
+
+UNKNOWN = {
+    "text": "new",
+    "gappy": None,
+    "rare": "new",
+    "integer": 99,
+    "real": 99.5,
+    "flag": None,
+    "mixed": dt.date(2000, 1, 1),
+    "when": pd.Timestamp("2000-01-01"),
+    "lone": "\udfff",
+    "size": None,
+}
+"""A row of categories that no encoder met in fit."""
+
+
+def golden_rows(n_times):
+    """The rows, several times over."""
+    return pd.DataFrame({n: pd.Series(c * n_times, dtype=object) for n, c in CELLS.items()})
+
+
+def new_rows():
+    """What the encoders are asked: each row once, and one of unknown categories."""
+    return pd.concat([golden_rows(1), pd.DataFrame([UNKNOWN], dtype=object)], ignore_index=True)
+
+
+def golden_encoders():
+    """Fitted encoders by name: all kinds of columns and classes; and a warm start."""
+    X = golden_rows(12)
+    classes = np.array(["low", "middle", "high"])[np.arange(72) % 3]
+    columns = [name for name in CELLS if name != "size"]
+    everything = make_encoder(
+        categorical_features=columns,
+        output="both",
+        remainder="passthrough",
+        handle_unknown="nan",
+        min_frequency=15,
+        max_iter=1,
+        dimensions=2,
+        cv=2,
+    )
+    frame = pd.DataFrame(np.eye(2), index=["Oslo", "Rome"])
+    warm = make_encoder(
+        warm_start=True,
+        init={"text": frame},
+        freeze=["text"],
+        handle_unknown="zero",
+        cv=KFold(3, shuffle=True, random_state=4),
+        random_state=np.random.RandomState(5),
+        max_iter=1,
+    )
+    target = np.linspace(-1, 1, 72)
+    return {
+        "everything": everything.fit(X, classes),
+        "warm": warm.fit(X[["text", "rare", "size"]], target),
+    }
+
+
+def main():
+    """Save the encoders and, beside each, what it makes of the new rows."""
+    paths = {n: FOLDER / f"v{FORMAT_VERSION}_{n}.safetensors" for n in ("everything", "warm")}
+    if any(path.exists() for path in paths.values()):
+        sys.exit(f"The golden files of version {FORMAT_VERSION} exist; they are never rewritten.")
+    for name, encoder in golden_encoders().items():
+        save(encoder, paths[name])
+        out = encoder.transform(new_rows()[list(encoder.feature_names_in_)])
+        np.save(paths[name].with_suffix(".npy"), out)
+
+
+if __name__ == "__main__":
+    main()
