@@ -56,7 +56,8 @@ LAYERS = [
         "inspection.displays.similarity",
         "inspection.explorer",
     },
-    {"export.onnx_graph"},
+    {"export.labels", "export.onnx_graph", "export.served", "export.writing"},
+    {"export.statement"},
     {
         "export.expressions",
         "export.lookup",
@@ -212,7 +213,9 @@ def test_input_knows_input_and_exceptions_only(name):
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_data_frame_libraries_are_read_in_one_place(name):
     used = {m for m, _ in EXTERNAL[name]} & {"narwhals", "polars"}
-    assert used == ({"narwhals"} if name == "input.columns" else set())
+    assert used == {"input.columns": {"narwhals"}, "export.expressions": {"polars"}}.get(
+        name, set()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -1,0 +1,246 @@
+"""``transform`` in polars and in pyarrow, without a join."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
+from sk_entity_embed.export.served import Lookup, lookups_of, passed_through
+from sk_entity_embed.input.columns import Column, read_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ArrowTransform", "polars_expressions", "pyarrow_transform"]
+
+
+def polars_expressions(encoder: Any) -> list[pl.Expr]:
+    """Polars expressions that compute ``transform``, in memory, lazily or streaming.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted with ``output="embedding"``.
+
+    Returns
+    -------
+    list of polars.Expr
+        One for each output column, named by
+        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out` and of type
+        Float32, for ``select`` or ``with_columns``. They work without this package and are
+        serialisable.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    InvalidParameterError
+        If the encoder's output has a hidden layer, which is no look-up.
+    UnsupportedDataError
+        If the categories of a column are of mixed type, or of one that cannot be a key.
+    sklearn.exceptions.NotFittedError
+        If the encoder is not fitted.
+
+    See Also
+    --------
+    pyarrow_transform : The same for Arrow tables.
+
+    Notes
+    -----
+    Columns are of the kind of type of fit: strings (or Categorical, Enum) where text was, any
+    numbers where numbers were; polars refuses text for numbers and numbers for text when the
+    expression runs, where ``transform`` calls them unknown. A value that ``transform`` refuses, by
+    ``handle_unknown="error"`` or ``handle_missing="error"``, ends the query with polars' error of
+    an incomplete mapping. Numbers passed through stay null where they are null; those beyond the
+    range of Float32 become infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import polars_expressions
+    >>> X = pl.DataFrame({"city": ["Oslo", "Rome"] * 50})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+    >>> expressions = polars_expressions(encoder.fit(X, np.arange(100) + 0.5))
+    >>> new = pl.LazyFrame({"city": ["Rome", None, "Lima"]}).select(expressions).collect()
+    >>> new.columns
+    ['city_0', 'city_1']
+    >>> bool(
+    ...     (
+    ...         new.to_numpy() == encoder.transform(pl.DataFrame({"city": ["Rome", None, "Lima"]}))
+    ...     ).all()
+    ... )
+    True
+    """
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise ImportError(
+            "polars_expressions needs polars; install it with: pip install polars"
+        ) from error
+    lookups, passed = lookups_of(encoder), passed_through(encoder, "The expressions")
+    expressions = [expression for lookup in lookups for expression in _mapped(pl, lookup)]
+    # By way of Float64, as in transform: large integers are rounded in the same two steps.
+    return expressions + [
+        _named(pl, name).cast(pl.Float64).cast(pl.Float32).alias(name) for name in passed
+    ]
+
+
+def pyarrow_transform(encoder: Any) -> ArrowTransform:
+    """Compile ``transform`` to a function of Arrow tables and record batches.
+
+    Arrow's own expressions, as in the filters of a data set, hold no gathering of values, so that
+    this is a function; apply it to the batches of a scanner.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted with ``output="embedding"``.
+
+    Returns
+    -------
+    ArrowTransform
+        Maps a table, or a record batch, to one with the output columns, of type float32. It can
+        be pickled and holds vectors and categories only.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder's output has a hidden layer, which is no look-up.
+    sklearn.exceptions.NotFittedError
+        If the encoder is not fitted.
+
+    See Also
+    --------
+    polars_expressions : The same for polars.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as pa
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import pyarrow_transform
+    >>> X = pa.table({"city": ["Oslo", "Rome"] * 50})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+    >>> look_up = pyarrow_transform(encoder.fit(X, np.arange(100) + 0.5))
+    >>> look_up(pa.table({"city": ["Rome", None, "Lima"], "fare": [3.0, 4.0, 5.0]})).column_names
+    ['city_0', 'city_1']
+    """
+    passed = passed_through(encoder, "The function")
+    return ArrowTransform(tuple(lookups_of(encoder)), tuple(passed))
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowTransform:
+    """``transform`` of Arrow data, made by :func:`pyarrow_transform`.
+
+    Attributes
+    ----------
+    lookups : tuple of Lookup
+        The embedded columns.
+    passed : tuple of str
+        Columns whose numbers are passed through; null where they are null.
+    """
+
+    lookups: tuple[Lookup, ...]
+    passed: tuple[str, ...]
+
+    def __call__(self, data: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+        """Look the vectors up.
+
+        Parameters
+        ----------
+        data : pyarrow.Table or pyarrow.RecordBatch
+            Rows, of any number, with the columns of fit by name; others do not matter.
+
+        Returns
+        -------
+        pyarrow.Table or pyarrow.RecordBatch
+            As `data`, with the output columns.
+
+        Raises
+        ------
+        InvalidDataError
+            If a column is absent, or a value is one that ``transform`` refuses.
+        UnsupportedDataError
+            If `data` is of another type.
+        """
+        if not isinstance(data, pa.Table | pa.RecordBatch):
+            raise UnsupportedDataError(
+                f"`data` must be a pyarrow Table or RecordBatch, got {type(data).__name__}."
+            )
+        names = [lookup.name for lookup in self.lookups]
+        if absent := [n for n in [*names, *self.passed] if n not in data.schema.names]:
+            raise InvalidDataError(f"`data` lacks the columns {absent}, which fit had.")
+        out: dict[str, Any] = {}
+        for lookup in self.lookups:
+            vectors = _looked_up(lookup, data)
+            out |= dict(zip(lookup.outputs, map(pa.array, vectors), strict=True))
+        for name in self.passed:
+            out[name] = pc.cast(pc.cast(data[name], pa.float64(), safe=False), pa.float32())
+        return type(data).from_pydict(out)
+
+
+def _looked_up(lookup: Lookup, data: Any) -> NDArray[np.float32]:
+    """The vectors of a column, of shape (width, n_samples)."""
+    if data.num_rows == 0:
+        return np.empty((lookup.vectors.shape[1], 0), dtype=np.float32)
+    (column,) = read_table(pa.table({lookup.name: data[lookup.name]})).columns
+    positions = lookup.vocabulary.locate(column)
+    _check_served(lookup, column, positions)
+    rows = lookup.vocabulary.rows_of(positions)
+    return np.take(np.ascontiguousarray(lookup.vectors.T), rows, axis=1)
+
+
+def _check_served(lookup: Lookup, column: Column, positions: NDArray[np.integer[Any]]) -> None:
+    """Refuse what transform does."""
+    n = len(lookup.vocabulary.categories)
+    for kind, position, served in (
+        ("missing", n, lookup.serves_missing),
+        ("unknown", n + 1, lookup.serves_unknown),
+    ):
+        if not served and (count := int((positions == position).sum())):
+            raise InvalidDataError(
+                f"Column {column.name!r} has {count} {kind} value(s), the first one in row "
+                f"{int(np.argmax(positions == position))}, which the encoder was told to refuse."
+            )
+
+
+def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
+    """The expressions of one column."""
+    keys = pl.Series(lookup.keys())
+    cells = _named(pl, lookup.name)
+    if keys.dtype == pl.String:
+        cells += pl.lit("", dtype=pl.String)  # also text: categories; but no numbers
+    elif keys.dtype == pl.Boolean or keys.dtype.is_numeric():
+        keys = keys.cast(pl.Int8) if keys.dtype == pl.Boolean else keys
+        # To the wider type of both, so that every key has a place in it; -0.0 becomes 0.0.
+        cells = (cells + pl.lit(0, dtype=keys.dtype)).fill_nan(None)
+    vectors = lookup.vectors[lookup.vocabulary.rows]
+    if lookup.serves_missing:
+        keys = keys.append(pl.Series([None], dtype=keys.dtype))
+        vectors = np.vstack([vectors, lookup.missing])
+    expressions = []
+    for j, output in enumerate(lookup.outputs):
+        default = {}
+        if lookup.serves_unknown:
+            default = {"default": pl.lit(float(lookup.unknown[j]), dtype=pl.Float32)}
+        values = pl.Series(np.ascontiguousarray(vectors[:, j]))
+        found = cells.replace_strict(keys, values, return_dtype=pl.Float32, **default)
+        if not lookup.serves_missing:  # True has no place in this mapping, which raises
+            served = cells.is_null().replace_strict([False], [True], return_dtype=pl.Boolean)
+            found = pl.when(served).then(found)
+        expressions.append(found.alias(output))
+    return expressions
+
+
+def _named(pl: Any, name: str) -> pl.Expr:
+    """A column by its very name: ``pl.col`` reads some names as patterns."""
+    return pl.selectors.by_name(name).as_expr()

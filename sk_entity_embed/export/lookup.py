@@ -1,0 +1,268 @@
+"""Look-up tables as data frames and Parquet files, and the SQL that joins them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.export.served import Lookup, lookups_of, passed_through
+from sk_entity_embed.export.statement import DIALECTS, Join, statement
+from sk_entity_embed.export.writing import PathLike, file_names, write_whole
+from sk_entity_embed.input.columns import object_array
+
+__all__ = ["lookup_frames", "sql", "to_parquet"]
+
+Relation: TypeAlias = str | os.PathLike[str] | Sequence[str]
+
+
+def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
+    """The vectors of ``transform`` as one look-up table for each categorical column.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted.
+
+    Returns
+    -------
+    dict of DataFrame
+        By column name. Each has the columns "category", with the categories in their own type,
+        "kind", and float32 columns named as in
+        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`. "kind" is
+        "category" for the categories seen in fit; infrequent ones are among them, each with the
+        vector they share. Two rows without a category may follow, of kind "missing" and
+        "unknown": what missing cells and any other category get. Without missing cells in fit
+        the two are equal. The unknown row follows `handle_unknown`, NaN with "nan". What
+        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.transform` refuses, by
+        ``handle_unknown="error"`` or ``handle_missing="error"``, has no row.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `encoder` is no estimator of this package.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    See Also
+    --------
+    to_parquet : The same as files.
+    sql : The query that joins them.
+
+    Notes
+    -----
+    Take the rows of kind "category" for a join by pandas, which matches missing keys with each
+    other, and fill what found none from the other rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import lookup_frames
+    >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+    >>> frame = lookup_frames(encoder.fit(X, np.arange(100) + 0.5))["city"]
+    >>> frame.columns.tolist()
+    ['category', 'kind', 'city_0', 'city_1']
+    >>> frame["kind"].tolist()
+    ['category', 'category', 'missing', 'unknown']
+    """
+    return {lookup.name: _frame(lookup) for lookup in lookups_of(encoder)}
+
+
+def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
+    """Write the look-up tables, one Parquet file for each categorical column.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted.
+    folder : str or path-like
+        Where to; made if it does not exist. Files of the same name are replaced, each at once:
+        a reader sees the old one or the new one.
+
+    Returns
+    -------
+    dict of Path
+        The file of each column, for `lookups` of :func:`sql`. It is the column's name with
+        ``.parquet`` where that is safe on every file system, else what is left of the name and a
+        checksum.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If the categories of a column are of mixed type, or of one that cannot be a key. No file
+        is written then.
+    InvalidParameterError
+        If `encoder` is no estimator of this package.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    See Also
+    --------
+    lookup_frames : The same tables in memory; it says what they hold.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import to_parquet
+    >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+    >>> encoder = encoder.fit(X, np.arange(100) + 0.5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = to_parquet(encoder, folder)
+    ...     frame = pd.read_parquet(files["city"])
+    >>> files["city"].name, frame.shape
+    ('city.parquet', (4, 4))
+    """
+    tables = {lookup.name: _arrow_table(lookup) for lookup in lookups_of(encoder)}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for (name, table), stem in zip(tables.items(), file_names(list(tables)), strict=True):
+        paths[name] = folder / f"{stem}.parquet"
+        write_whole(paths[name], partial(pq.write_table, table))
+    return paths
+
+
+def sql(
+    encoder: Any,
+    table: Relation,
+    *,
+    lookups: Mapping[str, Relation | None] | None = None,
+    keep: Sequence[str] = (),
+    dialect: Literal["duckdb", "standard"] = "duckdb",
+) -> str:
+    """Query that computes ``transform`` by joins with the look-up tables.
+
+    Parameters
+    ----------
+    encoder : EntityEmbeddingEncoder
+        Fitted with ``output="embedding"``.
+    table : str, sequence of str or path-like
+        The rows: the name of a table or a view, a qualified name in parts, such as
+        ``("sales", "flights")``, or a :class:`~pathlib.Path` of a Parquet file. Names are quoted.
+        Its columns have the names and the kinds of type (text, numbers, ...) of fit.
+    lookups : mapping, default=None
+        The look-up table of each categorical column, in the same form: the paths that
+        :func:`to_parquet` gives, or names of tables that these files, or the frames of
+        :func:`lookup_frames`, were loaded into. None, for all columns or for one of them, writes
+        the vectors into the query, which suits up to a few thousand categories.
+    keep : sequence of str, default=()
+        Columns of `table` to put first, such as a key: SQL promises no order of rows.
+    dialect : {"duckdb", "standard"}, default="duckdb"
+        "standard" uses nothing but common SQL, for tables by name.
+
+    Returns
+    -------
+    str
+        One SELECT statement without a semicolon. It gives each row of `table` once, with the
+        columns of :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out` as
+        REAL, equal to those of :meth:`~sk_entity_embed.EntityEmbeddingEncoder.transform`.
+        Numbers passed through are NULL where they are missing.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder's output has a hidden layer, which is no look-up, a look-up table is
+        missing, or `keep` has a name of the output.
+    UnsupportedDataError
+        If the categories of a column cannot be keys, or not be written into a query.
+    sklearn.exceptions.NotFittedError
+        If the encoder is not fitted.
+
+    See Also
+    --------
+    to_parquet : Write the look-up tables.
+
+    Notes
+    -----
+    Where ``transform`` would raise, by ``handle_unknown="error"`` or ``handle_missing="error"``,
+    the query fails in DuckDB and gives NULL in standard SQL. Infinite numbers, which ``transform``
+    refuses, pass through.
+
+    In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
+    ``transform``. In standard SQL the collation has to tell case and trailing spaces apart, only
+    NULL is missing, and an unknown vector of NaN is written as NULL.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.export import sql
+    >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=1, max_iter=1, random_state=0)
+    >>> query = sql(encoder.fit(X, np.arange(100) + 0.5), "trips", lookups={"city": "city_vectors"})
+    >>> print(query)
+    SELECT
+      CAST(CASE WHEN "c0"."kind" IS NULL THEN "f0"."city_0" ELSE "c0"."city_0" END AS REAL)
+        AS "city_0"
+    FROM "trips" AS "r"
+    LEFT JOIN (SELECT * FROM "city_vectors" WHERE "kind" = 'category') AS "c0"
+      ON encode("c0"."category") = encode("r"."city")
+    LEFT JOIN (SELECT * FROM "city_vectors" WHERE "kind" <> 'category') AS "f0"
+      ON "f0"."kind" = CASE WHEN "r"."city" IS NULL THEN 'missing' ELSE 'unknown' END
+    """
+    if dialect not in DIALECTS:
+        raise InvalidParameterError(f"`dialect` is {dialect!r}, but must be one of {DIALECTS}.")
+    found = lookups_of(encoder)
+    passed = passed_through(encoder, "The query")
+    names = [lookup.name for lookup in found]
+    if lookups is not None and (absent := [name for name in names if name not in lookups]):
+        raise InvalidParameterError(
+            f"`lookups` lacks the columns {absent}; give each embedded column a table, or all of "
+            "them none."
+        )
+    keep = [keep] if isinstance(keep, str) else list(keep)
+    outputs = [output for lookup in found for output in lookup.outputs] + passed
+    if repeated := [name for k, name in enumerate(keep) if name in outputs or name in keep[:k]]:
+        raise InvalidParameterError(f"`keep` would give columns {repeated} twice.")
+    joins = [Join(lookup, None if lookups is None else lookups[lookup.name]) for lookup in found]
+    return statement(joins, table, keep, passed, dialect)
+
+
+def _frame(lookup: Lookup) -> pd.DataFrame:
+    """The table of one column in memory, whatever its categories are."""
+    kinds, vectors = lookup.rows()
+    columns = {"category": _category_series(lookup, len(kinds)), "kind": kinds}
+    return pd.DataFrame(columns | dict(zip(lookup.outputs, vectors.T, strict=True)))
+
+
+def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
+    """The categories, and nothing in the rows after them."""
+    categories = lookup.vocabulary.categories
+    n_others = n_rows - len(categories)
+    if categories.dtype.kind == "f":
+        return pd.Series(np.append(categories, np.full(n_others, np.nan, dtype=categories.dtype)))
+    values = pd.Series(object_array([*categories.tolist(), *[None] * n_others]), dtype=object)
+    if categories.dtype.kind == "b":
+        return values.astype("boolean")
+    if categories.dtype.kind in "iu":
+        name = categories.dtype.name.replace("uint", "UInt").replace("int", "Int")
+        return values.astype(pd.api.types.pandas_dtype(name))
+    try:
+        return values.infer_objects()
+    except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
+        return values
+
+
+def _arrow_table(lookup: Lookup) -> pa.Table:
+    """The table of one column for a file."""
+    kinds, vectors = lookup.rows()
+    keys = lookup.keys()
+    keys = pa.concat_arrays([keys, pa.nulls(len(kinds) - len(keys), keys.type)])
+    columns = {"category": keys, "kind": pa.array(kinds, type=pa.string())}
+    return pa.table(columns | dict(zip(lookup.outputs, vectors.T, strict=True)))

@@ -1,0 +1,189 @@
+"""Lookup: what ``transform`` gives each category of a column, as a value to write elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sk_entity_embed._access import fitted_model, served_vectors, table_of
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
+
+_KEY_TYPES = (
+    pa.types.is_large_string,
+    pa.types.is_string,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+    pa.types.is_time,
+    pa.types.is_binary,
+)
+"""What data bases compare as a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The vectors of one column.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        The categories and their rows.
+    vectors : ndarray of float32 of shape (n_rows, width)
+        The vectors of ``transform``, reserved rows included.
+    serves_missing, serves_unknown : bool
+        Whether missing cells and unknown categories get a vector, or are an error.
+    """
+
+    vocabulary: Vocabulary
+    vectors: NDArray[np.float32]
+    serves_missing: bool
+    serves_unknown: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.vocabulary.name
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the output columns, those of ``get_feature_names_out``."""
+        return [f"{self.name}_{i}" for i in range(self.vectors.shape[1])]
+
+    @property
+    def unknown(self) -> NDArray[np.float32]:
+        """Vector of unknown categories, where they are served."""
+        row: NDArray[np.float32] = self.vectors[UNKNOWN]
+        return row
+
+    @property
+    def missing(self) -> NDArray[np.float32]:
+        """Vector of missing cells, where they are served."""
+        row: NDArray[np.float32] = self.vectors[self.vocabulary.missing_row]
+        return row
+
+    @property
+    def has_missing_category(self) -> bool:
+        """Whether missing is a category with a vector of its own."""
+        return self.vocabulary.missing_row == MISSING
+
+    @property
+    def shows_unknown(self) -> bool:
+        """Whether there is an unknown vector that a viewer can show: served, and no NaN."""
+        return self.serves_unknown and bool(np.isfinite(self.unknown).all())
+
+    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
+        """Kinds and vectors of a table: the categories in order, then missing, then unknown."""
+        kinds = ["category"] * len(self.vocabulary.categories)
+        codes = self.vocabulary.rows.tolist()
+        if self.serves_missing:
+            kinds.append("missing")
+            codes.append(self.vocabulary.missing_row)
+        if self.serves_unknown:
+            kinds.append("unknown")
+            codes.append(UNKNOWN)
+        return kinds, self.vectors[codes]
+
+    def keys(self) -> pa.Array:
+        """The categories as an Arrow array, without missing.
+
+        Raises
+        ------
+        UnsupportedDataError
+            If they are of mixed type, or of one that is no key in a data base.
+        """
+        if self.vocabulary.keys is not None:
+            return self.vocabulary.keys[:-1]
+        values = self.vocabulary.categories.tolist()
+        types = {type(value) for value in values}
+        names = ", ".join(sorted(t.__name__ for t in types))
+        keys = _to_arrow(values) if len(types) == 1 else None
+        if keys is None or not any(known(keys.type) for known in _KEY_TYPES):
+            raise UnsupportedDataError(
+                f"The categories of column {self.name!r} cannot be keys of a table: they are of "
+                f"type {names}. Keys are strings (of valid Unicode), integers of 64 bits, floats, "
+                "booleans, dates, times or bytes, of one type in a column; make them strings "
+                "before the fit, or use lookup_frames."
+            )
+        return keys
+
+
+def lookup_of(encoder: Any, column: str | None) -> Lookup:
+    """The look-up of one column; None is the only one."""
+    name = table_of(encoder, column).vocabulary.name
+    return next(lookup for lookup in lookups_of(encoder) if lookup.name == name)
+
+
+def lookups_of(encoder: Any) -> list[Lookup]:
+    """The look-ups of all columns, in the order of the output.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `encoder` is no estimator of this package.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
+    tables = fitted_model(encoder).tables
+    policies = _policies(encoder)
+    serves_unknown = policies.get("handle_unknown") != "error"
+    lookups = []
+    for table, vectors in zip(tables, served_vectors(encoder), strict=True):
+        served = policies.get("handle_missing") != "error"
+        # A missing cell that is no category of its own is treated as an unknown one.
+        served &= serves_unknown or table.vocabulary.missing_row == MISSING
+        lookups.append(Lookup(table.vocabulary, vectors, served, serves_unknown))
+    return lookups
+
+
+def passed_through(encoder: Any, what: str) -> list[str]:
+    """Names of the context columns in the output, which must have no hidden layer.
+
+    Parameters
+    ----------
+    encoder : estimator
+        Fitted.
+    what : str
+        What is to be made of it, for the error.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the hidden layer is part of the output: it depends on all columns at once.
+    """
+    model = fitted_model(encoder)
+    output = _policies(encoder).get("output", "embedding")
+    if output != "embedding":
+        raise InvalidParameterError(
+            f"{what} equals transform for output='embedding' only, but the encoder has "
+            f"output={output!r}: the hidden layer is computed from all columns and is no look-up. "
+            "Fit with output='embedding', or take the vectors from lookup_frames or to_parquet."
+        )
+    if _policies(encoder).get("remainder") != "passthrough":
+        return []
+    names = encoder.get_feature_names_out().tolist()
+    passed: list[str] = names[model.edges[-1] :]
+    return passed
+
+
+def _policies(encoder: Any) -> Mapping[str, str]:
+    """What was decided in fit."""
+    policies: Mapping[str, str] = getattr(encoder, "_policies", {})
+    return policies
+
+
+def _to_arrow(values: list[Any]) -> pa.Array | None:
+    """Values in Arrow's type for them; None where there is none that keeps them."""
+    try:
+        made = pa.array(pd.Series(values) if isinstance(values[0], pd.Timestamp) else values)
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError, ValueError):
+        return None
+    return made if made.to_pylist() == values else None

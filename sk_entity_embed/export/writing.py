@@ -1,0 +1,81 @@
+"""Files that are whole or not there, with names that any file system takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeAlias
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+_LONGEST = 80
+_PLAIN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{_LONGEST - 1}}}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+
+
+def file_names(columns: Sequence[str]) -> list[str]:
+    """A file name without extension for each column.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Any names.
+
+    Returns
+    -------
+    list of str
+        The name itself where it is of ASCII letters, digits, ``-`` and ``_``; else what is left
+        of it and a checksum, so that names differ even where upper and lower case do not.
+    """
+    folded = [column.casefold() for column in columns]
+    return [
+        column if _is_plain(column) and folded.count(fold) == 1 else _with_checksum(column)
+        for column, fold in zip(columns, folded, strict=True)
+    ]
+
+
+def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+    """Write a file beside its place, then put it there.
+
+    Parameters
+    ----------
+    path : Path
+        Where; what is there is replaced.
+    write : callable
+        Gets a binary file to write to. If it raises, the old file stays.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"A folder is in the way: {str(path)!r}")
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write lines of text as UTF-8, each ended by one newline."""
+    write_whole(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
+
+
+def _is_plain(name: str) -> bool:
+    return bool(_PLAIN.fullmatch(name)) and not _RESERVED.fullmatch(name)
+
+
+def _with_checksum(name: str) -> str:
+    """What is left of a name, and a checksum of all of it."""
+    kept = re.sub(r"[^A-Za-z0-9]+", "-", name)[:_LONGEST].strip("-") or "column"
+    return f"{kept}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"

@@ -1,0 +1,489 @@
+"""Look-up tables and SQL: data bases give what transform gives."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, time, timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
+from sk_entity_embed.export import lookup_frames, sql, to_parquet
+from tests.samples import make_encoder
+
+SEEN = {
+    "text": ["a", "A", "a ", "", "it's", 'q"q', "x\ny\tz", "\0", "漢ü", "<script>", "NULL", "%"],
+    "integer": [-1, 0, 1, 2, 2**62, -(2**63)],
+    "real": [0.0, 0.1, -2.5, 1e300, 5e-324, float("inf")],
+    "flag": [True, False],
+    "day": [date(2020, 1, 1), date(1969, 12, 31), date(2024, 2, 29)],
+    "moment": [datetime(2020, 1, 1), datetime(2020, 1, 1, 3, 4, 5, 678901)],
+}
+"""Categories of fit, by kind of column."""
+
+NEW = {
+    "text": ["b", "b ", "null", "漢", "drop table", "--"],
+    "integer": [3, 2**61, -2],
+    "real": [-0.0, 0.2, 1e-300, float("nan"), float("-inf")],
+    "flag": [],
+    "day": [date(2020, 1, 2)],
+    "moment": [datetime(2020, 1, 1, 3, 4, 5, 678902)],
+}
+"""What was not in fit, and other ways to write what was."""
+
+TYPES = {"integer": pa.int64(), "real": pa.float64(), "flag": pa.bool_(), "day": pa.date32()}
+TYPES |= {"text": pa.string(), "moment": pa.timestamp("us")}
+
+
+def draw(random, kinds, n, *, new=False, missing=0.1):
+    """A table of random cells, with the number "size" and a target."""
+    columns = {}
+    for kind in kinds:
+        choices = SEEN[kind] + NEW[kind] if new else SEEN[kind]
+        cells = [choices[i] for i in random.integers(0, len(choices), n)]
+        cells = [None if random.random() < missing else cell for cell in cells]
+        columns[kind] = pa.array(cells, type=TYPES[kind])
+    size = np.where(random.random(n) < 0.1, np.nan, random.normal(size=n) * 1e9)
+    columns["size"] = pa.array(size, from_pandas=True)
+    return pa.table(columns)
+
+
+def fit(kinds=tuple(SEEN), missing=0.1, **params):
+    """An encoder of random rows."""
+    random = np.random.default_rng(0)
+    X = draw(random, kinds, 240, missing=missing)
+    params = {"categorical_features": list(kinds), "dimensions": 3, "cv": 2, **params}
+    return make_encoder(**params).fit(X, random.normal(size=240))
+
+
+def run(query, **tables):
+    """Result of a query in a new DuckDB, as float32, ordered by the first column."""
+    with duckdb.connect() as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        result = connection.sql(query).to_arrow_table().sort_by("id")
+    assert all(t == pa.float32() for t in result.schema.types[1:])
+    assert result["id"].to_pylist() == list(range(result.num_rows))
+    names = result.column_names[1:]
+    return names, np.column_stack([result[n].to_numpy() for n in names])
+
+
+def with_id(table):
+    return table.append_column("id", pa.array(range(table.num_rows)))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return fit(remainder="passthrough")
+
+
+@pytest.mark.parametrize("form", ["inline", "files", "tables", "frames"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"remainder": "passthrough"},
+        {"handle_unknown": "zero"},
+        {"handle_unknown": "nan"},
+        {"missing": 0.0},
+        {"missing": 0.0, "handle_missing": "error"},
+        {"min_frequency": 25},
+        {"kinds": ("day", "text")},
+        {"dimensions": 1, "cross_fit": False},
+    ],
+    ids=str,
+)
+def test_duckdb_gives_the_same_numbers(params, form, tmp_path):
+    encoder = fit(**params)
+    kinds = encoder.categorical_features_
+    rows = draw(np.random.default_rng(1), kinds, 300, new=True, missing=params.get("missing", 0.1))
+    if encoder.handle_missing == "error":  # NaN is missing
+        rows = rows.filter(pc.invert(pc.is_nan(rows["real"])))
+    tables = {"rows": with_id(rows)}
+    lookups = None
+    if form != "inline":
+        lookups = to_parquet(encoder, tmp_path / "it's [a] *folder?")
+    if form in ("tables", "frames"):
+        frames = lookup_frames(encoder)
+        for name, path in lookups.items():
+            tables[f"v {name}"] = pq.read_table(path) if form == "tables" else frames[name]
+        lookups = {name: f"v {name}" for name in lookups}
+    names, found = run(sql(encoder, "rows", lookups=lookups, keep=["id"]), **tables)
+    assert names == encoder.get_feature_names_out().tolist()
+    expected = encoder.transform(rows)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.float32
+    # Bit for bit, the sign of zero included, but for the payload of NaN.
+    assert (np.signbit(found) == np.signbit(expected))[~np.isnan(found)].all()
+
+
+def test_pandas_rows_and_other_numeric_types(tmp_path):
+    encoder = fit(kinds=("integer", "real", "flag"))
+    floats = pd.DataFrame(
+        {
+            "integer": [1.0, np.nan, 1.5, 2.0**62, 0.0],
+            "real": np.array([0.1, 0.0, -2.5, np.nan, np.inf], dtype=np.float32),
+            "flag": [1, 0, 2, 1, 1],
+            "size": 0.0,
+        }
+    )
+    for lookups in (None, to_parquet(encoder, tmp_path)):
+        query = sql(encoder, "rows", lookups=lookups, keep="id")
+        _, found = run(query, rows=floats.assign(id=range(5)))
+        np.testing.assert_array_equal(found, encoder.transform(floats))
+
+
+def test_unsigned_and_float32_keys(tmp_path):
+    random = np.random.default_rng(0)
+    big = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
+    X = pd.DataFrame({"u": random.choice(big, 90)})
+    X["f"] = random.choice(np.array([0.1, 0.25], dtype=np.float32), 90)
+    encoder = make_encoder(categorical_features="all", cv=2).fit(X, random.normal(size=90))
+    new = pd.DataFrame({"u": [*big, 2**63], "f": [0.1, 0.25, np.float32(0.1), None]})
+    for lookups in (None, to_parquet(encoder, tmp_path)):
+        query = sql(encoder, "rows", lookups=lookups, keep="id")
+        _, found = run(query, rows=new.assign(id=range(4)))
+        np.testing.assert_array_equal(found, encoder.transform(new))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+    table=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=4, unique=True
+    ),
+)
+def test_any_name_and_any_text(name, table, texts):
+    X = pd.DataFrame({name: texts * 10})
+    y = np.random.default_rng(0).normal(size=len(X))
+    encoder = make_encoder(dimensions=1, cv=2, max_iter=1).fit(X, y)
+    new = pd.DataFrame({name: [*texts, None, "another"]})
+    query = sql(encoder, table)
+    with duckdb.connect() as connection:
+        quoted = table.replace('"', '""')
+        names = name.replace('"', '""')
+        connection.register("given", pa.table({"0": pa.array(new[name], pa.string())}))
+        connection.execute(f'CREATE TABLE "{quoted}" AS SELECT "0" AS "{names}" FROM given')
+        found = connection.sql(query).fetchall()
+    expected = encoder.transform(new).tolist()
+    assert sorted(found) == sorted(map(tuple, expected))
+
+
+@pytest.mark.parametrize("name", ["select", "kind", "category", "r", "c0", "*", "a.b", "x; --"])
+def test_names_that_mean_something(name, tmp_path):
+    X = pd.DataFrame({name: ["a", "b", None] * 20})
+    encoder = make_encoder(cv=2, dimensions=2).fit(X, np.random.default_rng(0).normal(size=60))
+    for lookups in (None, to_parquet(encoder, tmp_path)):
+        _, found = run(
+            sql(encoder, "rows", keep="id", lookups=lookups), rows=X.assign(id=range(60))
+        )
+        np.testing.assert_array_equal(found, encoder.transform(X))
+
+
+def test_the_rows_may_be_called_as_the_query_calls_its_own(encoder):
+    rows = draw(np.random.default_rng(2), list(SEEN), 20, new=True)
+    for name in ("lookup_0", "Lookup_1", "r", "c0", "f0"):
+        _, found = run(sql(encoder, name, keep="id"), **{name: with_id(rows)})
+        np.testing.assert_array_equal(found, encoder.transform(rows))
+    _, found = run(sql(encoder, ["lookup_0"], keep="id"), lookup_0=with_id(rows))
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+
+
+def test_some_tables_may_be_in_the_query(tmp_path):
+    encoder = fit(kinds=("text", "flag"))
+    rows = draw(np.random.default_rng(2), ["text", "flag"], 20, new=True)
+    frame = lookup_frames(encoder)["flag"]
+    query = sql(encoder, "rows", keep="id", lookups={"text": None, "flag": "LOOKUP_0"})
+    _, found = run(query, rows=with_id(rows), lookup_0=frame)
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+
+
+@pytest.mark.parametrize("form", ["inline", "files"])
+def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
+    rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
+    lookups = to_parquet(encoder, tmp_path) if form == "files" else None
+    query = sql(encoder, "rows", lookups=lookups, keep=["id"])
+    with duckdb.connect() as connection:
+        connection.execute("SET default_collation = 'nocase'")
+        connection.register("given", with_id(rows))
+        changed = "* REPLACE (text COLLATE nocase AS text)"
+        connection.execute(f"CREATE TABLE rows AS SELECT {changed} FROM given")
+        found = connection.sql(query).to_arrow_table().sort_by("id")
+    assert found["id"].to_pylist() == list(range(50))
+    found = np.column_stack([found[n].to_numpy() for n in found.column_names[1:]])
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+
+
+def test_text_of_an_enumeration(encoder):
+    rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
+    coded = rows.set_column(0, "text", rows["text"].dictionary_encode())
+    _, found = run(sql(encoder, "rows", keep="id"), rows=with_id(coded))
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+
+
+def test_qualified_names_and_files_of_rows(encoder, tmp_path):
+    rows = draw(np.random.default_rng(2), list(SEEN), 20, new=True)
+    path = tmp_path / "a[b]'c*.parquet"
+    pq.write_table(with_id(rows), path)
+    pq.write_table(with_id(rows), tmp_path / "a[b]'cd.parquet")
+    _, found = run(sql(encoder, path, keep="id"))
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+    with duckdb.connect() as connection:
+        connection.register("given", rows)
+        connection.execute('CREATE SCHEMA "s.t"; CREATE TABLE "s.t"."lookup_0" AS FROM given')
+        found = connection.sql(sql(encoder, ("s.t", "lookup_0"))).fetchall()
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize("form", ["inline", "files"])
+def test_what_transform_refuses_fails(form, tmp_path):
+    encoder = fit(kinds=("text",), handle_unknown="error", missing=0.0)
+    lookups = to_parquet(encoder, tmp_path) if form == "files" else None
+    query = sql(encoder, "rows", lookups=lookups, keep="id")
+    size = pa.array([0.0, 0.0])
+    fine = pa.table({"text": ["a", ""], "size": size})
+    _, found = run(query, rows=with_id(fine))
+    np.testing.assert_array_equal(found, encoder.transform(fine))
+    for cell in ("b", None):
+        bad = pa.table({"text": ["a", cell], "size": size})
+        with pytest.raises(ValueError, match="text"):
+            encoder.transform(bad)
+        with pytest.raises(duckdb.Error, match="Column 'text' has missing or unknown values"):
+            run(query, rows=with_id(bad))
+
+
+def test_a_missing_category_is_known_where_unknown_ones_are_refused():
+    encoder = fit(kinds=("text",), handle_unknown="error")
+    query = sql(encoder, "rows", keep="id")
+    fine = pa.table({"text": ["a", None], "size": [0.0, 0.0]})
+    _, found = run(query, rows=with_id(fine))
+    np.testing.assert_array_equal(found, encoder.transform(fine))
+    with pytest.raises(duckdb.Error, match="has unknown values"):
+        run(query, rows=with_id(pa.table({"text": ["b"]})))
+
+
+def test_missing_cells_may_be_refused_alone():
+    encoder = fit(kinds=("text",), handle_missing="error", missing=0.0)
+    query = sql(encoder, "rows", keep="id")
+    fine = pa.table({"text": ["a", "unheard of"], "size": [0.0, 0.0]})
+    _, found = run(query, rows=with_id(fine))
+    np.testing.assert_array_equal(found, encoder.transform(fine))
+    with pytest.raises(duckdb.Error, match="has missing values"):
+        run(query, rows=with_id(pa.table({"text": pa.array([None], pa.string())})))
+
+
+def test_standard_sql_in_another_database(monkeypatch):
+    monkeypatch.setitem(SEEN, "text", [t for t in SEEN["text"] if t != "\0"])
+    encoder = fit(kinds=("text", "integer", "flag"), remainder="passthrough")
+    rows = draw(np.random.default_rng(3), ["text", "integer", "flag"], 200, new=True)
+    query = sql(encoder, "rows", keep=["id"], dialect="standard")
+    for name in ("isnan", "read_parquet", "error("):
+        assert name not in query
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE rows (text TEXT, integer INTEGER, flag, size, id)")
+        cells = list(zip(*with_id(rows).to_pydict().values(), strict=True))
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", cells)
+        found = connection.execute(query).fetchall()
+    found = np.array(sorted(found), dtype=np.float64)[:, 1:].astype(np.float32)
+    np.testing.assert_array_equal(found, encoder.transform(rows))
+
+
+def test_standard_sql_gives_null_for_what_is_refused_or_nan():
+    for policy in ("error", "nan"):
+        encoder = fit(kinds=("integer",), handle_unknown=policy)
+        query = sql(encoder, "rows", dialect="standard")
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("CREATE TABLE rows (integer INTEGER)")
+            connection.execute("INSERT INTO rows VALUES (77)")
+            assert connection.execute(query).fetchall() == [(None, None, None)]
+
+
+def test_the_query_refuses_what_is_no_look_up():
+    for output in ("hidden", "both"):
+        encoder = fit(kinds=("flag",), output=output)
+        with pytest.raises(InvalidParameterError, match=f"output='{output}'"):
+            sql(encoder, "rows")
+        assert list(lookup_frames(encoder)["flag"].columns[2:]) == ["flag_0", "flag_1", "flag_2"]
+
+
+def test_bad_parameters(encoder, tmp_path):
+    with pytest.raises(InvalidParameterError, match=r"`lookups` lacks the columns \['integer'"):
+        sql(encoder, "rows", lookups={"text": "t"})
+    with pytest.raises(InvalidParameterError, match=r"columns \['text_0'\] twice"):
+        sql(encoder, "rows", keep=["text_0"])
+    with pytest.raises(InvalidParameterError, match=r"columns \['id'\] twice"):
+        sql(encoder, "rows", keep=["id", "x", "id"])
+    with pytest.raises(InvalidParameterError, match="`dialect` is 'mysql'"):
+        sql(encoder, "rows", dialect="mysql")
+    for table in ("", [], 3, ["a", ""], ["a", 1]):
+        with pytest.raises(InvalidParameterError, match="`table` must be the name"):
+            sql(encoder, table)
+    with pytest.raises(InvalidParameterError, match="`table` is a file"):
+        sql(encoder, tmp_path, dialect="standard")
+    with pytest.raises(InvalidParameterError, match="`lookups` must be the name"):
+        sql(encoder, "rows", lookups=dict.fromkeys(SEEN, 3))
+    assert sql(encoder, "rows", lookups=dict.fromkeys(SEEN)) == sql(encoder, "rows")
+
+
+@pytest.mark.parametrize("function", [lookup_frames, lambda e: sql(e, "t")])
+def test_only_fitted_encoders(function):
+    with pytest.raises(NotFittedError):
+        function(EntityEmbeddingEncoder())
+    with pytest.raises(InvalidParameterError, match="got object"):
+        function(object())
+
+
+def test_frames_hold_what_transform_gives(encoder):
+    frames = lookup_frames(encoder)
+    assert list(frames) == list(SEEN)
+    names = [n for frame in frames.values() for n in frame.columns[2:]]
+    assert [*names, "size"] == encoder.get_feature_names_out().tolist()
+    for kind, frame in frames.items():
+        assert frame["kind"].tolist() == ["category"] * len(SEEN[kind]) + ["missing", "unknown"]
+        assert frame["category"].isna().tolist() == [False] * len(SEEN[kind]) + [True, True]
+        assert (frame.dtypes[2:] == np.float32).all()
+        assert set(frame["category"].dropna()) == set(SEEN[kind])
+    assert [str(frames[k]["category"].dtype) for k in ("integer", "real", "flag")] == [
+        "Int64",
+        "float64",
+        "boolean",
+    ]
+    rows = draw(np.random.default_rng(4), list(SEEN), 50, new=True)
+    expected = encoder.transform(rows)
+    frame = frames["text"].set_index("category")
+    known = frame[frame["kind"] == "category"].drop(columns="kind")
+    by_kind = frame.set_index("kind").loc[["missing", "unknown"]]
+    for i, cell in enumerate(rows["text"].to_pylist()):
+        row = by_kind.loc["missing"] if cell is None else by_kind.loc["unknown"]
+        row = known.loc[cell] if cell in known.index else row
+        np.testing.assert_array_equal(row.to_numpy(), expected[i, :3])
+
+
+def test_infrequent_categories_share_a_vector_and_keep_their_rows():
+    encoder = fit(kinds=("text",), min_frequency=20)
+    infrequent = encoder.infrequent_categories_["text"]
+    assert len(infrequent) > 1
+    frame = lookup_frames(encoder)["text"].set_index("category")
+    assert len(frame.loc[infrequent].drop_duplicates()) == 1
+    assert (frame["kind"].to_numpy()[: len(SEEN["text"])] == "category").all()
+
+
+@pytest.mark.parametrize("handle_missing", ["category", "error"])
+@pytest.mark.parametrize("handle_unknown", ["learned", "zero", "nan", "error"])
+def test_rows_of_each_policy(handle_unknown, handle_missing):
+    for missing in (0.0, 0.2) if handle_missing == "category" else (0.0,):
+        encoder = fit(
+            kinds=("flag",),
+            handle_unknown=handle_unknown,
+            handle_missing=handle_missing,
+            missing=missing,
+        )
+        frame = lookup_frames(encoder)["flag"]
+        last = frame["kind"].tolist()[2:]
+        served = handle_missing == "category" and (missing > 0 or handle_unknown != "error")
+        assert last == ["missing"] * served + ["unknown"] * (handle_unknown != "error")
+        if last == ["missing", "unknown"]:
+            vectors = frame.to_numpy()[2:, 2:].astype(float)
+            assert np.array_equal(*vectors, equal_nan=True) == (missing == 0)
+            assert np.isnan(vectors[1]).all() == (handle_unknown == "nan")
+
+
+def test_frames_of_categories_that_are_no_keys():
+    mixed = [1, "1", (1, 2), None, date(2020, 1, 1)] * 20
+    X = np.empty((100, 2), dtype=object)
+    X[:, 0] = np.fromiter(mixed, dtype=object, count=100)
+    X[:, 1] = ["\ud800", "b"] * 50
+    encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=100))
+    frames = lookup_frames(encoder)
+    assert frames["x0"]["category"].tolist()[:4] == encoder.categories_["x0"][:-1].tolist()
+    assert frames["x1"]["category"].tolist()[:2] == ["b", "\ud800"]
+
+
+def test_files(encoder, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    paths = to_parquet(encoder, str(folder))
+    assert {n: p.name for n, p in paths.items()} == {n: f"{n}.parquet" for n in SEEN}
+    assert sorted(folder.iterdir()) == sorted(paths.values())
+    assert to_parquet(encoder, folder) == paths
+    kinds = {n: str(pq.read_table(p).schema.field("category").type) for n, p in paths.items()}
+    assert kinds == {
+        "text": "large_string",
+        "integer": "int64",
+        "real": "double",
+        "flag": "bool",
+        "day": "date32[day]",
+        "moment": "timestamp[us]",
+    }
+    for name, frame in lookup_frames(encoder).items():
+        read = pd.read_parquet(paths[name])
+        assert read.columns.tolist() == frame.columns.tolist()
+        np.testing.assert_array_equal(read.iloc[:, 2:], frame.iloc[:, 2:])
+        assert read["kind"].tolist() == frame["kind"].tolist()
+
+
+BAD_KEYS = {
+    "int, str": [1, "1"],
+    "date, datetime": [date(2020, 1, 1), datetime(2020, 1, 1)],
+    "bytes, str": [b"a", "a"],
+    "tuple": [(1, 2), (3, 4)],
+    "str": ["\ud800", "a"],
+    "int": [2**70, 1],
+    "timedelta": [timedelta(1), timedelta(2)],
+    "Period": [pd.Period("2020", "Y"), pd.Period("2021", "Y")],
+}
+
+
+@pytest.mark.parametrize("types", BAD_KEYS)
+def test_categories_that_are_no_keys_are_refused_before_writing(types, tmp_path):
+    X = np.empty((40, 2), dtype=object)
+    X[:, 0] = ["a", "b"] * 20
+    X[:, 1] = np.fromiter(BAD_KEYS[types] * 20, dtype=object, count=40)
+    encoder = make_encoder(cv=2, max_iter=1, categorical_features="all")
+    encoder.fit(X, np.random.default_rng(0).normal(size=40))
+    message = f"column 'x1' cannot be keys of a table: they are of type {types}"
+    with pytest.raises(UnsupportedDataError, match=message):
+        to_parquet(encoder, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+    with pytest.raises(UnsupportedDataError, match=message):
+        sql(encoder, "rows")
+
+
+NO_LITERALS = {
+    "time": [time(1), time(2)],
+    "bytes": [b"a", b"\0"],
+    "zone": [datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)],
+    "nano": [pd.Timestamp("2020-01-01 00:00:00.000000001"), pd.Timestamp("2020-01-02")],
+}
+
+
+@pytest.mark.parametrize("kind", NO_LITERALS)
+def test_keys_without_literals_go_by_files(kind, tmp_path):
+    X = pd.DataFrame({"x": NO_LITERALS[kind] * 20})
+    encoder = make_encoder(cv=2, max_iter=1, categorical_features="all")
+    encoder.fit(X, np.random.default_rng(0).normal(size=40))
+    with pytest.raises(UnsupportedDataError, match="'x' cannot be written into a query"):
+        sql(encoder, "rows")
+    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path))
+    rows = pa.table({"x": pa.array(X["x"]), "id": range(40)})
+    _, found = run(query, rows=rows)
+    np.testing.assert_array_equal(found, encoder.transform(X))
+
+
+@pytest.mark.parametrize("kind", ["real", "text"])
+def test_standard_sql_has_no_infinity_and_no_zero_byte(kind):
+    encoder = fit(kinds=(kind,))
+    with pytest.raises(UnsupportedDataError, match=f"'{kind}' cannot be written into a query"):
+        sql(encoder, "rows", dialect="standard")
+    assert 'FROM "rows"' in sql(encoder, "rows", dialect="standard", lookups={kind: "t"})
