@@ -21,7 +21,7 @@ ROOT = Path(sk_entity_embed.__file__).parent
 PACKAGE = "sk_entity_embed"
 
 LAYERS = [
-    {"exceptions"},
+    {"_writing", "exceptions"},
     {"input.columns"},
     {"input.context", "input.folds", "input.selection", "input.target", "input.vocabulary"},
     {"head", "dimensions"},

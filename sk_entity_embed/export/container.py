@@ -19,22 +19,19 @@ https://huggingface.co/docs/safetensors#format
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 
 FORMAT = "sk_entity_embed"
@@ -102,7 +99,7 @@ def write(
     for chunk in chunks:
         digest.update(chunk.data)
     header = header.replace(_digits(_BLANK), _digits(digest.hexdigest()), 1)
-    _replace(Path(os.path.realpath(path)), [header, *chunks])
+    write_whole(path, lambda file: file.writelines([header, *(chunk.data for chunk in chunks)]))
 
 
 def read(path: str | os.PathLike[str], *, newest: int) -> tuple[int, Document, Arrays]:
@@ -213,39 +210,6 @@ def _blanked(start: bytes, hexadecimal: str) -> bytes:
 def _flat(array: NDArray[Any]) -> NDArray[np.uint8]:
     """The bytes of an array, without a copy."""
     return array.reshape(-1).view(np.uint8)
-
-
-def _replace(path: Path, chunks: Iterable[Any]) -> None:
-    """Write beside the target, then take its place."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(folder))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A folder is in the way", str(path))
-    temporary = folder / f".{FORMAT}-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last, where the system can."""
-    with suppress(OSError):  # Windows opens no folders, some file systems sync none
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _read_header(file: IO[bytes], size: int) -> bytes:

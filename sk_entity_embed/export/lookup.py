@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
-from sk_entity_embed.export.writing import PathLike, file_names, write_whole
+from sk_entity_embed.export.writing import PathLike, file_names
 from sk_entity_embed.input.columns import object_array
 
 __all__ = ["lookup_frames", "sql", "to_parquet"]

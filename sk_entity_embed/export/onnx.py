@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from sk_entity_embed._access import check_column, fitted_model
+from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -134,7 +134,7 @@ def to_onnx(
     parts = add_transform(graph, model, inputs, policies, names)
     exported = _model(graph, parts, inputs, encoder.get_feature_names_out().tolist(), model, names)
     if path is not None:
-        _write(Path(path), exported.SerializeToString())
+        write_whole(path, lambda file: file.write(exported.SerializeToString()))
     return exported
 
 
@@ -302,16 +302,3 @@ def _model(
     )
     helper.set_model_props(exported, {"feature_names_out": json.dumps(features)})
     return exported
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there in full or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_entity_embed._writing import write_whole
 from sk_entity_embed.export.labels import MISSING_WORD, UNKNOWN_WORD, to_words
 from sk_entity_embed.export.served import Lookup, lookup_of
-from sk_entity_embed.export.writing import PathLike, write_lines, write_whole
+from sk_entity_embed.export.writing import PathLike, write_lines
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 
 __all__ = ["to_word2vec"]

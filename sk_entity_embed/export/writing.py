@@ -1,16 +1,15 @@
-"""Files that are whole or not there, with names that any file system takes."""
+"""Names of files that any file system takes, and lines of text in them."""
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-import stat
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from sk_entity_embed._writing import write_whole
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -38,32 +37,6 @@ def file_names(columns: Sequence[str]) -> list[str]:
         column if _is_plain(column) and folded.count(fold) == 1 else _with_checksum(column)
         for column, fold in zip(columns, folded, strict=True)
     ]
-
-
-def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file beside its place, then put it there.
-
-    Parameters
-    ----------
-    path : Path
-        Where; what is there is replaced.
-    write : callable
-        Gets a binary file to write to. If it raises, the old file stays.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"A folder is in the way: {str(path)!r}")
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:

@@ -425,7 +425,7 @@ def test_the_file_is_the_model(encoder, rows, tmp_path):
     np.testing.assert_array_equal(run(onnx.load(path), rows[0]), encoder.transform(rows[0]))
 
 
-@pytest.mark.parametrize("step", [(os, "fsync"), (Path, "replace")], ids=["fsync", "replace"])
+@pytest.mark.parametrize("step", [(os, "fsync"), (os, "replace")], ids=["fsync", "replace"])
 def test_a_failed_write_leaves_the_older_file(encoder, tmp_path, monkeypatch, step):
     path = tmp_path / "encoder.onnx"
     path.write_text("older")

@@ -114,7 +114,7 @@ def prepare_axes(
 
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
-    figure = ax.get_figure(root=True)
+    figure: Any = ax.get_figure(root=True)
     if theme is None:
         # Relative luminance of the ground, by ITU-R BT.709.
         red, green, blue = to_rgb(ax.get_facecolor())
