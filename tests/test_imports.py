@@ -45,7 +45,7 @@ LAYERS = [
     {"evaluation"},
     {"inspection.catalogue", "inspection.displays.theme"},
     {"inspection.search", "inspection.components", "inspection.displays.labels"},
-    {"inspection.neighbors", "inspection.projection"},
+    {"inspection.displays.coloring", "inspection.neighbors", "inspection.projection"},
     {"inspection.alignment"},
     {
         "inspection.displays.drift",
