@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -109,6 +110,8 @@ class Catalogue:
         """
         if min_count is None:
             return np.arange(len(self))
+        if not isinstance(min_count, Real):
+            raise InvalidParameterError(f"`min_count` must be a number or None, got {min_count!r}.")
         if self.counts is None:
             raise InvalidParameterError(
                 "`min_count` needs counts, which vectors alone do not have; pass a fitted "
@@ -122,6 +125,29 @@ class Catalogue:
             )
         return positions
 
+    def choose(self, categories: Sequence[Any] | None, k: int) -> NDArray[np.intp]:
+        """Positions of the given categories, or of the k most frequent ones.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `categories` is no list or empty, or `k` is no positive integer.
+        InvalidDataError
+            If a category is unknown or given twice.
+        """
+        if categories is None:
+            if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+                raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+            return np.argsort(-self.weights, kind="stable")[: int(k)]
+        if isinstance(categories, str) or not np.iterable(categories):
+            raise InvalidParameterError(f"`categories` must be a list, got {categories!r}.")
+        positions = self.locate(list(categories))
+        if len(positions) == 0:
+            raise InvalidParameterError("`categories` is empty; give one category at least.")
+        if len(np.unique(positions)) < len(positions):
+            raise InvalidDataError("`categories` has a category more than once.")
+        return positions
+
     def _suggestion(self, unknown: Any) -> str:
         if _is_missing(unknown):
             return " No cell was missing in fit."
@@ -132,6 +158,22 @@ class Catalogue:
         positions = {texts.index(name): None for name in close}
         shown = ", ".join(repr(_plain(self.labels[i])) for i in positions)
         return f" Did you mean {shown}?"
+
+
+def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:
+    """Categories as an index; tuples stay single categories."""
+    try:
+        return pd.Index(labels, name=name, tupleize_cols=False)
+    except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
+        return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
+
+
+def label_series(labels: NDArray[Any]) -> pd.Series:
+    """Categories as a column of a data frame."""
+    try:
+        return pd.Series(labels)
+    except UnicodeEncodeError:
+        return pd.Series(labels, dtype=object)
 
 
 def text_of(label: Any) -> str:
@@ -231,14 +273,20 @@ def from_vectors(
         labels = vectors.index.to_numpy(dtype=object)
     else:
         labels = np.arange(len(vectors))
-    array = _numbers(vectors, f"The vectors of column {name!r}", len(labels)).astype(np.float32)
+    if labels.dtype == object:  # one missing category, whatever it is called
+        labels = object_array([np.nan if _is_missing(label) else label for label in labels])
+    numbers = _numbers(vectors, f"The vectors of column {name!r}", len(labels))
+    with np.errstate(over="ignore"):
+        array = numbers.astype(np.float32)
     if array.ndim != 2 or 0 in array.shape:
         raise InvalidDataError(
             f"The vectors of column {name!r} must be a table with one category a row, got shape "
             f"{array.shape}."
         )
     if not np.isfinite(array).all():
-        raise InvalidDataError(f"The vectors of column {name!r} must be finite.")
+        raise InvalidDataError(
+            f"The vectors of column {name!r} must be finite, within the range of float32."
+        )
     if pd.Index(labels, dtype=object, tupleize_cols=False).has_duplicates:
         raise InvalidDataError(f"The vectors of column {name!r} have a category more than once.")
     if counts is not None:
@@ -300,6 +348,8 @@ def _matched(values: Any, labels: NDArray[Any], what: str) -> NDArray[np.float64
     """Finite numbers for each label; a series is matched by its index."""
     if isinstance(values, pd.Series):
         index = pd.Index(values.index.to_numpy(dtype=object), dtype=object, tupleize_cols=False)
+        if index.has_duplicates:
+            raise InvalidDataError(f"`{what}` has a category more than once.")
         found = index.get_indexer(pd.Index(labels, dtype=object, tupleize_cols=False))
         if (found < 0).any():
             raise InvalidDataError(f"`{what}` lacks {labels[int(np.argmax(found < 0))]!r}.")

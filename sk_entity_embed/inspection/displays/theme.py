@@ -82,7 +82,7 @@ DARK = Theme(
         "#b8bdc7",
     ),
     sequential="viridis",
-    diverging="RdBu_r",
+    diverging="berlin",
 )
 
 

@@ -1,0 +1,358 @@
+"""LossCurveDisplay: training and validation loss by epoch."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sk_entity_embed._access import fitted_model
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LOSSES = {
+    "squared_error": "Squared error (squared units of y)",
+    "absolute_error": "Absolute error (units of y)",
+    "huber": "Huber loss (squared units of y)",
+    "poisson": "Half the Poisson deviance (units of y)",
+    "log_loss": "Log-loss (nats)",
+}
+_LINE = 13.0
+"""Points between two lines of text."""
+
+
+class LossCurveDisplay:
+    """Loss of training and validation rows by epoch, and the epoch that was kept.
+
+    Make it with :meth:`from_estimator` or :meth:`from_curves`; :meth:`plot` draws it again, in
+    other axes or another theme.
+
+    Parameters
+    ----------
+    loss_curve : ndarray of float64 of shape (n_iter,)
+        Loss of the training rows in each epoch.
+    validation_loss_curve : ndarray of float64 of shape (n_iter,), default=None
+        Loss of the validation rows at the end of each epoch.
+    best_iteration : int, default=None
+        Epochs after which the kept state was reached; 0 is the start.
+    loss : str, default="Loss"
+        What the numbers are.
+    training : str, default="training"
+        What the first curve is called.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Loss of the training rows.
+    validation_line_ : matplotlib Line2D or None
+        Loss of the validation rows.
+    best_line_ : matplotlib Line2D or None
+        The epoch that was kept.
+    texts_ : list of matplotlib Annotation
+        Names at the ends of the lines.
+    ax_ : matplotlib Axes
+        Axes of the curves.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.inspection import LossCurveDisplay
+    >>> display = LossCurveDisplay.from_curves([0.6, 0.5, 0.4], [0.7, 0.5, 0.6], best_iteration=2)
+    >>> display.ax_.get_title()
+    'Best validation loss: 0.5 after epoch 2'
+    """
+
+    def __init__(
+        self,
+        *,
+        loss_curve: NDArray[np.float64],
+        validation_loss_curve: NDArray[np.float64] | None = None,
+        best_iteration: int | None = None,
+        loss: str = "Loss",
+        training: str = "training",
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.best_iteration = best_iteration
+        self.loss = loss
+        self.training = training
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, ax: Axes | None = None, theme: str | None = None
+    ) -> Self:
+        """Draw the loss curves of a fitted estimator.
+
+        The training loss is that of the head's pass: with `cross_fit`, each row is looked up in
+        the table that never saw it. The head has seen it, so the curve may flatter; the validation
+        loss does not, and decides when to stop. It is missing without `early_stopping`.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted.
+        ax : matplotlib Axes, default=None
+            Axes to draw in; None makes a figure.
+        theme : {"light", "dark"}, default=None
+            Ground to draw on; None takes the one that the axes have.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The drawn display.
+
+        Raises
+        ------
+        InvalidDataError
+            If no epoch was finished.
+        InvalidParameterError
+            If it is no estimator of this package.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        fitted_model(estimator)
+        validation = estimator.validation_loss_curve_
+        loss = estimator.loss
+        if loss == "auto":
+            loss = "squared_error" if estimator.target_type_ == "continuous" else "log_loss"
+        display = cls(
+            loss_curve=_curve(estimator.loss_curve_, "loss_curve"),
+            validation_loss_curve=None if validation is None else _curve(validation, "validation"),
+            best_iteration=None if validation is None else estimator.best_iteration_,
+            loss=_LOSSES[loss],
+            training="training" if estimator.fold_ is None else "training,\ntables out of fold",
+        )
+        return display.plot(ax, theme=theme)
+
+    @classmethod
+    def from_curves(
+        cls,
+        loss_curve: ArrayLike,
+        validation_loss_curve: ArrayLike | None = None,
+        best_iteration: int | None = None,
+        *,
+        loss: str = "Loss",
+        ax: Axes | None = None,
+        theme: str | None = None,
+    ) -> Self:
+        """Draw loss curves from numbers.
+
+        Parameters
+        ----------
+        loss_curve : array-like of shape (n_iter,)
+            Loss of the training rows in each epoch.
+        validation_loss_curve : array-like of shape (n_iter,), default=None
+            Loss of the validation rows at the end of each epoch.
+        best_iteration : int, default=None
+            Epochs after which the kept state was reached; 0 is the start. None marks none.
+        loss : str, default="Loss"
+            What the numbers are.
+        ax : matplotlib Axes, default=None
+            Axes to draw in; None makes a figure.
+        theme : {"light", "dark"}, default=None
+            Ground to draw on; None takes the one that the axes have.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The drawn display.
+
+        Raises
+        ------
+        InvalidDataError
+            If a curve is empty, or holds no numbers.
+        InvalidParameterError
+            If there is no such epoch.
+        """
+        training = _curve(loss_curve, "loss_curve")
+        validation = None
+        if validation_loss_curve is not None:
+            validation = _curve(validation_loss_curve, "validation_loss_curve")
+        n = max(len(training), 0 if validation is None else len(validation))
+        if best_iteration is not None and not (
+            isinstance(best_iteration, Integral) and 0 <= best_iteration <= n
+        ):
+            raise InvalidParameterError(
+                f"`best_iteration` must be an integer from 0 to {n}, got {best_iteration!r}."
+            )
+        display = cls(
+            loss_curve=training,
+            validation_loss_curve=validation,
+            best_iteration=best_iteration,
+            loss=loss,
+        )
+        return display.plot(ax, theme=theme)
+
+    def plot(self, ax: Axes | None = None, *, theme: str | None = None) -> Self:
+        """Draw the curves.
+
+        Where first (or last) epochs are far above all others, the scale ends below them, small
+        triangles mark them and the label of the axis says how high they are.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw in; None makes a figure.
+        theme : {"light", "dark"}, default=None
+            Ground to draw on; None takes the one that the axes have.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed; the extra is ``plot``.
+        InvalidParameterError
+            If there is no such theme.
+        """
+        from matplotlib.ticker import MaxNLocator
+
+        figure, ax, colors = prepare_axes(ax, theme, (6.4, 4.2))
+        curves = [(self.loss_curve, self.training, colors.point)]
+        if self.validation_loss_curve is not None:
+            curves.append((self.validation_loss_curve, "validation", colors.accent))
+        lines = [_draw_curve(ax, curve, color) for curve, _, color in curves]
+        self.line_ = lines[0]
+        self.validation_line_ = lines[1] if len(lines) > 1 else None
+        self.best_line_ = self._mark_best(ax, colors)
+        n = max(len(curve) for curve, _, _ in curves)
+        first = 0.0 if self.best_iteration == 0 else 1.0
+        ax.set_xlim(first - 0.03 * n, n + 0.03 * n)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        notes = _end_scale(ax, [curve for curve, _, _ in curves], colors)
+        ax.set_xlabel(f"Epoch ({'; '.join(notes)})" if notes else "Epoch")
+        ax.set_ylabel(self.loss, parse_math=False)
+        ax.set_title(self._title(), fontsize="medium")
+        ax.grid(axis="y", color=colors.grid, linewidth=0.6)
+        ax.set_axisbelow(True)
+        style_axes(ax, colors)
+        self.texts_ = _name_ends(ax, curves, ax.get_window_extent().height * 72 / figure.dpi)
+        self.ax_, self.figure_ = ax, figure
+        return self
+
+    def _mark_best(self, ax: Axes, colors: Theme) -> Any:
+        best = self.best_iteration
+        if best is None:
+            return None
+        line = ax.axvline(best, color=colors.muted, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
+        kept = self.validation_loss_curve if self.validation_line_ else self.loss_curve
+        if kept is not None and 1 <= best <= len(kept):
+            color = colors.accent if self.validation_line_ else colors.point
+            ax.plot(best, kept[best - 1], "o", markersize=9, color=color, markeredgewidth=0)
+        return line
+
+    def _title(self) -> str:
+        best, validation = self.best_iteration, self.validation_loss_curve
+        if best is None:
+            return "Loss by epoch"
+        if best == 0:
+            return "Kept: the state before the first epoch"
+        if validation is None or best > len(validation):
+            return f"Loss by epoch; kept: epoch {best}"
+        return f"Best validation loss: {validation[best - 1]:.4g} after epoch {best}"
+
+
+def _curve(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """A curve as numbers."""
+    try:
+        curve = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"`{name}` must be numbers, one an epoch: {error}") from error
+    if curve.ndim != 1 or len(curve) == 0:
+        raise InvalidDataError(
+            f"`{name}` must be a sequence of one number an epoch, got shape {curve.shape}; an "
+            "estimator whose training was interrupted in its first epoch has none."
+        )
+    return curve
+
+
+def _draw_curve(ax: Axes, curve: NDArray[np.float64], color: str) -> Any:
+    """A line with a mark at each epoch, as far as marks stay apart."""
+    marker = "o" if len(curve) <= 60 else ""
+    epochs = np.arange(1, len(curve) + 1)
+    (line,) = ax.plot(epochs, curve, color=color, marker=marker, markersize=3.5, linewidth=1.8)
+    return line
+
+
+def _top(curves: list[NDArray[np.float64]]) -> float | None:
+    """Where the scale ends, if a few epochs would squash all others."""
+    values = np.concatenate([c[np.isfinite(c)] for c in curves])
+    if len(values) < 4:
+        return None
+    low, middle, high = np.quantile(values, [0.0, 0.5, 0.75])
+    top = float(min(high + 2.0 * (high - low), middle + 10.0 * (middle - low)))
+    return top if low < middle and values.max() > low + 1.3 * (top - low) else None
+
+
+def _end_scale(ax: Axes, curves: list[NDArray[np.float64]], colors: Theme) -> list[str]:
+    """End the scale where it has to; what cannot be seen on it is marked and put into words."""
+    notes = []
+    values = np.concatenate(curves)
+    if not np.isfinite(values).any():
+        ax.set_yticks([])
+    top = _top(curves)
+    if top is not None:
+        low = float(values[np.isfinite(values)].min())
+        ax.set_ylim(low - 0.06 * (top - low), top)
+        above = [np.flatnonzero(np.isfinite(c) & (c > top)) + 1 for c in curves]
+        epochs = np.unique(np.concatenate(above))
+        ax.plot(
+            epochs,
+            np.full(len(epochs), 0.98),
+            linestyle="",
+            marker="^",
+            markersize=7,
+            color=colors.muted,
+            transform=ax.get_xaxis_transform(),
+        )
+        highest = values[np.isfinite(values)].max()
+        notes.append(f"{_listed(epochs)} above the scale, up to {highest:.3g}")
+    lost = np.unique(np.concatenate([np.flatnonzero(~np.isfinite(c)) + 1 for c in curves]))
+    if len(lost):
+        notes.append(f"{_listed(lost)} not finite")
+    return notes
+
+
+def _listed(epochs: NDArray[np.intp]) -> str:
+    return ", ".join(map(str, epochs)) if len(epochs) < 4 else f"{len(epochs)} epochs"
+
+
+def _name_ends(
+    ax: Axes, curves: list[tuple[NDArray[np.float64], str, str]], height: float
+) -> list[Any]:
+    """Names at the ends of the lines, moved apart where they would touch; height in points."""
+    low, high = ax.get_ylim()
+    ends = []
+    for curve, name, color in curves:
+        finite = np.flatnonzero(np.isfinite(curve))
+        if len(finite):
+            at = int(finite[-1])
+            y = float(np.clip(curve[at], low, high))
+            ends.append((at + 1, y, (y - low) / (high - low) * height, name, color))
+    ends.sort(key=lambda end: end[2])
+    moves = np.zeros(len(ends))
+    if len(ends) == 2:
+        needed = _LINE * sum(end[3].count("\n") + 1 for end in ends) / 2
+        moves += np.array([-0.5, 0.5]) * max(0.0, needed - (ends[1][2] - ends[0][2]))
+    return [
+        ax.annotate(
+            name,
+            (x, y),
+            xytext=(8.0, float(move)),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=color,
+            annotation_clip=False,
+        )
+        for (x, y, _, name, color), move in zip(ends, moves, strict=True)
+    ]
