@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed._base import BaseEntityEmbedding
@@ -87,9 +89,13 @@ def _describe(estimator: Any) -> str:
     name = type(estimator).__name__
     if isinstance(estimator, type):
         return f"the class {estimator.__name__}; pass a fitted instance"
-    steps = getattr(estimator, "steps", None) or getattr(estimator, "transformers_", None)
-    for step in steps or ():
+    if isinstance(estimator, Pipeline):
+        steps, where = estimator.steps, "named_steps"
+    elif isinstance(estimator, ColumnTransformer) and hasattr(estimator, "transformers_"):
+        steps, where = estimator.transformers_, "named_transformers_"
+    else:
+        return name
+    for step in steps:
         if isinstance(step[1], BaseEntityEmbedding):
-            where = "named_steps" if hasattr(estimator, "steps") else "named_transformers_"
             return f"{name}; pass its encoder, `.{where}[{step[0]!r}]`"
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.linalg import orthogonal_procrustes
 from sk_entity_embed._access import check_column, fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.head import MLPHead
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, label_series
 from sk_entity_embed.inspection.search import exact_search
 from sk_entity_embed.tables import EmbeddingTable
 
@@ -94,9 +95,9 @@ def align(encoder: Any, reference: Any) -> Any:
     >>> distance(align(new, old)) <= distance(new)
     True
     """
-    model = fitted_model(encoder)
+    model, _ = fitted_model(encoder), fitted_model(reference)
     motions = {}
-    for name in _shared_columns(encoder, reference):
+    for name in _shared_columns(encoder, reference, None):
         table, other = table_of(encoder, name), table_of(reference, name)
         if table.width != other.width:
             raise InvalidParameterError(
@@ -106,6 +107,8 @@ def align(encoder: Any, reference: Any) -> Any:
         motions[name] = _procrustes(catalogue_of(encoder, name), catalogue_of(reference, name))
     moved = [motions.get(t.vocabulary.name) for t in model.tables]
     aligned = copy(encoder)
+    if hasattr(encoder, "_sklearn_output_config"):  # set_output changes it in place
+        aligned._sklearn_output_config = dict(encoder._sklearn_output_config)
     aligned._model = replace(
         model,
         tables=tuple(_move(t, m) for t, m in zip(model.tables, moved, strict=True)),
@@ -170,9 +173,9 @@ def drift(
     >>> drift(turned, old, k=1)["movement"].abs().max().round(6)
     np.float64(0.0)
     """
-    if not isinstance(k, int | np.integer) or k < 1:
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
-    names = _shared_columns(encoder, reference)
+    names = _shared_columns(encoder, reference, column)
     if column is not None:
         names = [check_column(column, names)]
     parts = [
@@ -182,8 +185,8 @@ def drift(
     return pd.concat(parts, ignore_index=True)
 
 
-def _shared_columns(encoder: Any, reference: Any) -> list[str]:
-    names = [_column_names(source) for source in (encoder, reference)]
+def _shared_columns(encoder: Any, reference: Any, column: str | None) -> list[str]:
+    names = [_column_names(source, column) for source in (encoder, reference)]
     shared = [n for n in names[0] if n in names[1]]
     if not shared:
         raise InvalidParameterError(
@@ -192,9 +195,9 @@ def _shared_columns(encoder: Any, reference: Any) -> list[str]:
     return shared
 
 
-def _column_names(source: Any) -> list[str]:
-    if isinstance(source, pd.DataFrame):
-        return [catalogue_of(source, None).name]
+def _column_names(source: Any, column: str | None) -> list[str]:
+    if isinstance(source, pd.DataFrame | Catalogue):  # a frame is whatever column is asked for
+        return [catalogue_of(source, column).name]
     if hasattr(source, "keys"):
         return list(source.keys())
     return [t.vocabulary.name for t in fitted_model(source).tables]
@@ -256,7 +259,7 @@ def _column_drift(new: Catalogue, old: Catalogue, k: int, min_count: int | None)
         relative = movement / size if size > 0 else relative
     shared = pd.DataFrame(
         {
-            "category": new.labels[at],
+            "category": label_series(new.labels[at]),
             "status": "shared",
             "movement": movement,
             "relative_movement": relative,
@@ -270,7 +273,7 @@ def _column_drift(new: Catalogue, old: Catalogue, k: int, min_count: int | None)
     for catalogue, met, status in ((new, at, "new"), (old, there, "gone")):
         others = catalogue.take(np.setdiff1d(np.arange(len(catalogue)), met))
         if len(others):
-            part = pd.DataFrame({"category": others.labels, "status": status})
+            part = pd.DataFrame({"category": label_series(others.labels), "status": status})
             if others.counts is not None and "count" in shared:
                 part["count" if status == "new" else "reference_count"] = others.counts
             parts.append(part)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import Source, catalogue_of, label_series
 
 
 def principal_components(
@@ -100,12 +100,12 @@ def extremes(
     """
     catalogue = catalogue_of(source, column)
     width = catalogue.vectors.shape[1]
-    if not isinstance(component, Integral) or not 1 <= component <= width:
+    if not _is_integer(component) or not 1 <= component <= width:
         raise InvalidParameterError(
             f"`component` must be an integer from 1 to {width}, the width of the vectors of column "
             f"{catalogue.name!r}; got {component!r}."
         )
-    if not isinstance(k, Integral) or k < 1:
+    if not _is_integer(k) or k < 1:
         raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
     positions = catalogue.frequent(min_count)
@@ -116,10 +116,14 @@ def extremes(
     frame = pd.DataFrame(
         {
             "end": np.repeat(["lowest", "highest"], k),
-            "category": catalogue.labels[chosen],
+            "category": label_series(catalogue.labels[chosen]),
             "value": scores[chosen, component - 1],
         }
     )
     if catalogue.counts is not None:
         frame["count"] = catalogue.counts[chosen]
     return frame
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

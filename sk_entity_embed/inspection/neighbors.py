@@ -13,7 +13,13 @@ from sklearn.preprocessing import normalize
 
 from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import (
+    Catalogue,
+    Source,
+    catalogue_of,
+    label_index,
+    label_series,
+)
 from sk_entity_embed.inspection.search import (
     NeighborIndex,
     check_metric,
@@ -99,7 +105,7 @@ def nearest(
     found = _search(catalogue, vectors, own[:, None], k, metric, min_count, index)
     frame = _answer(catalogue, vectors, *found, metric)
     if names is not None:
-        frame.insert(0, "query", np.repeat(names, k))
+        frame.insert(0, "query", label_series(np.repeat(names, k)))
     return frame
 
 
@@ -228,13 +234,17 @@ def similarity_matrix(
     if categories is not None:
         asked = catalogue.locate(list(categories))
         positions = asked[np.isin(asked, positions)]
+    if len(positions) == 0:
+        raise InvalidParameterError(
+            "`categories` must have one category at least, with `min_count` rows."
+        )
     if len(positions) > _LARGEST_MATRIX:
         raise InvalidParameterError(
             f"The similarity matrix of {len(positions):,} categories would have "
             f"{len(positions) ** 2:,} numbers; choose `categories`, or raise `min_count`."
         )
     chosen = catalogue.take(positions)
-    index = pd.Index(chosen.labels, tupleize_cols=False, name=catalogue.name)
+    index = label_index(chosen.labels, catalogue.name)
     return pd.DataFrame(all_similarities(chosen.vectors, metric), index=index, columns=index)
 
 
@@ -252,9 +262,9 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
     wide = normalize(wide) if metric == "cosine" else wide
     matrix: NDArray[np.float64]
     if metric == "euclidean":
-        from sklearn.metrics import pairwise_distances
+        from scipy.spatial.distance import cdist
 
-        matrix = 1.0 / (1.0 + pairwise_distances(wide - wide.mean(axis=0)))
+        matrix = 1.0 / (1.0 + cdist(wide, wide))
     else:
         matrix = wide @ wide.T
     if metric == "cosine":
@@ -351,11 +361,16 @@ def _read_query(
     query: Any, catalogue: Catalogue
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
     """Names of the queries (None for a single one), their vectors, own positions or -1."""
+    if isinstance(query, np.ndarray) and query.ndim == 0:
+        query = query.item()
     if isinstance(query, np.ndarray) and query.dtype.kind == "f":
         vectors, names = query, None if query.ndim == 1 else np.arange(len(query))
     elif isinstance(query, pd.DataFrame):
         names = query.index.to_numpy()
-        vectors = query.to_numpy(dtype=np.float64)
+        try:
+            vectors = query.to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidDataError(f"`query` has vectors that are no numbers: {error}.") from error
     else:
         several = isinstance(query, list | pd.Series | pd.Index | np.ndarray)
         own = catalogue.locate(list(query) if several else [query])
@@ -364,11 +379,13 @@ def _read_query(
     width = catalogue.vectors.shape[1]
     if vectors.ndim != 2 or vectors.shape[1] != width:
         raise InvalidDataError(
-            f"`query` has vectors of {vectors.shape[-1]} numbers, but those of column "
-            f"{catalogue.name!r} have {width}."
+            f"`query` has vectors of shape {vectors.shape[1:]}, but those of column "
+            f"{catalogue.name!r} have {width} numbers."
         )
-    if not np.isfinite(vectors).all():
-        raise InvalidDataError("`query` has vectors that are not finite.")
+    if not (np.abs(vectors) <= np.finfo(np.float32).max).all():
+        raise InvalidDataError(
+            "`query` has vectors that are not finite, or beyond the range of float32."
+        )
     return names, vectors, np.full(len(vectors), -1)
 
 
@@ -391,7 +408,7 @@ def _search(
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
     candidates = catalogue.frequent(min_count)
-    n_excluded = max(len(np.unique(e[np.isin(e, candidates)])) for e in excluded)
+    n_excluded = _count_excluded(excluded, candidates, len(catalogue))
     if k + n_excluded > len(candidates):
         raise InvalidParameterError(
             f"`k` is {k}, but there are only {len(candidates) - n_excluded} other {what} to "
@@ -411,6 +428,15 @@ def _search(
     return np.take_along_axis(positions, kept, 1), np.take_along_axis(found, kept, 1)
 
 
+def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n: int) -> int:
+    """Most candidates that one query excludes."""
+    is_candidate = np.zeros(n + 1, dtype=bool)  # the last one stands for -1, nothing
+    is_candidate[candidates] = True
+    ordered = np.sort(excluded, axis=1)
+    first = np.diff(ordered, axis=1, prepend=-2) != 0
+    return int((is_candidate[ordered] & first).sum(axis=1).max())
+
+
 def _answer(
     catalogue: Catalogue,
     queries: NDArray[Any],
@@ -420,7 +446,8 @@ def _answer(
 ) -> pd.DataFrame:
     """The neighbours as a table."""
     flat = positions.ravel()
-    frame = pd.DataFrame({"category": catalogue.labels[flat], "similarity": similarity.ravel()})
+    categories = label_series(catalogue.labels[flat])
+    frame = pd.DataFrame({"category": categories, "similarity": similarity.ravel()})
     if metric == "euclidean":
         pairs = np.repeat(queries, positions.shape[1], axis=0).astype(np.float64)
         frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
@@ -472,12 +499,17 @@ def _represent(
 
 def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
     """Positions in the table; None if the query is a table itself."""
-    is_position = isinstance(query, Integral) and not isinstance(query, bool)
-    if not is_position:
-        flat = isinstance(query, list | range | np.ndarray | pd.Index) and np.ndim(query) == 1
-        if not flat or np.asarray(query).dtype.kind not in "iu":
-            return None
-    positions = np.atleast_1d(np.asarray(query, dtype=np.intp))
+    if isinstance(query, list | range | pd.Series | pd.Index):
+        several = list(query)
+    elif isinstance(query, np.ndarray) and query.ndim == 1:
+        several = query.tolist()
+    else:
+        several = [query]
+    if not several:
+        raise InvalidDataError("`query` is empty; give one query at least.")
+    if not all(isinstance(q, Integral) and not isinstance(q, bool) for q in several):
+        return None
+    positions = np.array(several, dtype=np.intp)
     if ((positions < -n_rows) | (positions >= n_rows)).any():
         raise InvalidDataError(f"`query` has positions beyond the {n_rows} rows of X: {query!r}.")
     return positions % n_rows

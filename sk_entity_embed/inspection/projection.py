@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, label_index
 from sk_entity_embed.inspection.components import principal_components
 
 METHODS = ("pca", "tsne", "umap")
@@ -92,7 +93,7 @@ def project(
     """
     catalogue = catalogue_of(source, column)
     found = projection_of(catalogue, method, n_components, random_state)
-    index = pd.Index(catalogue.labels, tupleize_cols=False, name=catalogue.name)
+    index = label_index(catalogue.labels, catalogue.name)
     return pd.DataFrame(found.coordinates, index=index, columns=list(found.axes))
 
 
@@ -102,7 +103,7 @@ def projection_of(
     """The projection of a catalogue; see :func:`project`."""
     if method not in METHODS:
         raise InvalidParameterError(f"`method` must be one of {METHODS}, got {method!r}.")
-    if n_components not in (2, 3):
+    if not isinstance(n_components, Integral) or n_components not in (2, 3):
         raise InvalidParameterError(f"`n_components` must be 2 or 3, got {n_components!r}.")
     if method == "umap" and not _has_umap():
         warnings.warn(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
@@ -14,7 +16,15 @@ from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 METRICS = ("cosine", "euclidean", "dot")
 
 _BLOCK = 16_384
+"""Vectors compared at once."""
+_FIRST = 1024
+"""Vectors compared at first, or four for each one wanted."""
 _QUERIES = 256
+"""Queries compared at once."""
+_PAIRS = 1_000_000
+"""Pairs held beside the best, above which they are looked at more closely."""
+_CHUNK = 100_000
+"""Pairs compared at once."""
 
 
 def check_metric(metric: str) -> None:
@@ -40,13 +50,7 @@ def similarities(
     -------
     ndarray of float64 of shape (n,)
     """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    if metric == "euclidean":
-        return 1.0 / (1.0 + np.linalg.norm(a - b, axis=1))
-    if metric == "cosine":
-        a, b = normalize(a), normalize(b)
-    found: NDArray[np.float64] = np.einsum("ij,ij->i", a, b)
-    return found
+    return _from_closeness(_closeness(a, b, metric), metric)
 
 
 def exact_search(
@@ -55,7 +59,7 @@ def exact_search(
     """The k most similar vectors for each query.
 
     Blocks of vectors are compared with all queries by a matrix product; only what can still be
-    among the best is kept. Of equal similarities the first vector wins, whatever the blocks.
+    among the best is kept. Of equal ones the first vector wins, whatever the blocks.
 
     Parameters
     ----------
@@ -84,61 +88,84 @@ def exact_search(
     ([[0, 2]], [[1.0, 0.5]])
     """
     positions = np.empty((len(queries), k), dtype=np.intp)
-    found = np.empty((len(queries), k))
+    closeness = np.empty((len(queries), k))
+    kept = None
     for start in range(0, len(queries), _QUERIES):
         at = slice(start, start + _QUERIES)
-        positions[at], found[at] = _search(vectors, queries[at].astype(np.float64), k, metric)
-    return positions, found
+        asked = queries[at].astype(np.float64)
+        found = _search(vectors, asked, k, metric, patient=kept is not None)
+        if found is None:  # very many are equally good, mostly copies of one vector
+            kept = _first_copies(vectors, k)
+            vectors = vectors[kept]
+            found = _search(vectors, asked, k, metric, patient=True)
+            assert found is not None
+        positions[at] = found[0] if kept is None else kept[found[0]]
+        closeness[at] = found[1]
+    return positions, _from_closeness(closeness, metric)
 
 
 def _search(
-    vectors: NDArray[np.float32], queries: NDArray[np.float64], k: int, metric: str
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float64],
+    k: int,
+    metric: str,
+    *,
+    patient: bool,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
+    """Positions and closeness of the best; None if too many are equally good, unless `patient`."""
     centre = queries.mean(axis=0)
-    compared = queries - centre if metric == "euclidean" else queries
-    compared = normalize(queries) if metric == "cosine" else compared
+    compared = queries - centre if metric == "euclidean" else normalize(queries)
+    margin = _rounding(queries) * (compared**2).sum(axis=1) if metric == "euclidean" else 0.0
+    margin = np.broadcast_to(2.0 * margin, len(queries))
     best = np.full((len(queries), k), -np.inf)
-    rows, positions = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
-    scores = [np.empty(0)]
-    for start in range(0, len(vectors), _BLOCK):
-        block = vectors[start : start + _BLOCK].astype(np.float64)
-        score = _scores(compared, block, centre, metric)
-        row, column = np.nonzero(score >= _limit(best)[:, None])
-        rows.append(row)
-        positions.append(column + start)
-        scores.append(score[row, column])
-        best = _keep_best(best, row, scores[-1])
-    row, position = np.concatenate(rows), np.concatenate(positions)
-    may = np.concatenate(scores) >= _limit(best)[row]
-    row, position = row[may], position[may]
-    # Once more, pair by pair: equal vectors get equal similarities, whatever the block's shape.
-    exact = similarities(vectors[position], queries[row], metric)
-    order = np.lexsort((position, -exact, row))
-    rank = np.arange(len(order)) - np.searchsorted(row[order], row[order])
-    chosen = order[rank < k]
-    return position[chosen].reshape(-1, k), exact[chosen].reshape(-1, k)
+    row, position, upper = np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
+    # A small block first: all of its pairs are held, and of the others only what beats the best.
+    first = min(_BLOCK, max(_FIRST, 4 * k))
+    for start in [0, *range(first, len(vectors), _BLOCK)]:
+        block = vectors[start : start + _BLOCK if start else first].astype(np.float64)
+        scores, error = _upper_scores(compared, block, centre, metric)
+        new_row, column = np.nonzero(scores >= best[:, :1])
+        score = scores[new_row, column]
+        best = _keep_best(best, new_row, score - 2.0 * error[column] - margin[new_row])
+        row = np.concatenate([row, new_row])
+        position = np.concatenate([position, column + start])
+        upper = np.concatenate([upper, score])
+        may = upper >= best[row, 0]
+        row, position, upper = row[may], position[may], upper[may]
+        if len(row) > _PAIRS + 2 * best.size:
+            if not patient:
+                return None
+            chosen, _ = _choose(vectors, queries, row, position, k, metric)
+            row, position, upper = row[chosen], position[chosen], upper[chosen]
+    chosen, closeness = _choose(vectors, queries, row, position, k, metric)
+    return position[chosen].reshape(-1, k), closeness.reshape(-1, k)
 
 
-def _scores(
+def _upper_scores(
     queries: NDArray[np.float64],
     block: NDArray[np.float64],
     centre: NDArray[np.float64],
     metric: str,
-) -> NDArray[np.float64]:
-    """What orders a block's vectors as their similarity does, for each query."""
-    if metric == "cosine":
-        return queries @ normalize(block, copy=False).T
-    if metric == "dot":
-        return queries @ block.T
-    block -= centre  # keeps what is subtracted below small
-    return queries @ block.T - 0.5 * np.einsum("ij,ij->i", block, block)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What orders a block's vectors as closeness does, rounded up, and how far for each vector."""
+    small = _rounding(block)
+    if metric == "euclidean":
+        block -= centre  # keeps what is subtracted below small
+        squares = np.einsum("ij,ij->i", block, block)
+        error, offset = small * squares, -0.5 * squares
+    elif metric == "cosine":
+        block = normalize(block, copy=False)
+        error, offset = np.full(len(block), small), 0.0
+    else:
+        error, offset = small * np.sqrt(np.einsum("ij,ij->i", block, block)), 0.0
+    scores: NDArray[np.float64] = queries @ block.T
+    scores += error + offset
+    return scores, error
 
 
-def _limit(best: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a score must reach to be among the best, rounding allowed for."""
-    worst = best[:, 0]
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(worst), worst - 1e-9 * (1.0 + np.abs(worst)), worst)
+def _rounding(vectors: NDArray[np.float64]) -> float:
+    """Bound on the relative rounding error of a dot product, with room for what is around it."""
+    return 4.0 * (vectors.shape[1] + 8) * float(np.finfo(np.float64).eps)
 
 
 def _keep_best(
@@ -156,6 +183,58 @@ def _keep_best(
     kept: NDArray[np.float64] = np.partition(joined, width, axis=1)[:, width:]
     # np.partition leaves its pivot, here the worst of the best, in the first place.
     return kept
+
+
+def _choose(
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float64],
+    row: NDArray[np.intp],
+    position: NDArray[np.intp],
+    k: int,
+    metric: str,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Which pairs are the k closest of each query, in order, and how close they are.
+
+    Compared pair by pair: equal vectors are equally close, whatever the block's shape.
+    """
+    closeness = np.empty(len(row))
+    for start in range(0, len(row), _CHUNK):
+        at = slice(start, start + _CHUNK)
+        closeness[at] = _closeness(vectors[position[at]], queries[row[at]], metric)
+    order = np.lexsort((position, -closeness, row))
+    rank = np.arange(len(order)) - np.searchsorted(row[order], row[order])
+    chosen = order[rank < k]
+    return chosen, closeness[chosen]
+
+
+def _closeness(
+    a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
+) -> NDArray[np.float64]:
+    """What pairs are ordered by: similarity, or the distance with a minus."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    if metric == "euclidean":
+        return -np.asarray(np.linalg.norm(a - b, axis=1))
+    if metric == "cosine":
+        a, b = normalize(a), normalize(b)
+    found: NDArray[np.float64] = np.einsum("ij,ij->i", a, b)
+    return found
+
+
+def _from_closeness(closeness: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
+    return 1.0 / (1.0 - closeness) if metric == "euclidean" else closeness
+
+
+def _first_copies(vectors: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Positions of vectors, without those equal to k or more before them: never among k best."""
+    width = 4 * vectors.shape[1]
+    clean = np.ascontiguousarray(vectors + np.float32(0.0))  # -0.0 is 0.0
+    cells = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(clean), [None, pa.py_buffer(clean)]
+    )
+    codes = cells.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(codes, kind="stable")
+    rank = np.arange(len(order)) - np.searchsorted(codes[order], codes[order])
+    return np.sort(order[rank < k])
 
 
 class NeighborIndex:
@@ -182,6 +261,8 @@ class NeighborIndex:
 
     Raises
     ------
+    InvalidParameterError
+        If a parameter is out of range or there is no such column.
     ImportError
         If faiss is not installed; the extra is ``index``.
 
@@ -213,6 +294,7 @@ class NeighborIndex:
         ef_search: int = 128,
     ) -> None:
         check_metric(metric)
+        _check_graph(n_links=n_links, ef_construction=ef_construction, ef_search=ef_search)
         try:
             import faiss
         except ImportError as error:
@@ -227,9 +309,10 @@ class NeighborIndex:
         self._positions = catalogue.frequent(min_count)
         vectors = catalogue.vectors[self._positions]
         self._shape = catalogue.vectors.shape
+        self._sample = _sample(catalogue.vectors)
         kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
-        self._index = faiss.IndexHNSWFlat(vectors.shape[1], n_links, kind)
-        self._index.hnsw.efConstruction = ef_construction
+        self._index = faiss.IndexHNSWFlat(vectors.shape[1], int(n_links), kind)
+        self._index.hnsw.efConstruction = int(ef_construction)
         self._index.add(normalize(vectors) if metric == "cosine" else np.ascontiguousarray(vectors))
 
     def __len__(self) -> int:
@@ -262,6 +345,10 @@ class NeighborIndex:
                 raise InvalidParameterError(
                     f"`index` was built for another search: {name} {built!r}, not {asked!r}."
                 )
+        if not np.array_equal(_sample(catalogue.vectors), self._sample):
+            raise InvalidParameterError(
+                "`index` was built for other vectors; build it again after a fit."
+            )
 
     def search(
         self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
@@ -287,19 +374,34 @@ class NeighborIndex:
 
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         asked = normalize(asked) if self.metric == "cosine" else asked
-        effort = SearchParametersHNSW(efSearch=max(self.ef_search, 2 * k))
-        _, found = self._index.search(asked, k, params=effort)
-        if (found < 0).any():  # a graph with parts that cannot be reached: rare
+        effort = SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
+        _, reached = self._index.search(asked, k, params=effort)
+        if (reached < 0).any():  # a graph with parts that cannot be reached: rare
             return self._all(vectors, queries, k)
-        positions = self._positions[found]
-        pairs = similarities(
-            vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric
-        ).reshape(positions.shape)
+        positions = self._positions[reached]
+        pairs = _closeness(vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric)
+        pairs = pairs.reshape(positions.shape)
         order = np.lexsort((positions, -pairs), axis=1)
-        return np.take_along_axis(positions, order, 1), np.take_along_axis(pairs, order, 1)
+        found = _from_closeness(np.take_along_axis(pairs, order, 1), self.metric)
+        return np.take_along_axis(positions, order, 1), found
 
     def _all(
         self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         positions, found = exact_search(vectors[self._positions], queries, k, self.metric)
         return self._positions[positions], found
+
+
+def _check_graph(**sizes: Any) -> None:
+    """Raise InvalidParameterError for sizes with which faiss ends the process."""
+    for name, size in sizes.items():
+        least = 2 if name == "n_links" else 1
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
+            raise InvalidParameterError(
+                f"`{name}` must be an integer of at least {least}, got {size!r}."
+            )
+
+
+def _sample(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A few hundred vectors, by which those of another fit are told."""
+    return vectors[:: max(1, len(vectors) // 500)].copy()

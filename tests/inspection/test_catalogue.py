@@ -1,0 +1,421 @@
+"""Catalogues: from fitted encoders, from vectors made elsewhere, and look-up by category."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection import catalogue as module
+from sk_entity_embed.inspection.catalogue import (
+    catalogue_of,
+    close_names,
+    from_vectors,
+    label_index,
+    label_series,
+    text_of,
+    values_by_category,
+)
+from tests.samples import make_encoder, make_rows
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Letters with missing and infrequent ones, and numbered shops."""
+    X, y = make_rows(200)
+    X["letter"] = X["letter"].astype(object)
+    X.loc[:9, "letter"] = None
+    X.loc[10, "letter"], X.loc[11, "letter"] = "rare", "seldom"
+    X["shop"] = np.arange(200) % 7
+    return X[["letter", "shop", "size"]], y
+
+
+@pytest.fixture(scope="module")
+def encoder(data):
+    return make_encoder(categorical_features=["letter", "shop"], min_frequency=3).fit(*data)
+
+
+def make_catalogue(labels, width=2):
+    rng = np.random.default_rng(0)
+    labels = list(labels)
+    return from_vectors(rng.normal(size=(len(labels), width)), categories=labels, name="col")
+
+
+# From a fitted encoder
+
+
+def test_a_fitted_encoder_gives_its_categories(encoder, data):
+    X, y = data
+    found = catalogue_of(encoder, "letter")
+    assert found.name == "letter"
+    assert found.labels[:-1].tolist() == ["a", "b", "c", "d", "e", "rare", "seldom"]
+    assert np.isnan(found.labels[-1])
+    assert found.texts[-2:] == ["seldom", "(missing)"]
+    np.testing.assert_array_equal(found.vectors, encoder.embeddings_["letter"].to_numpy())
+    assert found.counts.tolist() == [
+        *X["letter"].value_counts()[found.labels[:-1]].tolist(),
+        10,
+    ]
+    assert found.weights.tolist() == found.counts.tolist()
+    means = pd.Series(y).groupby(X["letter"].to_numpy()).mean()
+    np.testing.assert_allclose(found.target_means[:-1], means[found.labels[:-1]])
+    np.testing.assert_allclose(found.target_means[-1], y[:10].mean())
+
+
+def test_infrequent_categories_share_a_vector(encoder):
+    found = catalogue_of(encoder, "letter")
+    rare, seldom = found.locate(["rare", "seldom"])
+    np.testing.assert_array_equal(found.vectors[rare], found.vectors[seldom])
+
+
+def test_a_catalogue_is_its_own(encoder):
+    found = catalogue_of(encoder, "shop")
+    assert catalogue_of(found, None) is found
+
+
+def test_take_takes_everything_along(encoder):
+    found = catalogue_of(encoder, "letter")
+    taken = found.take(np.array([3, 0]))
+    assert len(taken) == 2
+    assert taken.labels.tolist() == ["d", "a"]
+    np.testing.assert_array_equal(taken.vectors, found.vectors[[3, 0]])
+    assert taken.counts.tolist() == found.counts[[3, 0]].tolist()
+    assert taken.target_means.tolist() == found.target_means[[3, 0]].tolist()
+    bare = make_catalogue("abc").take(np.array([1]))
+    assert bare.counts is None
+    assert bare.target_means is None
+
+
+# Look-up
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, float("nan")])
+def test_whatever_is_missing_is_the_missing_category(encoder, missing):
+    assert catalogue_of(encoder, "letter").locate([missing]).tolist() == [7]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_frames_may_call_the_missing_category_what_they_like(missing):
+    frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", missing], dtype=object))
+    found = catalogue_of(frame, None)
+    assert found.locate([None, "a", np.nan]).tolist() == [1, 0, 1]
+    assert found.texts == ["a", "(missing)"]
+
+
+def test_two_missing_categories_are_one_too_many():
+    frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index([None, np.nan], dtype=object))
+    with pytest.raises(InvalidDataError, match="more than once"):
+        catalogue_of(frame, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (["", 'quo"te', "new\nline", "t\tab", "ü漢", "<script>"], 'quo"te'),
+        ([1, 2, 3], np.int64(2)),
+        ([0.5, -2.0, 1e300], np.float64(-2.0)),
+        ([False, True], np.True_),
+        ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], datetime.date(2020, 1, 2)),
+        ([("a", 1), ("b", 2)], ("b", 2)),
+        (["a", 5, ("x",)], 5),
+        (["a", "\ud800"], "\ud800"),
+    ],
+)
+def test_categories_of_every_type_are_found(labels, asked):
+    catalogue = make_catalogue(labels)
+    position = labels.index(asked)
+    assert catalogue.locate([asked]).tolist() == [position]
+    everything = catalogue.locate(labels[::-1])
+    assert everything.tolist() == list(range(len(labels)))[::-1]
+    assert catalogue.locate([labels[0], labels[0]]).tolist() == [0, 0]
+    assert catalogue.locate([]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked", "message"),
+    [
+        (["Oslo", "Rome"], "oslo", r"'oslo' is no category of column 'col'\. Did you mean 'Oslo'"),
+        (["Oslo", "Rome"], "Lima", r"It has 2 categories, such as 'Oslo'\."),
+        ([5, 7], "5", r"'5' is no category .* Did you mean 5\?"),
+        (["5", "7"], 5, r"5 is no category .* Did you mean '5'\?"),
+        (["Oslo"], None, "No cell was missing"),
+        (np.array([1.5, 2.5]), "1.5", r"Did you mean 1\.5,"),
+        (["Rom", "Rome", "Roma", "Romb"], "Romea", r"Did you mean 'Rome', 'Roma', 'Rom'\?"),
+        ([("a", 1)], ("a", 2), r"Did you mean \('a', 1\)\?"),
+    ],
+)
+def test_unknown_categories_are_told_from_close_ones(labels, asked, message):
+    with pytest.raises(InvalidDataError, match=message):
+        make_catalogue(labels).locate([labels[0], asked])
+
+
+@pytest.mark.parametrize("asked", [{"a"}, ["a"], {"a": 1}, np.array(["a", "b"])])
+def test_categories_have_to_be_hashable(asked):
+    with pytest.raises(InvalidDataError, match=r"'col' must be hashable: .*unhashable"):
+        make_catalogue("ab").locate([asked])
+
+
+def test_suggestions_among_very_many_names_compare_few(monkeypatch):
+    monkeypatch.setattr(module, "_MANY", 50)
+    names = [f"{i:05d} street" for i in range(3000)] + ["Avenue Road", "other Avenue Road"]
+    compared = []
+
+    def spy(wanted, possible, n):
+        compared.append(len(list(possible)))
+        return difflib.get_close_matches(wanted, possible, n=n)
+
+    monkeypatch.setattr(module, "get_close_matches", spy)
+    assert close_names("avenu road", names)[0] == "Avenue Road"  # begins alike
+    assert close_names("AVENUE ROAD", names)[:2] == ["Avenue Road", "other Avenue Road"]
+    assert close_names("00017 stret", names)[0] == "00017 street"
+    assert close_names("", names) == []
+    assert max(compared) <= 50
+
+
+def test_suggestions_among_few_names():
+    assert close_names("roem", ["Oslo", "Rome", "ROME"]) == ["Rome"]
+    assert close_names("ab", ["abc", "abd", "abe", "abf"], n=2) == ["abf", "abe"]
+    assert close_names("Lima", []) == []
+
+
+# Frequent categories
+
+
+def test_frequent_categories(encoder):
+    found = catalogue_of(encoder, "letter")
+    assert found.frequent(None).tolist() == list(range(8))
+    assert found.frequent(0).tolist() == list(range(8))
+    assert found.frequent(2).tolist() == [0, 1, 2, 3, 4, 7]
+    most = int(found.counts.max())
+    assert len(found.frequent(most)) >= 1
+    with pytest.raises(InvalidParameterError, match=f"`min_count`={most + 1}.*has {most}"):
+        found.frequent(most + 1)
+
+
+def test_frequent_needs_counts_and_a_number(encoder):
+    with pytest.raises(InvalidParameterError, match="`min_count` needs counts"):
+        make_catalogue("ab").frequent(1)
+    with pytest.raises(InvalidParameterError, match="`min_count` must be a number or None"):
+        catalogue_of(encoder, "letter").frequent("5")
+
+
+def test_weights_without_counts_are_equal():
+    assert make_catalogue("ab").weights.tolist() == [1.0, 1.0]
+    assert from_vectors([[1.0], [2.0]], counts=[0, 0]).weights.tolist() == [1.0, 1.0]
+    assert from_vectors([[1.0], [2.0]], counts=[0, 3]).weights.tolist() == [0.0, 3.0]
+
+
+# Choice
+
+
+def test_the_most_frequent_categories_are_chosen():
+    found = from_vectors(np.eye(4), categories="abcd", counts=[2, 9, 2, 5])
+    assert found.choose(None, 3).tolist() == [1, 3, 0]  # of equal counts the first one
+    assert found.choose(None, np.int64(99)).tolist() == [1, 3, 0, 2]
+    assert make_catalogue("abc").choose(None, 2).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("given", [["c", "a"], ("c", "a"), pd.Index(["c", "a"]), iter("ca")])
+def test_given_categories_are_chosen_in_their_order(given):
+    assert make_catalogue("abc").choose(given, 0).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0, True, None, "3"])
+def test_how_many_are_chosen_is_checked(k):
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
+        make_catalogue("abc").choose(None, k)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("abc", InvalidParameterError, "`categories` must be a list, got 'abc'"),
+        (5, InvalidParameterError, "`categories` must be a list, got 5"),
+        ([], InvalidParameterError, "`categories` is empty"),
+        (["a", "a"], InvalidDataError, "`categories` has a category more than once"),
+        (["a", "B"], InvalidDataError, "Did you mean 'b'"),
+    ],
+)
+def test_choices_are_checked(given, error, message):
+    with pytest.raises(error, match=message):
+        make_catalogue("abc").choose(given, 3)
+
+
+# From frames and mappings
+
+
+def test_frames_give_their_index(encoder):
+    frame = encoder.embeddings_["shop"]
+    found = catalogue_of(frame, None)
+    assert found.name == "shop"
+    assert found.labels.tolist() == list(range(7))
+    assert found.counts is None
+    np.testing.assert_array_equal(found.vectors, frame.to_numpy())
+    assert catalogue_of(frame, "store").name == "store"
+    assert catalogue_of(frame.rename_axis(None), None).name == "category"
+    assert catalogue_of(frame.rename_axis(0), None).name == "0"
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.CategoricalIndex(["x", "y"]),
+        pd.MultiIndex.from_tuples([("x", 1), ("y", 2)]),
+        pd.DatetimeIndex(["2020-01-01", "2020-01-02"]),
+        pd.Index([True, False]),
+        pd.Index(["x", "y"], dtype="string"),
+        pd.RangeIndex(2),
+    ],
+    ids=lambda index: type(index).__name__ + str(index.dtype),
+)
+def test_frames_of_every_index(index):
+    found = catalogue_of(pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index=index), None)
+    assert found.labels.tolist() == index.astype(object).tolist()
+    assert found.locate([index[1]]).tolist() == [1]
+
+
+def test_mappings_of_frames(encoder):
+    mapping = dict(encoder.embeddings_)
+    assert catalogue_of(mapping, "shop").labels.tolist() == list(range(7))
+    assert catalogue_of(encoder.embeddings_, "shop").name == "shop"
+    with pytest.raises(InvalidParameterError, match="`column` must name one"):
+        catalogue_of(mapping, None)
+    with pytest.raises(InvalidParameterError, match="Did you mean 'shop'"):
+        catalogue_of(mapping, "shops")
+    assert catalogue_of({"shop": mapping["shop"]}, None).name == "shop"
+
+
+def test_other_sources_are_refused():
+    with pytest.raises(InvalidParameterError, match="got list"):
+        catalogue_of([[1.0]], None)
+
+
+def test_vectors_by_position_and_by_name():
+    assert from_vectors([[1.0], [2.0]]).labels.tolist() == [0, 1]
+    named = from_vectors(np.eye(2), categories=(c for c in "ab"), name="n")
+    assert named.labels.tolist() == ["a", "b"]
+    assert named.vectors.dtype == np.float32
+    assert from_vectors(pd.DataFrame(np.eye(2), index=["x", "y"])).labels.tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "categories", "message"),
+    [
+        ([[1.0], [np.nan]], None, "'c' must be finite"),
+        ([[1.0], [-np.inf]], None, "'c' must be finite"),
+        ([[1e300], [1.0]], None, "within the range of float32"),
+        ([["x"], [1.0]], None, "'c' must be numbers: could not convert"),
+        ([1.0, 2.0], None, r"one category a row, got shape \(2,\)"),
+        (np.zeros((2, 3, 4)), None, r"got shape \(2, 3, 4\)"),
+        (np.zeros((0, 3)), None, r"got shape \(0, 3\)"),
+        (np.zeros((3, 0)), None, r"got shape \(3, 0\)"),
+        (np.eye(3), "ab", r"'c' must be 2, one for each category; got \(3, 3\)"),
+        (np.eye(3), "aba", "'c' have a category more than once"),
+        (np.eye(2), [1, True], "more than once"),
+        (pd.DataFrame({"v": ["x", None]}), None, "must be numbers"),
+        (pd.DataFrame({"v": pd.array([1, None], dtype="Int64")}), None, "must be"),
+    ],
+)
+def test_vectors_that_are_none(vectors, categories, message):
+    with pytest.raises(InvalidDataError, match=message):
+        from_vectors(vectors, categories=categories, name="c")
+
+
+def test_counts_and_target_means():
+    counts = pd.Series([3, 1, 9], index=["b", "a", "z"])
+    found = from_vectors(
+        np.eye(2), categories=["a", "b"], counts=counts, target_means=[[0.5, 0.5], [0.1, 0.9]]
+    )
+    assert found.counts.tolist() == [1, 3]
+    assert found.counts.dtype == np.int64
+    assert found.target_means.tolist() == [[0.5, 0.5], [0.1, 0.9]]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ([1, -1], "`counts` must be whole numbers"),
+        ([1.5, 1], "`counts` must be whole numbers"),
+        ([1, np.nan], "`counts` must be finite"),
+        ([1, 2, 3], r"`counts` must be 2, one for each category; got \(3,\)"),
+        (5, r"`counts` must be 2"),
+        (["x", "y"], "`counts` must be numbers"),
+        (pd.Series([1], index=["a"]), "`counts` lacks 'b'"),
+        (pd.Series([1, 2, 3], index=["a", "a", "b"]), "`counts` has a category more than once"),
+        ({"a": 1, "b": 2}, "`counts` must be numbers"),
+    ],
+)
+def test_counts_that_are_none(counts, message):
+    with pytest.raises(InvalidDataError, match=message):
+        from_vectors(np.eye(2), categories=["a", "b"], counts=counts)
+
+
+# Values to show beside categories
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        (np.array(["x", "y", "z"]), ["x", "y", "z"]),
+        (pd.Series([3, 2, 1], index=["c", "b", "a"]), [1, 2, 3]),
+        ({"c": "z", "a": "x", "b": "y", "other": "w"}, ["x", "y", "z"]),
+        (pd.Series([1.5, 2.5, 3.5], index=pd.CategoricalIndex(["b", "a", "c"])), [2.5, 1.5, 3.5]),
+    ],
+)
+def test_values_by_category(values, expected):
+    found = values_by_category(values, make_catalogue("abc"), "color")
+    assert found.tolist() == expected
+
+
+def test_values_that_a_series_lacks_are_missing():
+    catalogue = make_catalogue(["a", "b", None])
+    numbers = values_by_category(pd.Series([7], index=["b"]), catalogue, "color")
+    np.testing.assert_array_equal(numbers, [np.nan, 7.0, np.nan])
+    names = values_by_category({"a": "x", np.nan: "y"}, catalogue, "color")
+    assert names[0] == "x"
+    assert pd.isna(names[1])
+    assert names[2] == "y"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2], r"`color` has shape \(2,\), but column 'col' has 3 categories"),
+        (5, r"`color` has shape \(\)"),
+        (pd.Series([1, 2], index=["a", "a"]), "`color` has a category more than once"),
+        (pd.Series([1, 2]), "none of the categories of column 'col'.*such as 'a'"),
+        ({}, "none of the categories"),
+    ],
+)
+def test_values_that_do_not_match(values, message):
+    with pytest.raises(InvalidDataError, match=message):
+        values_by_category(values, make_catalogue("abc"), "color")
+
+
+# Categories in frames
+
+
+@pytest.mark.parametrize("labels", [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], ["a", "b"]])
+def test_labels_in_frames_stay_what_they_are(labels):
+    array = np.fromiter(labels, dtype=object, count=len(labels))
+    index = label_index(array, "n")
+    assert index.tolist() == labels
+    assert index.nlevels == 1
+    assert index.name == "n"
+    assert label_series(array).tolist() == labels
+
+
+def test_text_of_labels():
+    assert [text_of(x) for x in (None, np.nan, pd.NaT, "", 5, ("a", None))] == [
+        "(missing)",
+        "(missing)",
+        "(missing)",
+        "",
+        "5",
+        "('a', None)",
+    ]

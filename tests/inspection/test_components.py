@@ -1,0 +1,170 @@
+"""Principal components and extremes, against NumPy and the axes of the embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.decomposition import PCA
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.inspection import extremes
+from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
+from sk_entity_embed.inspection.components import principal_components
+from tests.samples import make_encoder, make_rows
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    X, y = make_rows(400)
+    X["letter"] = X["letter"].astype(object)
+    X.loc[:11, "letter"] = None
+    X.loc[12, "letter"] = "rare"
+    return make_encoder(dimensions=3, max_iter=10).fit(X, y)
+
+
+def test_components_are_those_of_repeated_vectors():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(30, 4)).astype(np.float32) * [5, 3, 2, 1] @ rng.normal(size=(4, 4))
+    weights = rng.integers(1, 9, 30)
+    scores, shares = principal_components(vectors, weights.astype(float))
+    pca = PCA().fit(np.repeat(vectors.astype(float), weights, axis=0))
+    np.testing.assert_allclose(shares, pca.explained_variance_ratio_, atol=1e-9)
+    expected = pca.transform(vectors.astype(float))
+    np.testing.assert_allclose(np.abs(scores), np.abs(expected), atol=1e-7)
+    assert (np.average(scores, axis=0, weights=weights).round(9) == 0).all()
+
+
+def test_a_component_points_the_way_of_its_main_axis():
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        vectors = rng.normal(size=(50, 3)) * rng.permutation([9.0, 3.0, 1.0])
+        scores, _ = principal_components(vectors, np.ones(50))
+        for j in range(3):
+            correlations = np.array([np.corrcoef(scores[:, j], v)[0, 1] for v in vectors.T])
+            assert correlations[np.abs(correlations).argmax()] > 0
+
+
+def test_components_of_a_fitted_encoder_are_its_axes(encoder):
+    for column in ("letter", "color"):
+        catalogue = catalogue_of(encoder, column)
+        scores, shares = principal_components(catalogue.vectors, catalogue.weights)
+        size = np.abs(catalogue.vectors).max()
+        np.testing.assert_allclose(scores, catalogue.vectors, atol=2e-5 * size)
+        assert shares[0] > shares[1]
+        np.testing.assert_allclose(shares.sum(), 1.0)
+
+
+def test_components_of_equal_vectors_and_of_one():
+    for vectors in (np.ones((4, 3)), np.array([[1.0, 2.0]])):
+        scores, shares = principal_components(vectors.astype(np.float32), np.ones(len(vectors)))
+        assert not scores.any()
+        assert not shares.any()
+
+
+def test_components_of_vectors_far_from_the_origin():
+    rng = np.random.default_rng(0)
+    vectors = np.float32(2**20) + rng.integers(-8, 8, size=(40, 2)).astype(np.float32)
+    scores, _ = principal_components(vectors, np.ones(40))
+    centred = vectors.astype(float) - vectors.astype(float).mean(axis=0)
+    np.testing.assert_allclose(
+        np.linalg.norm(scores, axis=1), np.linalg.norm(centred, axis=1), atol=1e-6
+    )
+
+
+def test_vectors_are_left_alone():
+    vectors = np.random.default_rng(0).normal(size=(5, 2))
+    before = vectors.copy()
+    principal_components(vectors, np.ones(5))
+    np.testing.assert_array_equal(vectors, before)
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 9), st.integers(1, 5)),
+        elements=st.floats(-100, 100, width=32),
+    )
+)
+def test_components_keep_distances(vectors):
+    scores, shares = principal_components(vectors, np.ones(len(vectors)))
+    assert scores.shape == vectors.shape
+    wide = vectors.astype(float)
+    distances = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in (scores, wide)]
+    np.testing.assert_allclose(*distances, atol=1e-9)
+    assert (np.diff(shares) <= 1e-12).all()
+    assert (shares >= 0).all()
+    assert abs(shares.sum() - 1) < 1e-9 or not shares.any()
+
+
+# Extremes
+
+
+def test_extremes_of_a_fitted_encoder(encoder):
+    catalogue = catalogue_of(encoder, "letter")
+    found = extremes(encoder, "letter", k=2, min_count=None)
+    assert list(found) == ["end", "category", "value", "count"]
+    assert found["end"].tolist() == ["lowest"] * 2 + ["highest"] * 2
+    order = np.argsort(catalogue.vectors[:, 0])
+    at = [order[0], order[1], order[-1], order[-2]]
+    assert found["category"].tolist() == catalogue.labels[at].tolist()
+    np.testing.assert_allclose(found["value"], catalogue.vectors[at, 0], atol=1e-5)
+    assert found["count"].tolist() == catalogue.counts[at].tolist()
+
+
+def test_extremes_of_other_components_ignore_rare_categories_only_in_the_list():
+    rng = np.random.default_rng(0)
+    catalogue = from_vectors(rng.normal(size=(50, 3)), counts=np.arange(50), name="film")
+    scores, _ = principal_components(catalogue.vectors, catalogue.weights)
+    for component in (1, 2, np.int64(3)):
+        found = extremes(catalogue, component=component, k=4)
+        assert (found["count"] >= 20).all()
+        values = np.sort(scores[20:, component - 1])
+        np.testing.assert_array_equal(found["value"], [*values[:4], *values[::-1][:4]])
+    everything = extremes(catalogue, k=1, min_count=None)
+    assert everything["value"].tolist() == [scores[:, 0].min(), scores[:, 0].max()]
+
+
+def test_few_categories_stand_at_both_ends(encoder):
+    found = extremes(encoder, "color", k=10)
+    assert len(found) == 6
+    assert found["category"].tolist()[:3] == found["category"].tolist()[:2:-1]
+    assert set(found["category"]) == {"blue", "green", "red"}
+
+
+def test_extremes_of_missing_and_of_surrogates(encoder):
+    found = extremes(encoder, "letter", k=7, min_count=None)
+    assert found["category"].isna().sum() == 2
+    frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", "\ud800"], dtype=object))
+    assert extremes(frame, k=1, min_count=None)["category"].tolist() == ["a", "\ud800"]
+    tuples = pd.DataFrame([[1.0], [2.0]], index=pd.Index([("a", 1), ("b", 2)], tupleize_cols=False))
+    assert extremes(tuples, k=1, min_count=None)["category"].tolist() == [("a", 1), ("b", 2)]
+
+
+def test_of_equal_values_the_first_category_is_lowest_and_the_last_highest():
+    frame = pd.DataFrame(np.ones((4, 1)), index=list("abcd"))
+    assert extremes(frame, k=2, min_count=None)["category"].tolist() == ["a", "b", "d", "c"]
+
+
+@pytest.mark.parametrize("component", [0, 4, -1, 1.0, "1", None, True])
+def test_components_are_counted_from_one(encoder, component):
+    with pytest.raises(InvalidParameterError, match="`component` must be an integer from 1 to 3"):
+        extremes(encoder, "letter", component)
+
+
+@pytest.mark.parametrize("k", [0, -2, 1.5, "1", None, True])
+def test_k_must_be_positive(encoder, k):
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer"):
+        extremes(encoder, "letter", k=k)
+
+
+def test_min_count(encoder):
+    assert "rare" not in extremes(encoder, "letter")["category"].tolist()
+    with pytest.raises(InvalidParameterError, match="No category of column 'letter' has"):
+        extremes(encoder, "letter", min_count=1000)
+    with pytest.raises(InvalidParameterError, match="min_count=None"):
+        extremes(encoder.embeddings_["letter"])

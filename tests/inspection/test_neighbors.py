@@ -1,0 +1,647 @@
+"""Neighbours of categories, sums of vectors and rows, against brute force."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
+from sklearn.pipeline import make_pipeline
+
+from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection import analogy, nearest, nearest_rows, neighbors, similarity_matrix
+from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
+from sk_entity_embed.inspection.search import METRICS
+from tests.containers import NAMELESS
+from tests.samples import make_encoder, make_rows
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Letters with missing and infrequent ones, and numbered shops."""
+    X, y = make_rows(240)
+    X["letter"] = X["letter"].astype(object)
+    X.loc[:9, "letter"] = None
+    X.loc[10, "letter"], X.loc[11, "letter"] = "rare", "seldom"
+    X["shop"] = np.arange(240) % 7
+    return X[["letter", "shop", "size"]], y
+
+
+@pytest.fixture(scope="module")
+def encoder(data):
+    return make_encoder(categorical_features=["letter", "shop"], min_frequency=3).fit(*data)
+
+
+def make_frame(labels=None, n=30, width=3, seed=0):
+    labels = [f"c{i}" for i in range(n)] if labels is None else labels
+    vectors = np.random.default_rng(seed).normal(size=(len(labels), width))
+    index = pd.Index(
+        np.fromiter(labels, dtype=object, count=len(labels)), dtype=object, tupleize_cols=False
+    )
+    return pd.DataFrame(vectors.astype(np.float32), index=index)
+
+
+def brute_force(vectors, query, metric):
+    """Similarity of all vectors to one."""
+    vectors, query = np.asarray(vectors, dtype=float), np.asarray(query, dtype=float)[None]
+    if metric == "cosine":
+        return cosine_similarity(vectors, query)[:, 0]
+    if metric == "euclidean":
+        return 1 / (1 + euclidean_distances(vectors, query)[:, 0])
+    return vectors @ query[0]
+
+
+# One query
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_neighbours_of_a_category(encoder, metric):
+    catalogue = catalogue_of(encoder, "letter")
+    found = nearest(encoder, "letter", "b", k=7, metric=metric)
+    at = catalogue.locate(found["category"].tolist())
+    assert "b" not in found["category"].tolist()
+    assert len(set(at)) == 7
+    expected = brute_force(catalogue.vectors, catalogue.vectors[1], metric)
+    np.testing.assert_allclose(found["similarity"], expected[at], atol=1e-6)
+    assert found["similarity"].is_monotonic_decreasing
+    assert found["count"].tolist() == catalogue.counts[at].tolist()
+    columns = ["category", "similarity", "distance", "count"]
+    assert list(found) == [c for c in columns if c != "distance" or metric == "euclidean"]
+
+
+def test_euclidean_neighbours_have_their_distance(encoder):
+    catalogue = catalogue_of(encoder, "shop")
+    found = nearest(encoder, "shop", 2, k=6, metric="euclidean")
+    wide = catalogue.vectors.astype(float)
+    distances = np.linalg.norm(wide[found["category"]] - wide[2], axis=1)
+    np.testing.assert_allclose(found["distance"], distances, rtol=1e-14)
+    np.testing.assert_allclose(found["similarity"], 1 / (1 + distances), rtol=1e-14)
+    assert found["category"].dtype.kind == "i"
+
+
+def test_infrequent_categories_are_each_others_neighbour(encoder):
+    found = nearest(encoder, "letter", "rare", k=1, metric="euclidean")
+    assert found["category"].tolist() == ["seldom"]
+    assert found["distance"].tolist() == [0.0]
+    assert found["similarity"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_neighbours_of_missing(encoder, missing):
+    found = nearest(encoder, "letter", missing, k=7)
+    assert found["category"].notna().all()
+    others = nearest(encoder, "letter", "a", k=7)["category"]
+    assert others.isna().sum() == 1
+    both = nearest(encoder, "letter", ["a", missing], k=7)
+    assert both["query"].tolist()[:7] == ["a"] * 7
+    assert both["query"][7:].isna().all()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [1, 2, 3, 4],
+        ["1", "2", "3", "4"],
+        [0.5, -2.0, 1e300, 0.0],
+        [False, True],
+        [datetime.date(2020, 1, day) for day in (1, 2, 3)],
+        [pd.Timestamp(2020, 1, day) for day in (1, 2, 3)],
+        [("a", 1), ("a", 2), ("b", 1)],
+        ["", 'quo"te', "new\nline", "t\tab", "ü漢", "<script>"],
+        ["a", 5, ("x",), None],
+        ["a", "\ud800", "b"],
+    ],
+    ids=str,
+)
+def test_categories_of_every_type(labels):
+    frame = make_frame(labels)
+    found = nearest(frame, None, labels[0], k=len(labels) - 1)
+    assert {repr(v) for v in found["category"]} == {
+        repr(np.nan if v is None else v) for v in labels[1:]
+    }
+    several = nearest(frame, None, labels[:2], k=1)
+    assert [repr(v) for v in several["query"]] == [repr(v) for v in labels[:2]]
+
+
+def test_texts_are_no_numbers():
+    with pytest.raises(InvalidDataError, match=r"'5' is no category .* Did you mean 5\?"):
+        nearest(make_frame([5, 7]), None, "5", k=1)
+    with pytest.raises(InvalidDataError, match=r"5 is no category .* Did you mean '5'\?"):
+        nearest(make_frame(["5", "7"]), None, 5, k=1)
+
+
+def test_fitted_categories_of_floats_and_booleans():
+    X, y = make_rows(120)
+    X = pd.DataFrame({"real": np.tile([0.5, -2.0, np.nan], 40), "flag": np.tile([True, False], 60)})
+    encoder = make_encoder(categorical_features="all", dimensions=2).fit(X, y[:120])
+    found = nearest(encoder, "real", 0.5, k=2)
+    assert set(map(str, found["category"])) == {"-2.0", "nan"}
+    assert nearest(encoder, "real", [0.5, -2.0], k=1)["query"].tolist() == [0.5, -2.0]
+    vector = nearest(encoder, "real", np.array([0.5, -2.0]), k=1)  # a vector: a float array
+    assert "query" not in vector
+    assert nearest(encoder, "flag", True, k=1)["category"].tolist() == [False]
+
+
+# Several queries
+
+
+@pytest.mark.parametrize(
+    "several",
+    [list, pd.Series, pd.Index, np.array, lambda v: np.array(v, dtype=object), pd.Categorical],
+    ids=["list", "Series", "Index", "array", "objects", "Categorical"],
+)
+def test_several_queries_are_one_after_the_other(several):
+    frame = make_frame()
+    asked = ["c4", "c0", "c4"]
+    query = pd.Series(several(asked)) if several is pd.Categorical else several(asked)
+    found = nearest(frame, None, query, k=3)
+    assert list(found) == ["query", "category", "similarity"]
+    assert found["query"].tolist() == [q for q in asked for _ in range(3)]
+    for i, q in enumerate(asked):
+        alone = nearest(frame, None, q, k=3)
+        part = found[3 * i : 3 * i + 3].drop(columns="query").reset_index(drop=True)
+        pd.testing.assert_frame_equal(part, alone)
+    one = nearest(frame, None, query[:1], k=2)
+    assert one["query"].tolist() == ["c4", "c4"]
+
+
+def test_hundreds_of_queries():
+    frame = make_frame(n=600)
+    found = nearest(frame, None, list(frame.index), k=2)
+    assert len(found) == 1200
+    assert (found["query"] != found["category"]).all()
+    at = frame.loc["c555"]
+    scores = brute_force(frame, at, "cosine")
+    scores[555] = -2
+    assert found[found["query"] == "c555"]["category"].iloc[0] == f"c{scores.argmax()}"
+
+
+# Vectors
+
+
+def test_vectors_as_queries():
+    frame = make_frame()
+    vector = frame.loc["c7"].to_numpy()
+    one = nearest(frame, None, vector, k=3)
+    assert list(one) == ["category", "similarity"]
+    assert one["category"][0] == "c7"  # a vector excludes nothing
+    two = nearest(frame, None, np.vstack([vector, -vector]), k=2)
+    assert two["query"].tolist() == [0, 0, 1, 1]
+    wide = nearest(frame, None, vector.astype(np.float64), k=3)
+    pd.testing.assert_frame_equal(wide, one)
+
+
+def test_frames_of_vectors_as_queries():
+    frame = make_frame()
+    asked = frame.loc[["c7", "c3"]] * 2
+    found = nearest(frame, None, asked, k=1)
+    assert found["query"].tolist() == ["c7", "c3"]
+    assert found["category"].tolist() == ["c7", "c3"]
+    assert nearest(frame, None, asked.round().astype(int), k=1)["query"].tolist() == ["c7", "c3"]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (np.zeros(2), r"vectors of shape \(2,\), but those of column 'category' have 3 numbers"),
+        (np.zeros((4, 4)), r"vectors of shape \(4,\)"),
+        (np.zeros((1, 1, 3)), r"vectors of shape \(1, 3\)"),
+        (np.array([0, np.nan, 0]), "not finite"),
+        (np.array([[0, np.inf, 0]]), "not finite"),
+        (np.array([0, 1e200, 0]), "beyond the range of float32"),
+        (np.empty((0, 3)), "`query` is empty"),
+        ([], "`query` is empty"),
+        (pd.Series([], dtype=object), "`query` is empty"),
+        (pd.DataFrame(columns=[0, 1, 2], dtype=float), "`query` is empty"),
+        (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are no numbers"),
+        (pd.DataFrame([[1, 2]]), r"vectors of shape \(2,\)"),
+        ([[1.0, 2.0, 3.0]], "must be hashable"),
+        ({"c1"}, "must be hashable"),
+        ("c99", r"'c99' is no category of column 'category'\. Did you mean"),
+        (["c1", None], "None is no category"),
+        (np.array("zzzz"), "'zzzz' is no category"),
+    ],
+)
+def test_queries_that_are_none(query, message):
+    with pytest.raises(InvalidDataError, match=message):
+        nearest(make_frame(), None, query, k=1)
+
+
+def test_an_array_of_one_category():
+    frame = make_frame()
+    pd.testing.assert_frame_equal(
+        nearest(frame, None, np.array("c1")), nearest(frame, None, "c1"), check_like=False
+    )
+
+
+# Frequent categories and exclusion
+
+
+@pytest.fixture(scope="module")
+def counted():
+    return from_vectors(make_frame(n=20), counts=np.arange(20), name="col")
+
+
+def test_rare_categories_are_left_out(counted):
+    found = nearest(counted, None, "c15", k=9, min_count=10)
+    assert (found["count"] >= 10).all()
+    everything = nearest(counted, None, "c15", k=19)
+    kept = everything[everything["count"] >= 10].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, kept)
+
+
+def test_a_rare_category_may_ask(counted):
+    found = nearest(counted, None, "c2", k=10, min_count=10)
+    assert sorted(found["category"]) == [f"c{i}" for i in range(10, 20)]
+    both = nearest(counted, None, ["c2", "c12"], k=9, min_count=10)
+    assert both.groupby("query").size().tolist() == [9, 9]
+    assert "c12" not in both[both["query"] == "c12"]["category"].tolist()
+    # one query excludes itself, so that nine is the limit for both
+    with pytest.raises(InvalidParameterError, match="only 9 other categories"):
+        nearest(counted, None, ["c2", "c12"], k=10, min_count=10)
+
+
+def test_a_category_excludes_itself_only_not_its_equals():
+    frame = pd.DataFrame(np.ones((5, 2)), index=list("abcde"))
+    for metric in METRICS:
+        found = nearest(frame, None, ["a", "e", "c"], k=4, metric=metric)
+        for query, part in found.groupby("query"):
+            assert part["category"].tolist() == [c for c in "abcde" if c != query]
+
+
+def test_vectors_of_zeros_are_not_their_own_neighbours():
+    frame = pd.DataFrame(np.zeros((4, 2)), index=list("abcd"))
+    found = nearest(frame, None, "c", k=3)
+    assert found["category"].tolist() == ["a", "b", "d"]
+    assert found["similarity"].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.0, 2.5, True, "3", None])
+def test_k_must_be_a_positive_integer(k, encoder, data):
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
+        nearest(encoder, "letter", "a", k=k)
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
+        nearest_rows(encoder, data[0], 0, k=k)
+
+
+def test_k_has_a_limit(encoder):
+    assert len(nearest(encoder, "shop", 0, k=np.int64(6))) == 6
+    with pytest.raises(InvalidParameterError, match="`k` is 7, but there are only 6 other categ"):
+        nearest(encoder, "shop", 0, k=7)
+    assert len(nearest(encoder, "shop", catalogue_of(encoder, "shop").vectors[0], k=7)) == 7
+
+
+def test_parameters_are_checked(encoder, data):
+    calls = [
+        lambda **p: nearest(encoder, "shop", 0, k=1, **p),
+        lambda **p: analogy(encoder, "shop", [0], k=1, **p),
+        lambda **p: similarity_matrix(encoder, "shop", **p),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidParameterError, match="`metric` must be one of"):
+            call(metric="manhattan")
+        with pytest.raises(InvalidParameterError, match="No category of column 'shop' has"):
+            call(min_count=1000)
+    with pytest.raises(InvalidParameterError, match="`metric` must be one of"):
+        nearest_rows(encoder, data[0], 0, metric="manhattan")
+    with pytest.raises(InvalidParameterError, match="`column` must name one of"):
+        nearest(encoder, None, "a")
+
+
+# Sources
+
+
+def test_every_source_gives_the_same(encoder):
+    expected = nearest(encoder, "letter", ["a", None], k=3).drop(columns="count")
+    sources = [encoder.embeddings_, dict(encoder.embeddings_), encoder.embeddings_["letter"]]
+    for source in sources:
+        pd.testing.assert_frame_equal(nearest(source, "letter", ["a", None], k=3), expected)
+    pd.testing.assert_frame_equal(nearest(sources[2], None, ["a", None], k=3), expected)
+
+
+def test_sources_that_are_none(data):
+    with pytest.raises(NotFittedError):
+        nearest(make_encoder(), "letter", "a")
+    with pytest.raises(InvalidParameterError, match="pass a fitted instance"):
+        nearest(EntityEmbeddingEncoder, "letter", "a")
+    with pytest.raises(InvalidParameterError, match="got LinearRegression"):
+        nearest(LinearRegression(), "letter", "a")
+    X, y = data
+    pipeline = make_pipeline(make_encoder(), LinearRegression()).fit(X[["letter"]], y)
+    with pytest.raises(InvalidParameterError, match="named_steps"):
+        nearest(pipeline, "letter", "a")
+    with pytest.raises(InvalidParameterError, match="named_steps"):
+        nearest_rows(pipeline, X[["letter"]], 0)
+
+
+# Analogies
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_analogies(metric):
+    frame = make_frame(n=40, width=5)
+    found = analogy(frame, None, ["c1", "c2"], ["c3"], k=37, metric=metric)
+    wide = frame.to_numpy(dtype=float)
+    if metric == "cosine":
+        wide = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    target = wide[1] + wide[2] - wide[3]
+    scores = brute_force(frame, target, metric)
+    order = [i for i in np.argsort(-scores) if i not in (1, 2, 3)]
+    assert found["category"].tolist() == [f"c{i}" for i in order]
+    np.testing.assert_allclose(found["similarity"], scores[order], atol=1e-6)
+    if metric == "euclidean":
+        np.testing.assert_allclose(
+            found["distance"], np.linalg.norm(frame.to_numpy(float)[order] - target, axis=1)
+        )
+
+
+def test_analogies_leave_out_what_was_given_even_if_rare(counted):
+    found = analogy(counted, None, ["c1", "c15"], ["c16", "c15"], k=8, min_count=10)
+    assert not {"c1", "c15", "c16"} & set(found["category"])
+    assert list(found) == ["category", "similarity", "count"]
+    with pytest.raises(InvalidParameterError, match="only 8 other"):
+        analogy(counted, None, ["c1", "c15"], ["c16", "c15"], k=9, min_count=10)
+
+
+def test_an_analogy_of_one_is_a_neighbour(encoder):
+    expected = nearest(encoder, "letter", "a", k=4)
+    found = analogy(encoder, "letter", positive=("a",), k=4)
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-6)
+
+
+def test_a_sum_of_nothing_is_like_nothing(encoder):
+    found = analogy(encoder, "letter", ["a"], ["a"], k=4)
+    assert found["similarity"].tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "error", "message"),
+    [
+        ("a", (), InvalidParameterError, "`positive` must be a list of categories, got 'a'"),
+        (["a"], "b", InvalidParameterError, "`negative` must be a list of categories"),
+        (None, (), InvalidParameterError, "`positive` must be a list"),
+        ([], ["a"], InvalidParameterError, "`positive` must have a category"),
+        (["a"], ["B"], InvalidDataError, "Did you mean 'b'"),
+    ],
+)
+def test_analogies_are_of_lists(encoder, positive, negative, error, message):
+    with pytest.raises(error, match=message):
+        analogy(encoder, "letter", positive, negative)
+
+
+# All pairs
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_similarity_matrix(encoder, metric):
+    catalogue = catalogue_of(encoder, "letter")
+    matrix = similarity_matrix(encoder, "letter", metric=metric)
+    assert matrix.index[:-1].tolist() == catalogue.labels[:-1].tolist()
+    assert matrix.index.name == matrix.columns.name == "letter"
+    values = matrix.to_numpy()
+    np.testing.assert_array_equal(values, values.T)
+    for i, vector in enumerate(catalogue.vectors):
+        np.testing.assert_allclose(
+            values[i], brute_force(catalogue.vectors, vector, metric), atol=1e-6
+        )
+    if metric != "dot":
+        assert (np.diag(values) == 1).all()
+        assert (values <= 1).all()
+    expected = nearest(encoder, "letter", "b", k=7, metric=metric)
+    np.testing.assert_allclose(
+        matrix.loc["b", expected["category"]], expected["similarity"], atol=1e-12
+    )
+
+
+def test_the_similarity_matrix_of_chosen_categories(encoder):
+    matrix = similarity_matrix(encoder, "letter", ["d", "a", "rare"])
+    assert matrix.index.tolist() == matrix.columns.tolist() == ["d", "a", "rare"]
+    full = similarity_matrix(encoder, "letter")
+    np.testing.assert_allclose(matrix, full.loc[matrix.index, matrix.index], atol=1e-15)
+    assert similarity_matrix(encoder, "letter", ["d", "rare"], min_count=2).index.tolist() == ["d"]
+    assert similarity_matrix(encoder, "letter", min_count=11).index.tolist() == list("abcde")
+    assert similarity_matrix(encoder, "shop", [3]).to_numpy().tolist() == [[1.0]]
+
+
+def test_a_similarity_matrix_has_limits(encoder, monkeypatch):
+    with pytest.raises(InvalidDataError, match="Did you mean 'rare'"):
+        similarity_matrix(encoder, "letter", ["raer"])
+    for categories in ([], ["rare"]):
+        with pytest.raises(InvalidParameterError, match="`categories` must have one"):
+            similarity_matrix(encoder, "letter", categories, min_count=2)
+    monkeypatch.setattr(neighbors, "_LARGEST_MATRIX", 3)
+    assert similarity_matrix(encoder, "letter", ["a", "b", "c"]).shape == (3, 3)
+    with pytest.raises(InvalidParameterError, match="of 8 categories would have 64 numbers"):
+        similarity_matrix(encoder, "letter")
+
+
+def test_a_similarity_matrix_of_tuples_zeros_and_surrogates():
+    frame = make_frame([("a", 1), ("b", 2)])
+    assert similarity_matrix(frame).index.tolist() == [("a", 1), ("b", 2)]
+    index = pd.Index(["a", "\ud800"], dtype=object)
+    zeros = pd.DataFrame([[0.0, 0.0], [1.0, 1.0]], index=index)
+    assert similarity_matrix(zeros).to_numpy().tolist() == [[0.0, 0.0], [0.0, 1.0]]
+
+
+def test_a_similarity_matrix_of_vectors_far_away():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50, 3)) * [0.1, 1e-3, 1e-3] + [1e6, 0, 0]
+    vectors = vectors.astype(np.float32)
+    vectors[1] = vectors[0]
+    wide = vectors.astype(float)
+    distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
+    outlier = np.vstack([vectors, -1e9 * np.ones((1, 3))])
+    for given in (vectors, outlier):
+        matrix = similarity_matrix(pd.DataFrame(given), metric="euclidean").to_numpy()
+        np.testing.assert_allclose(matrix[:50, :50], 1 / (1 + distances), rtol=1e-12)
+    assert matrix[0, 1] == 1
+
+
+# Rows
+
+
+def as_vectors(encoder, X, representation="embedding"):
+    """Rows as the encoder's output gives them, unknown cells learned."""
+    bare = make_encoder(output=representation)
+    bare.__dict__.update(vars(encoder))
+    bare._policies = {**encoder._policies, "output": representation, "handle_unknown": "learned"}
+    bare._unknown = None
+    return bare.transform(X)
+
+
+@pytest.mark.parametrize("representation", ["embedding", "hidden"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_nearest_rows(encoder, data, representation, metric):
+    X = data[0]
+    vectors = as_vectors(encoder, X, representation).astype(float)
+    found = nearest_rows(encoder, X, 17, k=200, metric=metric, representation=representation)
+    assert list(found) == ["row", "similarity"] + ["distance"] * (metric == "euclidean")
+    assert 17 not in found["row"].tolist()
+    assert len(set(found["row"])) == 200
+    scores = brute_force(vectors, vectors[17], metric)
+    np.testing.assert_allclose(found["similarity"], scores[found["row"]], atol=1e-6)
+    left = np.setdiff1d(np.arange(len(X)), [*found["row"], 17])
+    assert scores[left].max() <= found["similarity"].iloc[-1] + 1e-6
+
+
+def test_equal_rows_come_in_their_order(encoder, data):
+    X = pd.concat([data[0].head(40)] * 3, ignore_index=True)
+    found = nearest_rows(encoder, X, 45, k=2, metric="euclidean", representation="hidden")
+    assert found["row"].tolist() == [5, 85]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ([0, 5], [0, 5]),
+        ([-1, 3], [239, 3]),
+        ([7], [7]),
+        (np.array([0, 5]), [0, 5]),
+        (np.array([2], dtype=np.uint8), [2]),
+        (pd.Index([4, 4]), [4, 4]),
+        (pd.Series([4, 1], index=[9, 8]), [4, 1]),
+        (range(1, 3), [1, 2]),
+    ],
+)
+def test_several_rows(encoder, data, query, expected):
+    found = nearest_rows(encoder, data[0], query, k=3)
+    assert found["query"].tolist() == [q for q in expected for _ in range(3)]
+    alone = nearest_rows(encoder, data[0], expected[-1], k=3)
+    assert found["row"].tolist()[-3:] == alone["row"].tolist()
+    assert (found["query"] != found["row"]).all()
+
+
+def test_a_row_counted_from_the_end(encoder, data):
+    pd.testing.assert_frame_equal(
+        nearest_rows(encoder, data[0], -1), nearest_rows(encoder, data[0], np.int64(239))
+    )
+
+
+def test_other_rows(encoder, data):
+    X = data[0]
+    found = nearest_rows(encoder, X, X.iloc[[5, 30]], k=4)
+    assert found["query"].tolist() == [0] * 4 + [1] * 4
+    vectors = as_vectors(encoder, X)
+    equal = np.flatnonzero((vectors == vectors[5]).all(axis=1))[:4]
+    assert found["row"].tolist()[: len(equal)] == equal.tolist()  # row 5 itself among them
+    one = nearest_rows(encoder, X, X.iloc[[5]], k=2)
+    assert one["query"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("representation", ["embedding", "hidden"])
+def test_rows_of_every_container(container, representation):
+    columns = {
+        "letter": ["a", "b", None, "", "b", "a", "ü漢", "<script>"] * 5,
+        "flag": [True, False, False, True, True] * 8,
+        "size": [0.5, None, 1.5, 2.0, -1.0] * 8,
+    }
+    X = container(columns)
+    y = np.arange(40) % 7
+    encoder = make_encoder(target_type="continuous", categorical_features=[0, 1]).fit(X, y)
+    found = nearest_rows(encoder, X, [0, 2, -1], k=3, representation=representation)
+    if container.name in NAMELESS:
+        assert encoder.categorical_features_ == ["x0", "x1"]
+    frame = pd.DataFrame(columns)
+    names = dict(zip(frame, encoder._model.categorical, strict=False))
+    assert len(names) == 2
+    vectors = as_vectors(encoder, X, representation)
+    order = np.argsort(-brute_force(vectors, vectors[2], "cosine").round(9), kind="stable")
+    expected = [i for i in order if i != 2][:3]
+    assert found["row"].tolist()[3:6] == expected
+    new = container({c: v[:2] for c, v in columns.items()})
+    again = nearest_rows(encoder, X, new, k=2, representation=representation)
+    assert again["query"].tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(again["similarity"].to_numpy()[[0, 2]], 1.0, rtol=1e-12)
+
+
+def test_rows_compared_by_some_columns(encoder, data):
+    X = data[0]
+    vectors = as_vectors(encoder, X)
+    width = encoder.dimensions_["letter"]
+    parts = {"letter": vectors[:, :width], "shop": vectors[:, width:]}
+    for name, part in parts.items():
+        found = nearest_rows(encoder, X, 3, k=5, metric="euclidean", columns=[name])
+        distances = np.linalg.norm(part.astype(float) - part[3], axis=1)
+        np.testing.assert_allclose(found["distance"], distances[found["row"]], atol=1e-12)
+        assert np.delete(distances, 3).min() == found["distance"][0]
+    both = nearest_rows(encoder, X, 3, columns=["shop", "letter"])
+    pd.testing.assert_frame_equal(both, nearest_rows(encoder, X, 3))
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+def test_unknown_and_missing_cells_have_trained_vectors(data, policy):
+    X, y = data
+    X = X.assign(letter=X["letter"].fillna("a"))
+    encoder = make_encoder(
+        categorical_features=["letter", "shop"],
+        handle_unknown=policy,
+        handle_missing="error" if policy == "error" else "category",
+    ).fit(X, y)
+    strange = X.head(2).assign(letter=["never", None], shop=[99, 0])
+    for representation in ("embedding", "hidden"):
+        found = nearest_rows(encoder, X, strange, k=3, representation=representation)
+        assert np.isfinite(found["similarity"]).all()
+        vectors = as_vectors(encoder, strange, representation) if policy != "error" else None
+        if vectors is not None:
+            known = as_vectors(encoder, X, representation)
+            scores = brute_force(known, vectors[0], "cosine")
+            np.testing.assert_allclose(found["similarity"][0], scores.max(), atol=1e-6)
+    among = pd.concat([X, strange], ignore_index=True)
+    found = nearest_rows(encoder, among, 0, k=len(X) + 1)
+    assert np.isfinite(found["similarity"]).all()
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        (240, InvalidDataError, "`query` has positions beyond the 240 rows of X: 240"),
+        ([0, -241], InvalidDataError, "beyond the 240 rows"),
+        ([], InvalidDataError, "`query` is empty"),
+        (np.array([], dtype=int), InvalidDataError, "`query` is empty"),
+        (True, ValueError, "Expected 2D array"),
+        ([True, False], ValueError, "Expected 2D array"),
+        ([0.0], ValueError, "Expected 2D array"),
+        ("a", ValueError, "Expected 2D array"),
+        ([["a"], ["b", 1]], InvalidDataError, "rows of different lengths"),
+        (pd.DataFrame({"other": [1]}), ValueError, "feature names should match"),
+    ],
+)
+def test_queries_that_are_no_rows(encoder, data, query, error, message):
+    with pytest.raises(error, match=message):
+        nearest_rows(encoder, data[0], query)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"k": 240}, "only 239 other rows of X"),
+        ({"representation": "raw"}, "`representation` must be 'embedding' or 'hidden', got 'raw'"),
+        ({"representation": "hidden", "columns": ["letter"]}, "`columns` chooses among vectors"),
+        ({"columns": []}, r"`columns` must be a list of embedded columns .*got \[\]"),
+        ({"columns": "letter"}, "`columns` must be a list .*got 'letter'"),
+        ({"columns": ["letter", "size"]}, "`columns` must be a list"),
+    ],
+)
+def test_parameters_of_rows_are_checked(encoder, data, params, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        nearest_rows(encoder, data[0], 0, **params)
+
+
+def test_rows_need_a_fitted_encoder_and_a_hidden_layer(data):
+    X, y = data
+    with pytest.raises(NotFittedError):
+        nearest_rows(make_encoder(), X, 0)
+    linear = make_encoder(hidden_layer_sizes=()).fit(X[["letter"]], y)
+    assert len(nearest_rows(linear, X[["letter"]], 0)) == 5
+    with pytest.raises(InvalidParameterError, match="needs a hidden layer"):
+        nearest_rows(linear, X[["letter"]], 0, representation="hidden")
+
+
+def test_a_table_of_rows_must_have_the_columns_of_fit(encoder, data):
+    with pytest.raises(ValueError, match="feature names should match"):
+        nearest_rows(encoder, data[0][["letter"]], 0)

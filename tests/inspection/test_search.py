@@ -1,0 +1,354 @@
+"""Exact search against brute force, and the index against exact search."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.neighbors import NearestNeighbors
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection import NeighborIndex, nearest, search
+from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
+from sk_entity_embed.inspection.search import METRICS, check_metric, exact_search, similarities
+
+
+def reference(vectors, queries, k, metric):
+    """All similarities in float64, ordered by closeness and, of equal ones, position."""
+    wide, asked = vectors.astype(np.float64), np.asarray(queries, dtype=np.float64)
+    rows = [similarities(wide, np.repeat(q[None], len(wide), 0), metric) for q in asked]
+    closeness = rows
+    if metric == "euclidean":
+        closeness = [-np.linalg.norm(wide - q, axis=1) for q in asked]
+    order = [np.lexsort((np.arange(len(wide)), -c))[:k] for c in closeness]
+    return np.array(order), np.array([r[o] for r, o in zip(rows, order, strict=True)])
+
+
+def check(vectors, queries, k, metric):
+    """Compare with the reference."""
+    positions, similarity = exact_search(vectors, queries, k, metric)
+    expected_positions, expected = reference(vectors, queries, k, metric)
+    np.testing.assert_array_equal(positions, expected_positions)
+    np.testing.assert_allclose(similarity, expected, rtol=1e-12, atol=1e-300)
+    assert (np.diff(similarity, axis=1) <= 0).all()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks that tiny tables fill several times."""
+    monkeypatch.setattr(search, "_BLOCK", 7)
+    monkeypatch.setattr(search, "_FIRST", 3)
+    monkeypatch.setattr(search, "_QUERIES", 3)
+    monkeypatch.setattr(search, "_CHUNK", 5)
+
+
+# Similarity of pairs
+
+
+def test_similarities_are_what_scikit_learn_and_numpy_say():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 20, 5)).astype(np.float32)
+    np.testing.assert_allclose(
+        similarities(a, b, "cosine"), np.diag(cosine_similarity(a.astype(float), b)), atol=1e-15
+    )
+    wide = a.astype(float), b.astype(float)
+    distances = np.sqrt(((wide[0] - wide[1]) ** 2).sum(axis=1))
+    np.testing.assert_allclose(similarities(a, b, "euclidean"), 1 / (1 + distances), rtol=1e-14)
+    np.testing.assert_allclose(
+        similarities(a, b, "dot"), (wide[0] * wide[1]).sum(axis=1), atol=1e-14
+    )
+
+
+def test_zeros_are_like_nothing_by_cosine_and_equal_vectors_like_each_other():
+    zero, one = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
+    assert similarities(zero, one, "cosine").tolist() == [0.0]
+    assert similarities(zero, zero, "cosine").tolist() == [0.0]
+    assert similarities(one, one, "euclidean").tolist() == [1.0]
+
+
+def test_metrics_are_checked():
+    for metric in METRICS:
+        check_metric(metric)
+    with pytest.raises(InvalidParameterError, match=r"`metric` must be one of .*got 'manhattan'"):
+        check_metric("manhattan")
+    with pytest.raises(InvalidParameterError, match="got None"):
+        check_metric(None)
+
+
+# Exact search
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("width", [1, 2, 10, 50])
+def test_exact_search_of_more_than_a_block(metric, width, monkeypatch):
+    monkeypatch.setattr(search, "_BLOCK", 256)
+    monkeypatch.setattr(search, "_FIRST", 64)
+    rng = np.random.default_rng(width)
+    vectors = rng.normal(size=(1000, width)).astype(np.float32)
+    check(vectors, vectors[:300:3], 10, metric)
+    check(vectors, rng.normal(size=(5, width)), 1, metric)
+    check(vectors, vectors[:2], 1000, metric)
+
+
+def test_exact_search_agrees_with_nearest_neighbors():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(500, 8)).astype(np.float32)
+    distances, expected = NearestNeighbors(n_neighbors=7).fit(vectors).kneighbors(vectors[:50])
+    positions, similarity = exact_search(vectors, vectors[:50], 7, "euclidean")
+    np.testing.assert_array_equal(positions, expected)
+    np.testing.assert_allclose(1 / similarity - 1, distances, atol=1e-6)
+
+
+coarse = st.integers(-2, 2).map(float)  # many ties
+anything = st.floats(-(2.0**100), 2.0**100, width=32)
+
+
+@st.composite
+def problems(draw):
+    """Vectors, queries and a number of neighbours."""
+    width = draw(st.integers(1, 4))
+    elements = draw(st.sampled_from([coarse, anything]))
+    vectors = draw(
+        hnp.arrays(np.float32, st.tuples(st.integers(1, 30), st.just(width)), elements=elements)
+    )
+    if draw(st.booleans()):
+        queries = vectors[draw(st.lists(st.integers(0, len(vectors) - 1), min_size=1, max_size=9))]
+    else:
+        shape = st.tuples(st.integers(1, 9), st.just(width))
+        queries = draw(hnp.arrays(np.float64, shape, elements=elements))
+    return vectors, queries, draw(st.integers(1, len(vectors)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@settings(deadline=None, max_examples=150)
+@given(problem=problems(), block=st.sampled_from([1, 2, 7, 100]), pairs=st.sampled_from([0, 10**6]))
+def test_exact_search_is_the_sorted_table(metric, problem, block, pairs):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_BLOCK", block)
+        patch.setattr(search, "_FIRST", 2)
+        patch.setattr(search, "_QUERIES", 4)
+        patch.setattr(search, "_PAIRS", pairs)
+        patch.setattr(search, "_CHUNK", 1000)
+        check(*problem, metric)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e15, 1e30])
+def test_exact_search_at_every_scale(metric, scale, small_blocks):
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(60, 3)) * scale).astype(np.float32)
+    check(vectors, vectors[:8], 5, metric)
+
+
+def test_tiny_distances_still_order():
+    vectors = np.array([[3e-20], [1e-20], [2e-20]], dtype=np.float32)
+    positions, similarity = exact_search(vectors, np.zeros((1, 1)), 3, "euclidean")
+    assert positions.tolist() == [[1, 2, 0]]
+    assert similarity.tolist() == [[1.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e6])
+def test_distances_far_from_the_origin(offset, small_blocks):
+    rng = np.random.default_rng(0)
+    vectors = (offset + rng.normal(size=(200, 4))).astype(np.float32)
+    check(vectors, vectors[:20], 6, "euclidean")
+    queries = np.vstack([vectors[:3], -vectors[:3], np.zeros((1, 4))])  # no centre helps here
+    check(vectors, queries, 6, "euclidean")
+
+
+def test_vectors_of_very_different_size(small_blocks):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(100, 3)) * 10.0 ** rng.integers(-15, 15, size=(100, 1))
+    for metric in METRICS:
+        check(vectors.astype(np.float32), vectors[:20].astype(np.float32), 9, metric)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_of_equal_vectors_the_first_wins(metric, small_blocks):
+    rng = np.random.default_rng(0)
+    vectors = np.tile(rng.normal(size=(1, 13)), (50, 1)).astype(np.float32)
+    positions, similarity = exact_search(vectors, vectors[40:45], 4, metric)
+    assert positions.tolist() == [[0, 1, 2, 3]] * 5
+    assert (similarity == similarity[0, 0]).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_very_many_copies_are_not_compared_again_and_again(metric, k, monkeypatch, small_blocks):
+    monkeypatch.setattr(search, "_PAIRS", 50)
+    compared = []
+    closeness = search._closeness
+    monkeypatch.setattr(
+        search, "_closeness", lambda a, b, m: compared.append(len(a)) or closeness(a, b, m)
+    )
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(2000, 4)).astype(np.float32)
+    vectors[rng.random(2000) < 0.95] = 0.5
+    queries = vectors[:5]
+    positions, _ = exact_search(vectors, queries, k, metric)
+    assert sum(compared) < 3000  # five queries have 9,500 pairs with copies
+    monkeypatch.undo()
+    np.testing.assert_array_equal(positions, reference(vectors, queries, k, metric)[0])
+
+
+def test_signs_of_zero_do_not_make_copies_different():
+    vectors = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    assert search._first_copies(vectors, 2).tolist() == [0, 1, 3]
+    assert search._first_copies(vectors, 3).tolist() == [0, 1, 2, 3]
+
+
+def test_a_query_of_zeros_is_like_everything_alike(small_blocks):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(40, 3)).astype(np.float32)
+    for metric in ("cosine", "dot"):
+        positions, similarity = exact_search(vectors, np.zeros((2, 3)), 3, metric)
+        assert positions.tolist() == [[0, 1, 2]] * 2
+        assert (similarity == 0).all()
+
+
+def test_exact_search_leaves_its_input_alone():
+    vectors = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    before, queries = vectors.copy(), vectors[:4].astype(np.float64)
+    for metric in METRICS:
+        exact_search(vectors, queries, 3, metric)
+    np.testing.assert_array_equal(vectors, before)
+    np.testing.assert_array_equal(queries, before[:4])
+
+
+# The index
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, 8)) * 3
+    vectors = centres[rng.integers(0, 40, 3000)] + rng.normal(size=(3000, 8))
+    return pd.DataFrame(vectors, index=[f"c{i}" for i in range(3000)])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_index_finds_what_exact_search_finds(frame, metric):
+    index = NeighborIndex(frame, metric=metric)
+    assert len(index) == 3000
+    queries = [f"c{i}" for i in range(0, 3000, 60)]
+    found = nearest(frame, None, queries, k=10, metric=metric, index=index)
+    exact = nearest(frame, None, queries, k=10, metric=metric)
+    pairs = [set(zip(f["query"], f["category"], strict=True)) for f in (found, exact)]
+    assert len(pairs[0] & pairs[1]) >= 0.97 * len(pairs[1])
+    both = found.merge(exact, on=["query", "category"])
+    np.testing.assert_allclose(both["similarity_x"], both["similarity_y"], rtol=1e-12)
+    assert (found.groupby("query")["similarity"].diff().dropna() <= 0).all()
+    assert list(found) == list(exact)
+
+
+def test_the_index_of_a_few_vectors_is_exact():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(200, 5)))
+    vectors = rng.normal(size=(20, 5))
+    for metric in ("cosine", "euclidean"):
+        index = NeighborIndex(frame, metric=metric, n_links=64, ef_search=400)
+        found = nearest(frame, None, vectors, k=20, metric=metric, index=index)
+        exact = nearest(frame, None, vectors, k=20, metric=metric)
+        pd.testing.assert_frame_equal(found, exact, check_exact=False, rtol=1e-12)
+
+
+def test_the_index_knows_frequent_categories_only(frame):
+    catalogue = from_vectors(frame, counts=np.arange(3000), name="col")
+    index = NeighborIndex(catalogue, min_count=1500)
+    assert len(index) == 1500
+    found = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500, index=index)
+    exact = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500)
+    assert (found["count"] >= 1500).all()
+    assert len(set(found["category"]) & set(exact["category"])) >= 9
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
+        ({"min_count": 2}, "min_count None, not 2"),
+    ],
+)
+def test_an_index_for_another_search_is_refused(frame, asked, message):
+    catalogue = from_vectors(frame[:50], counts=np.full(50, 9))
+    index = NeighborIndex(catalogue)
+    with pytest.raises(InvalidParameterError, match=f"`index` was built for .*{message}"):
+        nearest(catalogue, None, "c3", k=5, index=index, **asked)
+
+
+def test_an_index_of_other_vectors_is_refused(frame):
+    index = NeighborIndex(frame)
+    with pytest.raises(InvalidParameterError, match=r"shape of the vectors \(3000, 8\)"):
+        nearest(frame[:2999], None, "c3", index=index)
+    with pytest.raises(InvalidParameterError, match="built for other vectors"):
+        nearest(frame + 0.01, None, "c3", index=index)
+    assert len(nearest(frame.copy(), None, "c3", index=index)) == 10
+
+
+def test_an_index_in_parts_falls_back_to_exact_search(frame, monkeypatch):
+    index = NeighborIndex(frame[:100])
+    part = frame[:100]
+
+    class Broken:
+        def search(self, asked, k, params):
+            return None, np.full((len(asked), k), -1)
+
+    monkeypatch.setattr(index, "_index", Broken())
+    found = nearest(part, None, ["c3", "c7"], k=4, index=index)
+    pd.testing.assert_frame_equal(found, nearest(part, None, ["c3", "c7"], k=4))
+
+
+def test_the_index_of_as_many_as_there_are():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)))
+    index = NeighborIndex(frame)
+    found = nearest(frame, None, 4, k=29, index=index)
+    assert sorted(found["category"]) == [i for i in range(30) if i != 4]
+    with pytest.raises(InvalidParameterError, match="only 29 other"):
+        nearest(frame, None, 4, k=30, index=index)
+
+
+def test_the_index_needs_faiss(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[index\]'"):
+        NeighborIndex(pd.DataFrame(np.eye(3)))
+
+
+def test_the_index_checks_its_parameters():
+    with pytest.raises(InvalidParameterError, match="`metric` must be one of"):
+        NeighborIndex(pd.DataFrame(np.eye(3)), metric="l2")
+    with pytest.raises(InvalidParameterError, match="`min_count` needs counts"):
+        NeighborIndex(pd.DataFrame(np.eye(3)), min_count=3)
+    with pytest.raises(InvalidDataError, match="must be finite"):
+        NeighborIndex(pd.DataFrame([[np.nan]]))
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "2", None, True])
+@pytest.mark.parametrize("name", ["n_links", "ef_construction", "ef_search"])
+def test_the_index_refuses_sizes_that_end_the_process(name, size):
+    with pytest.raises(InvalidParameterError, match=f"`{name}` must be an integer of at least"):
+        NeighborIndex(pd.DataFrame(np.eye(3)), **{name: size})
+
+
+def test_the_index_of_the_smallest_sizes():
+    frame = make_numbers(50)
+    with pytest.raises(InvalidParameterError, match="`n_links`"):
+        NeighborIndex(frame, n_links=1)
+    index = NeighborIndex(frame, n_links=np.int64(2), ef_construction=1, ef_search=1)
+    assert len(nearest(frame, None, 3, k=20, index=index)) == 20
+
+
+def make_numbers(n):
+    return pd.DataFrame(np.random.default_rng(0).normal(size=(n, 4)))
+
+
+def test_the_index_leaves_the_catalogue_alone(frame):
+    catalogue = catalogue_of(frame, None)
+    before = catalogue.vectors.copy()
+    NeighborIndex(catalogue)
+    np.testing.assert_array_equal(catalogue.vectors, before)
