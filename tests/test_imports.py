@@ -46,7 +46,7 @@ LAYERS = [
     {"inspection.catalogue", "inspection.displays.theme"},
     {"inspection.search", "inspection.components", "inspection.displays.labels"},
     {"inspection.displays.coloring", "inspection.neighbors", "inspection.projection"},
-    {"inspection.alignment"},
+    {"inspection.alignment", "inspection.explorer.page", "inspection.explorer.payload"},
     {
         "inspection.displays.drift",
         "inspection.displays.embedding",

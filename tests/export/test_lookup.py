@@ -418,13 +418,13 @@ def test_files(encoder, tmp_path):
     assert sorted(folder.iterdir()) == sorted(paths.values())
     assert to_parquet(encoder, folder) == paths
     kinds = {n: str(pq.read_table(p).schema.field("category").type) for n, p in paths.items()}
+    assert kinds.pop("moment").startswith("timestamp[")  # in the unit of the version of pandas
     assert kinds == {
         "text": "large_string",
         "integer": "int64",
         "real": "double",
         "flag": "bool",
         "day": "date32[day]",
-        "moment": "timestamp[us]",
     }
     for name, frame in lookup_frames(encoder).items():
         read = pd.read_parquet(paths[name])

@@ -1,0 +1,281 @@
+"""Explorer: a page to walk through embeddings with, in a notebook or as one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sk_entity_embed._access import check_column, fitted_model
+from sk_entity_embed._writing import write_whole
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.explorer.page import (
+    build_page,
+    iframe,
+    plotly_source,
+)
+from sk_entity_embed.inspection.explorer.payload import (
+    column_payload,
+    metadata_by_column,
+    target_names,
+)
+from sk_entity_embed.inspection.projection import METHODS
+
+_LARGEST = 200_000_000
+"""Bytes of vectors that a browser still opens."""
+
+
+class Explorer:
+    """A page of embeddings; :func:`explore` makes it.
+
+    In a notebook it shows itself, in a frame of its own. As a file it needs no server and no
+    network.
+
+    Parameters
+    ----------
+    payload : dict
+        What the page knows.
+    title : str
+        Title of the page.
+    height : int, default=760
+        Height in a notebook, in pixels.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns shown.
+    title : str
+        Title of the page.
+
+    See Also
+    --------
+    explore : Make an explorer.
+    nearest : The neighbours that the page shows, as a table.
+
+    Notes
+    -----
+    The page's CSV files are UTF-8 with a byte-order mark and follow RFC 4180. Text that a
+    spreadsheet would run as a formula, because it begins with ``=``, ``+``, ``-``, ``@`` or a tab,
+    is preceded by an apostrophe unless it is a number. The missing category is an empty cell.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import explore
+    >>> vectors = pd.DataFrame([[1, 0], [0, 1], [1, 1]], index=["a", "b", "c"])
+    >>> explorer = explore(vectors, title="Three letters")
+    >>> explorer
+    Explorer(columns=('category',), title='Three letters')
+    >>> "<title>Three letters</title>" in explorer.to_html()
+    True
+    """
+
+    def __init__(self, payload: dict[str, Any], title: str, height: int = 760) -> None:
+        self._payload = payload
+        self.title = title
+        self.height = height
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns shown."""
+        return tuple(column["name"] for column in self._payload["columns"])
+
+    def to_html(self) -> str:
+        """The whole page, scripts and data included.
+
+        Returns
+        -------
+        str
+            Equal for equal data and versions.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import explore
+        >>> explore(pd.DataFrame([[1, 0], [0, 1]])).to_html()[:15]
+        '<!DOCTYPE html>'
+        """
+        return build_page(self._payload, self.title)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file, which opens in any browser without a network.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, by custom with a name ending in ``.html``; one that exists is replaced at
+            once or, if writing fails, left as it is.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the folder does not exist or cannot be written to.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import explore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explore(pd.DataFrame([[1, 0], [0, 1]])).save(Path(folder) / "page.html").name
+        'page.html'
+        """
+        page = self.to_html().encode()
+        write_whole(path, lambda file: file.write(page))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        return iframe(self.to_html(), self.title, self.height)
+
+    def __repr__(self) -> str:
+        return f"Explorer(columns={self.columns}, title={self.title!r})"
+
+
+def explore(
+    encoder: Source,
+    column: str | Sequence[str] | None = None,
+    metadata: Any = None,
+    *,
+    methods: Sequence[str] = ("pca",),
+    title: str | None = None,
+    random_state: Any = 0,
+    height: int = 760,
+) -> Explorer:
+    """Make a page to explore embeddings with: a map, a search box, and neighbours.
+
+    The page draws the categories in two or three dimensions, coloured by target mean, count or
+    metadata. A category that is searched for or clicked shows its nearest ones by cosine,
+    Euclidean distance or dot product, which the page computes from the full vectors and which are
+    those of :func:`~sk_entity_embed.inspection.nearest`. What is selected can be saved as CSV.
+
+    Parameters
+    ----------
+    encoder : estimator, DataFrame or mapping of DataFrame
+        A fitted estimator of this package; or vectors made elsewhere, one category a row, indexed
+        by category: a frame for one column, or a mapping from column names to frames.
+    column : str or sequence of str, default=None
+        What to show; None shows all columns.
+    metadata : Series, DataFrame or mapping of these, default=None
+        What else is known of the categories, indexed by category; those it lacks are missing. With
+        several columns, a mapping from columns to frames, or a frame whose index is named after
+        its column. Numbers are drawn on a scale, anything else in kinds.
+    methods : sequence of {"pca", "tsne", "umap"}, default=("pca",)
+        Projections to choose from in the page, computed here, each in two and in three dimensions.
+        Principal components are always there. "umap" needs the extra ``umap``.
+    title : str, default=None
+        Title of the page; None names the columns.
+    random_state : int, RandomState instance or None, default=0
+        Seed of t-SNE and UMAP.
+    height : int, default=760
+        Height in a notebook, in pixels.
+
+    Returns
+    -------
+    Explorer
+        Shows itself in a notebook; ``save(path)`` writes one HTML file.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such column or method, or metadata for a column that is not shown.
+    InvalidDataError
+        If metadata has none of the categories.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    ImportError
+        If plotly is not installed; the extra is ``explore``.
+
+    See Also
+    --------
+    nearest : The same neighbours as a table.
+    project : The coordinates.
+
+    Notes
+    -----
+    The file holds plotly's JavaScript (5 MB), and for each category its name, 5.4 bytes for each
+    number of its vector, and 16 bytes of coordinates.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import explore
+    >>> vectors = pd.DataFrame(
+    ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+    ... )
+    >>> country = pd.Series({"Oslo": "Norway", "Bergen": "Norway", "Rome": "Italy"}, name="country")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     explore(vectors, metadata=country).save(Path(folder) / "cities.html").stat().st_size > 0
+    True
+    """
+    plotly_source()  # before the work, not after it
+    methods = _check_methods(methods)
+    catalogues = [catalogue_of(encoder, name) for name in _columns(encoder, column)]
+    names = [str(c.name) for c in catalogues]
+    n_bytes = sum(c.vectors.nbytes for c in catalogues)
+    if n_bytes > _LARGEST:
+        raise InvalidParameterError(
+            f"The vectors of columns {names} have {n_bytes / 1e6:,.0f} MB, more than browsers open "
+            f"({_LARGEST / 1e6:,.0f} MB); choose fewer columns by `column`."
+        )
+    described = metadata_by_column(metadata, [c.name for c in catalogues])
+    classes = getattr(encoder, "classes_", None)
+    payload = {
+        "columns": [
+            column_payload(
+                c, methods, random_state, target_names(c, classes), described.get(c.name)
+            )
+            for c in catalogues
+        ]
+    }
+    return Explorer(payload, _title(names) if title is None else str(title), height)
+
+
+def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | None]:
+    """Names of the columns to show; None is the only one of a frame."""
+    if isinstance(source, pd.DataFrame | Catalogue):
+        if column is None or isinstance(column, str):
+            return [column]
+        raise InvalidParameterError(
+            f"`column` must be the name to give to the one column of vectors, got {column!r}."
+        )
+    if isinstance(source, Mapping):
+        known = list(source)
+    else:
+        known = [t.vocabulary.name for t in fitted_model(source).tables]
+    if column is None:
+        chosen = known
+    else:
+        given: list[Any] = [column] if isinstance(column, str) or column in known else [*column]
+        chosen = [check_column(name, known) for name in given]
+    if not chosen or len(set(map(str, chosen))) < len(chosen):
+        raise InvalidParameterError(
+            f"`column` must name one or more of the embedded columns, each once: {known}; got "
+            f"{column!r}."
+        )
+    return chosen
+
+
+def _check_methods(methods: Sequence[str]) -> list[str]:
+    """The projections, of which principal components are always one."""
+    given = [methods] if isinstance(methods, str) else list(methods)
+    for method in given:
+        if method not in METHODS:
+            raise InvalidParameterError(f"`methods` must be of {METHODS}, got {method!r}.")
+    return list(dict.fromkeys(["pca", *given]))
+
+
+def _title(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return f"Embeddings of {shown}"

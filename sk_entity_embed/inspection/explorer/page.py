@@ -1,0 +1,126 @@
+"""One HTML file from the explorer's data: nothing in it is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+_SCRIPTS = ("data.js", "colours.js", "combobox.js", "marks.js", "plot.js", "page.js")
+
+_POLICY = (
+    "default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; connect-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Only the page's own two scripts run. Plotly's WebGL library makes functions from its own code,
+which is what 'unsafe-eval' lets it do; no data is ever evaluated."""
+
+
+def build_page(payload: dict[str, Any], title: str) -> str:
+    """The page as text.
+
+    Parameters
+    ----------
+    payload : dict
+        What the page knows, for JSON.
+    title : str
+        Title of the page.
+
+    Raises
+    ------
+    ImportError
+        If plotly is not installed; the extra is ``explore``.
+    """
+    plotly = _script(plotly_source())
+    own = _script("\n".join(["(() => {", '"use strict";', *map(_read, _SCRIPTS), "})();"]))
+    parts = {
+        "policy": escape(_POLICY.format(scripts=f"{_hash(plotly)} {_hash(own)}"), quote=True),
+        "title": escape(_encodable(title)),
+        "style": _read("page.css"),
+        "data": json_for_html(payload),
+        "plotly": plotly,
+        "script": own,
+    }
+    # Split once: what is filled in is never searched for places to fill.
+    pieces = re.split(r"@(\w+)@", _read("page.html"))
+    return "".join(parts[p] if i % 2 else p for i, p in enumerate(pieces))
+
+
+def plotly_source() -> str:
+    """The JavaScript of the installed plotly.
+
+    Raises
+    ------
+    ImportError
+        If plotly is not installed; the extra is ``explore``.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError(
+            "The explorer needs plotly: pip install 'sk-entity-embed[explore]'."
+        ) from error
+    return str(get_plotlyjs())
+
+
+def json_for_html(value: Any) -> str:
+    """JSON in ASCII that an HTML parser passes over: no tag or entity can begin in it.
+
+    Parameters
+    ----------
+    value : object
+        Of what JSON knows; numbers have to be finite.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.inspection.explorer.page import json_for_html
+    >>> json_for_html({"name": "</script>&\\u2028"})
+    '{"name":"\\\\u003c/script\\\\u003e\\\\u0026\\\\u2028"}'
+    """
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def iframe(page: str, title: str, height: int) -> str:
+    """A frame that holds the page, so that a notebook and it do not get in each other's way.
+
+    Parameters
+    ----------
+    page : str
+        The page.
+    title : str
+        What the frame is called.
+    height : int
+        Pixels.
+    """
+    content = page.replace("&", "&amp;").replace('"', "&quot;")
+    # In ASCII: read in another encoding, the scripts would not have their hashes.
+    content = content.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return (
+        f'<iframe title="{escape(_encodable(title))}" sandbox="allow-scripts allow-downloads" '
+        f'style="width:100%;height:{height}px;border:1px solid #80868b;border-radius:8px" '
+        f'srcdoc="{content}"></iframe>'
+    )
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _script(source: str) -> str:
+    """A script as HTML's parser will hand it on, so that its hash agrees."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def _encodable(text: str) -> str:
+    """Text without lone surrogates, which no file in UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,183 @@
+"""What the explorer's page knows of a column, as values that JSON can hold."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
+from sk_entity_embed.inspection.projection import projection_of
+
+
+def column_payload(
+    catalogue: Catalogue,
+    methods: Sequence[str],
+    random_state: Any,
+    targets: Sequence[str],
+    metadata: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """All of one column: names, vectors, coordinates, counts, target means and metadata.
+
+    Numbers that there are many of are base64 of their little-endian bytes, which takes half the
+    room of decimals and is read at once.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The column.
+    methods : sequence of str
+        Projections.
+    random_state : int, RandomState instance or None
+        Seed of the projections.
+    targets : sequence of str
+        Names of the target means.
+    metadata : DataFrame or None
+        Indexed by category.
+
+    Raises
+    ------
+    InvalidDataError
+        If `metadata` has none of the categories.
+    """
+    means = catalogue.target_means
+    columns = [] if means is None else list(means.reshape(len(catalogue), -1).T)
+    counts = None if catalogue.counts is None else catalogue.counts.tolist()
+    missing = pd.isna(pd.Series(catalogue.labels, dtype=object)).to_numpy().nonzero()[0]
+    return {
+        "name": str(catalogue.name),
+        "names": catalogue.texts,
+        "missing": int(missing[0]) if len(missing) else None,
+        "width": int(catalogue.vectors.shape[1]),
+        "vectors": _packed(catalogue.vectors, "<f4"),
+        "counts": counts,
+        "targets": [
+            {"name": name, "values": _packed(values, "<f8")}
+            for name, values in zip(targets, columns, strict=True)
+        ],
+        "projections": {m: _coordinates(catalogue, m, random_state) for m in methods},
+        "fields": [] if metadata is None else _fields(metadata, catalogue),
+    }
+
+
+def target_names(catalogue: Catalogue, classes: NDArray[Any] | None) -> list[str]:
+    """What the target means of a column are called.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The column.
+    classes : ndarray or None
+        Classes of the target, where it has some.
+    """
+    if catalogue.target_means is None:
+        return []
+    n = 1 if catalogue.target_means.ndim == 1 else catalogue.target_means.shape[1]
+    if n == 1:
+        if classes is None or list(classes) in ([0, 1], [False, True]):
+            return ["Target mean"]
+        return [f"Share of {classes[-1]}"]
+    if classes is not None and len(classes) == n:
+        return [f"Share of {c}" for c in classes]
+    return [f"Target mean {i + 1}" for i in range(n)]
+
+
+def metadata_by_column(metadata: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The metadata of each column that has some.
+
+    Parameters
+    ----------
+    metadata : Series, DataFrame, mapping of these, or None
+        For one column, or by name of the column.
+    columns : sequence of str
+        The columns shown.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is something else, names another column, or does not say which column it is about.
+    """
+    if metadata is None:
+        return {}
+    if isinstance(metadata, Mapping):
+        for name in metadata:
+            if name not in columns:
+                raise InvalidParameterError(
+                    f"`metadata` is given for column {name!r}, but the columns shown are "
+                    f"{list(columns)}."
+                )
+        return {name: _frame(values, name) for name, values in metadata.items()}
+    if len(columns) == 1:
+        return {columns[0]: _frame(metadata, columns[0])}
+    frame = _frame(metadata, None)
+    about = frame.index.name
+    if isinstance(about, str) and about in columns:
+        return {about: frame}
+    raise InvalidParameterError(
+        f"`metadata` must be a mapping from columns to data frames, as several columns are shown "
+        f"({list(columns)}); or name its index after the column it is about."
+    )
+
+
+def _frame(values: Any, column: str | None) -> pd.DataFrame:
+    if isinstance(values, pd.Series):
+        return values.to_frame("Metadata" if values.name is None else values.name)
+    if isinstance(values, pd.DataFrame):
+        return values
+    of = "" if column is None else f" of column {column!r}"
+    raise InvalidParameterError(
+        f"`metadata`{of} must be a Series or DataFrame indexed by category, got "
+        f"{type(values).__name__}."
+    )
+
+
+def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Metadata as numbers, or as kinds and which of them each category has (-1: missing)."""
+    fields: list[dict[str, Any]] = []
+    for position, name in enumerate(metadata.columns):
+        values = metadata.iloc[:, position]
+        what = f"metadata[{name!r}]"
+        if _is_number(values):
+            found = values_by_category(values.astype(np.float64), catalogue, what)
+            fields.append({"name": str(name), "values": _packed(found, "<f8")})
+            continue
+        codes, kinds = pd.factorize(values_by_category(_texts(values), catalogue, what))
+        fields.append({"name": str(name), "kinds": list(kinds), "codes": _packed(codes, "<i4")})
+    return fields
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """Values as text, None where missing; not as pandas' strings, which hold no lone surrogates."""
+    given = values.astype(object).to_numpy()
+    missing = pd.isna(given)
+    texts = [None if m else str(v) for v, m in zip(given, missing, strict=True)]
+    return pd.Series(object_array(texts), index=values.index, dtype=object)
+
+
+def _is_number(values: pd.Series) -> bool:
+    kind = pd.api.types
+    if kind.is_bool_dtype(values) or kind.is_complex_dtype(values):
+        return False
+    return bool(kind.is_numeric_dtype(values))
+
+
+def _coordinates(catalogue: Catalogue, method: str, random_state: Any) -> dict[str, Any]:
+    """Coordinates in three dimensions, and in two where those are not the first two of them."""
+    found = {}
+    for n_components in (3,) if method == "pca" else (2, 3):
+        projection = projection_of(catalogue, method, n_components, random_state)
+        found[str(n_components)] = {
+            "axes": list(projection.axes),
+            "coordinates": _packed(projection.coordinates, "<f4"),
+        }
+    return found
+
+
+def _packed(values: Any, dtype: str) -> str:
+    return b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")
