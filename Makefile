@@ -14,7 +14,7 @@ endif
 .NOTPARALLEL:
 .PHONY: demo test test-oldest lint bench bench-full docs examples clean help
 
-demo: $(VENV)/.installed-examples  ## run the example on New York flights
+demo: $(VENV)/.installed-demo  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
 
 test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage gate
@@ -33,6 +33,7 @@ bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (
 	$(BIN)/python benchmarks/quality.py --quick
 	$(BIN)/python benchmarks/rossmann.py --quick
 	$(BIN)/python benchmarks/stability.py --quick
+	$(BIN)/python benchmarks/inspection.py --quick
 
 bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmarks/results/ (hours)
 	$(BIN)/python benchmarks/leakage.py
@@ -41,11 +42,12 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/rossmann.py
+	$(BIN)/python benchmarks/inspection.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
 
-examples: $(VENV)/.installed-examples  ## run every example
+examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
 	set -e; for script in examples/*.py; do \
 	    echo "== $$script"; MPLBACKEND=Agg $(BIN)/python "$$script"; \
 	done

@@ -1,4 +1,4 @@
-"""What tests and doctests share: pictures are drawn without a screen and closed."""
+"""What tests and doctests share: pictures without a screen, files out of the way."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from _pytest.doctest import DoctestItem
 
 os.environ["MPLBACKEND"] = "agg"
+
+
+@pytest.fixture(autouse=True)
+def _doctests_write_elsewhere(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that a documented example writes do not land in the checkout."""
+    if isinstance(request.node, DoctestItem):
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,11 @@ numpydoc_xref_param_type = False
 # The build needs no network, so there is no intersphinx: names of other projects stay unlinked.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(category_encoders|narwhals|numpy|pandas|polars|pyarrow|sklearn|skrub|torch)\..*"),
+    (
+        r"py:.*",
+        r"(category_encoders|matplotlib|narwhals|numpy|pandas|pathlib|polars|pyarrow|scipy|sklearn"
+        r"|skrub|torch|urllib)\..*",
+    ),
     (r"py:class", r"(Exception|ImportError|TypeError|UserWarning|ValueError)"),
     (r"py:exc", r"(Exception|ImportError|TypeError|UserWarning|ValueError)"),
     (r"py:obj", r"optional"),

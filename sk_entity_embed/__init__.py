@@ -13,16 +13,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["EntityEmbeddingEncoder", "__version__", "exceptions"]
+__all__ = [
+    "EntityEmbeddingEncoder",
+    "__version__",
+    "evaluation",
+    "exceptions",
+    "export",
+    "inspection",
+]
 
 _HOMES = {"EntityEmbeddingEncoder": "sk_entity_embed.encoder"}
+_MODULES = ("evaluation", "exceptions", "export", "inspection")
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name == "exceptions":
-        return import_module("sk_entity_embed.exceptions")
+    if name in _MODULES:
+        return import_module(f"sk_entity_embed.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -25,7 +25,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in ("_report", "_tables", "_common"):
+    for name in ("_report", "_tables", "_common", "inspection"):
         sys.modules.pop(name, None)
 
 
@@ -105,3 +105,16 @@ def test_rossmann_is_split_by_date(benchmarks, public_tables):
         pd.to_datetime(c[["year", "month", "day"]].astype(int)) for c in split.categories
     )
     assert trained.max() <= tested.min()
+
+
+def test_the_inspection_benchmark_measures_what_it_names(benchmarks, tmp_path):
+    import inspection as benchmark
+
+    encoder = benchmark.large_encoder(2_000)
+    found = benchmark.neighbours(encoder, 2_000)
+    assert found["index, recall"] > 0.9
+    assert {"nearest, cosine", "nearest, euclidean", "nearest, dot", "index, build"} < set(found)
+    sizes = benchmark.files(encoder, tmp_path)
+    assert sizes["save, MB"] > 2_000 * benchmark.WIDTH * 4 / 1e6
+    loaded = benchmark.load(tmp_path / "encoder.safetensors")
+    assert (loaded.embeddings_["id"] == encoder.embeddings_["id"]).all(axis=None)

@@ -54,11 +54,12 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Notes
     -----
     Columns are of the kind of type of fit: strings (or Categorical, Enum) where text was, any
-    numbers where numbers were; polars refuses text for numbers and numbers for text when the
-    expression runs, where ``transform`` calls them unknown. A value that ``transform`` refuses, by
-    ``handle_unknown="error"`` or ``handle_missing="error"``, ends the query with polars' error of
-    an incomplete mapping. Numbers passed through stay null where they are null; those beyond the
-    range of Float32 become infinite.
+    numbers where numbers were, but integers where those of fit are too near for floats; polars
+    refuses others when the expression runs, also text for numbers and numbers for text, which
+    ``transform`` calls unknown. A value that ``transform`` refuses, by ``handle_unknown="error"``
+    or ``handle_missing="error"``, ends the query with polars' error of an incomplete mapping.
+    Numbers passed through stay null where they are null; those beyond the range of Float32 become
+    infinite.
 
     Examples
     --------
@@ -221,8 +222,11 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
         cells += pl.lit("", dtype=pl.String)  # also text: categories; but no numbers
     elif keys.dtype == pl.Boolean or keys.dtype.is_numeric():
         keys = keys.cast(pl.Int8) if keys.dtype == pl.Boolean else keys
-        # To the wider type of both, so that every key has a place in it; -0.0 becomes 0.0.
-        cells = (cells + pl.lit(0, dtype=keys.dtype)).fill_nan(None)
+        # To the wider type of both, so that every key has a place in it; -0.0 becomes 0.0. By "or"
+        # floats are refused, of which one may be two of the keys and would find a row for each.
+        zero, as_floats = pl.lit(0, dtype=keys.dtype), keys.cast(pl.Float64)
+        cells = cells + zero if as_floats.n_unique() == len(keys) else cells | zero
+        cells = cells.fill_nan(None)
     vectors = lookup.vectors[lookup.vocabulary.rows]
     if lookup.serves_missing:
         keys = keys.append(pl.Series([None], dtype=keys.dtype))

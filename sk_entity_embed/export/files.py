@@ -1,8 +1,8 @@
 """Save an estimator in one file that is safe to load, and load it.
 
-A file is a safetensors file (see :mod:`sk_entity_embed.export.container`): all arrays are tensors,
-and all else is a JSON document in its metadata. Nothing in it is code, and loading calls nothing
-that it names: classes are looked up in a closed list.
+A file is a safetensors file (see :mod:`sk_entity_embed.export.saving.container`): all arrays are
+tensors, and all else is a JSON document in its metadata. Nothing in it is code, and loading calls
+nothing that it names: classes are looked up in a closed list.
 
 **When the version of the format has to rise.** `FORMAT_VERSION` rises by one, in the first change
 of a release after which
@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from sk_entity_embed.exceptions import InvalidFileError
-from sk_entity_embed.export.container import Arrays, Document, read, write
-from sk_entity_embed.export.state import describe, restore
+from sk_entity_embed.export.saving.container import Arrays, Document, read, write
+from sk_entity_embed.export.saving.state import describe, restore
 
 __all__ = ["load", "save"]
 
@@ -99,7 +99,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load an estimator that :func:`save` has saved.
+    """Load an estimator that ``save`` has saved.
 
     Loading runs no code of the file, and checks everything that is in it: a file from anywhere
     gives an estimator or an error.

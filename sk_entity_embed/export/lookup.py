@@ -195,8 +195,9 @@ def sql(
     refuses, pass through.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
-    ``transform``. In standard SQL the collation has to tell case and trailing spaces apart, only
-    NULL is missing, and an unknown vector of NaN is written as NULL.
+    ``transform``. In standard SQL the collation has to tell case and trailing spaces apart,
+    integers beyond 2**53 must not come as floats, only NULL is missing, and an unknown vector of
+    NaN is written as NULL.
 
     Examples
     --------

@@ -184,6 +184,6 @@ def _to_arrow(values: list[Any]) -> pa.Array | None:
     """Values in Arrow's type for them; None where there is none that keeps them."""
     try:
         made = pa.array(pd.Series(values) if isinstance(values[0], pd.Timestamp) else values)
+        return made if made.to_pylist() == values else None
     except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError, ValueError):
         return None
-    return made if made.to_pylist() == values else None

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export.served import Lookup
 
 DIALECTS = ("duckdb", "standard")
+_LAST_SINGLE = 2**24
+"""Up to here every integer is a REAL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,24 @@ def statement(
 def _joined(k: int, lookup: Lookup, relation: str | None, dialect: str) -> list[str]:
     """Two joins by equality, which every data base does by hashing, of at most one row each."""
     cell, category = _column("r", lookup.name), _column(f"c{k}", "category")
-    missing = f"{cell} IS NULL"
-    equal = f"{category} = {cell}"
-    kind = lookup.keys().type
-    if dialect == "duckdb" and pa.types.is_large_string(kind):
+    missing, equal, columns = f"{cell} IS NULL", f"{category} = {cell}", "*"
+    categories = lookup.vocabulary.categories
+    if dialect == "duckdb" and pa.types.is_large_string(lookup.keys().type):
         # As bytes: a collation that ignores case would find two rows for one.
         equal = f"encode({category}) = encode({cell})"
-    elif dialect == "duckdb" and lookup.vocabulary.categories.dtype.kind in "iufb":
+    elif dialect == "duckdb" and categories.dtype.kind in "iufb":
         missing = f"{cell} IS NULL OR isnan(CAST({cell} AS DOUBLE))"
+    if dialect == "duckdb" and categories.dtype.kind in "iu":
+        as_floats = categories.astype(np.float64)
+        if np.abs(as_floats).max() > _LAST_SINGLE:  # DuckDB compares integers and REAL as REAL
+            equal += f" AND CAST({category} AS DOUBLE) = CAST({cell} AS DOUBLE)"
+        if len(np.unique(as_floats)) < len(as_floats):  # a float finds the first that is equal
+            same = 'PARTITION BY CAST("category" AS DOUBLE) ORDER BY "category"'
+            columns = f'*, row_number() OVER ({same}) AS "nth"'
+            is_float = f"typeof({cell}) IN ('FLOAT', 'DOUBLE')"
+            equal += f" AND ({_column(f'c{k}', 'nth')} = 1 OR NOT {is_float})"
     return [
-        f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
+        f'LEFT JOIN (SELECT {columns} FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
         f"  ON {equal}",
         f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" <> \'category\') AS "f{k}"',
         f"  ON {_column(f'f{k}', 'kind')} = CASE WHEN {missing} THEN 'missing' ELSE 'unknown' END",

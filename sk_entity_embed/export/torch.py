@@ -129,7 +129,7 @@ class _Methods:
     n_features_in : int
         Number of columns there.
     refuse_unknown, refuse_missing : bool
-        Whether :meth:`encode` raises on unknown and on missing cells.
+        Whether ``encode`` raises on unknown and on missing cells.
     freeze : bool
         Whether the vectors do not require a gradient.
 

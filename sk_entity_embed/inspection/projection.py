@@ -146,7 +146,9 @@ def _tsne(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    model = TSNE(n_components, perplexity=perplexity, init=_start(vectors, n_components, 1e-4))
+    model = TSNE(
+        n_components, perplexity=perplexity, init=_start(vectors, n_components, 1e-4, seed)
+    )
     coordinates: NDArray[np.floating[Any]] = model.set_params(random_state=seed).fit_transform(
         vectors
     )
@@ -161,7 +163,7 @@ def _umap(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray
         model = UMAP(
             n_components=n_components,
             n_neighbors=min(15, len(vectors) - 1),
-            init=_start(vectors, n_components, 10.0 / 3),
+            init=_start(vectors, n_components, 10.0 / 3, seed),
             random_state=seed,
             n_jobs=1,  # what a seed implies
         )
@@ -169,13 +171,15 @@ def _umap(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray
     return coordinates
 
 
-def _start(vectors: NDArray[np.float32], n_components: int, size: float) -> NDArray[np.float32]:
+def _start(
+    vectors: NDArray[np.float32], n_components: int, size: float, seed: int
+) -> NDArray[np.float32]:
     """Principal components of the given standard deviation: a start that keeps the large scale."""
     scores, _ = principal_components(vectors, np.ones(len(vectors)))
     start = np.zeros((len(vectors), n_components))
     kept = min(n_components, scores.shape[1])
     start[:, :kept] = scores[:, :kept]
-    start += np.random.default_rng(0).normal(size=start.shape) * 1e-4 * start[:, 0].std()
+    start += np.random.default_rng(seed).normal(size=start.shape) * 1e-4 * start[:, 0].std()
     return (start * (size / start[:, 0].std())).astype(np.float32)
 
 

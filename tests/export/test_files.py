@@ -203,7 +203,7 @@ def test_loading_needs_no_torch(path):
 
 
 def test_the_registry_is_of_the_packages_estimators():
-    from sk_entity_embed.export.state import REGISTRY, TRANSFORMERS
+    from sk_entity_embed.export.saving.state import REGISTRY, TRANSFORMERS
 
     estimators = [n for n in sk_entity_embed.__all__ if n.startswith("EntityEmbedding")]
     assert sorted(REGISTRY) == estimators

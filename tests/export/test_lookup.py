@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import duckdb
 import numpy as np
@@ -155,6 +155,18 @@ def test_unsigned_and_float32_keys(tmp_path):
         query = sql(encoder, "rows", lookups=lookups, keep="id")
         _, found = run(query, rows=new.assign(id=range(4)))
         np.testing.assert_array_equal(found, encoder.transform(new))
+
+
+def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
+    near = [2**53, 2**53 + 1, 2**53 + 3, 2**53 + 4, 2**24, 2**24 + 1]
+    X = pd.DataFrame({"n": near * 20})
+    encoder = make_encoder(categorical_features="all", cv=2).fit(X, np.linspace(0, 1, 120))
+    floats = [float(n) for n in near]
+    for cells in (floats, np.float32(floats), np.float32([2**24 + 2, 0.5, np.nan] * 2), near):
+        new = pd.DataFrame({"n": cells, "id": range(6)})
+        for lookups in (None, to_parquet(encoder, tmp_path)):
+            _, found = run(sql(encoder, "rows", lookups=lookups, keep="id"), rows=new)
+            np.testing.assert_array_equal(found, encoder.transform(new[["n"]]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -442,6 +454,7 @@ BAD_KEYS = {
     "int": [2**70, 1],
     "timedelta": [timedelta(1), timedelta(2)],
     "Period": [pd.Period("2020", "Y"), pd.Period("2021", "Y")],
+    "datetime": [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=h))) for h in (1, 2)],
 }
 
 

@@ -69,6 +69,12 @@ def test_projections_repeat_with_a_seed(method):
 
 
 @needs_umap
+def test_seeds_make_a_difference_to_tsne():
+    frame = make_frame(60)
+    seeded = [project(frame, method="tsne", random_state=seed) for seed in (1, 2)]
+    assert not np.allclose(*seeded)
+
+
 def test_seeds_make_a_difference_to_umap():
     frame, state = make_frame(), np.random.RandomState(0)
     first, second = (project(frame, method="umap", random_state=state) for _ in range(2))
@@ -169,12 +175,12 @@ def test_without_umap_there_are_principal_components(monkeypatch):
 def test_the_start_has_the_size_that_is_asked_for():
     vectors = make_frame().to_numpy(dtype=np.float32)
     for size in (1e-4, 10.0 / 3):
-        start = projection._start(vectors, 3, size)
+        start = projection._start(vectors, 3, size, 0)
         np.testing.assert_allclose(start[:, 0].std(), size, rtol=1e-5)
         scores, _ = principal_components(vectors, np.ones(30))
         ratio = start[:, 1].std() / start[:, 0].std()
         np.testing.assert_allclose(ratio, scores[:, 1].std() / scores[:, 0].std(), rtol=1e-2)
-    repeated = projection._start(vectors, 3, size)
+    repeated = projection._start(vectors, 3, size, 0)
     np.testing.assert_array_equal(start, repeated)
 
 

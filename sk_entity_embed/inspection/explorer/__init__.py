@@ -30,7 +30,7 @@ _LARGEST = 200_000_000
 
 
 class Explorer:
-    """A page of embeddings; :func:`explore` makes it.
+    """A page of embeddings; ``explore`` makes it.
 
     In a notebook it shows itself, in a frame of its own. As a file it needs no server and no
     network.

@@ -16,10 +16,10 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
-from sk_entity_embed.export.checks import check_fitted, need
-from sk_entity_embed.export.container import Arrays, Document
-from sk_entity_embed.export.scalars import UnrepresentableError
-from sk_entity_embed.export.values import Packer, Structures, Unpacker
+from sk_entity_embed.export.saving.checks import check_fitted, need
+from sk_entity_embed.export.saving.container import Arrays, Document
+from sk_entity_embed.export.saving.scalars import UnrepresentableError
+from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
 from sk_entity_embed.head import MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
@@ -50,7 +50,7 @@ _STORED = {
 }
 _OF_TRANSFORMERS = {"_policies", "_unknown"}
 _SETTINGS = {"_metadata_request", "_sklearn_output_config"}
-_CONTAINERS = (None, "default", "pandas", "polars")
+_CONTAINERS = ("default", "pandas", "polars")
 _KEY_TYPES = {
     str(kind): kind
     for kind in (
@@ -287,7 +287,7 @@ def _pack_fitted(packer: Packer, estimator: Any, name: str, params: set[str]) ->
         )
         raise InvalidParameterError(
             f"`estimator` cannot be saved: {reason}. Categories can be strings, bytes, numbers, "
-            "booleans, dates, times, durations, UUIDs and tuples of them."
+            "booleans, dates, times, durations, decimals, UUIDs and tuples of them."
         ) from error
 
 

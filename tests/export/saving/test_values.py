@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, PredefinedSplit, ShuffleSplit
 
-from sk_entity_embed.export.container import read, write
-from sk_entity_embed.export.scalars import UnrepresentableError
-from sk_entity_embed.export.values import Packer, Unpacker
+from sk_entity_embed.export.saving.container import read, write
+from sk_entity_embed.export.saving.scalars import UnrepresentableError
+from sk_entity_embed.export.saving.values import Packer, Unpacker
 from tests.export.saved import assert_same
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -306,6 +306,7 @@ UTF8 = {"t": np.frombuffer(b"ab\xff", np.uint8), "o": np.array([0, 1, 2])}
         ({"frame": [[1], {"range": [0, 1, 1, None]}, {"range": [0, 1, 1, None]}]}, {}),
         ({"series": [{"array": "x"}, None, None]}, {"x": np.arange(3)}),
         ({"series": [[1], {"range": [0, 1, 1, None]}, None]}, {}),
+        ({"series": [{"array": "x"}, {"range": [0, 2**40, 1, None]}, None]}, {"x": np.array(1.0)}),
         ({"range": [0, "a", 1, None]}, {}),
         ({"index": [[1], None, None]}, {}),
         ({"index": [{"array": "x"}, None, "category"]}, {"x": np.arange(3)}),

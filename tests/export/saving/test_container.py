@@ -16,8 +16,8 @@ import pytest
 import safetensors.numpy
 
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
-from sk_entity_embed.export import container
-from sk_entity_embed.export.container import read, write
+from sk_entity_embed.export.saving import container
+from sk_entity_embed.export.saving.container import read, write
 from tests.export.saved import BLANK, put_together, take_apart
 
 DOCUMENT = {"text": 'ü漢"\\\n</script>', "list": [1, -0.0, None, True], "sha256": BLANK}
@@ -263,7 +263,11 @@ def test_a_checksum_spelled_in_another_way_is_refused(path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"a": NaN}', '{"a": 1, "a": 2}', '{"a": ' + "9" * 5000 + "}", "3"]
+    "text",
+    [
+        *("[]", "{", '{"a": NaN}', '{"a": 1, "a": 2}', '{"a": ' + "9" * 5000 + "}", "3"),
+        '{"a": "\ud800"}',
+    ],
 )
 def test_the_document_is_strict_json(path, text):
     header, metadata, _, data = take_apart(path.read_bytes())

@@ -24,8 +24,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
-from sk_entity_embed.export import state
-from sk_entity_embed.export.state import describe, restore
+from sk_entity_embed.export.saving import state
+from sk_entity_embed.export.saving.state import describe, restore
 from tests.export.saved import assert_same
 from tests.samples import MIXED, make_encoder, make_rows
 
@@ -318,6 +318,7 @@ def test_arrow_types_that_have_no_place_are_refused():
         (lambda d: d.update(more=3), "entries are"),
         (lambda d: d.pop("settings"), "entries are"),
         (lambda d: d["settings"].update(set_output={"transform": "x"}), "set_output"),
+        (lambda d: d["settings"].update(set_output={"transform": None}), "set_output"),
         (lambda d: d["settings"].update(set_output={"predict": "pandas"}), "set_output"),
         (lambda d: d["settings"].update(set_output=None), "cannot be"),
         (lambda d: d["settings"].pop("requests"), "cannot be"),

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sk_entity_embed.export.checks import check_fitted
-from sk_entity_embed.export.state import _derived
+from sk_entity_embed.export.saving.checks import check_fitted
+from sk_entity_embed.export.saving.state import _derived
 from tests.samples import make_encoder, make_rows
 
 
@@ -40,7 +40,8 @@ def state():
     X["integer"] = np.arange(120) % 3
     X["mixed"] = pd.Series([1, "a", None] * 40, dtype=object)
     names = ["letter", "color", "integer", "mixed"]
-    encoder = make_encoder(warm_start=True, categorical_features=names, min_frequency=23)
+    params = {"categorical_features": names, "min_frequency": 23, "handle_unknown": "zero"}
+    encoder = make_encoder(warm_start=True, **params)
     return state_of(encoder.fit(X, np.digitize(y, [-1, 1])))
 
 
@@ -167,6 +168,10 @@ CHANGES = [
     ("_policies", {}, "policies are not known"),
     ("_policies.output", "other", "no policy"),
     ("_policies.output", ["both"], "no policy"),
+    ("_policies.handle_unknown", "learned", "no vectors for 'learned'"),
+    ("_policies.handle_unknown", "nan", "unknown vector of 'letter' is another"),
+    ("_unknown", None, "no vectors for 'zero'"),
+    ("_unknown.0", put(0, 7.0), "unknown vector of 'letter' is another"),
     ("_unknown", [], "unknown vectors"),
     ("_unknown", lambda _: [np.zeros(1, np.float32)] * 4, "unknown vector of 'letter'"),
 ]

@@ -22,8 +22,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn import model_selection
 
-from sk_entity_embed.export.container import Arrays, parse_json
-from sk_entity_embed.export.scalars import (
+from sk_entity_embed.export.saving.container import Arrays, parse_json
+from sk_entity_embed.export.saving.scalars import (
     BUILDERS,
     MAX_DEPTH,
     NUMBERS,
@@ -318,7 +318,8 @@ def _describe_series(series: pd.Series) -> tuple[Any, ...]:
 
 
 def _read_series(data: NDArray[Any], index: pd.Index, name: Any) -> pd.Series:
-    if type(data) is not np.ndarray or not isinstance(index, pd.Index):
+    # Of a scalar pandas would make as many copies as the index has entries.
+    if type(data) is not np.ndarray or data.ndim != 1 or not isinstance(index, pd.Index):
         raise ValueError("no series")
     return pd.Series(data, index=index, name=name)
 

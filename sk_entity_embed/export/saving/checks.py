@@ -252,8 +252,13 @@ def _check_policies(model: EmbeddingModel, policies: Any, unknown: Any) -> None:
     for name, value in policies.items():
         need(type(value) is str and value in _POLICIES[name], f"{name}={value!r} is no policy")
     need(policies["output"] == "embedding" or model.head.n_hidden > 0, "there is no hidden layer")
+    policy = policies["handle_unknown"]
+    need((unknown is None) == (policy in ("learned", "error")), f"no vectors for {policy!r}")
     if unknown is None:
         return
     need(_is_sequence(unknown, len(model.tables), list), "unknown vectors do not fit the tables")
     for vector, table in zip(unknown, model.tables, strict=True):
-        _array(vector, np.float32, (table.width,), f"unknown vector of {table.vocabulary.name!r}")
+        what = f"unknown vector of {table.vocabulary.name!r}"
+        _array(vector, np.float32, (table.width,), what)
+        expected = table.centre if policy == "zero" else np.full_like(table.centre, np.nan)
+        need(np.array_equal(vector, expected, equal_nan=True), f"{what} is another")

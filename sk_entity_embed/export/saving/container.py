@@ -146,7 +146,9 @@ def read(path: str | os.PathLike[str], *, newest: int) -> tuple[int, Document, A
     for name, array in arrays.items():
         if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
             _refuse(f"tensor {name!r} has bytes that are neither true nor false")
-    return version, _parse(metadata["document"].encode(), "document"), arrays
+    # JSON can escape half a character; passed on here, it is refused as no UTF-8.
+    document = metadata["document"].encode("utf-8", "surrogatepass")
+    return version, _parse(document, "document"), arrays
 
 
 def parse_json(text: str) -> Any:
