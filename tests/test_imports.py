@@ -44,9 +44,22 @@ LAYERS = [
     {"_comparison"},
     {"evaluation"},
     {"inspection.catalogue", "inspection.displays.theme"},
-    {"inspection.search", "inspection.components", "inspection.displays.labels"},
-    {"inspection.displays.coloring", "inspection.neighbors", "inspection.projection"},
-    {"inspection.alignment", "inspection.explorer.page", "inspection.explorer.payload"},
+    {"inspection.components", "inspection.displays.labels", "inspection.search"},
+    {
+        "inspection.displays.cells",
+        "inspection.displays.coloring",
+        "inspection.index",
+        "inspection.projection",
+        "inspection.residuals",
+    },
+    {"inspection.displays.keys", "inspection.neighbors"},
+    {
+        "inspection.alignment",
+        "inspection.displays.marks",
+        "inspection.explorer.page",
+        "inspection.explorer.payload",
+        "inspection.rows",
+    },
     {
         "inspection.displays.drift",
         "inspection.displays.embedding",
@@ -66,14 +79,22 @@ LAYERS = [
         "export.torch",
         "export.word2vec",
     },
-    {"export.checks", "export.container", "export.scalars"},
-    {"export.values"},
-    {"export.state"},
+    {"export.saving.checks", "export.saving.container", "export.saving.scalars"},
+    {"export.saving.values"},
+    {"export.saving.state"},
     {"export.files"},
 ]
 """A module imports from layers before its own only. A new module needs a place here."""
 
-EMPTY = {"", "export", "input", "inspection", "inspection.displays", "learning"}
+EMPTY = {
+    "",
+    "export",
+    "export.saving",
+    "input",
+    "inspection",
+    "inspection.displays",
+    "learning",
+}
 """Packages whose ``__init__`` imports nothing at all when it is loaded."""
 
 LAZY = (

@@ -15,7 +15,7 @@ _HOMES = {
     "EmbeddingHeatmapDisplay": "displays.heatmap",
     "Explorer": "explorer",
     "LossCurveDisplay": "displays.loss_curve",
-    "NeighborIndex": "search",
+    "NeighborIndex": "index",
     "SimilarityDisplay": "displays.similarity",
     "align": "alignment",
     "analogy": "neighbors",
@@ -23,7 +23,7 @@ _HOMES = {
     "explore": "explorer",
     "extremes": "components",
     "nearest": "neighbors",
-    "nearest_rows": "neighbors",
+    "nearest_rows": "rows",
     "project": "projection",
     "similarity_matrix": "neighbors",
 }

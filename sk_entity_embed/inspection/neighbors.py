@@ -1,4 +1,4 @@
-"""Neighbours: of categories, of whole rows, and of sums of vectors."""
+"""Neighbours of categories and of sums of vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection.catalogue import (
     Catalogue,
@@ -20,12 +19,8 @@ from sk_entity_embed.inspection.catalogue import (
     label_index,
     label_series,
 )
-from sk_entity_embed.inspection.search import (
-    NeighborIndex,
-    check_metric,
-    exact_search,
-)
-from sk_entity_embed.model import CodedRows, EmbeddingModel
+from sk_entity_embed.inspection.index import NeighborIndex
+from sk_entity_embed.inspection.search import check_metric, exact_search
 
 _LARGEST_MATRIX = 10_000
 
@@ -51,8 +46,8 @@ def nearest(
         Name of the column; may be None where there is only one.
     query : category, list of categories, ndarray or DataFrame
         One category (a string, a number, None for missing, ...); several of them as a list, a
-        series or an index; a vector, or several as rows, as a float array; or a frame of vectors,
-        whose index names them.
+        series or an index; a vector as a float array or a float series, or several as rows of an
+        array; or a frame of vectors, whose index names them.
     k : int, default=10
         Neighbours of each query.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
@@ -102,8 +97,8 @@ def nearest(
     check_metric(metric)
     catalogue = catalogue_of(source, column)
     names, vectors, own = _read_query(query, catalogue)
-    found = _search(catalogue, vectors, own[:, None], k, metric, min_count, index)
-    frame = _answer(catalogue, vectors, *found, metric)
+    found = find(catalogue, vectors, own[:, None], k, metric, min_count, index)
+    frame = answer(catalogue, vectors, *found, metric)
     if names is not None:
         frame.insert(0, "query", label_series(np.repeat(names, k)))
     return frame
@@ -181,8 +176,8 @@ def analogy(
     vectors = normalize(vectors) if metric == "cosine" else vectors
     signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
     target = (signs @ vectors)[None]
-    found = _search(catalogue, target, own[None], k, metric, min_count, index)
-    return _answer(catalogue, target, *found, metric)
+    found = find(catalogue, target, own[None], k, metric, min_count, index)
+    return answer(catalogue, target, *found, metric)
 
 
 def similarity_matrix(
@@ -273,96 +268,14 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
     return (matrix + matrix.T) / 2
 
 
-def nearest_rows(
-    estimator: Any,
-    X: Any,
-    query: Any,
-    k: int = 5,
-    *,
-    metric: str = "cosine",
-    representation: str = "embedding",
-    columns: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """The rows of a table most similar to given rows: listings like this one.
-
-    A row is its columns' vectors side by side, in which columns weigh as much as they matter to
-    the target; or the network's last hidden layer, which knows the context numbers as well.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    X : array-like of shape (n_samples, n_features)
-        Rows to search, with the columns of fit.
-    query : int, list of int, or array-like of shape (n_queries, n_features)
-        Positions of rows of `X`, or a table of other rows.
-    k : int, default=5
-        Neighbours of each query.
-    metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What makes rows similar.
-    representation : {"embedding", "hidden"}, default="embedding"
-        What a row is compared by.
-    columns : sequence of str, default=None
-        Categorical columns to compare by, with "embedding"; None takes all.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``row``, the position in `X`, and ``similarity``, with "euclidean" also
-        ``distance``; for several queries ``query`` is the first one. A queried row of `X` is not
-        its own neighbour.
-
-    Raises
-    ------
-    InvalidDataError
-        If the rows do not have the columns of fit, or a position is not in `X`.
-    InvalidParameterError
-        If there are fewer than `k` rows to choose from, or a parameter does not fit.
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-
-    Notes
-    -----
-    Unknown and missing cells have their trained vectors here, whatever ``handle_unknown`` says.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from sk_entity_embed import EntityEmbeddingEncoder
-    >>> from sk_entity_embed.inspection import nearest_rows
-    >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"fuel": rng.choice(["gas", "oil"], 99), "age": rng.uniform(0, 9, 99)})
-    >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0).fit(X, X["age"])
-    >>> similar = nearest_rows(encoder, X, 0, k=3, representation="hidden")
-    >>> X.iloc[similar["row"]].shape
-    (3, 2)
-    """
-    check_metric(metric)
-    model = fitted_model(estimator)
-    rows = _code(estimator, X)
-    vectors = _represent(model, rows, representation, columns)
-    positions = _row_positions(query, len(rows))
-    if positions is None:
-        asked = _represent(model, _code(estimator, query), representation, columns)
-        own = np.full((len(asked), 1), -1)
-        names = np.arange(len(asked))
-    else:
-        asked, own, names = vectors[positions], positions[:, None], positions
-    catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
-    found = _search(catalogue, asked, own, k, metric, None, None, "rows of X")
-    frame = _answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
-    if positions is None or not isinstance(query, Integral):
-        frame.insert(0, "query", np.repeat(names, k))
-    return frame
-
-
 def _read_query(
     query: Any, catalogue: Catalogue
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
     """Names of the queries (None for a single one), their vectors, own positions or -1."""
     if isinstance(query, np.ndarray) and query.ndim == 0:
         query = query.item()
+    if isinstance(query, pd.Series) and pd.api.types.is_float_dtype(query.dtype):
+        query = query.to_numpy(dtype=np.float64)  # a row of a frame of vectors
     if isinstance(query, np.ndarray) and query.dtype.kind == "f":
         vectors, names = query, None if query.ndim == 1 else np.arange(len(query))
     elif isinstance(query, pd.DataFrame):
@@ -389,7 +302,7 @@ def _read_query(
     return names, vectors, np.full(len(vectors), -1)
 
 
-def _search(
+def find(
     catalogue: Catalogue,
     queries: NDArray[Any],
     excluded: NDArray[np.intp],
@@ -437,7 +350,7 @@ def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n:
     return int((is_candidate[ordered] & first).sum(axis=1).max())
 
 
-def _answer(
+def answer(
     catalogue: Catalogue,
     queries: NDArray[Any],
     positions: NDArray[np.intp],
@@ -454,62 +367,3 @@ def _answer(
     if catalogue.counts is not None:
         frame["count"] = catalogue.counts[flat]
     return frame
-
-
-def _code(estimator: Any, X: Any) -> CodedRows:
-    table = estimator._read(X)
-    rows: CodedRows = fitted_model(estimator).code(
-        table, refuse_unknown=False, missing_is_error=False
-    )
-    return rows
-
-
-def _represent(
-    model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
-) -> NDArray[np.float32]:
-    """The rows as vectors to compare."""
-    names = [t.vocabulary.name for t in model.tables]
-    if representation == "hidden":
-        if columns is not None:
-            raise InvalidParameterError("`columns` chooses among vectors; the hidden layer is one.")
-        if not model.head.n_hidden:
-            raise InvalidParameterError(
-                "representation='hidden' needs a hidden layer, but the head has none."
-            )
-        out = np.empty((len(rows), model.head.n_hidden), dtype=np.float32)
-        model.hidden(rows, out)
-        return out
-    if representation != "embedding":
-        raise InvalidParameterError(
-            f"`representation` must be 'embedding' or 'hidden', got {representation!r}."
-        )
-    unknown = [c for c in columns or () if c not in names]
-    if unknown or (columns is not None and (isinstance(columns, str) or len(columns) == 0)):
-        raise InvalidParameterError(
-            f"`columns` must be a list of embedded columns ({names}), got {columns!r}."
-        )
-    out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
-    model.embed(rows.codes, out)
-    if columns is None:
-        return out
-    edges = model.edges
-    blocks = [out[:, edges[j] : edges[j + 1]] for j, n in enumerate(names) if n in set(columns)]
-    return np.ascontiguousarray(np.hstack(blocks))
-
-
-def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
-    """Positions in the table; None if the query is a table itself."""
-    if isinstance(query, list | range | pd.Series | pd.Index):
-        several = list(query)
-    elif isinstance(query, np.ndarray) and query.ndim == 1:
-        several = query.tolist()
-    else:
-        several = [query]
-    if not several:
-        raise InvalidDataError("`query` is empty; give one query at least.")
-    if not all(isinstance(q, Integral) and not isinstance(q, bool) for q in several):
-        return None
-    positions = np.array(several, dtype=np.intp)
-    if ((positions < -n_rows) | (positions >= n_rows)).any():
-        raise InvalidDataError(f"`query` has positions beyond the {n_rows} rows of X: {query!r}.")
-    return positions % n_rows

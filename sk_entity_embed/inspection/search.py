@@ -1,8 +1,7 @@
-"""Search of the nearest vectors: exact, or by an index for millions of them."""
+"""Exact search of the nearest vectors, and what makes vectors similar."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 
 METRICS = ("cosine", "euclidean", "dot")
 
@@ -50,7 +48,36 @@ def similarities(
     -------
     ndarray of float64 of shape (n,)
     """
-    return _from_closeness(_closeness(a, b, metric), metric)
+    return similarity_from(closeness_of(a, b, metric), metric)
+
+
+def closeness_of(
+    a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
+) -> NDArray[np.float64]:
+    """What pairs of vectors are ordered by, row by row.
+
+    This is the similarity, but for "euclidean" the distance with a minus: of long distances, some
+    have equal similarities.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n, width)
+        Vectors.
+    metric : {"cosine", "euclidean", "dot"}
+        See :func:`similarities`.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    if metric == "euclidean":
+        return -np.asarray(np.linalg.norm(a - b, axis=1))
+    if metric == "cosine":
+        a, b = normalize(a), normalize(b)
+    found: NDArray[np.float64] = np.einsum("ij,ij->i", a, b)
+    return found
+
+
+def similarity_from(closeness: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
+    """Similarities, from what :func:`closeness_of` gives."""
+    return 1.0 / (1.0 - closeness) if metric == "euclidean" else closeness
 
 
 def exact_search(
@@ -77,6 +104,7 @@ def exact_search(
     positions : ndarray of int of shape (n_queries, k)
         The most similar ones first.
     similarity : ndarray of float64 of shape (n_queries, k)
+        Their similarities.
 
     Examples
     --------
@@ -101,7 +129,7 @@ def exact_search(
             assert found is not None
         positions[at] = found[0] if kept is None else kept[found[0]]
         closeness[at] = found[1]
-    return positions, _from_closeness(closeness, metric)
+    return positions, similarity_from(closeness, metric)
 
 
 def _search(
@@ -200,28 +228,11 @@ def _choose(
     closeness = np.empty(len(row))
     for start in range(0, len(row), _CHUNK):
         at = slice(start, start + _CHUNK)
-        closeness[at] = _closeness(vectors[position[at]], queries[row[at]], metric)
+        closeness[at] = closeness_of(vectors[position[at]], queries[row[at]], metric)
     order = np.lexsort((position, -closeness, row))
     rank = np.arange(len(order)) - np.searchsorted(row[order], row[order])
     chosen = order[rank < k]
     return chosen, closeness[chosen]
-
-
-def _closeness(
-    a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
-) -> NDArray[np.float64]:
-    """What pairs are ordered by: similarity, or the distance with a minus."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    if metric == "euclidean":
-        return -np.asarray(np.linalg.norm(a - b, axis=1))
-    if metric == "cosine":
-        a, b = normalize(a), normalize(b)
-    found: NDArray[np.float64] = np.einsum("ij,ij->i", a, b)
-    return found
-
-
-def _from_closeness(closeness: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    return 1.0 / (1.0 - closeness) if metric == "euclidean" else closeness
 
 
 def _first_copies(vectors: NDArray[np.float32], k: int) -> NDArray[np.intp]:
@@ -235,173 +246,3 @@ def _first_copies(vectors: NDArray[np.float32], k: int) -> NDArray[np.intp]:
     order = np.argsort(codes, kind="stable")
     rank = np.arange(len(order)) - np.searchsorted(codes[order], codes[order])
     return np.sort(order[rank < k])
-
-
-class NeighborIndex:
-    """An index of one column's vectors, for approximate neighbours among millions.
-
-    Building takes much longer than one exact search: use it for many searches in a million
-    vectors or more. Neighbours are found by a hierarchical navigable small-world graph [1]_ of
-    faiss; their similarities are exact.
-
-    Parameters
-    ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`~sk_entity_embed.inspection.nearest`.
-    column : str, default=None
-        Name of the column; may be None where there is only one.
-    metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        Similarity to search by.
-    min_count : int, default=None
-        Leave out categories with fewer training rows.
-    n_links : int, default=32
-        Links of each vector in the graph; more find more true neighbours and take more memory.
-    ef_construction, ef_search : int, default=100, 128
-        Vectors considered while building and while searching.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter is out of range or there is no such column.
-    ImportError
-        If faiss is not installed; the extra is ``index``.
-
-    References
-    ----------
-    .. [1] Y. Malkov and D. Yashunin, "Efficient and robust approximate nearest neighbor search
-       using hierarchical navigable small world graphs", IEEE TPAMI 42(4), 2020.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from sk_entity_embed.inspection import NeighborIndex, nearest
-    >>> vectors = pd.DataFrame(np.random.default_rng(0).normal(size=(1000, 8)))
-    >>> index = NeighborIndex(vectors)
-    >>> nearest(vectors, None, 3, k=2, index=index).equals(nearest(vectors, None, 3, k=2))
-    True
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        column: str | None = None,
-        *,
-        metric: str = "cosine",
-        min_count: int | None = None,
-        n_links: int = 32,
-        ef_construction: int = 100,
-        ef_search: int = 128,
-    ) -> None:
-        check_metric(metric)
-        _check_graph(n_links=n_links, ef_construction=ef_construction, ef_search=ef_search)
-        try:
-            import faiss
-        except ImportError as error:
-            raise ImportError(
-                "NeighborIndex needs faiss: pip install 'sk-entity-embed[index]'. Search without "
-                "an index is exact."
-            ) from error
-        catalogue = catalogue_of(source, column)
-        self.metric = metric
-        self.min_count = min_count
-        self.ef_search = ef_search
-        self._positions = catalogue.frequent(min_count)
-        vectors = catalogue.vectors[self._positions]
-        self._shape = catalogue.vectors.shape
-        self._sample = _sample(catalogue.vectors)
-        kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
-        self._index = faiss.IndexHNSWFlat(vectors.shape[1], int(n_links), kind)
-        self._index.hnsw.efConstruction = int(ef_construction)
-        self._index.add(normalize(vectors) if metric == "cosine" else np.ascontiguousarray(vectors))
-
-    def __len__(self) -> int:
-        """Number of vectors in the index."""
-        return len(self._positions)
-
-    def check(self, catalogue: Catalogue, metric: str, min_count: int | None) -> None:
-        """Raise unless the index was built for this search.
-
-        Parameters
-        ----------
-        catalogue : Catalogue
-            Where to search.
-        metric : str
-            The metric asked for.
-        min_count : int or None
-            The least count asked for.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the index has another metric, another `min_count` or other vectors.
-        """
-        for name, asked, built in (
-            ("metric", metric, self.metric),
-            ("min_count", min_count, self.min_count),
-            ("shape of the vectors", catalogue.vectors.shape, self._shape),
-        ):
-            if asked != built:
-                raise InvalidParameterError(
-                    f"`index` was built for another search: {name} {built!r}, not {asked!r}."
-                )
-        if not np.array_equal(_sample(catalogue.vectors), self._sample):
-            raise InvalidParameterError(
-                "`index` was built for other vectors; build it again after a fit."
-            )
-
-    def search(
-        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Approximately the k most similar vectors for each query.
-
-        Parameters
-        ----------
-        vectors : ndarray of float32 of shape (n_categories, width)
-            All vectors of the column.
-        queries : ndarray of shape (n_queries, width)
-            What to search for.
-        k : int
-            At most the number of vectors in the index.
-
-        Returns
-        -------
-        positions : ndarray of int of shape (n_queries, k)
-            Positions among all categories, the most similar ones first.
-        similarity : ndarray of float64 of shape (n_queries, k)
-        """
-        from faiss import SearchParametersHNSW  # type: ignore[attr-defined]
-
-        asked = np.ascontiguousarray(queries, dtype=np.float32)
-        asked = normalize(asked) if self.metric == "cosine" else asked
-        effort = SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
-        _, reached = self._index.search(asked, k, params=effort)
-        if (reached < 0).any():  # a graph with parts that cannot be reached: rare
-            return self._all(vectors, queries, k)
-        positions = self._positions[reached]
-        pairs = _closeness(vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric)
-        pairs = pairs.reshape(positions.shape)
-        order = np.lexsort((positions, -pairs), axis=1)
-        found = _from_closeness(np.take_along_axis(pairs, order, 1), self.metric)
-        return np.take_along_axis(positions, order, 1), found
-
-    def _all(
-        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        positions, found = exact_search(vectors[self._positions], queries, k, self.metric)
-        return self._positions[positions], found
-
-
-def _check_graph(**sizes: Any) -> None:
-    """Raise InvalidParameterError for sizes with which faiss ends the process."""
-    for name, size in sizes.items():
-        least = 2 if name == "n_links" else 1
-        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
-            raise InvalidParameterError(
-                f"`{name}` must be an integer of at least {least}, got {size!r}."
-            )
-
-
-def _sample(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A few hundred vectors, by which those of another fit are told."""
-    return vectors[:: max(1, len(vectors) // 500)].copy()

@@ -1,11 +1,8 @@
-"""Exact search against brute force, and the index against exact search."""
+"""Exact search against brute force."""
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +10,8 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection import NeighborIndex, nearest, search
-from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.inspection import search
 from sk_entity_embed.inspection.search import METRICS, check_metric, exact_search, similarities
 
 
@@ -183,9 +179,9 @@ def test_of_equal_vectors_the_first_wins(metric, small_blocks):
 def test_very_many_copies_are_not_compared_again_and_again(metric, k, monkeypatch, small_blocks):
     monkeypatch.setattr(search, "_PAIRS", 50)
     compared = []
-    closeness = search._closeness
+    closeness = search.closeness_of
     monkeypatch.setattr(
-        search, "_closeness", lambda a, b, m: compared.append(len(a)) or closeness(a, b, m)
+        search, "closeness_of", lambda a, b, m: compared.append(len(a)) or closeness(a, b, m)
     )
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(2000, 4)).astype(np.float32)
@@ -219,136 +215,3 @@ def test_exact_search_leaves_its_input_alone():
         exact_search(vectors, queries, 3, metric)
     np.testing.assert_array_equal(vectors, before)
     np.testing.assert_array_equal(queries, before[:4])
-
-
-# The index
-
-
-@pytest.fixture(scope="module")
-def frame():
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(40, 8)) * 3
-    vectors = centres[rng.integers(0, 40, 3000)] + rng.normal(size=(3000, 8))
-    return pd.DataFrame(vectors, index=[f"c{i}" for i in range(3000)])
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_index_finds_what_exact_search_finds(frame, metric):
-    index = NeighborIndex(frame, metric=metric)
-    assert len(index) == 3000
-    queries = [f"c{i}" for i in range(0, 3000, 60)]
-    found = nearest(frame, None, queries, k=10, metric=metric, index=index)
-    exact = nearest(frame, None, queries, k=10, metric=metric)
-    pairs = [set(zip(f["query"], f["category"], strict=True)) for f in (found, exact)]
-    assert len(pairs[0] & pairs[1]) >= 0.97 * len(pairs[1])
-    both = found.merge(exact, on=["query", "category"])
-    np.testing.assert_allclose(both["similarity_x"], both["similarity_y"], rtol=1e-12)
-    assert (found.groupby("query")["similarity"].diff().dropna() <= 0).all()
-    assert list(found) == list(exact)
-
-
-def test_the_index_of_a_few_vectors_is_exact():
-    rng = np.random.default_rng(1)
-    frame = pd.DataFrame(rng.normal(size=(200, 5)))
-    vectors = rng.normal(size=(20, 5))
-    for metric in ("cosine", "euclidean"):
-        index = NeighborIndex(frame, metric=metric, n_links=64, ef_search=400)
-        found = nearest(frame, None, vectors, k=20, metric=metric, index=index)
-        exact = nearest(frame, None, vectors, k=20, metric=metric)
-        pd.testing.assert_frame_equal(found, exact, check_exact=False, rtol=1e-12)
-
-
-def test_the_index_knows_frequent_categories_only(frame):
-    catalogue = from_vectors(frame, counts=np.arange(3000), name="col")
-    index = NeighborIndex(catalogue, min_count=1500)
-    assert len(index) == 1500
-    found = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500, index=index)
-    exact = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500)
-    assert (found["count"] >= 1500).all()
-    assert len(set(found["category"]) & set(exact["category"])) >= 9
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
-        ({"min_count": 2}, "min_count None, not 2"),
-    ],
-)
-def test_an_index_for_another_search_is_refused(frame, asked, message):
-    catalogue = from_vectors(frame[:50], counts=np.full(50, 9))
-    index = NeighborIndex(catalogue)
-    with pytest.raises(InvalidParameterError, match=f"`index` was built for .*{message}"):
-        nearest(catalogue, None, "c3", k=5, index=index, **asked)
-
-
-def test_an_index_of_other_vectors_is_refused(frame):
-    index = NeighborIndex(frame)
-    with pytest.raises(InvalidParameterError, match=r"shape of the vectors \(3000, 8\)"):
-        nearest(frame[:2999], None, "c3", index=index)
-    with pytest.raises(InvalidParameterError, match="built for other vectors"):
-        nearest(frame + 0.01, None, "c3", index=index)
-    assert len(nearest(frame.copy(), None, "c3", index=index)) == 10
-
-
-def test_an_index_in_parts_falls_back_to_exact_search(frame, monkeypatch):
-    index = NeighborIndex(frame[:100])
-    part = frame[:100]
-
-    class Broken:
-        def search(self, asked, k, params):
-            return None, np.full((len(asked), k), -1)
-
-    monkeypatch.setattr(index, "_index", Broken())
-    found = nearest(part, None, ["c3", "c7"], k=4, index=index)
-    pd.testing.assert_frame_equal(found, nearest(part, None, ["c3", "c7"], k=4))
-
-
-def test_the_index_of_as_many_as_there_are():
-    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)))
-    index = NeighborIndex(frame)
-    found = nearest(frame, None, 4, k=29, index=index)
-    assert sorted(found["category"]) == [i for i in range(30) if i != 4]
-    with pytest.raises(InvalidParameterError, match="only 29 other"):
-        nearest(frame, None, 4, k=30, index=index)
-
-
-def test_the_index_needs_faiss(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[index\]'"):
-        NeighborIndex(pd.DataFrame(np.eye(3)))
-
-
-def test_the_index_checks_its_parameters():
-    with pytest.raises(InvalidParameterError, match="`metric` must be one of"):
-        NeighborIndex(pd.DataFrame(np.eye(3)), metric="l2")
-    with pytest.raises(InvalidParameterError, match="`min_count` needs counts"):
-        NeighborIndex(pd.DataFrame(np.eye(3)), min_count=3)
-    with pytest.raises(InvalidDataError, match="must be finite"):
-        NeighborIndex(pd.DataFrame([[np.nan]]))
-
-
-@pytest.mark.parametrize("size", [0, -1, 1.5, "2", None, True])
-@pytest.mark.parametrize("name", ["n_links", "ef_construction", "ef_search"])
-def test_the_index_refuses_sizes_that_end_the_process(name, size):
-    with pytest.raises(InvalidParameterError, match=f"`{name}` must be an integer of at least"):
-        NeighborIndex(pd.DataFrame(np.eye(3)), **{name: size})
-
-
-def test_the_index_of_the_smallest_sizes():
-    frame = make_numbers(50)
-    with pytest.raises(InvalidParameterError, match="`n_links`"):
-        NeighborIndex(frame, n_links=1)
-    index = NeighborIndex(frame, n_links=np.int64(2), ef_construction=1, ef_search=1)
-    assert len(nearest(frame, None, 3, k=20, index=index)) == 20
-
-
-def make_numbers(n):
-    return pd.DataFrame(np.random.default_rng(0).normal(size=(n, 4)))
-
-
-def test_the_index_leaves_the_catalogue_alone(frame):
-    catalogue = catalogue_of(frame, None)
-    before = catalogue.vectors.copy()
-    NeighborIndex(catalogue)
-    np.testing.assert_array_equal(catalogue.vectors, before)

@@ -233,6 +233,18 @@ def point_areas(counts: NDArray[np.int64] | None, n: int) -> NDArray[np.float64]
     return areas
 
 
+def opacity(n: int) -> float:
+    """Opacity of each of `n` points: the more there are, the less one hides of others.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.inspection.displays.coloring import opacity
+    >>> [round(opacity(n), 2) for n in (10, 1_000, 100_000)]
+    [0.9, 0.66, 0.2]
+    """
+    return float(np.clip(1.35 - 0.23 * np.log10(n), 0.2, 0.9))
+
+
 def round_counts(counts: NDArray[np.int64]) -> list[int]:
     """Up to three round numbers between the smallest and the largest count.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection.alignment import drift
 from sk_entity_embed.inspection.catalogue import Source
-from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
+from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     LIGHT,
     Theme,
+    legend_colors,
     prepare_axes,
     style_axes,
     style_colorbar,
@@ -231,9 +231,9 @@ class DriftDisplay:
         InvalidParameterError
             If there is no such theme, or a parameter does not fit.
         """
-        for name, value in (("n_labels", n_labels), ("label_min_count", label_min_count)):
-            if value is not None and not (isinstance(value, Integral) and value >= 0):
-                raise InvalidParameterError(f"`{name}` must not be negative, got {value!r}.")
+        check_number("n_labels", n_labels)
+        if label_min_count is not None:
+            check_number("label_min_count", label_min_count)
         shared = self.frame[self.frame["status"] == "shared"]
         measure, y = _height(shared)
         counts = _counts(shared)
@@ -375,13 +375,7 @@ def _draw_trend(
     )
     above, below = ((left > 0.75) & (up > 0.9)).sum(), ((left > 0.75) & (up < 0.1)).sum()
     loc: Literal["lower right", "upper right"] = "upper right" if above < below else "lower right"
-    ax.legend(
-        loc=loc,
-        fontsize=8,
-        labelcolor=colors.ink,
-        facecolor=colors.background,
-        edgecolor=colors.grid,
-    )
+    ax.legend(loc=loc, fontsize=8, **legend_colors(colors))
     return line
 
 

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, from_vectors
-from sk_entity_embed.inspection.displays.labels import plain_text
+from sk_entity_embed.inspection.displays.cells import (
+    average_linkage,
+    category_index,
+    style_cells,
+    tick_step,
+    title_of,
+)
+from sk_entity_embed.inspection.displays.labels import column_name, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
     prepare_axes,
-    style_axes,
     style_colorbar,
 )
 
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ORDERS = ("cluster", "count", "given")
-_MOST_ORDERED = 1_000
-"""Categories whose best order is found within a second or two."""
 _MOST_CLUSTERED = 10_000
 _ROW, _CELL = 0.22, 0.5
 """Inches of a row and of an axis in a figure of its own."""
@@ -147,7 +151,7 @@ class EmbeddingHeatmapDisplay:
         *,
         categories: Iterable[Any] | None = None,
         counts: Any = None,
-        name: str = "category",
+        column: str | None = None,
         k: int = 20,
         order: str | int = "cluster",
         limit: float | None = None,
@@ -165,8 +169,8 @@ class EmbeddingHeatmapDisplay:
         counts : array-like of int of shape (n_categories,), or Series, default=None
             Rows of each category, to draw the `k` most frequent ones; without them the first `k`
             are drawn.
-        name : str, default="category"
-            Name of the column.
+        column : str, default=None
+            What the categories are; by default the name of the frame's index, or "category".
         k : int, default=20
             How many to draw; fewer if there are not as many.
         order : {"cluster", "count", "given"} or int, default="cluster"
@@ -191,6 +195,7 @@ class EmbeddingHeatmapDisplay:
         InvalidParameterError
             If a parameter does not fit.
         """
+        name = column_name(vectors, column)
         catalogue = from_vectors(vectors, categories=categories, counts=counts, name=name)
         return cls._compute(catalogue, None, k, order).plot(ax, theme=theme, limit=limit)
 
@@ -200,9 +205,7 @@ class EmbeddingHeatmapDisplay:
     ) -> Self:
         chosen = catalogue.take(catalogue.choose(categories, k))
         chosen = chosen.take(_order(chosen, order))
-        index = pd.Index(
-            chosen.labels.astype(object), dtype=object, tupleize_cols=False, name=catalogue.name
-        )
+        index = category_index(chosen.labels, catalogue.name)
         return cls(
             vectors=pd.DataFrame(chosen.vectors, index=index),
             shares=_shares(catalogue),
@@ -236,13 +239,13 @@ class EmbeddingHeatmapDisplay:
         InvalidParameterError
             If there is no such theme, or the limit is not positive.
         """
+        if limit is not None and not (isinstance(limit, Real) and 0 < limit < np.inf):
+            raise InvalidParameterError(f"`limit` must be a positive number, got {limit!r}.")
         n, width = self.vectors.shape
         size = np.clip([2.8 + _CELL * width, 1.4 + _ROW * n], [5.0, 2.6], [14.0, 14.0])
         figure, ax, colors = prepare_axes(ax, theme, (float(size[0]), float(size[1])))
         values = self.vectors.to_numpy(dtype=np.float64)
         high = _limit(values) if limit is None else limit
-        if not (isinstance(high, Real) and 0 < high < np.inf):
-            raise InvalidParameterError(f"`limit` must be a positive number, got {limit!r}.")
         self.image_ = ax.imshow(
             values,
             cmap=colors.diverging,
@@ -264,11 +267,11 @@ class EmbeddingHeatmapDisplay:
     def _label(self, ax: Axes, dpi: float, colors: Theme) -> None:
         n, width = self.vectors.shape
         box = ax.get_window_extent()
-        rows = np.arange(0, n, _step(n, box.height / dpi, _LABEL))
+        rows = np.arange(0, n, tick_step(n, box.height / dpi, _LABEL))
         texts = [plain_text(label) for label in self.vectors.index[rows]]
         ax.set_yticks(rows, texts, fontsize=8, parse_math=False)
         with_shares = self.shares is not None and box.width / dpi >= _SHARE * width
-        axes = np.arange(0, width, _step(width, box.width / dpi, _LABEL + 0.1))
+        axes = np.arange(0, width, tick_step(width, box.width / dpi, _LABEL + 0.1))
         names = [str(j) for j in axes]
         label = "Axis"
         if with_shares and self.shares is not None:
@@ -276,13 +279,8 @@ class EmbeddingHeatmapDisplay:
             label = "Axis and its share of the variance"
         ax.set_xticks(axes, names, fontsize=8)
         ax.set_xlabel(label)
-        title = f"Vectors of {plain_text(self.vectors.index.name, 40)}"
-        if self.n_categories is not None and self.n_categories > n:
-            title += f": {n:,} of {self.n_categories:,} categories"
-        ax.set_title(title, parse_math=False)
-        style_axes(ax, colors)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=2)
+        ax.set_title(title_of("Vectors", self.vectors.index, self.n_categories), parse_math=False)
+        style_cells(ax, colors)
 
 
 def _order(chosen: Catalogue, order: str | int) -> NDArray[np.intp]:
@@ -306,7 +304,7 @@ def _order(chosen: Catalogue, order: str | int) -> NDArray[np.intp]:
 
 def _leaves(vectors: NDArray[np.float32]) -> NDArray[np.intp]:
     """Order of the leaves of an average linkage tree."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.cluster.hierarchy import leaves_list
 
     n = len(vectors)
     if n > _MOST_CLUSTERED:
@@ -314,10 +312,7 @@ def _leaves(vectors: NDArray[np.float32]) -> NDArray[np.intp]:
             f"order='cluster' would compare {n:,} categories with each other; "
             f"{_MOST_CLUSTERED:,} is the most. Lower `k` or choose another `order`."
         )
-    tree = linkage(
-        vectors.astype(np.float64), method="average", optimal_ordering=n <= _MOST_ORDERED
-    )
-    return leaves_list(tree).astype(np.intp)
+    return leaves_list(average_linkage(vectors.astype(np.float64), n)).astype(np.intp)
 
 
 def _shares(catalogue: Catalogue) -> NDArray[np.float64] | None:
@@ -332,11 +327,6 @@ def _limit(values: NDArray[np.float64]) -> float:
     """Where colours end: few numbers are beyond, and the others use the whole scale."""
     sizes = np.abs(values)
     return float(np.quantile(sizes, 0.98)) or float(sizes.max()) or 1.0
-
-
-def _step(n: int, inches: float, label: float) -> int:
-    """Every which label fits."""
-    return max(1, int(np.ceil(n * label / max(inches, label))))
 
 
 def _percent(share: float) -> str:

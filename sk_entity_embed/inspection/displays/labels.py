@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection.catalogue import text_of
 from sk_entity_embed.inspection.displays.theme import Theme
 
@@ -49,6 +52,20 @@ def plain_text(label: Any, longest: int = LONGEST) -> str:
         if len(text) <= longest
         else text[: longest - 1].rstrip(" ([,:;-") + "\N{HORIZONTAL ELLIPSIS}"
     )
+
+
+def column_name(vectors: Any, column: str | None) -> str:
+    """The given name of a column of vectors made elsewhere, or that of the frame's index."""
+    if column is not None:
+        return str(column)
+    name = vectors.index.name if isinstance(vectors, pd.DataFrame) else None
+    return "category" if name is None else str(name)
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise InvalidParameterError unless a parameter is an integer of 0 or more."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 0:
+        raise InvalidParameterError(f"`{name}` must be an integer of 0 or more, got {value!r}.")
 
 
 def place_labels(
@@ -331,8 +348,11 @@ def _annotate(
     fontsize: float,
 ) -> Annotation:
     """A label at an offset in typographic points, with a line if it lies far away."""
-    from matplotlib.patheffects import withStroke
+    from matplotlib.patheffects import Stroke
 
+    # Letters of straight lines only, as of "FL", would be moved to whole pixels, part by part.
+    halo = Stroke(linewidth=2.5, foreground=theme.background, alpha=0.9, snap=False)
+    ink = Stroke(linewidth=0.0, snap=False)
     line = {"arrowstyle": "-", "color": theme.muted, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
     label = ax.annotate(
         text,
@@ -346,7 +366,7 @@ def _annotate(
         parse_math=False,
         usetex=False,
         zorder=6,
-        path_effects=[withStroke(linewidth=2.5, foreground=theme.background, alpha=0.9)],
+        path_effects=[halo, ink],
         arrowprops=line if far else None,
     )
     label.set_in_layout(False)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection.displays.keys import draw_legend
 from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class LossCurveDisplay:
         The epoch that was kept.
     texts_ : list of matplotlib Annotation
         Names at the ends of the lines.
+    legend_ : matplotlib Legend or None
+        The names in a figure without a layout engine, which makes no room for them beside the
+        axes.
     ax_ : matplotlib Axes
         Axes of the curves.
     figure_ : matplotlib Figure
@@ -232,10 +236,16 @@ class LossCurveDisplay:
         ax.set_xlabel(f"Epoch ({'; '.join(notes)})" if notes else "Epoch")
         ax.set_ylabel(self.loss, parse_math=False)
         ax.set_title(self._title(), fontsize="medium")
+        ax.grid(False, axis="x")
         ax.grid(axis="y", color=colors.grid, linewidth=0.6)
         ax.set_axisbelow(True)
         style_axes(ax, colors)
-        self.texts_ = _name_ends(ax, curves, ax.get_window_extent().height * 72 / figure.dpi)
+        self.texts_, self.legend_ = [], None
+        if figure.get_layout_engine() is None:  # nothing makes room beside the axes
+            keys = [(line, name) for line, (_, name, _) in zip(lines, curves, strict=True)]
+            self.legend_ = draw_legend(ax, keys, colors, loc="best", handlelength=2.0)
+        else:
+            self.texts_ = _name_ends(ax, curves, ax.get_window_extent().height * 72 / figure.dpi)
         self.ax_, self.figure_ = ax, figure
         return self
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,15 +13,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Column, object_array, read_table, read_values
-from sk_entity_embed.input.vocabulary import learn_vocabulary
 from sk_entity_embed.inspection.catalogue import close_names
-from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
-from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
+from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
+from sk_entity_embed.inspection.displays.keys import dot, draw_legend
+from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
+from sk_entity_embed.inspection.displays.theme import (
+    Theme,
+    prepare_axes,
+    style_axes,
+)
+from sk_entity_embed.inspection.residuals import residuals_by_category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PRIOR_ROWS = 5.0
 _FAR = 2.0
 """Standard errors beyond which a category is off the line by more than chance."""
 _MOST_BARS = 60
@@ -120,7 +124,7 @@ class CategoryPredictionDisplay:
         response_method: str = "auto",
         pos_label: Any = None,
         sample_weight: Any = None,
-        min_count: int = 20,
+        min_count: int | None = 20,
         n_labels: int = 8,
         ax: Axes | None = None,
         theme: str | None = None,
@@ -145,7 +149,8 @@ class CategoryPredictionDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
         min_count : int, default=20
-            Leave out categories with fewer rows; rows of zero weight do not count.
+            Leave out categories with fewer rows, of which those of zero weight do not count; None
+            leaves out none.
         n_labels : int, default=8
             Categories to name: those furthest off in standard errors.
         ax : matplotlib Axes, default=None
@@ -182,7 +187,7 @@ class CategoryPredictionDisplay:
         column: str = "category",
         pos_label: Any = None,
         sample_weight: Any = None,
-        min_count: int = 20,
+        min_count: int | None = 20,
         n_labels: int = 8,
         ax: Axes | None = None,
         theme: str | None = None,
@@ -204,7 +209,8 @@ class CategoryPredictionDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
         min_count : int, default=20
-            Leave out categories with fewer rows; rows of zero weight do not count.
+            Leave out categories with fewer rows, of which those of zero weight do not count; None
+            leaves out none.
         n_labels : int, default=8
             Categories to name: those furthest off in standard errors.
         ax : matplotlib Axes, default=None
@@ -236,25 +242,12 @@ class CategoryPredictionDisplay:
         column: Column,
         sample_weight: Any,
         pos_label: Any,
-        min_count: int,
+        min_count: int | None,
     ) -> Self:
-        if not isinstance(min_count, Integral) or min_count < 1:
-            raise InvalidParameterError(f"`min_count` must be a positive integer: {min_count!r}.")
-        n, is_class = len(column), pos_label is not None
-        observed = _indicator(y_true, pos_label, n) if is_class else _numbers(y_true, "y", n)
-        predicted = _numbers(y_pred, "the predictions", n)
-        weights = np.ones(n)
-        if sample_weight is not None:
-            weights = _numbers(sample_weight, "sample_weight", n)
-        if (weights < 0).any() or not weights.any():
-            raise InvalidDataError("`sample_weight` must not be negative, nor zero in all rows.")
-        used = np.flatnonzero(weights)
-        vocabulary = learn_vocabulary(column.take(used))
-        frame = _summarise(
-            vocabulary.locate(column.take(used)), observed[used], predicted[used], weights[used]
-        )
-        # An explicit dtype: lone surrogates do not fit pandas' strings.
-        frame.insert(0, "category", pd.Series(vocabulary.labels.astype(object), dtype=object))
+        if min_count is None:
+            min_count = 1
+        check_number("min_count", min_count)
+        frame = residuals_by_category(y_true, y_pred, column, sample_weight, pos_label)
         frequent = frame["count"] >= min_count
         if not frequent.any():
             raise InvalidParameterError(
@@ -266,7 +259,7 @@ class CategoryPredictionDisplay:
         return cls(
             frame=frame[frequent].reset_index(drop=True),
             column=column.name,
-            target=f"{target} = {pos_label}" if is_class else target,
+            target=target if pos_label is None else f"{target} = {pos_label}",
             n_left_out=int((~frequent).sum()),
             min_count=int(min_count),
         )
@@ -293,24 +286,26 @@ class CategoryPredictionDisplay:
         ImportError
             If matplotlib is not installed; the extra is ``plot``.
         InvalidParameterError
-            If there is no such theme.
+            If there is no such theme, or `n_labels` does not fit.
         """
+        check_number("n_labels", n_labels)
         figure, ax, colors = prepare_axes(ax, theme, (6.8, 5.8))
         frame = self.frame
         far = frame["z"].abs().to_numpy() > _FAR
-        areas = _areas(frame["count"].to_numpy())
+        counts = frame["count"].to_numpy()
+        areas = _areas(counts, counts)
         x, y = frame["predicted"].to_numpy(), frame["observed"].to_numpy()
         self.points_ = ax.scatter(
             x,
             y,
             s=areas,
             c=np.where(far, colors.accent, colors.point),
-            alpha=0.75 if len(frame) <= 200 else 0.5,
+            alpha=opacity(len(frame)),
             linewidths=0,
-            zorder=3,
+            zorder=2,
         )
         worst = np.argsort(-frame["z"].abs().to_numpy(), kind="stable")
-        worst = worst[far[worst]][: max(0, n_labels)]
+        worst = worst[far[worst]][:n_labels]
         self.bars_ = self._draw_bars(ax, worst, colors)
         middle = float(np.clip(np.median(x), y.min(), y.max()))
         self.line_ = ax.axline(
@@ -319,7 +314,7 @@ class CategoryPredictionDisplay:
             color=colors.ink,
             linewidth=1.0,
             linestyle=(0, (4, 3)),
-            zorder=2,
+            zorder=3,
         )
         self._name_axes(ax, colors)
         self.legend_ = self._explain(ax, far, colors)
@@ -348,7 +343,8 @@ class CategoryPredictionDisplay:
         )
         ends = np.stack([y - _FAR * error, y + _FAR * error], axis=1)
         segments = np.stack([np.column_stack([x, x]), ends], axis=2)
-        bars = LineCollection(list(segments), colors=colors.muted, linewidths=0.9, zorder=2)
+        zorder = 1.5 if are_few else 3.0  # below the points, unless these hide them
+        bars = LineCollection(list(segments), colors=colors.muted, linewidths=0.9, zorder=zorder)
         ax.add_collection(bars, autolim=are_few)
         return bars
 
@@ -367,22 +363,14 @@ class CategoryPredictionDisplay:
 
     def _explain(self, ax: Axes, far: NDArray[np.bool_], colors: Theme) -> Any:
         counts = self.frame["count"].to_numpy()
-        steps = np.unique(np.quantile(counts, [0.0, 0.5, 1.0], method="nearest"))
-        areas = dict(zip(counts.tolist(), _areas(counts).tolist(), strict=True))
-        dot = {"marker": "o", "linestyle": "", "markeredgewidth": 0}
-        entries: list[tuple[str, float, str]] = [
-            (f"within 2 standard errors ({(~far).sum():,})", 40.0, colors.point),
-            (
-                f"beyond ({far.sum():,}; by chance about {0.0455 * len(far):,.0f})",
-                40.0,
-                colors.accent,
-            ),
+        by_chance = f"{0.0455 * len(far):,.0f}"
+        keys = [
+            (dot(colors.point), f"within 2 standard errors ({(~far).sum():,})"),
+            (dot(colors.accent), f"beyond ({far.sum():,}; by chance about {by_chance})"),
         ]
-        entries += [(_rows(n), areas[int(n)], colors.muted) for n in steps]
-        handles = [
-            ax.plot([], [], color=color, markersize=np.sqrt(area), label=label, **dot)[0]  # type: ignore[arg-type]
-            for label, area, color in entries
-        ]
+        shown = round_counts(counts)
+        for area, n in zip(_areas(np.array(shown), counts), shown, strict=True):
+            keys.append((dot(colors.muted, float(area)), _rows(n)))
         ax.autoscale_view()
         x, y = (
             ax.transAxes.inverted()
@@ -390,14 +378,7 @@ class CategoryPredictionDisplay:
             .T
         )
         fuller_below = ((x > 0.6) & (y < 0.3)).sum() > ((x < 0.4) & (y > 0.7)).sum()
-        return ax.legend(
-            handles=handles,
-            loc="upper left" if fuller_below else "lower right",
-            fontsize=8,
-            labelcolor=colors.ink,
-            facecolor=colors.background,
-            edgecolor=colors.grid,
-        )
+        return draw_legend(ax, keys, colors, loc="upper left" if fuller_below else "lower right")
 
 
 def _column_of(categories: Any, name: str) -> Column:
@@ -469,79 +450,13 @@ def _class_position(classes: Any, pos_label: Any) -> int:
     return labels.index(pos_label)
 
 
-def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
-    """Whether each row is of the class."""
-    labels = _vector(y, "y", n)
-    found = np.fromiter((v == pos_label for v in labels.tolist()), dtype=np.float64, count=n)
-    if not found.any():
-        raise InvalidParameterError(f"No row of `y` is {pos_label!r}, the `pos_label`.")
-    return found
-
-
-def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
-    """Finite numbers, one a row."""
-    try:
-        numbers = _vector(values, what, n).astype(np.float64)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidDataError):
-            raise
-        raise InvalidDataError(
-            f"{what} must be numbers, or `pos_label` name a class: {error}."
-        ) from error
-    if not np.isfinite(numbers).all():
-        raise InvalidDataError(f"{what} must be finite.")
-    return numbers
-
-
-def _vector(values: Any, what: str, n: int) -> NDArray[Any]:
-    array = np.asarray(read_values(values))
-    if array.shape == (n, 1):
-        array = array[:, 0]
-    if array.shape != (n,):
-        raise InvalidDataError(f"{what} must be {n}, one for each row; got shape {array.shape}.")
-    return array
-
-
-def _summarise(
-    codes: NDArray[np.integer[Any]],
-    observed: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> pd.DataFrame:
-    """Means, their difference and its standard error, for each category."""
-    n_categories = int(codes.max()) + 1
-    total = np.bincount(codes, weights, n_categories)
-    means = [np.bincount(codes, weights * v, n_categories) / total for v in (observed, predicted)]
-    difference = means[0] - means[1]
-    residuals = observed - predicted - difference[codes]
-    rows = total**2 / np.bincount(codes, weights**2, n_categories)
-    squares = np.bincount(codes, weights * residuals**2, n_categories) / total * rows
-    freedom = np.maximum(rows - 1.0, 0.0)
-    if freedom.sum() > 1e-9:
-        pooled = squares.sum() / freedom.sum()
-    else:  # one row a category: all there is to tell the noise by is how they differ
-        pooled = float(np.average(difference**2, weights=total))
-    variance = (squares + _PRIOR_ROWS * pooled) / (freedom + _PRIOR_ROWS)
-    error = np.sqrt(variance / rows)
-    size = float(np.abs(np.concatenate(means)).max())
-    rounding = 1e-12 * size
-    sure = np.where(np.abs(difference) > rounding, np.copysign(np.inf, difference), 0.0)
-    z = np.divide(difference, error, out=sure, where=error > rounding)
-    return pd.DataFrame(
-        {
-            "count": np.bincount(codes, minlength=n_categories),
-            "observed": means[0],
-            "predicted": means[1],
-            "standard_error": error,
-            "z": z,
-        }
-    )
-
-
-def _areas(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Areas of points, in square typographic points, as counts are."""
-    largest = 220.0 if len(counts) <= 60 else 120.0 if len(counts) <= 500 else 50.0
-    return np.maximum(largest * counts / counts.max(), 7.0)
+def _areas(
+    counts: NDArray[np.integer[Any]], drawn: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Areas of points of the given counts among those drawn, in square typographic points."""
+    n = len(drawn)
+    largest = 220.0 if n <= 60 else 120.0 if n <= 500 else 50.0 * np.sqrt(min(1.0, 2000 / n))
+    return np.maximum(largest * counts / drawn.max(), 7.0)
 
 
 def _rows(n: int) -> str:

@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, from_vectors
-from sk_entity_embed.inspection.displays.labels import plain_text
+from sk_entity_embed.inspection.displays.cells import (
+    average_linkage,
+    category_index,
+    style_cells,
+    tick_step,
+    title_of,
+)
+from sk_entity_embed.inspection.displays.labels import column_name, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
     prepare_axes,
-    style_axes,
     style_colorbar,
 )
 from sk_entity_embed.inspection.neighbors import all_similarities
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 12
 _MOST_DRAWN = 200
 """Leaves of a tree that can be told apart in a picture."""
-_MOST_ORDERED = 1_000
-"""Leaves whose best order is found within a second or two."""
 _LARGEST = 10_000
 _ROW, _NUMBER = 0.17, 0.42
 """Inches of a row in a figure of its own, without and with numbers."""
@@ -140,7 +144,7 @@ class SimilarityDisplay:
             ``1 / (1 + distance)``.
         cluster : bool, default=True
             Whether to draw similar categories side by side: in the order of the leaves of an
-            average linkage tree, in which neighbours differ least [1]_. Otherwise they are in the
+            average linkage tree, in which neighbours differ least. Otherwise they are in the
             order of `categories`, or of their frequency.
         ax : matplotlib Axes, default=None
             Axes to draw in; None makes a figure.
@@ -176,7 +180,7 @@ class SimilarityDisplay:
         *,
         categories: Iterable[Any] | None = None,
         counts: Any = None,
-        name: str = "category",
+        column: str | None = None,
         k: int = 40,
         metric: str = "cosine",
         cluster: bool = True,
@@ -196,8 +200,8 @@ class SimilarityDisplay:
         counts : array-like of int of shape (n_categories,), or Series, default=None
             Rows of each category, to draw the `k` most frequent ones; without them the first `k`
             are drawn.
-        name : str, default="category"
-            Name of the column.
+        column : str, default=None
+            What the categories are; by default the name of the frame's index, or "category".
         k : int, default=40
             How many to draw; fewer if there are not as many.
         metric : {"cosine", "euclidean", "dot"}, default="cosine"
@@ -225,6 +229,7 @@ class SimilarityDisplay:
         InvalidParameterError
             If a parameter does not fit.
         """
+        name = column_name(vectors, column)
         catalogue = from_vectors(vectors, categories=categories, counts=counts, name=name)
         display = cls._compute(catalogue, None, k, metric, cluster)
         return display.plot(ax, theme=theme, annotate=annotate, dendrogram=dendrogram)
@@ -248,12 +253,7 @@ class SimilarityDisplay:
         order, tree = np.arange(len(chosen)), None
         if cluster and len(chosen) > 1:
             order, tree = _cluster(matrix, metric)
-        labels = pd.Index(
-            chosen.labels[order].astype(object),
-            dtype=object,
-            tupleize_cols=False,
-            name=catalogue.name,
-        )
+        labels = category_index(chosen.labels[order], catalogue.name)
         frame = pd.DataFrame(matrix[np.ix_(order, order)], index=labels, columns=labels)
         return cls(similarity=frame, metric=metric, linkage=tree, n_categories=len(catalogue))
 
@@ -317,27 +317,22 @@ class SimilarityDisplay:
     def _label(self, ax: Axes, dpi: float, colors: Theme) -> None:
         n = len(self.similarity)
         inches = ax.get_window_extent().height / dpi
-        step = max(1, int(np.ceil(n * _TEXT / max(inches, _TEXT))))
-        shown = np.arange(0, n, step)
+        shown = np.arange(0, n, tick_step(n, inches, _TEXT))
         texts = [plain_text(label, _LABEL) for label in self.similarity.index[shown]]
         ax.set_xticks(shown, texts, rotation=90, fontsize=8, parse_math=False)
         ax.set_yticks(shown, texts, fontsize=8, parse_math=False)
-        title = f"Similarity of {plain_text(self.similarity.index.name, 40)}"
-        if self.n_categories is not None and self.n_categories > n:
-            title += f": {n:,} of {self.n_categories:,} categories"
+        title = title_of("Similarity", self.similarity.index, self.n_categories)
         # Above the tree; matplotlib itself finds that place only after the layout is settled.
         top = 1.0 if self.dendrogram_ is None else 1.0 + _TREE
         ax.set_title(title, y=top, parse_math=False)
-        style_axes(ax, colors)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=2)
+        style_cells(ax, colors)
 
 
 def _cluster(
     matrix: NDArray[np.float64], metric: str
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The order of the leaves, and the tree with its leaves numbered in that order."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.cluster.hierarchy import leaves_list
 
     n = len(matrix)
     first, second = np.triu_indices(n, 1)
@@ -349,7 +344,7 @@ def _cluster(
     else:  # the Euclidean distance, by the law of cosines
         squares = np.diagonal(matrix)
         distances = np.sqrt(np.maximum(squares[first] + squares[second] - 2.0 * pairs, 0.0))
-    tree = linkage(distances, method="average", optimal_ordering=n <= _MOST_ORDERED)
+    tree = average_linkage(distances, n)
     order = leaves_list(tree).astype(np.intp)
     numbers = np.arange(2 * n - 1)
     numbers[order] = np.arange(n)

@@ -23,13 +23,16 @@ class Theme:
     point, accent : str
         Ordinary marks, and the one mark to look at.
     categorical : tuple of str
-        Colours of kinds, in the order of use [1]_.
+        Colours of kinds, in the order of use [1]_. All of them, and the greys, are apart for people
+        who do not see red, green or blue, too, by a model of what these see [2]_.
     sequential, diverging : str
         Colour maps of quantities, even in lightness, and of signed ones.
 
     References
     ----------
     .. [1] M. Okabe and K. Ito, "Color universal design", 2008.
+    .. [2] G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, "A physiologically-based model for
+       simulation of color vision deficiency", IEEE TVCG 15(6), 2009.
     """
 
     background: str
@@ -57,8 +60,7 @@ LIGHT = Theme(
         "#cc79a7",
         "#56b4e9",
         "#d55e00",
-        "#8c7a00",
-        "#4d4d4d",
+        "#60300c",
     ),
     sequential="viridis",
     diverging="RdBu_r",
@@ -74,12 +76,11 @@ DARK = Theme(
     categorical=(
         "#56b4e9",
         "#e69f00",
-        "#2fc79b",
-        "#e39ac6",
-        "#7fa7ff",
-        "#ff7a45",
+        "#009e73",
+        "#c0459c",
+        "#9c40fc",
+        "#e0502a",
         "#f0e442",
-        "#b8bdc7",
     ),
     sequential="viridis",
     diverging="berlin",
@@ -110,20 +111,29 @@ def prepare_axes(
     if theme not in (None, "light", "dark"):
         raise InvalidParameterError(f"`theme` must be 'light', 'dark' or None, got {theme!r}.")
     plt = import_pyplot()
-    from matplotlib.colors import to_rgb
-
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
     figure: Any = ax.get_figure(root=True)
     if theme is None:
-        # Relative luminance of the ground, by ITU-R BT.709.
-        red, green, blue = to_rgb(ax.get_facecolor())
-        chosen = LIGHT if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.4 else DARK
+        chosen = LIGHT if _is_bright(ax.get_facecolor(), figure.get_facecolor()) else DARK
     else:
         chosen = LIGHT if theme == "light" else DARK
         figure.set_facecolor(chosen.background)
         ax.set_facecolor(chosen.background)
     return figure, ax, chosen
+
+
+def _is_bright(*grounds: Any) -> bool:
+    """Whether dark text can be read on the first of the grounds, through which others show."""
+    from matplotlib.colors import to_rgba
+
+    seen, ground = 1.0, 0.0
+    for color in (*grounds, "white"):  # the paper, where all else is transparent
+        red, green, blue, alpha = to_rgba(color)
+        # Relative luminance, by ITU-R BT.709.
+        ground += seen * alpha * (0.2126 * red + 0.7152 * green + 0.0722 * blue)
+        seen *= 1.0 - alpha
+    return ground > 0.4
 
 
 def style_axes(ax: Axes, theme: Theme) -> None:
@@ -133,6 +143,11 @@ def style_axes(ax: Axes, theme: Theme) -> None:
     ax.tick_params(colors=theme.muted, labelcolor=theme.ink)
     for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
         text.set_color(theme.ink)
+
+
+def legend_colors(theme: Theme) -> dict[str, Any]:
+    """Arguments of ``Axes.legend`` for a legend in the theme's colours."""
+    return {"labelcolor": theme.ink, "facecolor": theme.background, "edgecolor": theme.grid}
 
 
 def style_colorbar(bar: Any, theme: Theme) -> None:

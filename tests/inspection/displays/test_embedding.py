@@ -343,7 +343,7 @@ def test_names_are_nothing_but_text(theme):
         rng.normal(size=(len(ODD), 4)),
         categories=ODD,
         counts=np.arange(len(ODD)),
-        name="a $column$ _{",
+        column="a $column$ _{",
         color=[str(c) for c in ODD],
         highlight="$x^2$ and $y$",
         labels=ODD,
@@ -383,7 +383,7 @@ def test_axes_that_share_both_scales():
 def test_the_column_has_a_name(index_name, name, title):
     vectors, _ = cloud(5)
     vectors.index.name = index_name
-    display = EmbeddingDisplay.from_vectors(vectors, name=name)
+    display = EmbeddingDisplay.from_vectors(vectors, column=name)
     assert display.ax_.get_title() == f"{title}: 5 categories"
 
 
@@ -431,3 +431,64 @@ def test_a_label_that_is_not_drawn_is_refused():
     display = EmbeddingDisplay.from_vectors(vectors, counts=counts, min_count=100)
     with pytest.raises(InvalidDataError, match="is no category"):
         display.plot(labels=[vectors.index[int(np.argmin(counts))]])
+
+
+def test_the_names_of_axes_stay_in_the_figure():
+    # With an equal aspect, limits and thus tick labels change after the layout made room for them.
+    rng = np.random.default_rng(0)
+    for _ in range(34):
+        vectors = rng.normal(size=(60, 4)) * rng.uniform(0.2, 3)
+        vectors *= np.array([3, rng.uniform(0.3, 2), 0.5, 0.2])
+        counts = rng.integers(1, 3000, 60)
+    display = EmbeddingDisplay.from_vectors(
+        vectors, labels=None, color=np.arange(60.0), counts=counts
+    )
+    for dpi in (100, 110, 150):
+        display.figure_.set_dpi(dpi)
+        display.figure_.canvas.draw()
+        name = display.ax_.yaxis.label.get_window_extent()
+        assert name.x0 >= 0
+        assert name.x1 <= min(t.get_window_extent().x0 for t in display.ax_.get_yticklabels())
+
+
+def test_what_is_left_out_is_counted():
+    vectors, counts = cloud()
+    display = EmbeddingDisplay.from_vectors(vectors, counts=counts, min_count=100)
+    assert display.n_categories == 60
+    assert display.ax_.get_title() == f"item: {(counts >= 100).sum()} of 60 categories"
+
+
+def test_small_neighbours_are_drawn_above_large_ones():
+    vectors, counts = cloud()
+    display = EmbeddingDisplay.from_vectors(vectors, counts=counts, highlight="c7")
+    marks = next(c for c in display.ax_.collections if c.get_zorder() == 4)
+    assert (np.diff(marks.get_sizes()) <= 0).all()
+    assert len(set(marks.get_sizes())) > 1
+
+
+def test_large_fonts_do_not_meet_the_legend():
+    vectors, counts = cloud()
+    with plt.rc_context({"font.size": 18}):
+        display = EmbeddingDisplay.from_vectors(vectors, counts=counts)
+        display.figure_.canvas.draw()
+        name = display.ax_.xaxis.label.get_window_extent()
+        assert display.legend_.get_window_extent().y1 <= name.y0 + 2
+
+
+def test_a_legend_is_no_wider_than_its_axes():
+    vectors, counts = cloud()
+    figure, axes = plt.subplots(1, 3, figsize=(13, 5), layout="constrained")
+    for ax in axes:
+        display = EmbeddingDisplay.from_vectors(
+            vectors, counts=counts, highlight="c7", metric="euclidean", ax=ax
+        )
+    figure.canvas.draw()
+    assert display.legend_.get_window_extent().width <= 1.2 * ax.get_window_extent().width
+
+
+def test_labels_of_straight_lines_are_not_distorted():
+    vectors, _ = cloud(3)
+    display = EmbeddingDisplay.from_vectors(vectors.rename({"c0": "FLL"}))
+    # By itself, matplotlib moves outlines without curves to whole pixels.
+    for label in display.labels_:
+        assert [effect._gc["snap"] for effect in label.get_path_effects()] == [False, False]

@@ -123,7 +123,7 @@ def test_few_numbers_that_are_not_zero_have_colours():
 def test_names_are_data():
     names = ["a$b$", "\ud800", "two\nlines", np.nan, "<script>", "x" * 60]
     display = EmbeddingHeatmapDisplay.from_vectors(
-        np.eye(6), categories=names, order="given", name="$x$"
+        np.eye(6), categories=names, order="given", column="$x$"
     )
     display.figure_.canvas.draw()
     assert rows_of(display)[:5] == [
@@ -192,3 +192,23 @@ def test_refuses_what_it_cannot_look_at():
         EmbeddingHeatmapDisplay.from_vectors(np.ones((10_001, 1)), k=10_001)
     with pytest.raises(InvalidDataError, match="numbers"):
         EmbeddingHeatmapDisplay.from_vectors(pd.DataFrame({"a": ["x"]}))
+
+
+@pytest.mark.parametrize("limit", [-1, 0, "x", float("nan")])
+def test_a_wrong_limit_leaves_no_figure(limit):
+    with pytest.raises(InvalidParameterError, match="`limit` must be a positive number"):
+        EmbeddingHeatmapDisplay.from_vectors(np.eye(3), limit=limit)
+    assert plt.get_fignums() == []
+
+
+def test_no_grid_is_drawn_over_the_cells():
+    with plt.rc_context({"axes.grid": True}):
+        display = EmbeddingHeatmapDisplay.from_vectors(np.eye(3))
+    assert not any(line.get_visible() for line in display.ax_.get_xgridlines())
+
+
+def test_the_index_names_the_column():
+    frame = pd.DataFrame(np.eye(3), index=pd.Index(list("abc"), name="city"))
+    assert EmbeddingHeatmapDisplay.from_vectors(frame).ax_.get_title() == "Vectors of city"
+    named = EmbeddingHeatmapDisplay.from_vectors(frame, column="town")
+    assert named.ax_.get_title() == "Vectors of town"

@@ -190,3 +190,13 @@ def test_refuses_estimators_without_curves():
         LossCurveDisplay.from_estimator(make_encoder())
     with pytest.raises(InvalidParameterError, match="MLPRegressor"):
         LossCurveDisplay.from_estimator(MLPRegressor())
+
+
+def test_without_a_layout_names_are_in_a_legend():
+    _, ax = plt.subplots()
+    display = LossCurveDisplay.from_curves([3.0, 2.0, 1.0], [3.0, 2.5, 2.0], ax=ax)
+    assert display.texts_ == []
+    assert [t.get_text() for t in display.legend_.get_texts()] == ["training", "validation"]
+    frame, legend = ax.get_window_extent(), display.legend_.get_window_extent()
+    assert frame.x0 <= legend.x0 <= legend.x1 <= frame.x1
+    assert LossCurveDisplay.from_curves([3.0, 2.0]).legend_ is None

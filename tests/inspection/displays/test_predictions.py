@@ -314,7 +314,7 @@ def test_draws_again_elsewhere(regression):
         ({"response_method": "decision_function"}, "got 'decision_function'"),
         ({"response_method": "predict_proba"}, "has no predict_proba"),
         ({"pos_label": 1}, "`pos_label` is for classifiers"),
-        ({"min_count": 0}, "`min_count`"),
+        ({"min_count": -1}, "`min_count`"),
         ({"min_count": 1.5}, "`min_count`"),
         ({"sample_weight": [1.0]}, "sample_weight must be 240"),
         ({"sample_weight": [-1.0] * 240}, "must not be negative"),
@@ -394,3 +394,32 @@ def test_predictors_of_other_libraries():
         Shares(), X, np.where(y > 0, "yes", "no"), "letter"
     )
     assert (display.frame["predicted"] == 0.25).all()
+
+
+@pytest.mark.parametrize("n_labels", [-1, 1.5, None, "3", True])
+def test_a_wrong_number_of_labels_leaves_no_figure(n_labels):
+    with pytest.raises(InvalidParameterError, match="`n_labels` must be an integer of 0 or more"):
+        from_predictions([1.0, 2.0], [1.0, 2.0], ["a", "b"], min_count=1, n_labels=n_labels)
+    assert plt.get_fignums() == []
+
+
+def test_no_least_count_leaves_out_none():
+    display = from_predictions([1.0, 2.0], [1.0, 2.0], ["a", "b"], min_count=None)
+    assert display.frame["category"].tolist() == ["a", "b"]
+    assert display.n_left_out == 0
+
+
+def test_sizes_are_explained_by_round_numbers():
+    names = np.repeat(["a", "b", "c"], [3, 40, 700])
+    y = np.random.default_rng(0).normal(size=743)
+    display = from_predictions(y, y, names, min_count=1)
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts[2:] == ["5 rows", "50 rows", "500 rows"]
+
+
+def test_the_line_is_seen_through_very_many_points():
+    rng = np.random.default_rng(0)
+    names, y = np.arange(3000), rng.normal(size=3000)
+    display = from_predictions(y, y + rng.normal(size=3000), names, min_count=1)
+    assert display.line_.get_zorder() > display.points_.get_zorder()
+    assert display.points_.get_alpha() < 0.6

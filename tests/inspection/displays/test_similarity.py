@@ -97,7 +97,7 @@ def test_the_most_frequent_are_drawn(encoder):
 
 
 def test_counts_choose_among_vectors(vectors):
-    display = SimilarityDisplay.from_vectors(vectors, counts=[1, 5, 1, 1, 1, 9], k=2, name="x")
+    display = SimilarityDisplay.from_vectors(vectors, counts=[1, 5, 1, 1, 1, 9], k=2, column="x")
     assert set(display.similarity.index) == {"b", "f"}
     assert set(SimilarityDisplay.from_vectors(vectors, k=2).similarity.index) == {"a", "b"}
 
@@ -141,7 +141,9 @@ def test_numbers_are_for_few_categories_or_on_demand(vectors):
 
 def test_names_are_data():
     names = ["a$b$", "\ud800", "two\nlines", None, "<script>", "long " * 10]
-    display = SimilarityDisplay.from_vectors(np.eye(6), categories=names, cluster=False, name="$x$")
+    display = SimilarityDisplay.from_vectors(
+        np.eye(6), categories=names, cluster=False, column="$x$"
+    )
     display.figure_.canvas.draw()
     assert labels_of(display) == [
         "a$b$",
@@ -242,3 +244,14 @@ def test_the_tree_needs_room(vectors):
         assert (display.dendrogram_ is not None) == has_room
         display.figure_.canvas.draw()
         assert ax.title.get_window_extent().y1 <= display.figure_.bbox.y1
+
+
+def test_no_grid_is_drawn_over_the_cells():
+    with plt.rc_context({"axes.grid": True}):
+        display = SimilarityDisplay.from_vectors(np.eye(3))
+    assert not any(line.get_visible() for line in display.ax_.get_xgridlines())
+
+
+def test_the_index_names_the_column():
+    frame = pd.DataFrame(np.eye(3), index=pd.Index(list("abc"), name="city"))
+    assert SimilarityDisplay.from_vectors(frame).ax_.get_title() == "Similarity of city"

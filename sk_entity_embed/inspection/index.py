@@ -1,0 +1,190 @@
+"""NeighborIndex: approximate search among millions of vectors."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.search import (
+    check_metric,
+    closeness_of,
+    exact_search,
+    similarity_from,
+)
+
+
+class NeighborIndex:
+    """An index of one column's vectors, for approximate neighbours among millions.
+
+    Building takes much longer than one exact search: use it for many searches in a million
+    vectors or more. Neighbours are found by a hierarchical navigable small-world graph [1]_ of
+    faiss; their similarities are exact.
+
+    Parameters
+    ----------
+    source : estimator, DataFrame or mapping of DataFrame
+        See :func:`~sk_entity_embed.inspection.nearest`.
+    column : str, default=None
+        Name of the column; may be None where there is only one.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        Similarity to search by.
+    min_count : int, default=None
+        Leave out categories with fewer training rows.
+    n_links : int, default=32
+        Links of each vector in the graph; more find more true neighbours and take more memory.
+    ef_construction, ef_search : int, default=100, 128
+        Vectors considered while building and while searching.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is out of range or there is no such column.
+    ImportError
+        If faiss is not installed; the extra is ``index``.
+
+    References
+    ----------
+    .. [1] Y. Malkov and D. Yashunin, "Efficient and robust approximate nearest neighbor search
+       using hierarchical navigable small world graphs", IEEE TPAMI 42(4), 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import NeighborIndex, nearest
+    >>> vectors = pd.DataFrame(np.random.default_rng(0).normal(size=(1000, 8)))
+    >>> index = NeighborIndex(vectors)
+    >>> nearest(vectors, None, 3, k=2, index=index).equals(nearest(vectors, None, 3, k=2))
+    True
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        column: str | None = None,
+        *,
+        metric: str = "cosine",
+        min_count: int | None = None,
+        n_links: int = 32,
+        ef_construction: int = 100,
+        ef_search: int = 128,
+    ) -> None:
+        check_metric(metric)
+        _check_graph(n_links=n_links, ef_construction=ef_construction, ef_search=ef_search)
+        try:
+            import faiss
+        except ImportError as error:
+            raise ImportError(
+                "NeighborIndex needs faiss: pip install 'sk-entity-embed[index]'. Search without "
+                "an index is exact."
+            ) from error
+        catalogue = catalogue_of(source, column)
+        self.metric = metric
+        self.min_count = min_count
+        self.ef_search = ef_search
+        self._positions = catalogue.frequent(min_count)
+        vectors = catalogue.vectors[self._positions]
+        self._shape = catalogue.vectors.shape
+        self._sample = _sample(catalogue.vectors)
+        kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
+        self._index = faiss.IndexHNSWFlat(vectors.shape[1], int(n_links), kind)
+        self._index.hnsw.efConstruction = int(ef_construction)
+        self._index.add(normalize(vectors) if metric == "cosine" else np.ascontiguousarray(vectors))
+
+    def __len__(self) -> int:
+        """Number of vectors in the index."""
+        return len(self._positions)
+
+    def check(self, catalogue: Catalogue, metric: str, min_count: int | None) -> None:
+        """Raise unless the index was built for this search.
+
+        Parameters
+        ----------
+        catalogue : Catalogue
+            Where to search.
+        metric : str
+            The metric asked for.
+        min_count : int or None
+            The least count asked for.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the index has another metric, another `min_count` or other vectors.
+        """
+        for name, asked, built in (
+            ("metric", metric, self.metric),
+            ("min_count", min_count, self.min_count),
+            ("shape of the vectors", catalogue.vectors.shape, self._shape),
+        ):
+            if asked != built:
+                raise InvalidParameterError(
+                    f"`index` was built for another search: {name} {built!r}, not {asked!r}."
+                )
+        if not np.array_equal(_sample(catalogue.vectors), self._sample):
+            raise InvalidParameterError(
+                "`index` was built for other vectors; build it again after a fit."
+            )
+
+    def search(
+        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Approximately the k most similar vectors for each query.
+
+        Parameters
+        ----------
+        vectors : ndarray of float32 of shape (n_categories, width)
+            All vectors of the column.
+        queries : ndarray of shape (n_queries, width)
+            What to search for.
+        k : int
+            At most the number of vectors in the index.
+
+        Returns
+        -------
+        positions : ndarray of int of shape (n_queries, k)
+            Positions among all categories, the most similar ones first.
+        similarity : ndarray of float64 of shape (n_queries, k)
+            Their similarities.
+        """
+        from faiss import SearchParametersHNSW  # type: ignore[attr-defined]
+
+        asked = np.ascontiguousarray(queries, dtype=np.float32)
+        asked = normalize(asked) if self.metric == "cosine" else asked
+        effort = SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
+        _, reached = self._index.search(asked, k, params=effort)
+        if (reached < 0).any():  # a graph with parts that cannot be reached: rare
+            return self._all(vectors, queries, k)
+        positions = self._positions[reached]
+        pairs = closeness_of(vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric)
+        pairs = pairs.reshape(positions.shape)
+        order = np.lexsort((positions, -pairs), axis=1)
+        found = similarity_from(np.take_along_axis(pairs, order, 1), self.metric)
+        return np.take_along_axis(positions, order, 1), found
+
+    def _all(
+        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        positions, found = exact_search(vectors[self._positions], queries, k, self.metric)
+        return self._positions[positions], found
+
+
+def _check_graph(**sizes: Any) -> None:
+    """Raise InvalidParameterError for sizes with which faiss ends the process."""
+    for name, size in sizes.items():
+        least = 2 if name == "n_links" else 1
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
+            raise InvalidParameterError(
+                f"`{name}` must be an integer of at least {least}, got {size!r}."
+            )
+
+
+def _sample(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A few hundred vectors, by which those of another fit are told."""
+    return vectors[:: max(1, len(vectors) // 500)].copy()

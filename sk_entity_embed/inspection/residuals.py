@@ -1,0 +1,177 @@
+"""Residuals by category: how far mean predictions are off, and how far they are by chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import Column, read_values
+from sk_entity_embed.input.vocabulary import learn_vocabulary
+
+_PRIOR_ROWS = 5.0
+
+
+def residuals_by_category(
+    y_true: Any, y_pred: Any, column: Column, sample_weight: Any = None, pos_label: Any = None
+) -> pd.DataFrame:
+    """Mean observation and mean prediction of each category of a column.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        What was observed.
+    y_pred : array-like of shape (n_samples,)
+        What was predicted: numbers; the probabilities of `pos_label` where that is given.
+    column : Column
+        Category of each row.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row; rows of zero weight do not count.
+    pos_label : object, default=None
+        The class in `y_true` whose share is observed; None takes `y_true` as numbers.
+
+    Returns
+    -------
+    DataFrame of shape (n_categories, 6)
+        ``category`` and what :func:`summarise` tells of it.
+
+    Raises
+    ------
+    InvalidDataError
+        If rows do not fit together, or numbers are not finite.
+    InvalidParameterError
+        If no row has the `pos_label`.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.input.columns import read_table
+    >>> from sk_entity_embed.inspection.residuals import residuals_by_category
+    >>> (column,) = read_table([["Oslo"], ["Oslo"], ["Rome"]]).columns
+    >>> frame = residuals_by_category([1.0, 3.0, 10.0], [2.0, 2.0, 9.0], column)
+    >>> frame[["category", "count", "observed", "predicted"]]
+      category  count  observed  predicted
+    0     Oslo      2       2.0        2.0
+    1     Rome      1      10.0        9.0
+    """
+    n = len(column)
+    is_class = pos_label is not None
+    observed = _indicator(y_true, pos_label, n) if is_class else _numbers(y_true, "y", n)
+    predicted = _numbers(y_pred, "the predictions", n)
+    weights = np.ones(n)
+    if sample_weight is not None:
+        weights = _numbers(sample_weight, "sample_weight", n)
+    if (weights < 0).any() or not weights.any():
+        raise InvalidDataError("`sample_weight` must not be negative, nor zero in all rows.")
+    used = np.flatnonzero(weights)
+    vocabulary = learn_vocabulary(column.take(used))
+    codes = vocabulary.locate(column.take(used))
+    frame = summarise(codes, observed[used], predicted[used], weights[used])
+    # An explicit dtype: lone surrogates do not fit pandas' strings.
+    frame.insert(0, "category", pd.Series(vocabulary.labels.astype(object), dtype=object))
+    return frame
+
+
+def summarise(
+    codes: NDArray[np.integer[Any]],
+    observed: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> pd.DataFrame:
+    """Means, their difference and its standard error, for each category.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_samples,)
+        Category of each row; each from 0 to the largest one is there.
+    observed, predicted : ndarray of float64 of shape (n_samples,)
+        Numbers, or shares of a class.
+    weights : ndarray of float64 of shape (n_samples,)
+        Weight of each row, above 0.
+
+    Returns
+    -------
+    DataFrame of shape (n_categories, 5)
+        In columns ``count``, ``observed``, ``predicted``, ``standard_error`` and ``z``.
+
+    Notes
+    -----
+    The variance within a category counts as its rows less one against five of the mean variance
+    within all [1]_.
+
+    References
+    ----------
+    .. [1] G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential
+       expression in microarray experiments", Statistical Applications in Genetics and Molecular
+       Biology 3(1), 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.inspection.residuals import summarise
+    >>> codes, observed = np.array([0, 0, 1]), np.array([1.0, 3.0, 10.0])
+    >>> summarise(codes, observed, observed - 1.0, np.ones(3))["predicted"].tolist()
+    [1.0, 9.0]
+    """
+    n_categories = int(codes.max()) + 1
+    total = np.bincount(codes, weights, n_categories)
+    means = [np.bincount(codes, weights * v, n_categories) / total for v in (observed, predicted)]
+    difference = means[0] - means[1]
+    residuals = observed - predicted - difference[codes]
+    rows = total**2 / np.bincount(codes, weights**2, n_categories)
+    squares = np.bincount(codes, weights * residuals**2, n_categories) / total * rows
+    freedom = np.maximum(rows - 1.0, 0.0)
+    if freedom.sum() > 1e-9:
+        pooled = squares.sum() / freedom.sum()
+    else:  # one row a category: all there is to tell the noise by is how they differ
+        pooled = float(np.average(difference**2, weights=total))
+    variance = (squares + _PRIOR_ROWS * pooled) / (freedom + _PRIOR_ROWS)
+    error = np.sqrt(variance / rows)
+    size = float(np.abs(np.concatenate(means)).max())
+    rounding = 1e-12 * size
+    sure = np.where(np.abs(difference) > rounding, np.copysign(np.inf, difference), 0.0)
+    z = np.divide(difference, error, out=sure, where=error > rounding)
+    return pd.DataFrame(
+        {
+            "count": np.bincount(codes, minlength=n_categories),
+            "observed": means[0],
+            "predicted": means[1],
+            "standard_error": error,
+            "z": z,
+        }
+    )
+
+
+def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
+    """Whether each row is of the class."""
+    labels = _vector(y, "y", n)
+    found = np.fromiter((v == pos_label for v in labels.tolist()), dtype=np.float64, count=n)
+    if not found.any():
+        raise InvalidParameterError(f"No row of `y` is {pos_label!r}, the `pos_label`.")
+    return found
+
+
+def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
+    """Finite numbers, one a row."""
+    try:
+        numbers = _vector(values, what, n).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidDataError):
+            raise
+        raise InvalidDataError(
+            f"{what} must be numbers, or `pos_label` name a class: {error}."
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise InvalidDataError(f"{what} must be finite.")
+    return numbers
+
+
+def _vector(values: Any, what: str, n: int) -> NDArray[Any]:
+    array = np.asarray(read_values(values))
+    if array.shape == (n, 1):
+        array = array[:, 0]
+    if array.shape != (n,):
+        raise InvalidDataError(f"{what} must be {n}, one for each row; got shape {array.shape}.")
+    return array

@@ -1,0 +1,161 @@
+"""Neighbours of whole rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed._access import fitted_model
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.inspection.neighbors import answer, find
+from sk_entity_embed.inspection.search import check_metric
+from sk_entity_embed.model import CodedRows, EmbeddingModel
+
+
+def nearest_rows(
+    estimator: Any,
+    X: Any,
+    query: Any,
+    k: int = 5,
+    *,
+    metric: str = "cosine",
+    representation: str = "embedding",
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """The rows of a table most similar to given rows: listings like this one.
+
+    A row is its columns' vectors side by side, in which columns weigh as much as they matter to
+    the target; or the network's last hidden layer, which knows the context numbers as well.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Rows to search, with the columns of fit.
+    query : int, list of int, or array-like of shape (n_queries, n_features)
+        Positions of rows of `X`, or a table of other rows.
+    k : int, default=5
+        Neighbours of each query.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        What makes rows similar.
+    representation : {"embedding", "hidden"}, default="embedding"
+        What a row is compared by.
+    columns : sequence of str, default=None
+        Categorical columns to compare by, with "embedding"; None takes all.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``row``, the position in `X`, and ``similarity``, with "euclidean" also
+        ``distance``; for several queries ``query`` is the first one. A queried row of `X` is not
+        its own neighbour.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not have the columns of fit, or a position is not in `X`.
+    InvalidParameterError
+        If there are fewer than `k` rows to choose from, or a parameter does not fit.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    Unknown and missing cells have their trained vectors here, whatever ``handle_unknown`` says.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> from sk_entity_embed.inspection import nearest_rows
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"fuel": rng.choice(["gas", "oil"], 99), "age": rng.uniform(0, 9, 99)})
+    >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0).fit(X, X["age"])
+    >>> similar = nearest_rows(encoder, X, 0, k=3, representation="hidden")
+    >>> X.iloc[similar["row"]].shape
+    (3, 2)
+    """
+    check_metric(metric)
+    model = fitted_model(estimator)
+    rows = _code(estimator, X)
+    vectors = _represent(model, rows, representation, columns)
+    positions = _row_positions(query, len(rows))
+    if positions is None:
+        asked = _represent(model, _code(estimator, query), representation, columns)
+        own = np.full((len(asked), 1), -1)
+        names = np.arange(len(asked))
+    else:
+        asked, own, names = vectors[positions], positions[:, None], positions
+    catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
+    found = find(catalogue, asked, own, k, metric, None, None, "rows of X")
+    frame = answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
+    if positions is None or not isinstance(query, Integral):
+        frame.insert(0, "query", np.repeat(names, k))
+    return frame
+
+
+def _code(estimator: Any, X: Any) -> CodedRows:
+    table = estimator._read(X)
+    rows: CodedRows = fitted_model(estimator).code(
+        table, refuse_unknown=False, missing_is_error=False
+    )
+    return rows
+
+
+def _represent(
+    model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
+) -> NDArray[np.float32]:
+    """The rows as vectors to compare."""
+    names = [t.vocabulary.name for t in model.tables]
+    if representation == "hidden":
+        if columns is not None:
+            raise InvalidParameterError("`columns` chooses among vectors; the hidden layer is one.")
+        if not model.head.n_hidden:
+            raise InvalidParameterError(
+                "representation='hidden' needs a hidden layer, but the head has none."
+            )
+        out = np.empty((len(rows), model.head.n_hidden), dtype=np.float32)
+        model.hidden(rows, out)
+        return out
+    if representation != "embedding":
+        raise InvalidParameterError(
+            f"`representation` must be 'embedding' or 'hidden', got {representation!r}."
+        )
+    unknown = [c for c in columns or () if c not in names]
+    if unknown or (columns is not None and (isinstance(columns, str) or len(columns) == 0)):
+        raise InvalidParameterError(
+            f"`columns` must be a list of embedded columns ({names}), got {columns!r}."
+        )
+    out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
+    model.embed(rows.codes, out)
+    if columns is None:
+        return out
+    edges = model.edges
+    blocks = [out[:, edges[j] : edges[j + 1]] for j, n in enumerate(names) if n in set(columns)]
+    return np.ascontiguousarray(np.hstack(blocks))
+
+
+def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
+    """Positions in the table; None if the query is a table itself."""
+    if isinstance(query, list | range | pd.Series | pd.Index):
+        several = list(query)
+    elif isinstance(query, np.ndarray) and query.ndim == 1:
+        several = query.tolist()
+    else:
+        several = [query]
+    if not several:
+        raise InvalidDataError("`query` is empty; give one query at least.")
+    if not all(isinstance(q, Integral) and not isinstance(q, bool) for q in several):
+        return None
+    positions = np.array(several, dtype=np.intp)
+    if ((positions < -n_rows) | (positions >= n_rows)).any():
+        raise InvalidDataError(f"`query` has positions beyond the {n_rows} rows of X: {query!r}.")
+    return positions % n_rows

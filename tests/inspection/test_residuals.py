@@ -1,0 +1,75 @@
+"""Residuals by category: means, and how far they are off by chance."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.inspection.residuals import residuals_by_category, summarise
+
+
+def column_of(values):
+    (column,) = read_table(pd.DataFrame({"city": values})).columns
+    return column
+
+
+def test_means_are_weighted_and_rows_without_weight_do_not_count():
+    column = column_of(["a", "a", "b", "c"])
+    frame = residuals_by_category([1.0, 3.0, 5.0, 9.0], [0.0, 1.0, 5.0, 9.0], column, [1, 3, 2, 0])
+    assert frame["category"].tolist() == ["a", "b"]
+    assert frame["count"].tolist() == [2, 1]
+    assert frame["observed"].tolist() == [2.5, 5.0]
+    assert frame["predicted"].tolist() == [0.75, 5.0]
+
+
+def test_shares_of_a_class():
+    column = column_of(["a", "a", "b"])
+    frame = residuals_by_category(["x", "y", "y"], [0.5, 0.5, 0.9], column, pos_label="y")
+    assert frame["observed"].tolist() == [0.5, 1.0]
+    assert frame["predicted"].tolist() == [0.5, 0.9]
+
+
+def test_chance_alone_is_beyond_two_standard_errors_in_one_of_twenty():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(2000), 10)
+    noise = rng.normal(size=len(codes))
+    frame = summarise(codes, noise, np.zeros(len(codes)), np.ones(len(codes)))
+    assert 0.03 < (frame["z"].abs() > 2).mean() < 0.06
+    np.testing.assert_allclose(frame["z"] * frame["standard_error"], frame["observed"])
+
+
+def test_the_size_of_weights_does_not_matter():
+    rng = np.random.default_rng(0)
+    codes, y, weights = np.arange(60) % 4, rng.normal(size=60), rng.random(60)
+    small, large = (summarise(codes, y, 0 * y, w * weights) for w in (1e-3, 1e6))
+    pd.testing.assert_frame_equal(small, large, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"y_true": [1.0]}, InvalidDataError, "y must be 2, one for each row"),
+        ({"y_true": ["x", "y"]}, InvalidDataError, "`pos_label` name a class"),
+        ({"y_pred": [1.0, np.nan]}, InvalidDataError, "the predictions must be finite"),
+        ({"sample_weight": [0, 0]}, InvalidDataError, "`sample_weight` must not be negative"),
+        ({"pos_label": "z"}, InvalidParameterError, "No row of `y` is 'z'"),
+    ],
+)
+def test_wrong_rows(changes, error, match):
+    given = {"y_true": [1.0, 2.0], "y_pred": [1.0, 2.0], "column": column_of(["a", "b"])}
+    with pytest.raises(error, match=match):
+        residuals_by_category(**{**given, **changes})
+
+
+def test_no_pictures_are_needed():
+    code = "import sys, sk_entity_embed.inspection.residuals; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"
