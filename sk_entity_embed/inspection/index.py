@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,10 @@ class NeighborIndex:
         similarity : ndarray of float64 of shape (n_queries, k)
             Their similarities.
         """
-        from faiss import SearchParametersHNSW  # type: ignore[attr-defined]
-
+        faiss: Any = import_module("faiss")  # its own types lack what is used here
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         asked = normalize(asked) if self.metric == "cosine" else asked
-        effort = SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
+        effort = faiss.SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
         _, reached = self._index.search(asked, k, params=effort)
         if (reached < 0).any():  # a graph with parts that cannot be reached: rare
             return self._all(vectors, queries, k)
