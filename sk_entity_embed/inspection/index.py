@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from importlib import import_module
+from numbers import Integral
 from typing import Any
 
 import numpy as np
