@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,8 @@ def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) ->
             [v.labels for v in columns.vocabularies],
             given.target.values,
             given.groups,
-            [repr(x) for x in decides_folds],
+            # Without addresses in memory, which differ after a reload.
+            [re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(x)) for x in decides_folds],
         )
     )
 

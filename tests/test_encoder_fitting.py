@@ -1000,3 +1000,11 @@ def test_init_is_cloned_with_the_encoder(rows: Rows) -> None:
     copy = clone(encoder)
     assert copy.init is not encoder.init
     np.testing.assert_array_equal(copy.fit(*rows).transform(rows[0]), encoder.transform(rows[0]))
+
+
+def test_a_reloaded_encoder_goes_on_with_the_same_rows(rows: Rows) -> None:
+    X, y = rows
+    cv = KFold(3, shuffle=True, random_state=np.random.RandomState(0))
+    encoder = make_encoder(warm_start=True, cv=cv).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(encoder)).fit(X, y)  # without a LeakageWarning
+    np.testing.assert_array_equal(loaded.fold_, encoder.fold_)
