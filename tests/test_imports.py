@@ -23,7 +23,22 @@ PACKAGE = "sk_entity_embed"
 LAYERS = [
     {"_writing", "exceptions"},
     {"input.columns"},
-    {"input.context", "input.folds", "input.selection", "input.target", "input.vocabulary"},
+    {
+        "datasets._random",
+        "input.context",
+        "input.folds",
+        "input.selection",
+        "input.target",
+        "input.vocabulary",
+    },
+    {
+        "datasets.flights",
+        "datasets.movielens",
+        "datasets.pairs",
+        "datasets.sequences",
+        "datasets.tables",
+        "sampling",
+    },
     {"head", "dimensions"},
     {"learning.problem"},
     {"canonical", "initialization", "tables"},
@@ -88,6 +103,7 @@ LAYERS = [
 
 EMPTY = {
     "",
+    "datasets",
     "export",
     "export.saving",
     "input",

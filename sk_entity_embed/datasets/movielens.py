@@ -1,0 +1,179 @@
+"""MovieLens ratings, from a file or from GroupLens."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.request import urlopen
+from zipfile import BadZipFile, ZipFile
+
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
+
+from sk_entity_embed._writing import write_whole
+from sk_entity_embed.exceptions import InvalidFileError
+
+_URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
+_TIMEOUT = 60
+"""Seconds without an answer after which a download is given up."""
+
+_COLUMNS: dict[str, dict[str, Any]] = {
+    "ratings.csv": {"userId": str, "movieId": str, "rating": float, "timestamp": int},
+    "movies.csv": {"movieId": str, "title": str, "genres": str},
+}
+"""Files that are read, their columns and data types."""
+
+
+@validate_params({"path": [str, os.PathLike, None]}, prefer_skip_nested_validation=True)
+def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
+    """Fetch the small MovieLens table: about 100,000 ratings of movies by some 600 users.
+
+    Without `path`, the archive is downloaded from GroupLens once and kept in a cache: the folder
+    that the environment variable ``SK_ENTITY_EMBED_CACHE`` names, else ``sk_entity_embed`` in
+    ``XDG_CACHE_HOME`` or ``~/.cache``. It is compared with the MD5 checksum that GroupLens
+    publishes beside it, which finds damage on the way and in the cache; it is no proof of origin,
+    for which there is the encrypted connection. GroupLens renews this table now and then: for
+    figures that others are to reproduce, keep the archive and give its `path`. GroupLens's terms
+    of use, in the archive's README, ask for a citation [1]_ and allow no commercial use without
+    permission.
+
+    Parameters
+    ----------
+    path : str or path-like, default=None
+        Archive (zip), or folder with ``ratings.csv`` and ``movies.csv``; None downloads. Other
+        MovieLens tables of this layout are read as well.
+
+    Returns
+    -------
+    Bunch
+        `X`, a DataFrame with the columns "user" and "movie" (ids as strings); `y`, a Series of
+        ratings from 0.5 to 5; `timestamp`, a Series of seconds since 1970; `movies`, a DataFrame
+        by movie with "title" and "genres" (separated by "|").
+
+    Raises
+    ------
+    ConnectionError
+        If the archive cannot be downloaded.
+    FileNotFoundError
+        If there is nothing at `path`.
+    InvalidFileError, ValueError
+        If the files are not MovieLens's, or what was downloaded does not match its checksum.
+
+    See Also
+    --------
+    make_ratings : A stand-in of the same shape that needs no download.
+
+    References
+    ----------
+    .. [1] Harper, F. M. and Konstan, J. A. (2015). The MovieLens datasets: history and context.
+       ACM Transactions on Interactive Intelligent Systems 5(4), 19.
+       https://doi.org/10.1145/2827872
+
+    Examples
+    --------
+    >>> from sk_entity_embed.datasets import fetch_movielens
+    >>> data = fetch_movielens()  # doctest: +SKIP
+    >>> data.X.columns.tolist(), data.y.name  # doctest: +SKIP
+    (['user', 'movie'], 'rating')
+    """
+    if path is None:
+        files = _read_zip(_cached(), _URL)
+    elif Path(path).is_dir():
+        files = {n: p.read_bytes() for n in _COLUMNS if (p := Path(path) / n).is_file()}
+    else:
+        files = _read_zip(Path(path).read_bytes(), str(path))
+    where = _URL if path is None else str(path)
+    ratings, movies = (_parse(files, name, where) for name in _COLUMNS)
+    return Bunch(
+        X=ratings[["userId", "movieId"]].set_axis(["user", "movie"], axis=1),
+        y=ratings["rating"],
+        timestamp=ratings["timestamp"],
+        movies=movies.set_index("movieId").rename_axis("movie"),
+    )
+
+
+def _read_zip(content: bytes, where: str) -> dict[str, bytes]:
+    """The files to read, out of an archive in which they may lie in a folder."""
+    try:
+        with ZipFile(io.BytesIO(content)) as archive:
+            members = {PurePosixPath(name).name: name for name in archive.namelist()}
+            return {name: archive.read(members[name]) for name in _COLUMNS if name in members}
+    except (BadZipFile, zlib.error) as error:
+        raise InvalidFileError(
+            f"{where} is no zip archive that can be read ({error}); path must be the archive of a "
+            "MovieLens table or a folder with ratings.csv and movies.csv."
+        ) from error
+
+
+def _parse(files: Mapping[str, bytes], name: str, where: str) -> pd.DataFrame:
+    """One of the tables."""
+    types = _COLUMNS[name]
+    if name not in files:
+        raise InvalidFileError(
+            f"There is no {name} in {where}; a MovieLens table has ratings.csv and movies.csv."
+        )
+    try:
+        return pd.read_csv(  # a movie may be called "NA"
+            io.BytesIO(files[name]), usecols=list(types), dtype=types, keep_default_na=False
+        )
+    except ValueError as error:
+        raise InvalidFileError(
+            f"{name} in {where} is not MovieLens's, which has the columns {', '.join(types)}: "
+            f"{error}"
+        ) from error
+
+
+def _cached() -> bytes:
+    """The archive, from the cache if it is there and whole, else downloaded into it."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("SK_ENTITY_EMBED_CACHE") or Path(home) / "sk_entity_embed")
+    archive = folder / PurePosixPath(_URL).name
+    checksum = archive.with_name(f"{archive.name}.md5")
+    if archive.is_file() and checksum.is_file():
+        content = archive.read_bytes()
+        if _md5(content) == _published(checksum.read_bytes()):
+            return content
+    published, content = _download(f"{_URL}.md5"), _download(_URL)
+    expected, found = _published(published), _md5(content)
+    if found != expected:
+        raise InvalidFileError(
+            f"What was downloaded from {_URL} has the MD5 checksum {found}, but GroupLens "
+            f"publishes {expected or 'none'} at {_URL}.md5. Nothing was kept; try again, or give "
+            "the path of an archive that you trust."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(archive, lambda file: file.write(content))
+    write_whole(checksum, lambda file: file.write(published))
+    return content
+
+
+def _download(url: str) -> bytes:
+    """Content at a URL."""
+    try:
+        with urlopen(url, timeout=_TIMEOUT) as answer:
+            content: bytes = answer.read()
+            return content
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(
+            f"Cannot download {url}: {error}. Without a network, fetch the archive elsewhere and "
+            "give its path: fetch_movielens(path='ml-latest-small.zip'); or use make_ratings, "
+            "which makes a table of the same shape."
+        ) from error
+
+
+def _published(text: bytes) -> str | None:
+    """Checksum in a line of the program md5 or md5sum; None if there is none."""
+    found = re.search(rb"\b[0-9a-fA-F]{32}\b", text)
+    return found.group().decode().lower() if found else None
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
