@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sk_entity_embed.encoder import EntityEmbeddingEncoder
+    from sk_entity_embed.predictors import EntityEmbeddingClassifier, EntityEmbeddingRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EntityEmbeddingClassifier",
     "EntityEmbeddingEncoder",
+    "EntityEmbeddingRegressor",
     "__version__",
     "datasets",
     "evaluation",
@@ -24,7 +27,11 @@ __all__ = [
     "sampling",
 ]
 
-_HOMES = {"EntityEmbeddingEncoder": "sk_entity_embed.encoder"}
+_HOMES = {
+    "EntityEmbeddingClassifier": "sk_entity_embed.predictors",
+    "EntityEmbeddingEncoder": "sk_entity_embed.encoder",
+    "EntityEmbeddingRegressor": "sk_entity_embed.predictors",
+}
 _MODULES = ("datasets", "evaluation", "exceptions", "export", "inspection", "sampling")
 
 

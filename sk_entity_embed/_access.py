@@ -57,6 +57,11 @@ def table_of(estimator: Any, column: str | None) -> EmbeddingTable:
 
 def check_column(column: str | None, names: list[str]) -> str:
     """The name of a column that exists."""
+    if not names:
+        raise InvalidParameterError(
+            "The estimator has no embedded columns: it was fitted on numbers alone. Name some in "
+            "`categorical_features` before fit."
+        )
     if column is None and len(names) == 1:
         return names[0]
     if column is None:

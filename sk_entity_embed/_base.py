@@ -55,15 +55,21 @@ _CONTINUED_ELSEWHERE = (
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
 
-_TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
-_LOSSES = {"auto", "squared_error", "absolute_error", "huber", "poisson", "log_loss"}
+TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
+QUANTITY_LOSSES = {"squared_error", "absolute_error", "huber", "poisson"}
+CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
 
 
 class BaseEntityEmbedding(BaseEstimator):
     """Fit of the cross-fitted embedding network, without a way to use it.
 
-    Subclasses declare the parameters in their ``__init__``, as scikit-learn requires.
+    Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
+    `target_type`, `loss` and `class_weight` among them, or say how ``y`` is read in
+    :meth:`_reading`.
     """
+
+    _needs_categories: ClassVar[bool] = True
+    """Whether at least one column has to be embedded."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
@@ -73,9 +79,6 @@ class BaseEntityEmbedding(BaseEstimator):
             dict,
             callable,
         ],
-        "target_type": [StrOptions(_TARGET_TYPES)],
-        "loss": [StrOptions(_LOSSES)],
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "head": [StrOptions({"mlp"})],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -186,17 +189,25 @@ class BaseEntityEmbedding(BaseEstimator):
             y,
             sample_weight,
             groups,
-            target_type=self.target_type,
-            loss=self.loss,
-            class_weight=self.class_weight,
+            **self._reading(),
         )
         validate_data(copy(self), given.table.header(), reset=True, skip_check_array=True)
         return given
 
+    def _reading(self) -> dict[str, Any]:
+        """How the target is read."""
+        return {
+            "target_type": self.target_type,
+            "loss": self.loss,
+            "class_weight": self.class_weight,
+        }
+
     def _read_columns(
         self, given: Given, X: Any, previous: tuple[EmbeddingModel, Memory] | None
     ) -> Columns:
-        categorical, context = select_categorical(self.categorical_features, given.used, X)
+        categorical, context = select_categorical(
+            self.categorical_features, given.used, X, required=self._needs_categories
+        )
         if previous is not None:
             shape = _shape(given.table, categorical, context)
             check_continuation(previous[1], shape, given.target, self._layers(given))
@@ -225,12 +236,13 @@ class BaseEntityEmbedding(BaseEstimator):
     ) -> tuple[Roles, StartingPoint, Scale]:
         """Folds, first vectors and units of the target: new ones, or those of the fit before."""
         same_rows = previous is not None and previous[1].fingerprint == mark
+        cross_fit = self._cross_fits(columns)
         if previous is not None and same_rows:
             roles = previous[1].roles
         else:
             roles = assign_roles(
                 given,
-                cross_fit=self.cross_fit,
+                cross_fit=cross_fit,
                 cv=self.cv,
                 early_stopping=self.early_stopping,
                 validation_fraction=self.validation_fraction,
@@ -241,7 +253,7 @@ class BaseEntityEmbedding(BaseEstimator):
             start = continued_point(
                 model, memory, columns, roles, same_rows=same_rows, freeze=self.freeze
             )
-            if self.cross_fit and not same_rows:
+            if cross_fit and not same_rows:
                 warnings.warn(_CONTINUED_ELSEWHERE, LeakageWarning, stacklevel=4)
             return roles, start, model.scale
         start = starting_point(
@@ -254,6 +266,10 @@ class BaseEntityEmbedding(BaseEstimator):
             random_state=seeds.vectors,
         )
         return roles, start, target_scale(given)
+
+    def _cross_fits(self, columns: Columns) -> bool:
+        """Whether there are folds: without tables they would have no purpose."""
+        return bool(self.cross_fit) and len(columns.categorical) > 0
 
     def _mark(self, given: Given, columns: Columns) -> str:
         """What tells whether the next fit has the same rows and folds."""
@@ -311,7 +327,7 @@ class BaseEntityEmbedding(BaseEstimator):
         self.target_type_ = target.kind
         self.classes_ = target.classes
         self.fold_ = None
-        if self.cross_fit:
+        if self._cross_fits(columns):
             self.fold_ = np.full(given.table.n_rows, -1, dtype=np.int64)
             self.fold_[given.kept] = roles.fold
         self.loss_curve_ = self._in_units(learned.loss_curve, given)

@@ -118,7 +118,8 @@ def _scale_hidden(
     """Scale the hidden layer by what it sees of some training rows, in their own fold's tables."""
     some = np.linspace(0, len(rows.codes) - 1, min(len(rows.codes), _SCALE_ROWS)).astype(np.intp)
     fold, codes = rows.fold[some], rows.codes[some]
-    vectors = np.hstack([stack[fold, codes[:, j]] for j, stack in enumerate(stacks)])
+    looked_up = [stack[fold, codes[:, j]] for j, stack in enumerate(stacks)]
+    vectors = np.hstack([np.empty((len(some), 0), dtype=np.float32), *looked_up])
     return scale_hidden(head, vectors, rows.context[some], numbers)
 
 

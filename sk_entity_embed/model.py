@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,20 @@ from sk_entity_embed.input.context import ContextScaling, stack_numbers
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, count_missing, refuse_missing
 from sk_entity_embed.tables import EmbeddingTable, gather
+
+Link: TypeAlias = Literal["identity", "log", "logit", "softmax"]
+
+LINKS: dict[str, Link] = {
+    "continuous": "identity",
+    "poisson": "log",
+    "binary": "logit",
+    "multilabel-indicator": "logit",
+    "multiclass": "softmax",
+}
+"""What the head's outputs are of the target, by its kind or loss."""
+
+MAX_EXPONENT = 88.0
+"""What a logarithmic link cuts outputs at: float32, the type of training, ends there."""
 
 _BLOCK = 8192
 
@@ -146,6 +160,31 @@ class EmbeddingModel:
         fold : ndarray of int64 of shape (n_samples,), default=None
             As in :meth:`embed`.
         """
+        for at, vectors, context in self._blocks(rows, fold):
+            out[at] = self.head.hidden(vectors, context)
+
+    def raw(self, rows: CodedRows) -> NDArray[np.float64]:
+        """The head's outputs, on learned vectors, before any link function.
+
+        Parameters
+        ----------
+        rows : CodedRows
+            The rows.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_samples, n_outputs)
+            In the network's units.
+        """
+        out = np.empty((len(rows), len(self.head.biases[-1])))
+        for at, vectors, context in self._blocks(rows, None):
+            out[at] = self.head.raw(vectors, context)
+        return out
+
+    def _blocks(
+        self, rows: CodedRows, fold: NDArray[np.int64] | None
+    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
+        """What enters the head, a block of rows at a time: vectors and scaled numbers."""
         for start in range(0, len(rows), _BLOCK):
             at = slice(start, start + _BLOCK)
             block = rows.numbers[at]
@@ -153,7 +192,7 @@ class EmbeddingModel:
             self.embed(
                 [c[at] for c in rows.codes], vectors, fold=None if fold is None else fold[at]
             )
-            out[at] = self.head.hidden(vectors, self.scaling.apply(block))
+            yield at, vectors, self.scaling.apply(block)
 
 
 def _refuse_unknown(column: Column, codes: NDArray[np.int32], vocabulary: Vocabulary) -> None:
@@ -168,7 +207,7 @@ def _refuse_unknown(column: Column, codes: NDArray[np.int32], vocabulary: Vocabu
         value = cell.cells[position]
         shown = repr(value.as_py() if hasattr(value, "as_py") else value)
     raise InvalidDataError(
-        f"Found unknown categories in column {column.name!r} during transform: {len(unknown)} "
-        f"row(s), the first one {shown}, and handle_unknown='error'. Use 'learned', 'zero' or "
-        "'nan' to accept them."
+        f"Found unknown categories in column {column.name!r}: {len(unknown)} "
+        f"row(s), the first one {shown}, and handle_unknown='error'. Use another policy, such as "
+        "'learned', to accept them."
     )

@@ -13,7 +13,11 @@ from sklearn.model_selection import KFold
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError as SklearnParameterError
 
-from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed import (
+    EntityEmbeddingClassifier,
+    EntityEmbeddingEncoder,
+    EntityEmbeddingRegressor,
+)
 from tests.samples import make_encoder, make_rows
 
 _CROSS_FITTED = (
@@ -22,14 +26,16 @@ _CROSS_FITTED = (
 )
 
 
-def expected_failures(encoder: EntityEmbeddingEncoder) -> dict[str, str]:
+def expected_failures(estimator: Any) -> dict[str, str]:
     """The checks that the method cannot pass, with the reason."""
     reasons = {
         "check_sample_weight_equivalence_on_dense_data": (
             "demands equality to 1e-7 of weighted and repeated rows; mini-batches differ"
         )
     }
-    if encoder.cross_fit:
+    numbers_only = not isinstance(estimator, EntityEmbeddingEncoder)
+    numbers_only &= estimator.categorical_features == "auto"  # the checks' X: no table, no vectors
+    if estimator.cross_fit and not numbers_only:
         reasons["check_transformer_data_not_an_array"] = _CROSS_FITTED
         reasons["check_transformer_general"] = _CROSS_FITTED
     return reasons
@@ -46,16 +52,20 @@ ESTIMATORS = [
     EntityEmbeddingEncoder(target_type="binary", cross_fit=False),
     EntityEmbeddingEncoder(target_type="multiclass", cv=KFold(2, shuffle=True, random_state=0)),
     EntityEmbeddingEncoder(target_type="multiclass", cross_fit=False),
+    EntityEmbeddingRegressor(),
+    EntityEmbeddingRegressor(categorical_features="all"),
+    EntityEmbeddingRegressor(categorical_features="all", cross_fit=False),
+    EntityEmbeddingClassifier(),
+    EntityEmbeddingClassifier(categorical_features="all"),
+    EntityEmbeddingClassifier(categorical_features="all", cross_fit=False),
 ]
 
 
 # The checks' tables are too small for five folds.
 @pytest.mark.filterwarnings("ignore::sk_entity_embed.exceptions.FoldsReducedWarning")
 @sklearn_checks.parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
-def test_scikit_learn_checks(
-    estimator: EntityEmbeddingEncoder, check: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if estimator.target_type == "binary":
+def test_scikit_learn_checks(estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if getattr(estimator, "target_type", None) == "binary":
         # scikit-learn's hook that adapts y to an estimator's tags, as for classifiers without
         # the tag multi_class; a transformer has no such tag.
         monkeypatch.setattr(sklearn_checks, "_enforce_estimator_tags_y", _two_classes)
@@ -101,16 +111,40 @@ PARAMETERS = {
 }
 
 
+PARAMETERS_OF = {
+    EntityEmbeddingEncoder: PARAMETERS,
+    EntityEmbeddingRegressor: {
+        n: v
+        for n, v in PARAMETERS.items()
+        if n not in ("output", "remainder", "target_type", "class_weight")
+    }
+    | {"handle_unknown": "error"},
+    EntityEmbeddingClassifier: {
+        n: v for n, v in PARAMETERS.items() if n not in ("output", "remainder", "target_type")
+    }
+    | {"handle_unknown": "error", "loss": "log_loss"},
+}
+
+
 def test_get_params_gives_back_every_parameter_as_it_was_given() -> None:
-    encoder = EntityEmbeddingEncoder(**PARAMETERS)
-    assert encoder.get_params() == PARAMETERS
-    for name, value in PARAMETERS.items():
-        assert getattr(encoder, name) is value
-    assert EntityEmbeddingEncoder().set_params(**PARAMETERS).get_params() == PARAMETERS
+    for cls, parameters in PARAMETERS_OF.items():
+        estimator = cls(**parameters)
+        assert estimator.get_params() == parameters
+        for name, value in parameters.items():
+            assert getattr(estimator, name) is value
+        assert cls().set_params(**parameters).get_params() == parameters
 
 
 def test_every_parameter_has_a_constraint() -> None:
-    assert set(EntityEmbeddingEncoder._parameter_constraints) == set(PARAMETERS)
+    for cls, parameters in PARAMETERS_OF.items():
+        assert set(cls._parameter_constraints) == set(parameters)
+
+
+def test_shared_parameters_have_the_same_defaults() -> None:
+    defaults = EntityEmbeddingEncoder().get_params()
+    for cls in PARAMETERS_OF:
+        own = {n: v for n, v in cls().get_params().items() if n != "loss"}
+        assert own == {n: defaults[n] for n in own}
 
 
 @pytest.mark.parametrize("fitted", [False, True])

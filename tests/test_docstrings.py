@@ -39,12 +39,14 @@ def public_objects():
 
 
 def names_of(found, dotted):
-    """The name of a function or class, and those of the class's own public methods."""
+    """The name of a function or class, and those of the class's public methods in the package."""
     if not inspect.isclass(found):
         return [dotted]
     methods = [
         f"{dotted}.{member}"
-        for member, value in vars(found).items()
+        for owner in found.__mro__
+        if owner.__module__.startswith("sk_entity_embed")
+        for member, value in vars(owner).items()
         if not member.startswith("_") and (callable(value) or isinstance(value, classmethod))
     ]
     return [dotted, *methods]
@@ -76,13 +78,15 @@ def test_docstring(name):
     assert problems_of(name) == []
 
 
-def test_fitted_attributes_are_documented():
+@pytest.mark.parametrize("name", ["Encoder", "Regressor", "Classifier"])
+def test_fitted_attributes_are_documented(name):
     rng = np.random.default_rng(0)
     X = [[c, n] for c, n in zip("ab" * 20, rng.standard_normal(40), strict=True)]
-    encoder = sk_entity_embed.EntityEmbeddingEncoder(max_iter=1, cv=2).fit(X, rng.random(40))
-    fitted = {name for name in vars(encoder) if name.endswith("_") and not name.startswith("_")}
+    y = rng.random(40) if name != "Classifier" else np.arange(40) % 2
+    estimator = getattr(sk_entity_embed, f"EntityEmbedding{name}")(max_iter=1, cv=2).fit(X, y)
+    fitted = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
     fitted |= {"feature_names_in_"}
-    section = inspect.getdoc(type(encoder)).partition("Attributes\n---")[2]
+    section = inspect.getdoc(type(estimator)).partition("Attributes\n---")[2]
     heads = [line.partition(" : ")[0] for line in section.splitlines() if " : " in line]
-    documented = {name for head in heads for name in head.split(", ")}
+    documented = {n for head in heads for n in head.split(", ")}
     assert fitted - documented == set()

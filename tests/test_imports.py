@@ -54,7 +54,8 @@ LAYERS = [
     {"learning.crossfit"},
     {"learning.learn"},
     {"_base"},
-    {"encoder"},
+    {"_transformer"},
+    {"encoder", "predictors"},
     {"_access"},
     {"_comparison"},
     {"evaluation"},
@@ -85,7 +86,7 @@ LAYERS = [
         "inspection.explorer",
     },
     {"export.labels", "export.onnx_graph", "export.served", "export.writing"},
-    {"export.statement"},
+    {"export.onnx_outputs", "export.statement"},
     {
         "export.expressions",
         "export.lookup",

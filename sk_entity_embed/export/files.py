@@ -52,7 +52,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : EntityEmbeddingEncoder
+    estimator : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
         Fitted, or not: then its parameters are saved.
     path : str or path-like
         Where to. An existing file is replaced.
@@ -111,7 +111,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    EntityEmbeddingEncoder
+    estimator
         As it was saved.
 
     Raises

@@ -1,4 +1,4 @@
-"""ONNX: the encoder's ``transform`` as a graph of standard operators, without Python."""
+"""ONNX: ``transform`` or ``predict`` as a graph of standard operators, without Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.export.onnx_graph import CategoryInput, Graph, add_transform
+from sk_entity_embed.export.onnx_graph import CategoryInput, Graph, add_scores, add_transform
+from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
 from sk_entity_embed.input.vocabulary import MISSING, Vocabulary
 from sk_entity_embed.model import EmbeddingModel
 
@@ -39,13 +40,17 @@ def to_onnx(
     missing_values: Mapping[str, str | int | None] | None = None,
     handle_unknown: str | None = None,
 ) -> ModelProto:
-    """Make an ONNX model of a fitted encoder's ``transform``.
+    """Make an ONNX model of a fitted encoder's ``transform`` or a predictor's ``predict``.
 
     The model has one input of shape (n_samples, 1) for each column of `X`, in their order and
-    called as they are, and one output, ``transformed``, a float tensor of shape
+    called as they are. That of an encoder has one output, ``transformed``, a float tensor of shape
     (n_samples, n_features_out). Its columns are those of ``get_feature_names_out``, which the
-    model's metadata hold as JSON under ``feature_names_out``. Numbers must have the input's own
-    type, since ONNX converts nothing:
+    model's metadata hold as JSON under ``feature_names_out``. That of a regressor has the output
+    ``variable``, double, of the shape of ``predict``. That of a classifier has ``label`` and
+    ``probabilities``, double, of the shapes of ``predict`` and ``predict_proba``; the metadata
+    hold the classes as JSON under ``classes``. Outputs whose name a column has gain underscores.
+
+    Numbers must have the input's own type, since ONNX converts nothing:
 
     ==========================  ==============  ============================================
     column                      input           missing cell
@@ -59,12 +64,12 @@ def to_onnx(
     ==========================  ==============  ============================================
 
     All inputs must be fed, those that do not reach the output, too. The vectors equal those of
-    ``transform`` bit by bit, and the hidden layer up to the rounding of its sums. Only operators
-    of ai.onnx 17 and ai.onnx.ml 3 are used.
+    ``transform`` bit by bit, hidden layer and predictions up to the rounding of their sums. Only
+    operators of ai.onnx 17 and ai.onnx.ml 3 are used.
 
     Parameters
     ----------
-    encoder : EntityEmbeddingEncoder
+    encoder : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
         Fitted.
     path : str or path-like, default=None
         File to write, usually ``*.onnx``; it appears at once or not at all.
@@ -74,9 +79,10 @@ def to_onnx(
         category of the column; None says that no cell will be missing. Columns that had missing
         cells in fit have to be named.
     handle_unknown : {"learned", "zero", "nan"}, default=None
-        The vector of unknown categories; None is the encoder's own policy. It has to be given
-        where ``transform`` would raise (``handle_unknown="error"``, or ``handle_missing="error"``
-        and a column that can be missing), because a model cannot: such cells are unknown then.
+        The vector of unknown categories; None is the encoder's own policy. Regressors and
+        classifiers have "learned" only. It has to be given where ``transform`` would raise
+        (``handle_unknown="error"``, or ``handle_missing="error"`` and a column that can be
+        missing), because a model cannot: such cells are unknown then.
 
     Returns
     -------
@@ -90,8 +96,8 @@ def to_onnx(
     InvalidParameterError
         If a parameter does not fit the encoder.
     UnsupportedDataError
-        If a column's categories are no strings, integers, booleans or numbers (dates, values of
-        mixed type), or do not fit ONNX's types.
+        If a column's categories, or the classes, are no strings, integers, booleans or numbers
+        (dates, values of mixed type), or do not fit ONNX's types.
     InvalidDataError
         If the model would exceed the 2 GB that ONNX allows.
 
@@ -129,10 +135,19 @@ def to_onnx(
     names = _input_names(encoder)
     markers = _check_markers(model, {} if missing_values is None else missing_values)
     inputs = [_input(t.vocabulary, markers.get(t.vocabulary.name)) for t in model.tables]
-    policies["handle_unknown"] = _unknown_policy(policies, inputs, handle_unknown)
+    allowed = ("learned",) if hasattr(encoder, "_link") else _POLICIES
+    policies["handle_unknown"] = _unknown_policy(policies, inputs, handle_unknown, allowed)
     graph = Graph(names)
-    parts = add_transform(graph, model, inputs, policies, names)
-    exported = _model(graph, parts, inputs, encoder.get_feature_names_out().tolist(), model, names)
+    if hasattr(encoder, "_link"):
+        scores = add_scores(graph, model, inputs, names)
+        outputs, facts = add_prediction(graph, model.scale, scores, encoder)
+    else:
+        features = encoder.get_feature_names_out().tolist()
+        parts = add_transform(graph, model, inputs, policies, names)
+        output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
+        outputs = [(output, "FLOAT", shape_of(len(features)))]
+        facts = {"feature_names_out": json.dumps(features)}
+    exported = _model(graph, outputs, facts, inputs, model, names)
     if path is not None:
         write_whole(path, lambda file: file.write(exported.SerializeToString()))
     return exported
@@ -151,21 +166,12 @@ def _input_names(encoder: Any) -> list[str]:
     """The columns' names, if they can be names of ONNX values."""
     names = list(encoder._check_feature_names(None))
     for name in names:
-        if not name or not _is_encodable(name):
+        if not name or not is_encodable(name):
             raise InvalidDataError(
                 f"Column {name!r} has a name that ONNX does not allow: it must be text in UTF-8 "
                 "and not empty. Rename the column before fit."
             )
     return names
-
-
-def _is_encodable(text: str) -> bool:
-    """Whether a text has no lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
@@ -202,7 +208,7 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
             "cell there. Leave it out."
         )
     if kind == "STRING":
-        fits = isinstance(marker, str) and _is_encodable(marker)
+        fits = isinstance(marker, str) and is_encodable(marker)
     else:
         fits = isinstance(marker, int | np.integer) and not isinstance(marker, bool)
         fits = fits and -(2**63) <= int(marker) < 2**63
@@ -251,16 +257,20 @@ def _input(vocabulary: Vocabulary, marker: Any) -> CategoryInput:
 
 
 def _unknown_policy(
-    policies: Mapping[str, str], inputs: Sequence[CategoryInput], asked: str | None
+    policies: Mapping[str, str],
+    inputs: Sequence[CategoryInput],
+    asked: str | None,
+    allowed: Sequence[str],
 ) -> str:
     """What unknown cells get; the user decides where ``transform`` would raise."""
     if asked is not None:
-        if asked not in _POLICIES:
+        if asked not in allowed:
             raise InvalidParameterError(
-                f"`handle_unknown` must be one of {list(_POLICIES)} or None, got {asked!r}."
+                f"`handle_unknown` must be one of {list(allowed)} or None, got {asked!r}."
             )
         return asked
-    choice = "pass handle_unknown='learned', 'zero' or 'nan' to give such cells a vector instead."
+    shown = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
+    choice = f"pass handle_unknown={shown} to give such cells a vector instead."
     if policies["handle_unknown"] == "error":
         raise InvalidParameterError(
             "The encoder has handle_unknown='error', but an ONNX model cannot raise an error on "
@@ -277,28 +287,27 @@ def _unknown_policy(
 
 def _model(
     graph: Graph,
-    parts: Sequence[str],
+    outputs: Sequence[Output],
+    facts: Mapping[str, str],
     inputs: Sequence[CategoryInput],
-    features: list[str],
     model: EmbeddingModel,
     names: Sequence[str],
 ) -> ModelProto:
-    """The graph with its inputs, its output and what is known about them."""
+    """The graph with its inputs, its outputs and what is known about them."""
     from onnx import TensorProto, helper
 
-    output = graph.node("Concat", *parts, axis=1, output=graph.output)
     kinds = dict.fromkeys(model.context, "DOUBLE")
     kinds |= dict(zip(model.categorical, (i.kind for i in inputs), strict=True))
-    values = [
-        helper.make_tensor_value_info(name, getattr(TensorProto, kinds[j]), ["N", 1])
-        for j, name in enumerate(names)
-    ]
-    result = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", len(features)])
+    values = [(name, kinds[j], shape_of(1)) for j, name in enumerate(names)]
+    taken, given = (
+        [helper.make_tensor_value_info(n, getattr(TensorProto, k), s) for n, k, s in infos]
+        for infos in (values, outputs)
+    )
     exported = helper.make_model(
-        helper.make_graph(graph.nodes, "transform", values, [result], graph.constants),
+        helper.make_graph(graph.nodes, "transform", taken, given, graph.constants),
         opset_imports=[helper.make_opsetid(d, v) for d, v in _OPSETS.items()],
         ir_version=_IR_VERSION,
         producer_name="sk_entity_embed",
     )
-    helper.set_model_props(exported, {"feature_names_out": json.dumps(features)})
+    helper.set_model_props(exported, dict(facts))
     return exported

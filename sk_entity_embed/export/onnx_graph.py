@@ -1,4 +1,4 @@
-"""The graph that computes ``transform`` in ONNX operators, node by node."""
+"""The graph that computes ``transform`` or a prediction in ONNX operators, node by node."""
 
 from __future__ import annotations
 
@@ -52,13 +52,18 @@ class Graph:
     def __init__(self, taken: Sequence[str]) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.output = "transformed"
-        while self.output in taken:
-            self.output += "_"
+        self._taken = set(taken)
         self._prefix = "_"
         while any(name.startswith(self._prefix) for name in taken):
             self._prefix += "_"
         self._bytes = 0
+
+    def free(self, name: str) -> str:
+        """A name for an output, which no column has."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
 
     def reserve(self, n_bytes: int) -> None:
         """Count what goes into the model, before it is copied."""
@@ -133,8 +138,23 @@ def add_transform(
         numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
     if wants_hidden:
         context = [_scaled(graph, model.scaling, numbers)] if numbers else []
-        parts.append(_hidden(graph, model, [*learned, *context]))
+        hidden = _layers(graph, model, [*learned, *context], len(model.head.weights) - 1)
+        parts.append(graph.cast(hidden, "FLOAT"))
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
+
+
+def add_scores(
+    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput], names: Sequence[str]
+) -> str:
+    """The head's outputs on learned vectors: doubles of shape (n_samples, n_outputs)."""
+    parts = [
+        graph.node("Gather", graph.constant(table.vectors), _rows(graph, entry), axis=0)
+        for table, entry in zip(model.tables, inputs, strict=True)
+    ]
+    if model.context:
+        numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
+        parts.append(_scaled(graph, model.scaling, numbers))
+    return _layers(graph, model, parts, len(model.head.weights))
 
 
 def _rows(graph: Graph, entry: CategoryInput) -> str:
@@ -227,10 +247,12 @@ def _slopes(knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[
     return np.where(np.isfinite(slopes), slopes, 0.0)  # knots too near for numbers between them
 
 
-def _hidden(graph: Graph, model: EmbeddingModel, parts: Sequence[str]) -> str:
-    """The head's last hidden layer, summed in float64 as in :class:`MLPHead`."""
+def _layers(graph: Graph, model: EmbeddingModel, parts: Sequence[str], n_layers: int) -> str:
+    """The first layers of the head, summed in float64 as in :class:`MLPHead`."""
     state = graph.cast(graph.node("Concat", *parts, axis=1), "DOUBLE")
-    for weight, bias in zip(model.head.weights[:-1], model.head.biases[:-1], strict=True):
-        state = graph.node("MatMul", state, graph.constant(weight))
-        state = graph.node("Relu", graph.node("Add", state, graph.constant(bias)))
-    return graph.cast(state, "FLOAT")
+    last = len(model.head.weights) - 1
+    for i in range(n_layers):
+        state = graph.node("MatMul", state, graph.constant(model.head.weights[i]))
+        state = graph.node("Add", state, graph.constant(model.head.biases[i]))
+        state = graph.node("Relu", state) if i < last else state
+    return state

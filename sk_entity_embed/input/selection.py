@@ -12,7 +12,11 @@ from sk_entity_embed.input.columns import Table
 
 
 def select_categorical(
-    selection: str | Sequence[Any] | Callable[[Any], Any], table: Table, X: Any
+    selection: str | Sequence[Any] | Callable[[Any], Any],
+    table: Table,
+    X: Any,
+    *,
+    required: bool = True,
 ) -> tuple[list[int], list[int]]:
     """Split a table's columns into categorical and context ones.
 
@@ -24,6 +28,9 @@ def select_categorical(
         The table read from `X`.
     X : object
         The container the user gave.
+    required : bool, default=True
+        Whether there has to be a categorical column: then "auto" takes all columns where there
+        are only numbers.
 
     Returns
     -------
@@ -33,7 +40,7 @@ def select_categorical(
     Raises
     ------
     InvalidParameterError
-        If the selection names a column that is not there, or no column at all.
+        If the selection names a column that is not there, or, if one is required, no column.
     UnsupportedDataError
         If a column is neither categorical nor numeric.
     """
@@ -49,9 +56,11 @@ def select_categorical(
                     "name it in `categorical_features` to embed each of its values."
                 )
         chosen = [j for j, c in enumerate(columns) if c.kind == "category"]
-        chosen = chosen or list(range(len(columns)))
+        chosen = chosen or list(range(len(columns)) if required else [])
     else:
         chosen = _positions(selection(X) if callable(selection) else selection, table)
+        if required and not chosen:
+            raise InvalidParameterError("`categorical_features` selects no column of X.")
     context = [j for j in range(len(columns)) if j not in set(chosen)]
     for j in context:
         if not columns[j].holds_numbers:
@@ -74,8 +83,6 @@ def _positions(selection: Any, table: Table) -> list[int]:
         positions = [j for j, chosen in enumerate(items) if chosen]
     else:
         positions = [_position(x, names, table.labels) for x in items]
-    if not positions:
-        raise InvalidParameterError("`categorical_features` selects no column of X.")
     if len(set(positions)) < len(positions):
         raise InvalidParameterError("`categorical_features` selects a column more than once.")
     return sorted(positions)

@@ -88,6 +88,10 @@ class Scale:
         """Values in the network's units."""
         return ((values - self.center) / self.width).astype(np.float32)
 
+    def restore(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values in the target's units."""
+        return values * self.width + self.center
+
     def loss_units(self, loss: Loss) -> NDArray[np.float64]:
         """What a loss of one in the network's units is in the target's own."""
         power = {"squared_error": 2, "huber": 2, "absolute_error": 1, "poisson": 1}
@@ -128,8 +132,10 @@ def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
     ----------
     array : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         A target checked by :func:`check_target`.
-    target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
-        What it is; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`.
+    target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator", \
+            "quantities", "classes"}
+        What it is; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`. Regressors
+        read quantities, which are continuous, and classifiers classes, of the kind that they are.
     loss : str
         One of the losses, or "auto".
 
@@ -154,7 +160,8 @@ def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
     """
     kind = _kind(array, target_type)
     if kind == "continuous":
-        values, classes = _continuous(array), None
+        asked = "a regressor" if target_type == "quantities" else "target_type='continuous'"
+        values, classes = _continuous(array, asked), None
         n_outputs = values.shape[1]
     elif kind == "multilabel-indicator":
         values = _multilabel(array)
@@ -250,7 +257,9 @@ def _as_array(y: Any) -> NDArray[Any]:
 
 
 def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
-    if target_type != "auto":
+    if target_type == "quantities":
+        return "continuous"
+    if target_type not in ("auto", "classes"):
         wide = array.ndim == 2
         if wide and target_type in ("binary", "multiclass"):
             raise InvalidParameterError(
@@ -265,6 +274,13 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
         kind = type_of_target(array, input_name="y", raise_unknown=True)
     except (TypeError, ValueError) as error:
         raise InvalidDataError(f"y is of no kind that can be learned: {error}") from error
+    if target_type == "classes":
+        if kind not in _CLASSIFICATION:
+            raise InvalidDataError(
+                f"Unknown label type: {kind}. A classifier needs one column of labels or an "
+                "indicator matrix of 0 and 1; use a regressor for quantities."
+            )
+        return cast(TargetKind, kind)
     if kind in ("continuous", "continuous-multioutput"):
         return "continuous"
     if kind == "multiclass" and array.dtype.kind in "iuf":
@@ -282,18 +298,16 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
     )
 
 
-def _continuous(array: NDArray[Any]) -> NDArray[np.float64]:
+def _continuous(array: NDArray[Any], asked: str) -> NDArray[np.float64]:
     try:
         values = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidParameterError(
-            f"target_type='continuous' needs a numeric y, but {error}."
-        ) from error
+        raise InvalidParameterError(f"{asked} needs a numeric y, but {error}.") from error
     return values.reshape(len(values), -1)
 
 
 def _multilabel(array: NDArray[Any]) -> NDArray[np.float64]:
-    values = _continuous(array)
+    values = _continuous(array, "target_type='multilabel-indicator'")
     if not np.isin(values, (0.0, 1.0)).all():
         raise InvalidDataError("A multilabel y may only hold 0 and 1.")
     constant = np.flatnonzero((values == values[0]).all(axis=0))

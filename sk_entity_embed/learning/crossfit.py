@@ -189,6 +189,8 @@ class CrossFitting:
         return weighted.detach().double().cpu().numpy(), float(weights.sum())
 
     def _tables_gradient(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        if not self.bank.weights:
+            return [], []
         codes = self._with_unknowns(self.codes[rows])
         flat = self.bank.flat_rows(codes, self._other_tables(self.fold[rows]))
         vectors = self.bank.lookup(flat).requires_grad_()
@@ -210,6 +212,8 @@ class CrossFitting:
 
     def _own_inputs(self, rows: Tensor) -> Tensor:
         """What the head sees of rows in the tables of their own fold."""
+        if not self.bank.weights:
+            return self.context[rows]
         flat = self.bank.flat_rows(self.own_codes[rows], self.fold[rows])
         return self._beside_context(self.bank.lookup(flat), rows)
 

@@ -17,7 +17,7 @@ from sk_entity_embed.head import MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
-from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.model import LINKS, EmbeddingModel
 from sk_entity_embed.preparation import Roles
 from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
@@ -27,6 +27,11 @@ _POLICIES = {
     "remainder": ("drop", "passthrough"),
     "handle_unknown": ("learned", "zero", "nan", "error"),
     "handle_missing": ("category", "error"),
+}
+_OF_PREDICTORS = {
+    "output": ("embedding",),
+    "remainder": ("drop",),
+    "handle_unknown": ("learned", "error"),
 }
 _KINDS = ("continuous", "binary", "multiclass", "multilabel-indicator")
 
@@ -48,13 +53,16 @@ def check_fitted(state: Mapping[str, Any]) -> None:
     need(type(model) is EmbeddingModel, "there is no model")
     names = _check_names(state)
     _check_columns(model, names, state["n_features_in_"])
+    need(len(model.tables) > 0 or "_link" in state, "there are no tables")
     _check_network(model)
-    _check_target(model, state["target_type_"], state["classes_"])
+    _check_target(model, state["target_type_"], state.get("classes_"))
     _check_record(model, state)
     if state["_memory"] is not None:
         _check_memory(state["_memory"], model, names)
     if "_policies" in state:
         _check_policies(model, state["_policies"], state["_unknown"])
+    if "_link" in state:
+        _check_predictor(state)
 
 
 def need(holds: bool, otherwise: str) -> None:
@@ -134,7 +142,6 @@ def _check_columns(model: EmbeddingModel, names: list[str], n_features: int) -> 
     need(len(set(positions)) == len(positions), "a column is used twice")
     need(len(positions) == n_features, "a column of the input is not used")
     need(_is_sequence(model.tables, len(model.categorical)), "tables and columns do not fit")
-    need(len(model.tables) > 0, "there are no tables")
     for position, table in zip(model.categorical, model.tables, strict=True):
         need(type(table) is EmbeddingTable, "a table is of another kind")
         _check_vocabulary(table.vocabulary)
@@ -198,9 +205,21 @@ def _check_target(model: EmbeddingModel, kind: Any, classes: Any) -> None:
     _array(model.scale.width, np.float64, (width,), "width of the target")
 
 
+def _check_predictor(state: Mapping[str, Any]) -> None:
+    """Check that a predictor's outputs are read as what they are, and that its policies fit."""
+    link, kind = state["_link"], state["target_type_"]
+    links = {LINKS[kind]} | ({LINKS["poisson"]} if kind == "continuous" else set())
+    need(type(link) is str and link in links, f"{link!r} is no link for a {kind} target")
+    # A regressor has no attribute classes_, and a classifier no continuous target.
+    need((kind == "continuous") == ("classes_" not in state), "the target is of another kind")
+    for name, allowed in _OF_PREDICTORS.items():
+        value = state["_policies"][name]
+        need(value in allowed, f"{name}={value!r} is no policy of a predictor")
+
+
 def _n_folds(model: EmbeddingModel) -> int:
     """Tables that were trained: all of the stack but the mean."""
-    return max(1, len(model.tables[0].stack) - 1)
+    return max(1, len(model.tables[0].stack) - 1) if model.tables else 1
 
 
 def _check_record(model: EmbeddingModel, state: Mapping[str, Any]) -> None:

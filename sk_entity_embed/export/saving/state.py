@@ -29,11 +29,18 @@ from sk_entity_embed.preparation import Roles
 from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
 
-REGISTRY = {"EntityEmbeddingEncoder": "sk_entity_embed.encoder"}
+REGISTRY = {
+    "EntityEmbeddingClassifier": "sk_entity_embed.predictors",
+    "EntityEmbeddingEncoder": "sk_entity_embed.encoder",
+    "EntityEmbeddingRegressor": "sk_entity_embed.predictors",
+}
 """The estimators that can be saved, and the modules they are in."""
 
-TRANSFORMERS = ("EntityEmbeddingEncoder",)
+TRANSFORMERS = tuple(REGISTRY)
 """Those of them that have policies and vectors for unknown categories."""
+
+PREDICTORS = ("EntityEmbeddingClassifier", "EntityEmbeddingRegressor")
+"""Those of them that have a link between the network's outputs and the target."""
 
 _STORED = {
     "_memory",
@@ -253,7 +260,9 @@ def _apply_settings(estimator: Any, settings: dict[str, Any]) -> None:
 
 def _stored_names(name: str) -> set[str]:
     """Fitted attributes that a file holds."""
-    return _STORED | (_OF_TRANSFORMERS if name in TRANSFORMERS else set())
+    names = _STORED | (_OF_TRANSFORMERS if name in TRANSFORMERS else set())
+    names |= {"_link"} if name in PREDICTORS else set()
+    return names - ({"classes_"} if name == "EntityEmbeddingRegressor" else set())
 
 
 def _pack_fitted(packer: Packer, estimator: Any, name: str, params: set[str]) -> Any:

@@ -1,0 +1,323 @@
+"""Vectors of rows: what the encoder and the predictors give by ``transform``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sk_entity_embed._base import BaseEntityEmbedding
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import Table
+from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.learning.problem import StartingPoint
+from sk_entity_embed.model import CodedRows
+from sk_entity_embed.preparation import Columns
+
+
+class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
+    """Fit, look-up of vectors and the way back to categories.
+
+    Subclasses without the parameters `output` and `remainder` give the columns' vectors only.
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the vectors and the network above them.
+
+        To encode the training rows themselves use :meth:`fit_transform`: ``fit(X, y)`` followed
+        by ``transform(X)`` gives every training row vectors that have seen its own target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, in any of the containers listed above.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. They enter losses, target scaling and the canonical
+            coordinates, not `min_frequency`. Rows of zero weight are dropped before anything is
+            learned.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row; an integer `cv` never divides a group between folds, nor between
+            training and validation.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them.
+        TypeError
+            If a container or the type of a column is not supported.
+        """
+        self._fit_policies(X, y, sample_weight, groups)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> NDArray[np.float32]:
+        """Learn the vectors and encode the training rows without leakage.
+
+        With `cross_fit`, each row gets its vectors from the tables of its own fold, which never
+        saw its target; the result differs from ``fit(X, y).transform(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            See :meth:`fit`. Rows of zero weight get the vectors of :meth:`transform`.
+        groups : array-like of shape (n_samples,), default=None
+            See :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+            C-contiguous; or the container chosen by ``set_output``.
+        """
+        table = self._fit_policies(X, y, sample_weight, groups)
+        rows = self._model.code(table, refuse_unknown=False, missing_is_error=False)
+        out = self._encode(rows, fold=self.fold_)
+        left_out = np.empty(0, int) if self.fold_ is None else np.flatnonzero(self.fold_ < 0)
+        if len(left_out):
+            out[left_out] = self._encode(rows.take(left_out), fold=None)
+        return out
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Encode new rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with the columns of fit, in any supported container.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+            C-contiguous; or the container chosen by ``set_output``.
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, added or out of order, a context number is infinite, or a
+            category is unknown and ``handle_unknown="error"``.
+        """
+        return self._encode(self._code(X), fold=None)
+
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Category of the nearest vector, column by column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            Encoded rows, from :meth:`transform` or :meth:`fit_transform` or near them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            The categorical columns, and those passed through, in the order of the input; context
+            columns that were dropped cannot be recovered. Vectors that came from a table give
+            exactly their category, or None where that table never met it. Unknown categories are
+            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. Of dtype object
+            unless all columns have one numeric dtype.
+
+        Raises
+        ------
+        ValueError
+            If the output has no embeddings (``output="hidden"``) or `X` has another
+            width.
+        """
+        check_is_fitted(self)
+        names = self.get_feature_names_out()
+        if self._policies["output"] == "hidden":
+            raise InvalidParameterError(
+                "inverse_transform needs the embeddings in the output; use output='embedding' or "
+                "'both'."
+            )
+        array = check_array(
+            X,
+            dtype=np.float32,
+            ensure_all_finite=False,
+            ensure_min_features=min(1, len(names)),
+            input_name="X",
+        )
+        if array.shape[1] != len(names):
+            raise InvalidDataError(
+                f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
+            )
+        model, edges = self._model, self._model.edges
+        unknown = self._unknown or [t.vectors[UNKNOWN] for t in model.tables]
+        columns = {
+            position: table.nearest(
+                array[:, edges[j] : edges[j + 1]], table.with_unknown(unknown[j])
+            )
+            for j, (position, table) in enumerate(zip(model.categorical, model.tables, strict=True))
+        }
+        if self._policies["remainder"] == "passthrough":
+            passed = array[:, array.shape[1] - len(model.context) :]
+            columns |= {position: passed[:, k] for k, position in enumerate(model.context)}
+        ordered = [columns[position] for position in sorted(columns)]
+        dtypes = {c.dtype for c in ordered}
+        dtype = dtypes.pop() if len(dtypes) == 1 else object
+        out = np.empty((len(array), len(ordered)), dtype=dtype)
+        for k, column in enumerate(ordered):
+            out[:, k] = column
+        return out
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns; must equal ``feature_names_in_`` where that exists.
+
+        Returns
+        -------
+        ndarray of object of shape (n_features_out,)
+            ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
+        """
+        check_is_fitted(self)
+        model = self._model
+        names = _feature_names(
+            self._check_feature_names(input_features),
+            model.categorical,
+            [t.width for t in model.tables],
+            model.context,
+            model.head.n_hidden,
+            self._policies,
+        )
+        return np.array(names, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # float32 out, whatever comes in
+        return tags
+
+    def _fit_policies(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
+        output = self._read_policies()["output"]
+        if output != "embedding" and not self._hidden_sizes():
+            raise InvalidParameterError(
+                f"output={output!r} needs a hidden layer, but hidden_layer_sizes=()."
+            )
+        table = self._fit(X, y, sample_weight, groups)
+        # Policies become data here: later changes of the parameters wait for the next fit.
+        self._policies = self._read_policies()
+        self._unknown = None
+        if self.handle_unknown == "zero":
+            self._unknown = [t.centre for t in self._model.tables]
+        elif self.handle_unknown == "nan":
+            self._unknown = [np.full_like(t.centre, np.nan) for t in self._model.tables]
+        return table
+
+    def _read_policies(self) -> dict[str, str]:
+        return {
+            "output": getattr(self, "output", "embedding"),
+            "remainder": getattr(self, "remainder", "drop"),
+            "handle_unknown": self.handle_unknown,
+            "handle_missing": self.handle_missing,
+        }
+
+    def _check_start(self, start: StartingPoint, columns: Columns, table: Table) -> None:
+        """Refuse names that collide and numbers that cannot be passed on, before any training."""
+        context = [table.columns[j] for j in columns.context]
+        numbers = stack_numbers(context, table.n_rows)  # of rows of zero weight, too
+        policies = self._read_policies()
+        if policies["remainder"] == "passthrough":
+            _check_float32(numbers, [c.name for c in context])
+        sizes = self._hidden_sizes()
+        names = _feature_names(
+            [c.name for c in table.columns],
+            columns.categorical,
+            [t.shape[2] for t in start.tables],
+            columns.context,
+            sizes[-1] if sizes else 0,
+            policies,
+        )
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise InvalidDataError(
+                f"Output columns would share the names {repeated}; rename the columns of X they "
+                "come from."
+            )
+
+    def _code(self, X: Any) -> CodedRows:
+        """Read and look up new rows, by the policies of fit."""
+        table = self._read(X)
+        rows: CodedRows = self._model.code(
+            table,
+            refuse_unknown=self._policies["handle_unknown"] == "error",
+            missing_is_error=self._policies["handle_missing"] == "error",
+        )
+        return rows
+
+    def _encode(self, rows: CodedRows, fold: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """Fill the output: vectors, hidden layer, numbers passed through."""
+        model, policies = self._model, self._policies
+        n_vectors = model.edges[-1] if policies["output"] != "hidden" else 0
+        n_hidden = model.head.n_hidden if policies["output"] != "embedding" else 0
+        n_passed = rows.numbers.shape[1] if policies["remainder"] == "passthrough" else 0
+        out = np.empty((len(rows), n_vectors + n_hidden + n_passed), dtype=np.float32)
+        if n_vectors:
+            model.embed(rows.codes, out[:, :n_vectors], fold=fold, unknown=self._unknown)
+        if n_hidden:
+            model.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
+        if n_passed:
+            names = self._check_feature_names(None)
+            _check_float32(rows.numbers, [names[j] for j in model.context])
+            out[:, n_vectors + n_hidden :] = rows.numbers
+        return out
+
+
+def _check_float32(numbers: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Refuse numbers that would become infinite in the output."""
+    too_large = (np.abs(numbers) > np.finfo(np.float32).max).any(axis=0)
+    if too_large.any():
+        raise InvalidDataError(
+            f"Column {names[int(np.argmax(too_large))]!r} has numbers beyond the range of float32, "
+            "the type of the output; scale it, or use remainder='drop'."
+        )
+
+
+def _feature_names(
+    names: Sequence[str],
+    categorical: Sequence[int],
+    widths: Sequence[int],
+    context: Sequence[int],
+    n_hidden: int,
+    policies: Mapping[str, str],
+) -> list[str]:
+    """Names of the output columns, in order."""
+    out: list[str] = []
+    if policies["output"] != "hidden":
+        for position, width in zip(categorical, widths, strict=True):
+            out += [f"{names[position]}_{i}" for i in range(width)]
+    if policies["output"] != "embedding":
+        out += [f"hidden_{i}" for i in range(n_hidden)]
+    if policies["remainder"] == "passthrough":
+        out += [names[position] for position in context]
+    return out

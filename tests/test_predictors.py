@@ -1,0 +1,597 @@
+"""Regressor and classifier: the network's own predictions."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, softmax
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.linear_model import Ridge
+from sklearn.metrics import log_loss, r2_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import InvalidParameterError as SklearnParameterError
+
+from sk_entity_embed import (
+    EntityEmbeddingClassifier,
+    EntityEmbeddingEncoder,
+    EntityEmbeddingRegressor,
+)
+from sk_entity_embed.exceptions import (
+    FoldsReducedWarning,
+    InvalidDataError,
+    InvalidParameterError,
+    LeakageWarning,
+    UnsupportedDataError,
+)
+from sk_entity_embed.export import load, save, to_onnx, to_torch
+from sk_entity_embed.export.saving.checks import check_fitted
+from sk_entity_embed.inspection import align, nearest, nearest_rows
+from tests.containers import NAMELESS
+from tests.export.saved import assert_same
+from tests.samples import make_encoder, make_rows
+from tests.test_imports import run_blocked
+
+GOOD = {
+    "hidden_layer_sizes": (16,),
+    "max_iter": 30,
+    "learning_rate_init": 2e-2,
+    "alpha": 1e-2,
+    "random_state": 0,
+}
+QUICK = {"hidden_layer_sizes": (4,), "max_iter": 2, "cv": 2, "random_state": 0}
+
+
+def targets(y: np.ndarray) -> dict[str, np.ndarray]:
+    """A target of each kind of classes, learnable from the rows of ``make_rows``."""
+    return {
+        "binary": np.where(y > 0, "late", "early"),
+        "multiclass": np.digitize(y, [-1.0, 1.0]) * 10,
+        "multilabel-indicator": np.column_stack([y > 0, y > 1, y < -1]).astype(int),
+    }
+
+
+@pytest.fixture(scope="module")
+def halves() -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray]:
+    X, y = make_rows(600)
+    return X[:400], y[:400], X[400:], y[400:]
+
+
+@pytest.fixture(scope="module")
+def regressor(halves: Any) -> EntityEmbeddingRegressor:
+    return EntityEmbeddingRegressor(**GOOD).fit(*halves[:2])
+
+
+@pytest.fixture(scope="module", params=["binary", "multiclass", "multilabel-indicator"])
+def classifier(request: Any, halves: Any) -> EntityEmbeddingClassifier:
+    y = targets(halves[1])[request.param]
+    return EntityEmbeddingClassifier(**GOOD).fit(halves[0], y)
+
+
+def by_hand(estimator: Any, X: pd.DataFrame) -> np.ndarray:
+    """The network's outputs, one layer after the other."""
+    model = estimator._model
+    numbers = X[[X.columns[j] for j in model.context]].to_numpy(dtype=float)
+    state = np.hstack([estimator.transform(X), model.scaling.apply(numbers)]).astype(float)
+    for i, (weight, bias) in enumerate(zip(model.head.weights, model.head.biases, strict=True)):
+        state = state @ weight + bias
+        state = np.maximum(state, 0) if i < len(model.head.weights) - 1 else state
+    return state
+
+
+def test_the_regressor_predicts_as_well_as_a_model_on_the_encoders_output(
+    halves: Any, regressor: EntityEmbeddingRegressor
+) -> None:
+    X, y, X_new, y_new = halves
+    pipeline = make_pipeline(EntityEmbeddingEncoder(output="both", **GOOD), Ridge()).fit(X, y)
+    assert regressor.score(X_new, y_new) == r2_score(y_new, regressor.predict(X_new))
+    assert regressor.score(X_new, y_new) > 0.9
+    assert regressor.score(X_new, y_new) > pipeline.score(X_new, y_new) - 0.05
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_predictions_are_in_the_targets_units(halves: Any, loss: str) -> None:
+    X, y, X_new, y_new = halves
+    model = EntityEmbeddingRegressor(loss=loss, **GOOD).fit(X, 1000 + 50 * y)
+    raw = by_hand(model, X_new)[:, 0]
+    expected = raw * model._model.scale.width + model._model.scale.center
+    np.testing.assert_allclose(model.predict(X_new), expected, rtol=1e-12)
+    assert model.score(X_new, 1000 + 50 * y_new) > 0.85
+
+
+def test_poisson_predictions_are_positive_with_the_right_mean(halves: Any) -> None:
+    X, y, X_new, y_new = halves
+    counts = np.random.default_rng(0).poisson(3 * np.exp(0.5 * y))
+    model = EntityEmbeddingRegressor(loss="poisson", **GOOD).fit(X, counts)
+    predicted = model.predict(X_new)
+    assert (predicted > 0).all()
+    np.testing.assert_allclose(
+        predicted, np.exp(by_hand(model, X_new)[:, 0]) * counts.mean(), rtol=1e-9
+    )
+    assert np.corrcoef(np.log(predicted), y_new)[0, 1] > 0.9
+    model.set_params(loss="squared_error")  # waits for the next fit
+    np.testing.assert_array_equal(model.predict(X_new), predicted)
+
+
+def test_several_quantities_are_predicted_together(halves: Any) -> None:
+    X, y, X_new, y_new = halves
+    model = EntityEmbeddingRegressor(**GOOD).fit(X, np.column_stack([y, 100 - 20 * y]))
+    predicted = model.predict(X_new)
+    assert predicted.shape == (200, 2)
+    assert model.score(X_new, np.column_stack([y_new, 100 - 20 * y_new])) > 0.85
+
+
+def test_integers_are_quantities_for_a_regressor_and_classes_for_a_classifier() -> None:
+    X, y = make_rows(240)
+    numbers = np.argsort(np.argsort(y)) // 2  # 120 of them: the encoder asks which
+    assert EntityEmbeddingRegressor(**QUICK).fit(X, numbers).target_type_ == "continuous"
+    with pytest.warns(FoldsReducedWarning):
+        model = EntityEmbeddingClassifier(**QUICK | {"cv": 3}).fit(X, numbers)
+    assert model.target_type_ == "multiclass"
+    assert model.predict_proba(X).shape == (240, 120)
+
+
+def test_the_classifier_learns(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
+    _, _, X_new, y_new = halves
+    y_new = targets(y_new)[classifier.target_type_]
+    chance = (
+        max(np.mean((y_new == c).all(axis=-1)) for c in np.unique(y_new, axis=0))
+        if (y_new.ndim == 2)
+        else max(np.mean(y_new == c) for c in np.unique(y_new))
+    )
+    assert classifier.score(X_new, y_new) > chance + 0.25
+    proba = classifier.predict_proba(X_new)
+    if classifier.target_type_ == "multiclass":
+        assert log_loss(y_new, proba) < 0.6
+    elif classifier.target_type_ == "binary":
+        assert roc_auc_score(y_new, proba[:, 1]) > 0.9
+    else:
+        assert roc_auc_score(y_new, proba) > 0.9
+
+
+def test_probabilities_are_the_networks(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
+    X = halves[2]
+    raw, proba = by_hand(classifier, X), classifier.predict_proba(X)
+    decision, predicted = classifier.decision_function(X), classifier.predict(X)
+    if classifier.target_type_ == "multilabel-indicator":
+        np.testing.assert_allclose(proba, expit(raw), rtol=1e-9)
+        np.testing.assert_array_equal(predicted, proba > 0.5)
+        assert decision.shape == predicted.shape == (200, 3)
+        return
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(predicted, classifier.classes_[proba.argmax(axis=1)])
+    if classifier.target_type_ == "binary":
+        np.testing.assert_allclose(proba[:, 1], expit(raw[:, 0]), rtol=1e-9)
+        np.testing.assert_array_equal(decision > 0, predicted == "late")
+        assert decision.shape == (200,)
+    else:
+        np.testing.assert_allclose(proba, softmax(raw, axis=1), rtol=1e-9)
+        np.testing.assert_allclose(decision, raw, rtol=1e-9)
+
+
+def test_labels_keep_their_type(halves: Any) -> None:
+    X, y = halves[:2]
+    for labels in (y > 0, np.where(y > 0, 3, -3), pd.Series(np.where(y > 0, "a", "b"))):
+        model = EntityEmbeddingClassifier(**QUICK).fit(X, labels)
+        assert set(model.predict(X)) <= set(labels)
+        assert model.predict(X).dtype == model.classes_.dtype == np.asarray(labels).dtype
+
+
+def test_quantities_are_no_classes() -> None:
+    X, y = make_rows(60)
+    with pytest.raises(InvalidDataError, match="Unknown label type: continuous"):
+        EntityEmbeddingClassifier(**QUICK).fit(X, y)
+    with pytest.raises(InvalidDataError, match="Unknown label type: multiclass-multioutput"):
+        EntityEmbeddingClassifier(**QUICK).fit(X, np.column_stack([np.arange(60) % 3] * 2))
+    with pytest.raises(InvalidDataError, match="one class only"):
+        EntityEmbeddingClassifier(**QUICK).fit(X, np.zeros(60))
+    with pytest.raises(InvalidParameterError, match="a regressor needs a numeric y"):
+        EntityEmbeddingRegressor(**QUICK).fit(X, np.where(y > 0, "a", "b"))
+    with pytest.raises(InvalidDataError, match="without negative values"):
+        EntityEmbeddingRegressor(loss="poisson", **QUICK).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [
+        (EntityEmbeddingRegressor, "loss", "log_loss"),
+        (EntityEmbeddingRegressor, "loss", "auto"),
+        (EntityEmbeddingClassifier, "loss", "squared_error"),
+        (EntityEmbeddingClassifier, "class_weight", "heavy"),
+        (EntityEmbeddingRegressor, "handle_unknown", "nan"),
+        (EntityEmbeddingClassifier, "handle_unknown", "zero"),
+    ],
+)
+def test_what_does_not_fit_a_predictor_is_named(cls: Any, name: str, value: Any) -> None:
+    X, y = make_rows(60)
+    with pytest.raises(SklearnParameterError, match=f"{name!r} parameter"):
+        cls(**{name: value}).fit(X, y > 0)
+
+
+def test_class_weights_and_sample_weights_move_the_predictions(halves: Any) -> None:
+    X, y, X_new, _ = halves
+    late = (y > 1).astype(int)
+    plain, balanced = (
+        EntityEmbeddingClassifier(class_weight=w, **GOOD).fit(X, late) for w in (None, "balanced")
+    )
+    assert balanced.predict_proba(X_new)[:, 1].mean() > plain.predict_proba(X_new)[:, 1].mean()
+    upper = EntityEmbeddingRegressor(**GOOD).fit(X, y, sample_weight=np.where(y > 0, 9.0, 1.0))
+    even = EntityEmbeddingRegressor(**GOOD).fit(X, y)
+    assert upper.predict(X_new[["letter", "color", "size"]]).mean() > even.predict(X_new).mean()
+
+
+def test_rows_of_zero_weight_and_groups(halves: Any) -> None:
+    X, y, X_new, _ = halves
+    weight = np.ones(400)
+    weight[:100] = 0
+    groups = np.arange(400) // 4
+    with_zeros = EntityEmbeddingRegressor(**QUICK).fit(X, y, weight, groups)
+    without = EntityEmbeddingRegressor(**QUICK).fit(X[100:], y[100:], groups=groups[100:])
+    np.testing.assert_array_equal(with_zeros.predict(X_new), without.predict(X_new))
+    assert (with_zeros.fold_[:100] == -1).all()
+    assert all(len(set(f)) == 1 for f in with_zeros.fold_.reshape(-1, 4))
+
+
+def test_unknown_and_missing_cells_have_predictions(halves: Any) -> None:
+    X, y, X_new, _ = halves
+    model = EntityEmbeddingRegressor(**GOOD).fit(X, y)
+    odd = X_new[:3].copy()
+    odd["letter"] = ["never seen", None, "a"]
+    odd.loc[odd.index[2], "size"] = None
+    predicted = model.predict(odd)
+    assert np.isfinite(predicted).all()
+    assert predicted[0] != predicted[2]
+    strict = EntityEmbeddingRegressor(handle_unknown="error", handle_missing="error", **QUICK)
+    strict.fit(X, y)
+    with pytest.raises(InvalidDataError, match="unknown categories in column 'letter'"):
+        strict.predict(odd[:1])
+    with pytest.raises(InvalidDataError, match="letter"):
+        strict.predict(odd[1:2])
+
+
+def test_numbers_alone_are_context(halves: Any) -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(500, 3))
+    y = X[:, 0] - 2 * np.abs(X[:, 1])
+    model = EntityEmbeddingRegressor(**GOOD).fit(X[:400], y[:400])
+    assert model.score(X[400:], y[400:]) > 0.9
+    assert model.categorical_features_ == []
+    assert dict(model.embeddings_) == {}
+    assert model.fold_ is None
+    assert model.transform(X).shape == (500, 0)
+    assert model.inverse_transform(model.transform(X)).shape == (500, 0)
+    assert model.get_feature_names_out().tolist() == []
+    np.testing.assert_allclose(
+        model.predict(X), pickle.loads(pickle.dumps(model)).predict(X), rtol=0
+    )
+    flags = EntityEmbeddingClassifier(**GOOD).fit(X[:400], y[:400] > -1)
+    assert flags.score(X[400:], y[400:] > -1) > 0.85
+    X[0, 0] = np.nan
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_numbers_can_be_embedded_or_left_alone(halves: Any) -> None:
+    X, y = halves[:2]
+    numbers = pd.DataFrame({"letter": X["letter"].map(ord), "size": X["size"]})
+    model = EntityEmbeddingRegressor(categorical_features=["letter"], **QUICK).fit(numbers, y)
+    assert model.categorical_features_ == ["letter"]
+    for none in ([], [False, False], lambda X: []):
+        model = EntityEmbeddingRegressor(categorical_features=none, **QUICK).fit(numbers, y)
+        assert model.categorical_features_ == []
+
+
+def test_numbers_alone_go_on_training_without_a_warning() -> None:
+    X, y = make_rows(240)
+    model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X[["size"]], y)
+    model.fit(X[["size"]][:200], y[:200])  # nothing there that could leak
+    model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X, y)
+    with pytest.warns(LeakageWarning):
+        model.fit(X[:200], y[:200])
+
+
+def test_a_single_categorical_column_is_enough(halves: Any) -> None:
+    X, y, X_new, y_new = halves
+    model = EntityEmbeddingRegressor(**GOOD).fit(X[["letter"]], y)
+    assert 0.5 < model.score(X_new[["letter"]], y_new)
+    assert len(np.unique(model.predict(X_new[["letter"]]))) == 5
+
+
+def test_a_linear_head_predicts(halves: Any) -> None:
+    X, y, X_new, y_new = halves
+    model = EntityEmbeddingRegressor(**GOOD | {"hidden_layer_sizes": ()}).fit(X, y)
+    assert model.score(X_new, y_new) > 0.85
+
+
+def test_every_container_gives_the_same_predictions(container: Any) -> None:
+    X, y = make_rows(80)
+    columns = {c: X[c].tolist() for c in X}
+    model = EntityEmbeddingRegressor(**QUICK).fit(container(columns), y)
+    names = ["x0", "x1", "x2"] if container.name in NAMELESS else list(X)
+    expected = EntityEmbeddingRegressor(**QUICK).fit(X.set_axis(names, axis=1), y)
+    np.testing.assert_array_equal(
+        model.predict(container(columns)), expected.predict(X.set_axis(names, axis=1))
+    )
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_the_vectors_are_the_encoders(cross_fit: bool) -> None:
+    X, y = make_rows(240)
+    settings = {**QUICK, "cross_fit": cross_fit}
+    encoder, model = EntityEmbeddingEncoder(**settings), EntityEmbeddingRegressor(**settings)
+    np.testing.assert_array_equal(encoder.fit_transform(X, y), model.fit_transform(X, y))
+    np.testing.assert_array_equal(encoder.transform(X), model.transform(X))
+    assert model.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()
+    assert model.embeddings_["letter"].equals(encoder.embeddings_["letter"])
+    assert (
+        model.inverse_transform(model.transform(X))
+        == encoder.inverse_transform(encoder.transform(X))
+    ).all()
+    assert np.array_equal(model.fit_transform(X, y), model.transform(X)) != cross_fit
+    frame = model.set_output(transform="pandas").transform(X)
+    assert frame.columns.tolist() == model.get_feature_names_out().tolist()
+
+
+def test_the_predictors_say_what_they_are() -> None:
+    regressor, classifier = EntityEmbeddingRegressor(), EntityEmbeddingClassifier()
+    assert is_regressor(regressor)
+    assert is_classifier(classifier)
+    assert get_tags(classifier).classifier_tags.multi_label
+    for estimator in (regressor, classifier):
+        tags = get_tags(estimator)
+        assert tags.input_tags.allow_nan
+        assert tags.input_tags.string
+        assert tags.target_tags.multi_output
+    assert not hasattr(regressor, "predict_proba")
+    assert not hasattr(EntityEmbeddingEncoder(), "predict")
+
+
+def test_attributes_of_the_training(regressor: Any, classifier: Any) -> None:
+    for model in (regressor, classifier):
+        assert len(model.loss_curve_) == len(model.validation_loss_curve_) == model.n_iter_
+        assert 0 < model.best_iteration_ <= model.n_iter_
+        assert model.n_features_in_ == 3
+        assert model.feature_names_in_.tolist() == ["letter", "color", "size"]
+    assert not hasattr(regressor, "classes_")
+    assert regressor.validation_loss_curve_[-1] < regressor.validation_loss_curve_[0]
+
+
+def test_clones_and_pickles_predict_the_same(halves: Any, classifier: Any) -> None:
+    X, y, X_new, _ = halves
+    y = targets(y)[classifier.target_type_]
+    again = clone(classifier).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X_new), classifier.predict_proba(X_new))
+    twin = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(twin.predict_proba(X_new), classifier.predict_proba(X_new))
+
+
+def test_model_selection_works(halves: Any) -> None:
+    X, y = halves[:2]
+    search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), {"max_iter": [1, 20]}, cv=2)
+    assert search.fit(X, y).best_params_ == {"max_iter": 20}
+    late = targets(y)["binary"]
+    scores = cross_val_score(EntityEmbeddingClassifier(**QUICK), X, late, cv=2, scoring="roc_auc")
+    assert scores.shape == (2,)
+    proba = cross_val_predict(
+        EntityEmbeddingClassifier(**QUICK), X, late, cv=2, method="predict_proba"
+    )
+    assert proba.shape == (400, 2)
+
+
+def test_aligned_predictors_predict_the_same(halves: Any, regressor: Any) -> None:
+    other = EntityEmbeddingRegressor(**GOOD | {"random_state": 1}).fit(*halves[:2])
+    aligned = align(other, regressor)
+    np.testing.assert_allclose(aligned.predict(halves[2]), other.predict(halves[2]), atol=1e-5)
+
+
+def test_there_are_no_vectors_of_numbers() -> None:
+    X, y = make_rows(60)
+    model = EntityEmbeddingRegressor(**QUICK).fit(X[["size"]], y)
+    with pytest.raises(InvalidParameterError, match="no embedded columns"):
+        nearest(model, "size", 1.0)
+
+
+def test_warm_start_goes_on() -> None:
+    X, y = make_rows(240)
+    model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X, y)
+    first = model.score(X, y)
+    for _ in range(5):
+        model.fit(X, y)
+    assert model.score(X, y) > first
+
+
+def test_inspection_and_torch_take_predictors(halves: Any, regressor: Any) -> None:
+    assert nearest(regressor, "letter", "a", k=1)["category"].tolist() == ["b"]
+    assert len(nearest_rows(regressor, halves[2], 0, k=3)) == 3
+    encoder = make_encoder(init=to_torch(regressor).to_frames(), freeze=True)
+    encoder.fit(*halves[:2])
+    np.testing.assert_array_equal(encoder.embeddings_["letter"], regressor.embeddings_["letter"])
+
+
+def cases() -> dict[str, Any]:
+    """A quick predictor of each kind, fitted on rows with a missing cell."""
+    X, y = make_rows(120)
+    X.loc[3, ["letter", "size"]] = None
+    made: dict[str, Any] = {
+        kind: EntityEmbeddingClassifier(**QUICK).fit(X, labels)
+        for kind, labels in targets(y).items()
+    }
+    made["squared_error"] = EntityEmbeddingRegressor(**QUICK, warm_start=True).fit(X, y)
+    made["poisson"] = EntityEmbeddingRegressor(loss="poisson", **QUICK).fit(X, np.exp(y))
+    made["several"] = EntityEmbeddingRegressor(**QUICK).fit(X, np.column_stack([y, -y]))
+    made["strict"] = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
+    made["flags"] = EntityEmbeddingClassifier(**QUICK, cross_fit=False).fit(X, y > 0)
+    numbers = X[["size"]].assign(label=y)
+    made["numbers"] = EntityEmbeddingRegressor(**QUICK, warm_start=True).fit(numbers, y)
+    made["linear"] = EntityEmbeddingClassifier(**QUICK | {"hidden_layer_sizes": ()})
+    made["linear"].fit(X[["letter"]], y > 0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Any]:
+    return cases()
+
+
+NAMES = [
+    "binary",
+    "flags",
+    "linear",
+    "multiclass",
+    "multilabel-indicator",
+    "numbers",
+    "poisson",
+    "several",
+    "squared_error",
+    "strict",
+]
+
+
+def test_every_case_has_a_name(fitted: dict[str, Any]) -> None:
+    assert sorted(fitted) == NAMES
+
+
+def new_rows(model: Any) -> pd.DataFrame:
+    X, y = make_rows(40, seed=1)
+    X.loc[2, ["letter", "size"]] = None
+    X.loc[3, "size"] = 1e9
+    if model.handle_unknown != "error":
+        X.loc[4, "letter"] = "never seen"
+    return X.assign(label=y)[list(model.feature_names_in_)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_path: Any) -> None:
+    model = fitted[name]
+    save(model, tmp_path / "model.safetensors")
+    twin = load(tmp_path / "model.safetensors")
+    assert_same(dict(sorted(vars(twin).items())), dict(sorted(vars(model).items())))
+    X = new_rows(model)
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+    np.testing.assert_array_equal(twin.transform(X), model.transform(X))
+
+
+def test_unfitted_predictors_are_saved(tmp_path: Any) -> None:
+    save(EntityEmbeddingRegressor(loss="huber"), tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert repr(loaded) == "EntityEmbeddingRegressor(loss='huber')"
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "value", "message"),
+    [
+        ("binary", "_link", "softmax", "no link for a binary"),
+        ("binary", "_link", "log", "no link for a binary"),
+        ("poisson", "_link", ["log"], "no link"),
+        ("multiclass", "target_type_", "continuous", "has classes"),
+        ("squared_error", "_policies", {"output": "hidden"}, "output='hidden' is no policy of a"),
+        ("squared_error", "_policies", {"remainder": "passthrough"}, "remainder='passthrough'"),
+    ],
+)
+def test_what_does_not_hold_together_is_refused(
+    fitted: Any, name: str, attribute: str, value: Any, message: str
+) -> None:
+    state = dict(vars(fitted[name]))
+    check_fitted(state)
+    state[attribute] = state[attribute] | value if isinstance(value, dict) else value
+    with pytest.raises(ValueError, match=message):
+        check_fitted(state)
+
+
+def test_a_regressor_without_classes_is_no_classifier(fitted: Any) -> None:
+    state = dict(vars(fitted["squared_error"])) | {"classes_": None}
+    with pytest.raises(ValueError, match="of another kind"):
+        check_fitted(state)
+
+
+def run_onnx(model: Any, X: pd.DataFrame, **options: Any) -> list[np.ndarray]:
+    """What onnxruntime makes of the exported model."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    markers = {"letter": "<missing>"} if "letter" in model.categorical_features_ else {}
+    exported = to_onnx(model, missing_values=markers, **options)
+    session = onnxruntime.InferenceSession(exported.SerializeToString())
+    feed = {}
+    for name in X:
+        cells = X[name].to_numpy()
+        if name in model.categorical_features_:
+            cells = X[name].fillna("<missing>").to_numpy(dtype=object)
+        feed[name] = cells[:, None]
+    outputs: list[np.ndarray] = session.run(None, feed)
+    for output, described in zip(outputs, session.get_outputs(), strict=True):
+        assert described.shape[1:] == list(output.shape[1:])
+    return outputs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_predicts_the_same(fitted: Any, name: str) -> None:
+    model = fitted[name]
+    X = new_rows(model)
+    options = {"handle_unknown": "learned"} if name == "strict" else {}
+    outputs = run_onnx(model, X, **options)
+    if is_regressor(model):
+        np.testing.assert_allclose(outputs[0], model.predict(X), rtol=1e-12)
+        assert outputs[0].dtype == np.float64
+        return
+    label, probabilities = outputs
+    np.testing.assert_array_equal(label, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=1e-6)
+
+
+def test_onnx_of_predictors_knows_its_classes_and_limits(fitted: Any, halves: Any) -> None:
+    facts = {
+        p.key: p.value
+        for p in to_onnx(fitted["linear"], missing_values={"letter": None}).metadata_props
+    }
+    assert facts == {"classes": "[false, true]"}
+    with pytest.raises(InvalidParameterError, match="pass handle_unknown='learned' to"):
+        to_onnx(fitted["strict"], missing_values={"letter": None})
+    with pytest.raises(InvalidParameterError, match=r"must be one of \['learned'\]"):
+        to_onnx(fitted["strict"], missing_values={"letter": None}, handle_unknown="nan")
+    X, y = halves[:2]
+    floats = EntityEmbeddingClassifier(**QUICK).fit(X, (y > 0) * 2.0)
+    assert run_onnx(floats, X[:3])[0].dtype == np.float64
+    for classes in (np.array(["a", 1], dtype=object), np.array(["\ud800", "a"], dtype=object)):
+        floats.classes_ = classes
+        with pytest.raises(UnsupportedDataError, match="The classes are of a type"):
+            to_onnx(floats)
+    floats.classes_ = np.array([0, 2**64 - 1], dtype=np.uint64)
+    with pytest.raises(UnsupportedDataError, match="The classes are of a type"):
+        to_onnx(floats)
+
+
+def test_an_onnx_output_never_has_a_columns_name() -> None:
+    X, y = make_rows(60)
+    X = X.rename(columns={"letter": "label", "color": "variable"})
+    outputs = [o.name for o in to_onnx(EntityEmbeddingRegressor(**QUICK).fit(X, y)).graph.output]
+    assert outputs == ["variable_"]
+    model = EntityEmbeddingClassifier(**QUICK).fit(X, y > 0)
+    assert [o.name for o in to_onnx(model).graph.output] == ["label_", "probabilities"]
+
+
+def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
+    models = list(fitted.values())
+    expected = [(model, new_rows(model), model.predict(new_rows(model))) for model in models]
+    (tmp_path / "cases.pickle").write_bytes(pickle.dumps(expected))
+    save(fitted["multiclass"], tmp_path / "model.safetensors")
+    done = run_blocked(
+        """
+        import pickle
+        import numpy as np
+        from pathlib import Path
+        from sk_entity_embed.export import load
+
+        cases = pickle.loads(Path(sys.argv[1], "cases.pickle").read_bytes())
+        for model, X, predicted in cases:
+            assert np.array_equal(model.predict(X), predicted)
+            if hasattr(model, "predict_proba"):
+                assert len(model.predict_proba(X)) == len(model.decision_function(X)) == len(X)
+        assert load(Path(sys.argv[1], "model.safetensors")).classes_.tolist() == [0, 10, 20]
+        print({m.split(".")[0] for m in sys.modules} & set(BLOCKED))
+        """,
+        tmp_path,
+    )
+    assert done.stdout == "set()\n", done.stderr
