@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     (r"py:exc", r"(Exception|ImportError|TypeError|UserWarning|ValueError)"),
     (r"py:obj", r"optional"),
     # Inherited scikit-learn docstrings point into scikit-learn's own user guide and glossary.
-    (r"std:ref", r"(df_output_transform|metadata_routing|sphx_glr_.*)"),
+    (r"std:ref", r"(accuracy_score|df_output_transform|metadata_routing|r2_score|sphx_glr_.*)"),
     (r"std:term", r".*"),
 ]
 

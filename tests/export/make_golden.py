@@ -1,6 +1,7 @@
 """Writes the golden files of the present format version, which ``test_files.py`` loads for ever.
 
-Run it once for each version, from the root of the repository, and keep what it wrote::
+Run it once for each version, and for each kind of estimator that joins, from the root of the
+repository, and keep what it wrote::
 
     python -m tests.export.make_golden
 
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
 
+from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.export import save
 from sk_entity_embed.export.files import FORMAT_VERSION
 from tests.samples import make_encoder
@@ -64,7 +66,7 @@ def new_rows():
 
 
 def golden_encoders():
-    """Fitted encoders by name: all kinds of columns and classes; and a warm start."""
+    """Fitted estimators by name: all kinds of columns and classes; a warm start; a predictor."""
     X = golden_rows(12)
     classes = np.array(["low", "middle", "high"])[np.arange(72) % 3]
     columns = [name for name in CELLS if name != "size"]
@@ -89,21 +91,34 @@ def golden_encoders():
         max_iter=1,
     )
     target = np.linspace(-1, 1, 72)
+    predictor = EntityEmbeddingClassifier(
+        dimensions=2, hidden_layer_sizes=(4,), cv=2, max_iter=1, random_state=0
+    )
     return {
         "everything": everything.fit(X, classes),
         "warm": warm.fit(X[["text", "rare", "size"]], target),
+        "predictor": predictor.fit(X[["text", "gappy", "size"]], classes),
     }
 
 
+def answer(estimator):
+    """What an estimator makes of the new rows: vectors and, of a predictor, probabilities."""
+    X = new_rows()[list(estimator.feature_names_in_)]
+    if hasattr(estimator, "predict_proba"):
+        return np.hstack([estimator.transform(X), estimator.predict_proba(X)])
+    return estimator.transform(X)
+
+
 def main():
-    """Save the encoders and, beside each, what it makes of the new rows."""
-    paths = {n: FOLDER / f"v{FORMAT_VERSION}_{n}.safetensors" for n in ("everything", "warm")}
-    if any(path.exists() for path in paths.values()):
+    """Save the estimators that have no file yet, each with what it makes of the new rows beside."""
+    made = golden_encoders()
+    paths = {n: FOLDER / f"v{FORMAT_VERSION}_{n}.safetensors" for n in made}
+    missing = [name for name, path in paths.items() if not path.exists()]
+    if not missing:
         sys.exit(f"The golden files of version {FORMAT_VERSION} exist; they are never rewritten.")
-    for name, encoder in golden_encoders().items():
-        save(encoder, paths[name])
-        out = encoder.transform(new_rows()[list(encoder.feature_names_in_)])
-        np.save(paths[name].with_suffix(".npy"), out)
+    for name in missing:
+        save(made[name], paths[name])
+        np.save(paths[name].with_suffix(".npy"), answer(made[name]))
 
 
 if __name__ == "__main__":
