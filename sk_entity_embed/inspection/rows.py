@@ -129,6 +129,10 @@ def _represent(
         raise InvalidParameterError(
             f"`representation` must be 'embedding' or 'hidden', got {representation!r}."
         )
+    if not names:
+        raise InvalidParameterError(
+            "The estimator has no embedded columns to compare rows by; use representation='hidden'."
+        )
     unknown = [c for c in columns or () if c not in names]
     if unknown or (columns is not None and (isinstance(columns, str) or len(columns) == 0)):
         raise InvalidParameterError(

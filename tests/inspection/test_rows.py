@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
+from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import nearest_rows
 from sk_entity_embed.inspection.search import METRICS
@@ -195,3 +196,12 @@ def test_rows_need_a_fitted_encoder_and_a_hidden_layer(data):
 def test_a_table_of_rows_must_have_the_columns_of_fit(encoder, data):
     with pytest.raises(ValueError, match="feature names should match"):
         nearest_rows(encoder, data[0][["letter"]], 0)
+
+
+def test_rows_of_numbers_are_compared_by_the_hidden_layer():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    predictor = EntityEmbeddingRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    predictor.fit(X, X[:, 0])
+    assert len(nearest_rows(predictor, X, 0, k=3, representation="hidden")) == 3
+    with pytest.raises(InvalidParameterError, match="no embedded columns.*representation='hidden'"):
+        nearest_rows(predictor, X, 0, k=3)
