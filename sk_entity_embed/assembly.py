@@ -85,8 +85,7 @@ def assemble(
     stacks, counts = [], []
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, learned.tables, strict=True)):
         n_rows = vocabulary.n_rows
-        # A frozen vector needs no row to learn from.
-        stacks.append(merge_tables(table, rows.met(j, n_rows) | start.fixed[j]))
+        stacks.append(merge_tables(table, rows.met(j, n_rows), start.fixed[j]))
         weights = np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]

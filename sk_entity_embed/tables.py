@@ -176,7 +176,9 @@ def gather(
             block[:, edges[j] : edges[j + 1]] = taken
 
 
-def merge_tables(tables: NDArray[np.float32], met: NDArray[np.bool_]) -> NDArray[np.float32]:
+def merge_tables(
+    tables: NDArray[np.float32], met: NDArray[np.bool_], fixed: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """Stack the fold tables and their mean.
 
     Parameters
@@ -185,16 +187,20 @@ def merge_tables(tables: NDArray[np.float32], met: NDArray[np.bool_]) -> NDArray
         Trained tables.
     met : ndarray of bool of shape (n_tables, n_rows)
         Which rows each table learned from.
+    fixed : ndarray of bool of shape (n_rows,)
+        Rows that were frozen: they need nothing to learn from.
 
     Returns
     -------
     ndarray of float32 of shape (n_tables + 1, n_rows, width)
-        Rows that a table never met hold its unknown vector; the mean is over the tables that met
-        the row. A single table is returned alone: shape (1, n_rows, width).
+        Rows that a table never met hold its unknown vector, but for fixed ones; the mean is over
+        the tables that met the row, or, of a fixed row that none met, over all. A single table is
+        returned alone: shape (1, n_rows, width).
     """
-    filled = np.where(met[:, :, None], tables, tables[:, UNKNOWN][:, None, :])
+    filled = np.where((met | fixed)[:, :, None], tables, tables[:, UNKNOWN][:, None, :])
     if len(tables) == 1:
         return filled
+    met = met | (fixed & ~met.any(axis=0))
     n_met = met.sum(axis=0)
     mean = np.where(met[:, :, None], tables, 0.0).sum(axis=0, dtype=np.float64)
     mean /= np.maximum(n_met, 1)[:, None]

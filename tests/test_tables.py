@@ -156,7 +156,7 @@ def test_merged_tables_end_with_the_mean_over_those_that_met_the_row():
     met = np.ones((3, 6), dtype=bool)
     met[1, 4] = met[0, 5] = met[1, 5] = False
     met[:, MISSING] = False
-    stack = merge_tables(tables, met)
+    stack = merge_tables(tables, met, np.zeros(met.shape[1], dtype=bool))
     assert stack.shape == (4, 6, 2)
     assert stack.dtype == np.float32
     for g in range(3):
@@ -172,7 +172,7 @@ def test_merged_tables_end_with_the_mean_over_those_that_met_the_row():
 def test_a_single_table_is_its_own_mean():
     tables = np.random.default_rng(0).standard_normal((1, 5, 2)).astype(np.float32)
     met = np.array([[True, False, True, True, False]])
-    stack = merge_tables(tables, met)
+    stack = merge_tables(tables, met, np.zeros(met.shape[1], dtype=bool))
     assert stack.shape == (1, 5, 2)
     np.testing.assert_array_equal(stack[0, [0, 2, 3]], tables[0, [0, 2, 3]])
     np.testing.assert_array_equal(stack[0, [1, 4]], tables[0, [0, 0]])
@@ -187,3 +187,16 @@ def test_frames_are_made_for_each_column_by_name():
     assert repr(frames) == "EmbeddingFrames({'x0': (3, 4)})"
     with pytest.raises(KeyError):
         frames["x1"]
+
+
+def test_fixed_rows_stay_and_do_not_dilute_the_mean():
+    tables = np.arange(16, dtype=np.float32).reshape(2, 8, 1)
+    met = np.ones((2, 8), dtype=bool)
+    met[0, 5] = met[:, 6] = met[:, 7] = False
+    stack = merge_tables(tables, met, np.isin(np.arange(8), [5, 6]))
+    np.testing.assert_array_equal(stack[:2, [5, 6]], tables[:, [5, 6]])
+    assert stack[2, 5] == tables[1, 5]  # of the one table that met it
+    assert stack[2, 6] == tables[:, 6].mean()  # of all, since none met it
+    np.testing.assert_array_equal(stack[:2, 7], tables[:, 0])
+    alone = merge_tables(tables[:1], met[:1], np.isin(np.arange(8), [5, 6]))
+    np.testing.assert_array_equal(alone[0, [5, 6, 7], 0], tables[0, [5, 6, 0], 0])
