@@ -9,6 +9,7 @@ import os
 import re
 from hashlib import sha256
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import Explorer, explore, explorer, project
 from sk_entity_embed.inspection.catalogue import from_vectors
+from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
 from tests.samples import make_encoder, make_rows
@@ -356,3 +358,12 @@ def test_a_file_of_forty_thousand_vectors_is_small():
     frame = pd.DataFrame(rng.normal(size=(4000, 50)).astype(np.float32))
     base = len(explore(frame[:2]).to_html())
     assert (len(explore(frame).to_html()) - base) * 10 + base < 20e6
+
+
+def test_kinds_have_the_colours_of_the_displays(vectors):
+    page = explore(vectors).to_html()
+    for theme in (LIGHT, DARK):
+        assert json.dumps(theme.categorical) in page
+        assert json.dumps({"other": theme.muted, "missing": theme.grid}) in page
+    scripts = (Path(page_module.__file__).parent / "colours.js").read_text(encoding="utf-8")
+    assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))

@@ -1,11 +1,6 @@
-// Values to colours.
+// Values to colours. KINDS and GREY come from the theme of the displays, see page.py.
 
 const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
-const KINDS = {
-  light: ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c7a00"],
-  dark: ["#56b4e9", "#e69f00", "#2fc79b", "#e39ac6", "#7fa7ff", "#ff7a45", "#f0e442"],
-};
-const GREY = { light: { other: "#8d9299", missing: "#ccd0d5" }, dark: { other: "#858c99", missing: "#4d535f" } };
 // The ends of the scale that can hardly be told from the ground are left out.
 const SPAN = { light: [0, 0.94], dark: [0.16, 1] };
 

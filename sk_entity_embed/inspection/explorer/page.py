@@ -10,6 +10,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
+
 _SCRIPTS = ("data.js", "colours.js", "combobox.js", "marks.js", "plot.js", "page.js")
 
 _POLICY = (
@@ -36,7 +38,9 @@ def build_page(payload: dict[str, Any], title: str) -> str:
         If plotly is not installed; the extra is ``explore``.
     """
     plotly = _script(plotly_source())
-    own = _script("\n".join(["(() => {", '"use strict";', *map(_read, _SCRIPTS), "})();"]))
+    own = _script(
+        "\n".join(["(() => {", '"use strict";', _palettes(), *map(_read, _SCRIPTS), "})();"])
+    )
     parts = {
         "policy": escape(_POLICY.format(scripts=f"{_hash(plotly)} {_hash(own)}"), quote=True),
         "title": escape(_encodable(title)),
@@ -105,6 +109,14 @@ def iframe(page: str, title: str, height: int) -> str:
         f'style="width:100%;height:{height}px;border:1px solid #80868b;border-radius:8px" '
         f'srcdoc="{content}"></iframe>'
     )
+
+
+def _palettes() -> str:
+    """The displays' colours of kinds, and the greys of other and of missing ones."""
+    themes = {"light": LIGHT, "dark": DARK}
+    kinds = {name: theme.categorical for name, theme in themes.items()}
+    greys = {name: {"other": t.muted, "missing": t.grid} for name, t in themes.items()}
+    return f"const KINDS = {json.dumps(kinds)};\nconst GREY = {json.dumps(greys)};"
 
 
 def _read(name: str) -> str:
