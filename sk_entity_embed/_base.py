@@ -27,9 +27,10 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.columns import Table, read_table
 from sk_entity_embed.input.selection import select_categorical
-from sk_entity_embed.input.target import Scale
+from sk_entity_embed.input.target import Scale, check_y_range
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.options import resolve_max_length, resolve_pooling
 from sk_entity_embed.preparation import (
     Columns,
     Given,
@@ -79,7 +80,9 @@ class BaseEntityEmbedding(BaseEstimator):
             dict,
             callable,
         ],
-        "head": [StrOptions({"mlp"})],
+        "head": [StrOptions({"mlp", "dot"})],
+        "pooling": [str, dict],
+        "max_length": [Interval(Integral, 1, None, closed="left"), dict, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "cross_fit": ["boolean"],
@@ -123,7 +126,7 @@ class BaseEntityEmbedding(BaseEstimator):
         roles, start, scale = self._start(given, columns, previous, mark, seeds)
         self._check_start(start, columns, given.table)
         rows = training_rows(given, columns, roles, scale)
-        learned = learn(rows, start, self._training_config(given, seeds))
+        learned = learn(rows, start, self._training_config(given, scale, seeds))
         model = assemble(learned, start, rows, columns, scale)
         validate_data(self, given.table.header(), reset=True, skip_check_array=True)
         self._model = model
@@ -211,6 +214,12 @@ class BaseEntityEmbedding(BaseEstimator):
         if previous is not None:
             shape = _shape(given.table, categorical, context)
             check_continuation(previous[1], shape, given.target, self._layers(given))
+        lists = [j for j in categorical if given.used.columns[j].is_list]
+        names = [given.used.columns[j].name for j in lists]
+        pooling = dict(zip(lists, resolve_pooling(self.pooling, names, lists), strict=True))
+        lengths = dict(zip(lists, resolve_max_length(self.max_length, names, lists), strict=True))
+        if self.head == "dot":
+            _check_dot(given, categorical, pooling)
         return read_columns(
             given,
             categorical,
@@ -219,6 +228,8 @@ class BaseEntityEmbedding(BaseEstimator):
             max_categories=self.max_categories,
             handle_missing=self.handle_missing,
             scaling=None if previous is None else previous[0].scaling,
+            pooling=[pooling.get(j) for j in categorical],
+            max_lengths=[lengths.get(j) for j in categorical],
         )
 
     def _previous(self) -> tuple[EmbeddingModel, Memory] | None:
@@ -260,12 +271,17 @@ class BaseEntityEmbedding(BaseEstimator):
             columns,
             given.target,
             roles,
+            head=self.head,
             dimensions=self.dimensions,
             init=self.init,
             freeze=self.freeze,
             random_state=seeds.vectors,
         )
-        return roles, start, target_scale(given)
+        return roles, start, target_scale(given, self._bounds(given))
+
+    def _bounds(self, given: Given) -> tuple[float, float] | None:
+        """Lowest and highest prediction; None where the estimator has or was given none."""
+        return check_y_range(getattr(self, "y_range", None), given.target)
 
     def _cross_fits(self, columns: Columns) -> bool:
         """Whether there are folds: without tables they would have no purpose."""
@@ -288,14 +304,25 @@ class BaseEntityEmbedding(BaseEstimator):
     def _layers(self, given: Given) -> tuple[Any, ...]:
         """What decides the shapes and the meaning of the network's outputs."""
         target = given.target
-        return repr(self.dimensions), self._hidden_sizes(), target.loss, target.n_outputs
+        return (
+            repr(self.dimensions),
+            self._hidden_sizes() if self.head == "mlp" else (),
+            target.loss,
+            target.n_outputs,
+            self.head,
+            repr(self.pooling),
+            repr(self.max_length),
+            self._bounds(given),
+        )
 
-    def _training_config(self, given: Given, seeds: Seeds) -> TrainingConfig:
+    def _training_config(self, given: Given, scale: Scale, seeds: Seeds) -> TrainingConfig:
         target = given.target
         return TrainingConfig(
             loss=target.loss,
             n_outputs=target.n_outputs,
             multiclass=target.kind == "multiclass",
+            bounds=scale.network_bounds(),
+            head=self.head,
             hidden_layer_sizes=self._hidden_sizes(),
             dropout=float(self.dropout),
             unknown_rate=float(self.unknown_rate),
@@ -319,7 +346,7 @@ class BaseEntityEmbedding(BaseEstimator):
         by_name = {t.vocabulary.name: t for t in tables}
         names = list(by_name)
         self.categorical_features_ = names
-        self.dimensions_ = {n: t.width for n, t in by_name.items()}
+        self.dimensions_ = {n: t.n_axes for n, t in by_name.items()}
         self.categories_ = {n: t.vocabulary.labels for n, t in by_name.items()}
         self.category_counts_ = {n: t.vocabulary.label_counts for n, t in by_name.items()}
         self.category_target_means_ = dict(zip(names, columns.target_means, strict=True))
@@ -345,6 +372,17 @@ class BaseEntityEmbedding(BaseEstimator):
         check_is_fitted(self)
         return EmbeddingFrames(self._model.tables)
 
+    @property
+    def biases_(self) -> dict[str, pd.Series]:
+        """Bias of each category, by column; there are some under ``head="dot"`` only."""
+        check_is_fitted(self)
+        tables = self._model.tables
+        if not any(table.biased for table in tables):
+            raise AttributeError(
+                f"{type(self).__name__} has biases_ under head='dot' only, not under 'mlp'."
+            )
+        return {t.vocabulary.name: t.biases() for t in tables}
+
     def _in_units(self, losses: NDArray[np.float64], given: Given) -> NDArray[np.float64]:
         """Losses in the target's own units, averaged over outputs."""
         if len(losses) == 0:
@@ -361,6 +399,33 @@ class BaseEntityEmbedding(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _check_dot(given: Given, categorical: Sequence[int], pooling: Mapping[int, str]) -> None:
+    """Refuse what dot products cannot be made of.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there are no two columns, or several outputs, or lists are not summed or averaged.
+    """
+    columns = given.used.columns
+    names = [columns[j].name for j in categorical]
+    if len(names) < 2:
+        raise InvalidParameterError(
+            "head='dot' multiplies the vectors of two or more categorical columns, but there is "
+            f"{names or 'none'}; name more in `categorical_features`, or use head='mlp'."
+        )
+    if given.target.n_outputs > 1:
+        raise InvalidParameterError(
+            f"head='dot' has one output, but y has {given.target.n_outputs}; use head='mlp'."
+        )
+    for j, way in pooling.items():
+        if way not in ("mean", "sum"):
+            raise InvalidParameterError(
+                f"head='dot' takes lists pooled by 'mean' or 'sum', but `pooling` is {way!r} for "
+                f"column {columns[j].name!r}; use one of these, or head='mlp'."
+            )
 
 
 def _shape(table: Table, categorical: Sequence[int], context: Sequence[int]) -> tuple[Any, ...]:

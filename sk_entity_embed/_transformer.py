@@ -20,6 +20,7 @@ from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning.problem import StartingPoint
 from sk_entity_embed.model import CodedRows
 from sk_entity_embed.preparation import Columns
+from sk_entity_embed.tables import vector_names
 
 
 class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
@@ -148,8 +149,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         Raises
         ------
         ValueError
-            If the output has no embeddings (``output="hidden"``) or `X` has another
-            width.
+            If the output has no embeddings (``output="hidden"``), a column holds lists, or `X`
+            has another width.
         """
         check_is_fitted(self)
         names = self.get_feature_names_out()
@@ -158,6 +159,12 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
                 "inverse_transform needs the embeddings in the output; use output='embedding' or "
                 "'both'."
             )
+        for table, pooler in zip(self._model.tables, self._model.pooling, strict=True):
+            if pooler is not None:
+                raise InvalidParameterError(
+                    "inverse_transform cannot take pooled lists apart, but column "
+                    f"{table.vocabulary.name!r} holds lists."
+                )
         array = check_array(
             X,
             dtype=np.float32,
@@ -209,6 +216,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             [t.width for t in model.tables],
             model.context,
             model.head.n_hidden,
+            any(t.biased for t in model.tables),
             self._policies,
         )
         return np.array(names, dtype=object)
@@ -220,10 +228,9 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
 
     def _fit_policies(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
         output = self._read_policies()["output"]
-        if output != "embedding" and not self._hidden_sizes():
-            raise InvalidParameterError(
-                f"output={output!r} needs a hidden layer, but hidden_layer_sizes=()."
-            )
+        if output != "embedding" and (self.head != "mlp" or not self._hidden_sizes()):
+            lacks = "hidden_layer_sizes=()" if self.head == "mlp" else f"head={self.head!r}"
+            raise InvalidParameterError(f"output={output!r} needs a hidden layer, but {lacks}.")
         table = self._fit(X, y, sample_weight, groups)
         # Policies become data here: later changes of the parameters wait for the next fit.
         self._policies = self._read_policies()
@@ -255,7 +262,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             columns.categorical,
             [t.shape[2] for t in start.tables],
             columns.context,
-            sizes[-1] if sizes else 0,
+            sizes[-1] if sizes and self.head == "mlp" else 0,
+            start.biased,
             policies,
         )
         repeated = [name for name, count in Counter(names).items() if count > 1]
@@ -309,13 +317,14 @@ def _feature_names(
     widths: Sequence[int],
     context: Sequence[int],
     n_hidden: int,
+    biased: bool,
     policies: Mapping[str, str],
 ) -> list[str]:
     """Names of the output columns, in order."""
     out: list[str] = []
     if policies["output"] != "hidden":
         for position, width in zip(categorical, widths, strict=True):
-            out += [f"{names[position]}_{i}" for i in range(width)]
+            out += vector_names(names[position], width, biased=biased)
     if policies["output"] != "embedding":
         out += [f"hidden_{i}" for i in range(n_hidden)]
     if policies["remainder"] == "passthrough":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from sk_entity_embed.canonical import canonicalise, scale_hidden
+from sk_entity_embed.canonical import Pooled, canonicalise, canonicalise_items, scale_hidden
+from sk_entity_embed.canonical_dot import canonicalise_dot
 from sk_entity_embed.dimensions import resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.initialization import (
     InitialVectors,
     check_init,
@@ -22,11 +24,13 @@ from sk_entity_embed.initialization import (
     given_vectors,
     normal_vectors,
 )
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Scale, Target
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRows
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.pooling import GRU, Pooler
 from sk_entity_embed.preparation import Columns, Roles
-from sk_entity_embed.tables import EmbeddingTable, merge_tables
+from sk_entity_embed.tables import EmbeddingTable, gather, merge_tables, shift, take
 
 _SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""
@@ -37,6 +41,7 @@ def starting_point(
     target: Target,
     roles: Roles,
     *,
+    head: str,
     dimensions: Any,
     init: Any,
     freeze: bool | Collection[str],
@@ -53,6 +58,9 @@ def starting_point(
     names = [v.name for v in vocabularies]
     frames = check_init(init, names)
     widths = _widths(dimensions, columns, frames)
+    biased = head == "dot"
+    if biased:
+        widths = _equal_widths(widths, names, dimensions, frames)
     teaches = _teaches(roles)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -64,18 +72,51 @@ def starting_point(
             given[vocabulary.label_rows] = True
             vectors.append(InitialVectors(start, given))
         else:
+            codes, taught, teaching = _by_item(columns.codes[j], target, teaches)
             vectors.append(
-                encoder_vectors(
-                    init, vocabulary, columns.codes[:, j], target, teaches, start, random_state
-                )
+                encoder_vectors(init, vocabulary, codes, taught, teaching, start, random_state)
             )
     frozen = frozen_columns(freeze, names)
     return StartingPoint(
-        tables=[v.tables for v in vectors],
+        tables=[_with_bias(v.tables) if biased else v.tables for v in vectors],
+        biased=biased,
         fixed=[v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)],
         pulled=[isinstance(init, (str, Mapping)) and n not in frames for n in names],
         head=None,
+        pooling=columns.pooling,
     )
+
+
+def _by_item(
+    codes: Codes, target: Target, teaches: NDArray[np.bool_]
+) -> tuple[NDArray[np.integer[Any]], Target, NDArray[np.bool_]]:
+    """Codes, target and teaching rows, one an item where the column holds lists."""
+    if not isinstance(codes, Lists):
+        return codes, target, teaches
+    rows = codes.rows
+    return codes.items, replace(target, values=target.values[rows]), teaches[:, rows]
+
+
+def _with_bias(tables: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tables with a bias of zero after each vector."""
+    return np.pad(tables, ((0, 0), (0, 0), (0, 1)))
+
+
+def _equal_widths(
+    widths: list[int], names: Sequence[str], dimensions: Any, frames: Collection[str]
+) -> list[int]:
+    """Widths for dot products: those that "auto" chose follow the widest, all others must agree."""
+    if isinstance(dimensions, str) and dimensions == "auto":
+        given = [w for w, name in zip(widths, names, strict=True) if name in frames]
+        wanted = max(given or widths)
+        widths = [w if name in frames else wanted for w, name in zip(widths, names, strict=True)]
+    if len(set(widths)) > 1:
+        shown = dict(zip(names, widths, strict=True))
+        raise InvalidParameterError(
+            "head='dot' multiplies the columns' vectors with each other and needs them of equal "
+            f"width, but `dimensions` gives {shown}; use one number for all columns."
+        )
+    return widths
 
 
 def assemble(
@@ -86,18 +127,24 @@ def assemble(
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, learned.tables, strict=True)):
         n_rows = vocabulary.n_rows
         stacks.append(merge_tables(table, rows.met(j, n_rows), start.fixed[j]))
-        weights = np.bincount(rows.codes[:, j], rows.weights, minlength=n_rows)
+        codes, owners = rows.items(j)
+        weights = np.bincount(codes, rows.weights[owners], minlength=n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
-    numbers = [c for c, scores in enumerate(columns.scaling.scores) if np.ptp(scores) > 0]
-    stacks, head = canonicalise(stacks, counts, learned.head, frozen, numbers=numbers)
-    head = _scale_hidden(head, stacks, rows, numbers)
+    head, pooling = learned.head, learned.pooling
+    if isinstance(head, DotHead):
+        if not any(frozen):
+            centred = [way != "sum" for way in pooling]
+            unit = float(scale.width[0]) if scale.bounds is None else 1.0
+            stacks, head = canonicalise_dot(stacks, counts, head, centred=centred, unit=unit)
+    else:
+        stacks, head, pooling = _canonical(stacks, counts, head, pooling, frozen, rows, columns)
     tables = []
     for j, vocabulary in enumerate(columns.vocabularies):
         centre = np.zeros(stacks[j].shape[2], dtype=np.float32)
-        if frozen[j]:
+        if frozen[j] or pooling[j] is not None:
             centre = np.average(stacks[j][-1], axis=0, weights=counts[j]).astype(np.float32)
-        tables.append(EmbeddingTable(vocabulary, stacks[j], centre))
+        tables.append(EmbeddingTable(vocabulary, stacks[j], centre, start.biased))
     return EmbeddingModel(
         tables=tuple(tables),
         head=head,
@@ -105,21 +152,45 @@ def assemble(
         context=columns.context,
         scaling=columns.scaling,
         scale=scale,
+        pooling=pooling,
+        max_lengths=columns.max_lengths,
     )
 
 
-def _scale_hidden(
+def _canonical(
+    stacks: list[NDArray[np.float32]],
+    counts: Sequence[NDArray[np.float64]],
     head: MLPHead,
-    stacks: Sequence[NDArray[np.float32]],
+    pooling: tuple[Pooler | None, ...],
+    frozen: Sequence[bool],
     rows: TrainingRows,
-    numbers: Sequence[int],
-) -> MLPHead:
-    """Scale the hidden layer by what it sees of some training rows, in their own fold's tables."""
-    some = np.linspace(0, len(rows.codes) - 1, min(len(rows.codes), _SCALE_ROWS)).astype(np.intp)
-    fold, codes = rows.fold[some], rows.codes[some]
-    looked_up = [stack[fold, codes[:, j]] for j, stack in enumerate(stacks)]
-    vectors = np.hstack([np.empty((len(some), 0), dtype=np.float32), *looked_up])
-    return scale_hidden(head, vectors, rows.context[some], numbers)
+    columns: Columns,
+) -> tuple[list[NDArray[np.float32]], MLPHead, tuple[Pooler | None, ...]]:
+    """Canonical coordinates below a multi-layer perceptron."""
+    poolers = list(pooling)
+    some = np.linspace(0, len(rows.fold) - 1, min(len(rows.fold), _SCALE_ROWS)).astype(np.intp)
+    pooled = {}
+    for j, pooler in enumerate(poolers):
+        if isinstance(pooler, GRU):
+            if not frozen[j]:
+                stacks[j], poolers[j] = canonicalise_items(stacks[j], counts[j], pooler)
+        elif pooler is not None:
+            block = np.empty((len(some), stacks[j].shape[2]), dtype=np.float32)
+            gather([stacks[j][-1]], [take(rows.codes[j], some)], block, [pooler])
+            pooled[j] = Pooled(pooler, block)
+    keep = [f or isinstance(p, GRU) for f, p in zip(frozen, poolers, strict=True)]
+    numbers = [c for c, scores in enumerate(columns.scaling.scores) if np.ptp(scores) > 0]
+    stacks, head = canonicalise(stacks, counts, head, keep, numbers=numbers, pooled=pooled)
+    # The hidden layer's scale is taken from rows in their own fold's tables.
+    sources = [stack.reshape(-1, stack.shape[2]) for stack in stacks]
+    codes = [
+        shift(take(c, some), rows.fold[some], stack.shape[1])
+        for c, stack in zip(rows.codes, stacks, strict=True)
+    ]
+    vectors = np.empty((len(some), sum(s.shape[1] for s in sources)), dtype=np.float32)
+    gather(sources, codes, vectors, poolers)
+    head = scale_hidden(head, vectors, rows.context[some], numbers)
+    return stacks, head, tuple(poolers)
 
 
 def _widths(dimensions: Any, columns: Columns, frames: Mapping[str, pd.DataFrame]) -> list[int]:

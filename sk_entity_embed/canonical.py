@@ -9,13 +9,14 @@ what it is made of. The predictions stay the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.head import MLPHead
+from sk_entity_embed.pooling import GRU
 
 Float64 = NDArray[np.float64]
 
@@ -35,6 +36,22 @@ _NO_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
+class Pooled:
+    """How the lists of a column become one vector, and what comes out.
+
+    Attributes
+    ----------
+    way : {"mean", "sum", "max"}
+        The pooling.
+    vectors : ndarray of float32 of shape (n_samples, width)
+        Pooled vectors of some training rows.
+    """
+
+    way: str
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class _Basis:
     """``new = (old - mean) @ forward``, ``new_weight = weight`` of the head in that basis."""
 
@@ -51,55 +68,66 @@ def canonicalise(
     keep: Sequence[bool],
     *,
     numbers: Sequence[int] = (),
+    pooled: Mapping[int, Pooled] | None = None,
 ) -> tuple[list[NDArray[np.float32]], MLPHead]:
     """Rewrite tables and head in canonical coordinates.
 
-    With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
-    decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
-    covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
-    and the bias gains ``W_j m``.
+        With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
+        decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
+        covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
+        and the bias gains ``W_j m``.
 
-    One factor for all columns then sets their scale. Where numbers enter the head beside them, it
-    is such that a step of length one means as much to the head, in the mean over the numbers, as
-    one standard deviation of a number does; otherwise the columns' mean total variance is one.
+        One factor for all columns then sets their scale. Where numbers enter the head beside them, it
+        is such that a step of length one means as much to the head, in the mean over the numbers, as
+        one standard deviation of a number does; otherwise the columns' mean total variance is one.
 
-    Parameters
-    ----------
-    stacks : sequence of ndarray of float32 of shape (n_tables + 1, n_rows, width)
-        Tables of each column; the last one is their mean, from which mean and covariance come.
-    counts : sequence of ndarray of float64 of shape (n_rows,)
-        Weight of each row.
-    head : MLPHead
-        The layers above.
-    keep : sequence of bool
-        Columns to leave in the coordinates they have (frozen vectors).
-    numbers : sequence of int, default=()
-        Which of the context columns, read after the vectors, are standardised numbers that vary.
+        Parameters
+        ----------
+        stacks : sequence of ndarray of float32 of shape (n_tables + 1, n_rows, width)
+            Tables of each column; the last one is their mean, from which mean and covariance come.
+        counts : sequence of ndarray of float64 of shape (n_rows,)
+            Weight of each row.
+        head : MLPHead
+            The layers above.
+        keep : sequence of bool
+            Columns to leave in the coordinates they have (frozen vectors).
+        numbers : sequence of int, default=()
+            Which of the context columns, read after the vectors, are standardised numbers that vary.
+        pooled : mapping from int to Pooled, default=None
+            The columns of lists, by their position among the `stacks`. Means of lists follow the
+            vectors in any basis. Sums are not centred, for the shift would depend on the list's
+            length; largest entries keep their axes, and are scaled only.
 
-    Returns
-    -------
-    stacks : list of ndarray of float32
-        The same vectors in new coordinates, padded with zeros to the old width.
-    head : MLPHead
-        A head that gives the same answers on them.
+        Returns
+        -------
+        stacks : list of ndarray of float32
+            The same vectors in new coordinates, padded with zeros to the old width.
+        head : MLPHead
+            A head that gives the same answers on them.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.canonical import canonicalise
-    >>> from sk_entity_embed.head import MLPHead
-    >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
-    >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
-    >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
-    >>> np.abs(new[0]).tolist()
-    [[1.0, 0.0], [1.0, 0.0]]
-    >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
-    [[2.0], [6.0]]
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_entity_embed.canonical import canonicalise
+        >>> from sk_entity_embed.head import MLPHead
+    from sk_entity_embed.pooling import GRU
+        >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
+        >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
+        >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
+        >>> np.abs(new[0]).tolist()
+        [[1.0, 0.0], [1.0, 0.0]]
+        >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
+        [[2.0], [6.0]]
     """
     first, bias = head.weights[0].copy(), head.biases[0].copy()
     edges = np.cumsum([0, *(s.shape[2] for s in stacks)])
     bases = {
-        j: _basis(stack[-1].astype(np.float64), counts[j], first[edges[j] : edges[j + 1]])
+        j: _basis(
+            stack[-1].astype(np.float64),
+            counts[j],
+            first[edges[j] : edges[j + 1]],
+            (pooled or {}).get(j),
+        )
         for j, stack in enumerate(stacks)
         if not keep[j]
     }
@@ -118,6 +146,32 @@ def canonicalise(
         moved[np.abs(moved) < _ROUNDING * factor * np.sqrt(basis.variance)] = 0.0
         out.append(moved.astype(np.float32))
     return out, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
+
+
+def canonicalise_items(
+    stack: NDArray[np.float32], counts: Float64, unit: GRU
+) -> tuple[NDArray[np.float32], GRU]:
+    """Rewrite the table that a recurrent unit reads, as :func:`canonicalise` does for a head.
+
+    Parameters
+    ----------
+    stack : ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        Tables of the items.
+    counts : ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+    unit : GRU
+        The recurrent unit.
+
+    Returns
+    -------
+    stack : ndarray of float32
+        The same vectors in new coordinates, of a mean total variance of one.
+    unit : GRU
+        A unit that gives the same states on them.
+    """
+    reader = MLPHead((unit.input_weights,), (unit.input_bias,))
+    (moved,), reader = canonicalise([stack], [counts], reader, [False])
+    return moved, replace(unit, input_weights=reader.weights[0], input_bias=reader.biases[0])
 
 
 def scale_hidden(
@@ -176,9 +230,17 @@ def _factor(variance: float, number: float | None) -> float:
     return float(1 / np.sqrt(np.clip(number, variance / MAX_RATIO, variance * MAX_RATIO)))
 
 
-def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:
+def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | None) -> _Basis:
     """Canonical basis of one column; `weight` has shape (width, n_hidden)."""
     width, n_hidden = weight.shape
+    # A rotation keeps the variance of what the head reads.
+    seen_variance = 0.0
+    if pooled is not None:
+        seen_variance = float((pooled.vectors @ weight).var(axis=0).sum())
+    if pooled is not None and pooled.way == "max":
+        own = float(pooled.vectors.astype(np.float64).var(axis=0).sum())
+        scale = np.sqrt(seen_variance / own) if own > 0 and seen_variance > 0 else 1.0
+        return _Basis(np.zeros(width), np.eye(width) * scale, weight / scale, seen_variance)
     share = counts / counts.sum()
     mean = share @ vectors
     q, r = np.linalg.qr(weight.T)  # (n_hidden, rank), (rank, width)
@@ -187,17 +249,32 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64) -> _Basis:
         seen[:] = 0.0  # a constant column, but for the rounding of float32
     variances, axes = np.linalg.eigh((seen * share[:, None]).T @ seen)
     axes = axes[:, ::-1]
-    axes = axes * _signs(seen @ axes, share)
+    axes = axes * signs(seen @ axes, share)
     rank = axes.shape[1]
     forward = np.zeros((width, width))
     forward[:, :rank] = r.T @ axes
     new_weight = np.zeros((width, n_hidden))
     new_weight[:rank] = (q @ axes).T
-    return _Basis(mean, forward, new_weight, float(variances.clip(min=0).sum()))
+    variance = float(variances.clip(min=0).sum()) if pooled is None else seen_variance
+    shift = np.zeros(width) if pooled is not None and pooled.way == "sum" else mean
+    return _Basis(shift, forward, new_weight, variance)
 
 
-def _signs(scores: Float64, share: Float64) -> Float64:
-    """Signs that make the heaviest deviation of each axis positive."""
+def signs(scores: Float64, share: Float64) -> Float64:
+    """Signs that make the heaviest deviation of each axis positive.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (n_rows, n_axes)
+        Coordinates, centred.
+    share : ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_axes,)
+        1 or -1.
+    """
     weight = np.abs(scores) * np.sqrt(share)[:, None]
     heaviest = np.argmax(weight >= (1 - 1e-6) * weight.max(axis=0), axis=0)  # the first of equals
     signs = np.sign(scores[heaviest, np.arange(scores.shape[1])])

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.options import by_column
 
 __all__ = ["RULES", "resolve_dimensions"]
 
@@ -81,10 +82,8 @@ def resolve_dimensions(
     if isinstance(dimensions, str):
         return [RULES[dimensions](n) for n in cardinalities]
     if isinstance(dimensions, Mapping):
-        places = dict(
-            zip(range(len(names)) if positions is None else positions, names, strict=True)
-        )
-        given = {_name(key, places): value for key, value in dimensions.items()}
+        places = range(len(names)) if positions is None else positions
+        given = by_column(dimensions, "dimensions", names, places)
         return [
             _check(name, given[name]) if name in given else _auto(n)
             for name, n in zip(names, cardinalities, strict=True)
@@ -92,16 +91,6 @@ def resolve_dimensions(
     if callable(dimensions):
         return [_check(name, dimensions(n)) for name, n in zip(names, cardinalities, strict=True)]
     return [_check(name, dimensions) for name in names]
-
-
-def _name(key: Any, places: Mapping[int, str]) -> str:
-    if key in places.values():
-        return str(key)
-    if isinstance(key, Integral) and int(key) in places:
-        return places[int(key)]
-    raise InvalidParameterError(
-        f"`dimensions` names {key!r}, which is no categorical column: {list(places.values())}."
-    )
 
 
 def _check(name: str, width: Any) -> int:

@@ -62,14 +62,35 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, as in scikit-learn's classifiers.
 
-    head : {"mlp"}, default="mlp"
-        The layers above the tables.
+    pooling : {"mean", "sum", "max", "gru"} or dict, default="mean"
+        How the vectors of a list's items become one, for columns whose cells are lists: their
+        mean, sum or largest entries, or the last state of a gated recurrent unit that reads them
+        in order; or a mapping from column names or positions in `X` to one of these (others
+        follow "mean"). A missing list is a list of one missing item, and the empty list has a
+        vector of its own. Text is never split: ``frame["words"] = frame["text"].str.split()``
+        makes lists of it.
+
+    max_length : int, dict or None, default=None
+        How many of the last items of a list are used, for all columns of lists or by column; None
+        keeps them all.
+
+    head : {"mlp", "dot"}, default="mlp"
+        What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
+        dot products of all pairs of vectors, a bias for each category and one for all (a
+        factorisation machine). "dot" wants equal `dimensions`, a single output, and lists pooled
+        by mean or sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its
+        vectors end with the category's bias, in the output named like ``dest_bias``.
+
+    y_range : tuple of two floats or None, default=None
+        Lowest and highest prediction, between which a sigmoid squashes the output; `y` must lie
+        within. For quantities, under any loss but "poisson".
 
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
         Widths of the head's hidden layers; ``()`` makes it linear.
 
     dropout : float, default=0.1
-        Share of hidden units dropped in training, rounded to 1/256.
+        Share of hidden units dropped in training, rounded to 1/256; under ``head="dot"``, of the
+        vectors' coordinates.
 
     cross_fit : bool, default=True
         Whether to use one table a fold. Without it one table learns from all rows but those set
@@ -154,6 +175,8 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
         Frames are made when they are asked for.
+    biases_ : dict of Series
+        Under ``head="dot"``, for each categorical column the biases of its categories.
     categories_ : dict of ndarray
         Categories of each column, ordered by type and value; NaN comes last where missing is one.
     category_counts_ : dict of ndarray of int64
@@ -241,6 +264,7 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         "class_weight": CLASS_WEIGHT,
         "remainder": [StrOptions({"drop", "passthrough"})],
         "output": [StrOptions({"embedding", "hidden", "both"})],
+        "y_range": ["array-like", None],
         "handle_unknown": [StrOptions({"learned", "zero", "nan", "error"})],
     }
 
@@ -254,7 +278,10 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         target_type: str = "auto",
         loss: str = "auto",
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
+        pooling: str | Mapping[Any, str] = "mean",
+        max_length: int | Mapping[Any, int | None] | None = None,
         head: str = "mlp",
+        y_range: tuple[float, float] | None = None,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
         dropout: float = 0.1,
         cross_fit: bool = True,
@@ -286,7 +313,10 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         self.target_type = target_type
         self.loss = loss
         self.class_weight = class_weight
+        self.pooling = pooling
+        self.max_length = max_length
         self.head = head
+        self.y_range = y_range
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.cross_fit = cross_fit

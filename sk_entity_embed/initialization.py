@@ -121,7 +121,7 @@ def given_vectors(
     values = frame.to_numpy(dtype=np.float64)
     labels = np.empty((len(frame), 1), dtype=object)
     labels[:, 0] = frame.index.to_numpy(dtype=object)
-    rows = vocabulary.encode(read_table(labels).columns[0])
+    rows = vocabulary.rows_of(vocabulary.locate(read_table(labels).columns[0]))
     tables = start + values.mean(axis=0).astype(np.float32)
     given = np.zeros(vocabulary.n_rows, dtype=bool)
     infrequent = rows == INFREQUENT
@@ -136,7 +136,7 @@ def given_vectors(
 def encoder_vectors(
     encoder: Any,
     vocabulary: Vocabulary,
-    codes: NDArray[np.int32],
+    codes: NDArray[np.integer[Any]],
     target: Target,
     teaches: NDArray[np.bool_],
     start: NDArray[np.float32],
@@ -154,9 +154,9 @@ def encoder_vectors(
     vocabulary : Vocabulary
         The column's categories.
     codes : ndarray of int32 of shape (n_samples,)
-        Table rows of the training rows.
+        Table rows of the training rows; for a column of lists, of all items.
     target : Target
-        The training target; encoders that need one get a column of it at a time.
+        The target of each of them; encoders that need one get a column of it at a time.
     teaches : ndarray of bool of shape (n_tables, n_samples)
         Rows that each table learns from.
     start : ndarray of float32 of shape (n_tables, n_rows, width)
@@ -202,6 +202,8 @@ def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
     """How each table row reads as a string; None for missing."""
     texts = np.empty(vocabulary.n_rows, dtype=object)
     texts[INFREQUENT] = "infrequent"
+    if vocabulary.empty_row not in (None, UNKNOWN):
+        texts[vocabulary.empty_row] = ""
     frequent = vocabulary.rows > INFREQUENT
     texts[vocabulary.rows[frequent]] = [str(c) for c in vocabulary.categories[frequent]]
     return texts
@@ -211,8 +213,8 @@ def _encode_with_target(
     encoder: Any,
     name: str,
     texts: NDArray[np.object_],
-    codes: NDArray[np.int32],
-    seen: NDArray[np.int32],
+    codes: NDArray[np.integer[Any]],
+    seen: NDArray[np.integer[Any]],
     target: Target,
     teaches: NDArray[np.bool_],
 ) -> NDArray[np.float64]:

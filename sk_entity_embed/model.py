@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import Head
 from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, count_missing, refuse_missing
-from sk_entity_embed.tables import EmbeddingTable, gather
+from sk_entity_embed.pooling import Pooler
+from sk_entity_embed.tables import EmbeddingTable, gather, take
 
-Link: TypeAlias = Literal["identity", "log", "logit", "softmax"]
+Link: TypeAlias = Literal["identity", "bounded", "log", "logit", "softmax"]
 
 LINKS: dict[str, Link] = {
     "continuous": "identity",
@@ -40,13 +42,13 @@ class CodedRows:
 
     Attributes
     ----------
-    codes : list of ndarray of int32 of shape (n_samples,)
+    codes : list of ndarray of int32 of shape (n_samples,) or Lists
         Table rows of each categorical column.
     numbers : ndarray of float64 of shape (n_samples, n_context_columns)
         Context columns in their own units.
     """
 
-    codes: list[NDArray[np.int32]]
+    codes: list[Codes]
     numbers: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class CodedRows:
 
     def take(self, rows: NDArray[np.intp]) -> CodedRows:
         """The same at the given rows."""
-        return CodedRows([c[rows] for c in self.codes], self.numbers[rows])
+        return CodedRows([take(c, rows) for c in self.codes], self.numbers[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +67,28 @@ class EmbeddingModel:
     ----------
     tables : tuple of EmbeddingTable
         One for each categorical column.
-    head : MLPHead
+    head : Head
         The layers above them.
     categorical, context : tuple of int
         Positions of the columns in the input.
     scaling : ContextScaling
         Scaling of the context columns.
     scale : Scale
-        Units of the target.
+        Units of the target, and bounds of predictions.
+    pooling : tuple of {"mean", "sum", "max"}, GRU or None
+        How each column's lists become one vector; None for columns of single values.
+    max_lengths : tuple of int or None
+        How many of the last items of each column's lists are used; None for all.
     """
 
     tables: tuple[EmbeddingTable, ...]
-    head: MLPHead
+    head: Head
     categorical: tuple[int, ...]
     context: tuple[int, ...]
     scaling: ContextScaling
     scale: Scale
+    pooling: tuple[Pooler | None, ...]
+    max_lengths: tuple[int | None, ...]
 
     @property
     def edges(self) -> list[int]:
@@ -102,7 +110,10 @@ class EmbeddingModel:
         InvalidDataError
             If one does, or a context number is infinite or no number.
         """
-        columns = [table.columns[j] for j in self.categorical]
+        columns = [
+            table.columns[j] if n is None else table.columns[j].last(n)
+            for j, n in zip(self.categorical, self.max_lengths, strict=True)
+        ]
         vocabularies = [t.vocabulary for t in self.tables]
         codes = []
         for column, vocabulary in zip(columns, vocabularies, strict=True):
@@ -117,7 +128,7 @@ class EmbeddingModel:
 
     def embed(
         self,
-        codes: Sequence[NDArray[np.integer[Any]]],
+        codes: Sequence[Codes],
         out: NDArray[np.float32],
         *,
         fold: NDArray[np.int64] | None = None,
@@ -127,7 +138,7 @@ class EmbeddingModel:
 
         Parameters
         ----------
-        codes : sequence of ndarray of int32 of shape (n_samples,)
+        codes : sequence of ndarray of int32 of shape (n_samples,) or Lists
             Table rows of each column.
         out : ndarray of float32 of shape (n_samples, sum of the widths)
             Filled in place.
@@ -144,7 +155,7 @@ class EmbeddingModel:
             sources = [t.with_unknown(v) for t, v in zip(self.tables, unknown, strict=True)]
         else:
             sources = [t.vectors for t in self.tables]
-        gather(sources, codes, out)
+        gather(sources, codes, out, self.pooling)
 
     def hidden(
         self, rows: CodedRows, out: NDArray[np.float32], *, fold: NDArray[np.int64] | None = None
@@ -176,7 +187,7 @@ class EmbeddingModel:
         ndarray of float64 of shape (n_samples, n_outputs)
             In the network's units.
         """
-        out = np.empty((len(rows), len(self.head.biases[-1])))
+        out = np.empty((len(rows), self.head.n_outputs))
         for at, vectors, context in self._blocks(rows, None):
             out[at] = self.head.raw(vectors, context)
         return out
@@ -195,19 +206,31 @@ class EmbeddingModel:
             yield at, vectors, self.scaling.apply(block)
 
 
-def _refuse_unknown(column: Column, codes: NDArray[np.int32], vocabulary: Vocabulary) -> None:
-    unknown = np.flatnonzero(codes == UNKNOWN)
+def _refuse_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
+    items = codes.items if isinstance(codes, Lists) else codes
+    unknown = np.flatnonzero(items == UNKNOWN)
     if len(unknown) == 0:
         return
-    cell = column.take(unknown[:1])
-    if count_missing(cell):
-        shown = "a missing value"
-    else:
-        position = 0 if cell.indices is None else int(cell.indices[0])
-        value = cell.cells[position]
-        shown = repr(value.as_py() if hasattr(value, "as_py") else value)
+    row = unknown[:1]
+    if isinstance(codes, Lists):
+        row = codes.rows[row]
+        unknown = np.unique(codes.rows[unknown])
+    cell = column.take(row)
     raise InvalidDataError(
         f"Found unknown categories in column {column.name!r}: {len(unknown)} "
-        f"row(s), the first one {shown}, and handle_unknown='error'. Use another policy, such as "
-        "'learned', to accept them."
+        f"row(s), the first one {_shown(cell, vocabulary)}, and handle_unknown='error'. Use "
+        "another policy, such as 'learned', to accept them."
     )
+
+
+def _shown(cell: Column, vocabulary: Vocabulary) -> str:
+    """The unknown category of a single row, as it reads in an error message."""
+    if cell.is_list and not len(cell.items):
+        return "a missing list" if count_missing(cell) else "an empty list"
+    if cell.is_list:
+        at = int(np.argmax(vocabulary.rows_of(vocabulary.locate(cell.items)) == UNKNOWN))
+        cell = cell.items.take(np.array([at]))
+    if count_missing(cell):
+        return "a missing value"
+    value = cell.cells[0 if cell.indices is None else int(cell.indices[0])]
+    return repr(value.as_py() if hasattr(value, "as_py") else value)

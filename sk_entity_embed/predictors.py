@@ -37,6 +37,8 @@ class _Predictor(EmbeddingTransformer):
         super()._set_attributes(learned, given, columns, roles)
         target = given.target
         self._link = LINKS["poisson" if target.loss == "poisson" else target.kind]
+        if self._model.scale.bounds is not None:
+            self._link = "bounded"
 
     def _raw(self, X: Any) -> NDArray[np.float64]:
         """The head's outputs, of shape (n_samples, n_outputs)."""
@@ -69,14 +71,35 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         "huber" turns linear at one standard deviation of `y`; "poisson" is half the deviance, with
         a logarithmic link, for `y` that is never negative.
 
-    head : {"mlp"}, default="mlp"
-        The layers above the tables.
+    pooling : {"mean", "sum", "max", "gru"} or dict, default="mean"
+        How the vectors of a list's items become one, for columns whose cells are lists: their
+        mean, sum or largest entries, or the last state of a gated recurrent unit that reads them
+        in order; or a mapping from column names or positions in `X` to one of these (others
+        follow "mean"). A missing list is a list of one missing item, and the empty list has a
+        vector of its own. Text is never split: ``frame["words"] = frame["text"].str.split()``
+        makes lists of it.
+
+    max_length : int, dict or None, default=None
+        How many of the last items of a list are used, for all columns of lists or by column; None
+        keeps them all.
+
+    head : {"mlp", "dot"}, default="mlp"
+        What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
+        dot products of all pairs of vectors, a bias for each category and one for all (a
+        factorisation machine). "dot" wants equal `dimensions`, a single output, and lists pooled
+        by mean or sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its
+        vectors end with the category's bias, in the output named like ``dest_bias``.
+
+    y_range : tuple of two floats or None, default=None
+        Lowest and highest prediction, between which a sigmoid squashes the output; `y` must lie
+        within. For quantities, under any loss but "poisson".
 
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
         Widths of the head's hidden layers; ``()`` makes it linear.
 
     dropout : float, default=0.1
-        Share of hidden units dropped in training, rounded to 1/256.
+        Share of hidden units dropped in training, rounded to 1/256; under ``head="dot"``, of the
+        vectors' coordinates.
 
     cross_fit : bool, default=True
         Whether to use one table a fold, so that the head learns from vectors as they are for new
@@ -161,6 +184,8 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
         Empty without categorical columns. Frames are made when they are asked for.
+    biases_ : dict of Series
+        Under ``head="dot"``, for each categorical column the biases of its categories.
     categories_ : dict of ndarray
         Categories of each column, ordered by type and value; NaN comes last where missing is one.
     category_counts_ : dict of ndarray of int64
@@ -237,6 +262,7 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **_Predictor._parameter_constraints,
         "loss": [StrOptions(QUANTITY_LOSSES)],
+        "y_range": ["array-like", None],
     }
 
     def __init__(
@@ -245,7 +271,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         *,
         dimensions: int | str | Mapping[Any, int] | Callable[[int], int] = "auto",
         loss: str = "squared_error",
+        pooling: str | Mapping[Any, str] = "mean",
+        max_length: int | Mapping[Any, int | None] | None = None,
         head: str = "mlp",
+        y_range: tuple[float, float] | None = None,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
         dropout: float = 0.1,
         cross_fit: bool = True,
@@ -273,7 +302,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         self.categorical_features = categorical_features
         self.dimensions = dimensions
         self.loss = loss
+        self.pooling = pooling
+        self.max_length = max_length
         self.head = head
+        self.y_range = y_range
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.cross_fit = cross_fit
@@ -309,16 +341,19 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         Returns
         -------
         ndarray of float64 of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of `y`; never negative with ``loss="poisson"``.
+            In the units of `y`; never negative with ``loss="poisson"``, and within `y_range`.
 
         Raises
         ------
         ValueError
             As :meth:`transform`.
         """
-        raw = self._raw(X)
-        values = np.exp(np.minimum(raw, MAX_EXPONENT)) if self._link == "log" else raw
-        predicted: NDArray[np.float64] = self._model.scale.restore(values)
+        raw, scale = self._raw(X), self._model.scale
+        if self._link == "bounded":
+            predicted = scale.squash(raw)
+        else:
+            values = np.exp(np.minimum(raw, MAX_EXPONENT)) if self._link == "log" else raw
+            predicted = scale.restore(values)
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
     def _reading(self) -> dict[str, Any]:
@@ -358,14 +393,31 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, as in scikit-learn's classifiers.
 
-    head : {"mlp"}, default="mlp"
-        The layers above the tables.
+    pooling : {"mean", "sum", "max", "gru"} or dict, default="mean"
+        How the vectors of a list's items become one, for columns whose cells are lists: their
+        mean, sum or largest entries, or the last state of a gated recurrent unit that reads them
+        in order; or a mapping from column names or positions in `X` to one of these (others
+        follow "mean"). A missing list is a list of one missing item, and the empty list has a
+        vector of its own. Text is never split: ``frame["words"] = frame["text"].str.split()``
+        makes lists of it.
+
+    max_length : int, dict or None, default=None
+        How many of the last items of a list are used, for all columns of lists or by column; None
+        keeps them all.
+
+    head : {"mlp", "dot"}, default="mlp"
+        What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
+        dot products of all pairs of vectors, a bias for each category and one for all (a
+        factorisation machine). "dot" wants equal `dimensions`, a single output, and lists pooled
+        by mean or sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its
+        vectors end with the category's bias, in the output named like ``dest_bias``.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
         Widths of the head's hidden layers; ``()`` makes it linear.
 
     dropout : float, default=0.1
-        Share of hidden units dropped in training, rounded to 1/256.
+        Share of hidden units dropped in training, rounded to 1/256; under ``head="dot"``, of the
+        vectors' coordinates.
 
     cross_fit : bool, default=True
         Whether to use one table a fold, so that the head learns from vectors as they are for new
@@ -450,6 +502,8 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
         Empty without categorical columns. Frames are made when they are asked for.
+    biases_ : dict of Series
+        Under ``head="dot"``, for each categorical column the biases of its categories.
     categories_ : dict of ndarray
         Categories of each column, ordered by type and value; NaN comes last where missing is one.
     category_counts_ : dict of ndarray of int64
@@ -537,6 +591,8 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         dimensions: int | str | Mapping[Any, int] | Callable[[int], int] = "auto",
         loss: str = "log_loss",
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
+        pooling: str | Mapping[Any, str] = "mean",
+        max_length: int | Mapping[Any, int | None] | None = None,
         head: str = "mlp",
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
         dropout: float = 0.1,
@@ -566,6 +622,8 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         self.dimensions = dimensions
         self.loss = loss
         self.class_weight = class_weight
+        self.pooling = pooling
+        self.max_length = max_length
         self.head = head
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Table, read_table, read_values
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import assign_folds, pick_validation
+from sk_entity_embed.input.lists import Codes
 from sk_entity_embed.input.target import (
     Scale,
     Target,
@@ -28,6 +29,7 @@ from sk_entity_embed.input.target import (
 )
 from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import TrainingRows
+from sk_entity_embed.pooling import Pooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +73,28 @@ class Columns:
         One for each categorical column.
     scaling : ContextScaling
         Scaling of the context columns.
-    codes : ndarray of int32 of shape (n_kept, n_categorical)
-        Table rows of the training rows.
+    codes : list of ndarray of int32 of shape (n_kept,) or Lists of as many
+        Table rows of the training rows, for each categorical column.
     context_values : ndarray of float32 of shape (n_kept, n_context)
         Scaled context.
     target_means : list of ndarray of float64
         Weighted target mean of each column's labels, in the target's units or as shares of the
         classes; of shape (n_labels,) for a single output, else (n_labels, n_outputs).
+    pooling : tuple of {"mean", "sum", "max", "gru"} or None
+        How each column's lists become one vector; None for columns of single values.
+    max_lengths : tuple of int or None
+        How many of the last items of each column's lists are used; None for all.
     """
 
     categorical: tuple[int, ...]
     context: tuple[int, ...]
     vocabularies: tuple[Vocabulary, ...]
     scaling: ContextScaling
-    codes: NDArray[np.int32]
+    codes: list[Codes]
     context_values: NDArray[np.float32]
     target_means: list[NDArray[np.float64]]
+    pooling: tuple[Pooling | None, ...]
+    max_lengths: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,24 +178,37 @@ def read_columns(
     max_categories: int | None,
     handle_missing: Any,
     scaling: ContextScaling | None,
+    pooling: Sequence[Pooling | None],
+    max_lengths: Sequence[int | None],
 ) -> Columns:
-    """Learn vocabularies and, unless given, scaling of the columns at the given positions."""
+    """Learn vocabularies and, unless given, scaling of the columns at the given positions.
+
+    Lists of a column with a `max_lengths` lose all but their last items first.
+    """
     table = given.used
+    cut = [
+        table.columns[j] if n is None else table.columns[j].last(n)
+        for j, n in zip(categorical, max_lengths, strict=True)
+    ]
     vocabularies = tuple(
         learn_vocabulary(
-            table.columns[j],
+            column,
             min_frequency=min_frequency,
             max_categories=max_categories,
             missing=handle_missing,
         )
-        for j in categorical
+        for column in cut
     )
-    codes = np.empty((table.n_rows, len(categorical)), dtype=np.int32)
+    codes: list[Codes] = []
     means = []
-    for k, (j, vocabulary) in enumerate(zip(categorical, vocabularies, strict=True)):
-        positions = vocabulary.locate(table.columns[j])
-        codes[:, k] = vocabulary.rows_of(positions)
-        means.append(_target_means(positions, len(vocabulary.labels), given))
+    for column, vocabulary in zip(cut, vocabularies, strict=True):
+        if column.is_list:
+            codes.append(vocabulary.encode(column))
+            positions, offsets = vocabulary.locate(column.items), column.offsets
+        else:
+            positions, offsets = vocabulary.locate(column), None
+            codes.append(vocabulary.rows_of(positions))
+        means.append(_target_means(positions, offsets, len(vocabulary.labels), given))
     numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
     names = [table.columns[j].name for j in context]
     scaling = fit_context(numbers, names) if scaling is None else scaling
@@ -199,6 +220,8 @@ def read_columns(
         codes=codes,
         context_values=scaling.apply(numbers),
         target_means=means,
+        pooling=tuple(pooling),
+        max_lengths=tuple(max_lengths),
     )
 
 
@@ -235,21 +258,30 @@ def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) ->
     )
 
 
-def target_scale(given: Given) -> Scale:
-    """Units of the target, by the rows' weights."""
-    return scale_of(given.target, given.weights)
+def target_scale(given: Given, y_range: tuple[float, float] | None) -> Scale:
+    """Units of the target, by the rows' weights, and the bounds of predictions."""
+    scale = scale_of(given.target, given.weights)
+    return scale if y_range is None else replace(scale, bounds=np.array(y_range))
 
 
 def _target_means(
-    positions: NDArray[np.integer[Any]], n_labels: int, given: Given
+    positions: NDArray[np.integer[Any]],
+    offsets: NDArray[np.int64] | None,
+    n_labels: int,
+    given: Given,
 ) -> NDArray[np.float64]:
-    """Weighted target mean of each label of a column."""
-    n, weights = len(positions), given.sample_weight
+    """Weighted target mean of each label of a column, over the cells or items that hold it."""
+    weights = given.sample_weight
+    offsets = np.arange(len(weights) + 1) if offsets is None else offsets
+    by_item = np.repeat(weights, np.diff(offsets))
     indicators = given.target.indicators()
-    members = sparse.csr_array((weights, positions, np.arange(n + 1)), shape=(n, n_labels))
+    shape = (len(weights), n_labels)
+    members = sparse.csr_array((by_item, positions, offsets), shape=shape)
     sums = members.T @ indicators
     sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
-    means: NDArray[np.float64] = sums / np.bincount(positions, weights, n_labels)[:, None]
+    totals = np.bincount(positions, by_item, n_labels)
+    with np.errstate(invalid="ignore"):  # missing may be the cells of whole lists only
+        means: NDArray[np.float64] = sums / totals[:, None]
     return means[:, 0] if given.target.is_single else means
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
+from sk_entity_embed.pooling import GRU, Pooler, pool
 
 _BLOCK = 4096
 
@@ -30,11 +32,14 @@ class EmbeddingTable:
         The fold tables and, last, their mean; without cross-fitting, the one table only.
     centre : ndarray of float32 of shape (width,)
         Mean vector of the training rows.
+    biased : bool
+        Whether the last number of each vector is a bias, not an axis.
     """
 
     vocabulary: Vocabulary
     stack: NDArray[np.float32]
     centre: NDArray[np.float32]
+    biased: bool = False
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -44,8 +49,17 @@ class EmbeddingTable:
 
     @property
     def width(self) -> int:
-        """Numbers in a vector."""
+        """Numbers in a vector, a bias included."""
         return int(self.stack.shape[2])
+
+    @property
+    def n_axes(self) -> int:
+        """Numbers in a vector that are coordinates."""
+        return self.width - self.biased
+
+    def names(self) -> list[str]:
+        """Names of the numbers in a vector, as output columns."""
+        return vector_names(self.vocabulary.name, self.width, biased=self.biased)
 
     def with_unknown(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """The vectors of ``transform`` with another unknown row."""
@@ -53,19 +67,18 @@ class EmbeddingTable:
         vectors[UNKNOWN] = vector
         return vectors
 
-    def flat(self, codes: NDArray[np.integer[Any]], fold: NDArray[np.int64]) -> NDArray[np.int64]:
+    def flat(self, codes: Codes, fold: NDArray[np.int64]) -> Codes:
         """Rows of ``stack``, flattened, that hold each cell's out-of-fold vector.
 
         Parameters
         ----------
-        codes : ndarray of int32 of shape (n_samples,)
+        codes : ndarray of int32 of shape (n_samples,) or Lists
             Table rows.
         fold : ndarray of int64 of shape (n_samples,)
             Fold of each row; -1 asks for the mean table.
         """
         n_tables, n_rows, _ = self.stack.shape
-        rows: NDArray[np.int64] = (fold % n_tables) * n_rows + codes
-        return rows
+        return shift(codes, fold % n_tables, n_rows)
 
     def _candidates(
         self, served: NDArray[np.float32]
@@ -84,13 +97,21 @@ class EmbeddingTable:
         return np.concatenate(rows), np.concatenate(vectors)
 
     def frame(self) -> pd.DataFrame:
-        """Vectors of all categories, indexed by category."""
+        """Vectors of all categories, without a bias, indexed by category."""
+        vectors = self.vectors[self.vocabulary.label_rows]
+        return pd.DataFrame(vectors[:, : self.n_axes], index=self._index())
+
+    def biases(self) -> pd.Series:
+        """Biases of all categories, indexed by category."""
+        biases = self.vectors[self.vocabulary.label_rows, -1]
+        return pd.Series(biases, index=self._index(), name="bias")
+
+    def _index(self) -> pd.Index:
         labels, name = self.vocabulary.labels, self.vocabulary.name
         try:
-            index = pd.Index(labels, name=name, tupleize_cols=False)
+            return pd.Index(labels, name=name, tupleize_cols=False)
         except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
-            index = pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
-        return pd.DataFrame(self.vectors[self.vocabulary.label_rows], index=index)
+            return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
 
     def nearest(self, vectors: NDArray[np.float32], served: NDArray[np.float32]) -> NDArray[Any]:
         """Category of the nearest row, exactly that of a vector taken from a table.
@@ -123,6 +144,12 @@ class EmbeddingTable:
         return self.vocabulary.decode(rows)
 
 
+def vector_names(column: str, width: int, *, biased: bool) -> list[str]:
+    """Names of the numbers in a column's vector: ``carrier_0``, ..., and ``carrier_bias``."""
+    axes = [f"{column}_{i}" for i in range(width - biased)]
+    return [*axes, f"{column}_bias"] if biased else axes
+
+
 class EmbeddingFrames(Mapping[str, pd.DataFrame]):
     """Vectors of several columns as data frames, made when they are asked for.
 
@@ -149,10 +176,33 @@ class EmbeddingFrames(Mapping[str, pd.DataFrame]):
         return f"EmbeddingFrames({shapes})"
 
 
+def take(codes: Codes, rows: NDArray[np.intp]) -> Codes:
+    """Codes of some rows."""
+    return codes.take(rows) if isinstance(codes, Lists) else codes[rows]
+
+
+def shift(codes: Codes, table: NDArray[np.int64], n_rows: int) -> Codes:
+    """Rows in stacked tables, one table after the other, of `n_rows` rows each.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_samples,) or Lists
+        Rows of a table.
+    table : ndarray of int64 of shape (n_samples,)
+        The table of each row.
+    n_rows : int
+        Rows of a table.
+    """
+    if isinstance(codes, Lists):
+        return replace(codes, items=table[codes.rows] * n_rows + codes.items)
+    return table * n_rows + codes
+
+
 def gather(
     sources: Sequence[NDArray[np.float32]],
-    rows: Sequence[NDArray[np.integer[Any]]],
+    rows: Sequence[Codes],
     out: NDArray[np.float32],
+    pooling: Sequence[Pooler | None] | None = None,
 ) -> None:
     """Write the vectors of several columns side by side.
 
@@ -160,10 +210,12 @@ def gather(
     ----------
     sources : sequence of ndarray of float32 of shape (n_rows, width)
         Vectors of each column.
-    rows : sequence of ndarray of int of shape (n_samples,)
+    rows : sequence of ndarray of int of shape (n_samples,) or Lists
         Rows to take from each of them.
     out : ndarray of float32 of shape (n_samples, sum of the widths)
         Filled in place, a block of rows at a time, so that blocks stay in cache.
+    pooling : sequence of {"mean", "sum", "max"}, GRU or None, default=None
+        How the lists of each column become one vector; None where there are no lists.
     """
     edges = np.cumsum([0, *(s.shape[1] for s in sources)])
     buffers = [np.empty((_BLOCK, s.shape[1]), dtype=np.float32) for s in sources]
@@ -171,9 +223,25 @@ def gather(
         block = out[start : start + _BLOCK]
         for j, source in enumerate(sources):
             taken = buffers[j][: len(block)]
-            # Codes are valid rows; "clip" only spares numpy a second copy of the result.
-            np.take(source, rows[j][start : start + _BLOCK], axis=0, out=taken, mode="clip")
+            codes = rows[j][start : start + _BLOCK]
+            if isinstance(codes, Lists):
+                assert pooling is not None
+                pool_lists(source, codes, pooling[j], taken)
+            else:
+                # Codes are valid rows; "clip" only spares numpy a second copy of the result.
+                np.take(source, codes, axis=0, out=taken, mode="clip")
             block[:, edges[j] : edges[j + 1]] = taken
+
+
+def pool_lists(
+    source: NDArray[np.float32], lists: Lists, pooler: Pooler | None, out: NDArray[np.float32]
+) -> None:
+    """Write one vector a list, in the way that a column is pooled."""
+    if isinstance(pooler, GRU):
+        out[:] = pooler(source, lists)
+    else:
+        assert pooler not in (None, "gru")
+        pool(source, lists, pooler, out)
 
 
 def merge_tables(

@@ -83,7 +83,10 @@ def check_continuation(
     elif not np.array_equal(memory.classes, target.classes):  # type: ignore[arg-type]
         changed = "the classes of y"
     elif memory.layers != layers:
-        changed = "`dimensions`, `hidden_layer_sizes`, `loss` or the number of outputs"
+        changed = (
+            "`dimensions`, `pooling`, `max_length`, `head`, `y_range`, `hidden_layer_sizes`, "
+            "`loss` or the number of outputs"
+        )
     if changed:
         raise InvalidParameterError(
             f"warm_start=True goes on from the fit before, but {changed} differ(s); set "
@@ -117,7 +120,8 @@ def continued_point(
         if not kept.any():  # frozen for the first time: all categories known so far
             kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
         fixed.append(kept & (vocabulary.name in frozen))
-    return StartingPoint(tables, fixed, memory.pulled, model.head)
+    biased = any(table.biased for table in model.tables)
+    return StartingPoint(tables, biased, fixed, memory.pulled, model.head, model.pooling)
 
 
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
@@ -127,7 +131,9 @@ def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
     if old.infrequent is not None:
         rows[INFREQUENT] = INFREQUENT
     cells = new.categories.astype(object) if new.keys is None else new.keys[:-1]
-    before = old.encode(Column(new.name, "category", "", cells))
+    before = old.rows_of(old.locate(Column(new.name, "category", "", cells)))
     frequent = new.rows >= N_RESERVED
     rows[new.rows[frequent]] = before[frequent]
+    if new.empty_row is not None and old.empty_row is not None and new.empty_row != UNKNOWN:
+        rows[new.empty_row] = old.empty_row
     return rows

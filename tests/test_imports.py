@@ -22,7 +22,8 @@ PACKAGE = "sk_entity_embed"
 
 LAYERS = [
     {"_writing", "exceptions"},
-    {"input.columns"},
+    {"input.lists"},
+    {"input.columns", "pooling"},
     {
         "datasets._random",
         "input.context",
@@ -39,18 +40,21 @@ LAYERS = [
         "datasets.tables",
         "sampling",
     },
-    {"head", "dimensions"},
-    {"learning.problem"},
+    {"head", "options"},
+    {"dimensions", "learning.problem"},
     {"canonical", "initialization", "tables"},
+    {"canonical_dot"},
     {"model", "preparation"},
     {"assembly", "warm_start"},
     {
         "learning.averaging",
+        "learning.inputs",
         "learning.losses",
         "learning.network",
         "learning.optimizers",
         "learning.training",
     },
+    {"learning.pooling"},
     {"learning.crossfit"},
     {"learning.learn"},
     {"_base"},

@@ -1,8 +1,9 @@
 """Any container to named one-dimensional columns: the only code that knows data frames.
 
 A table becomes a :class:`Table` of :class:`Column` objects whose cells are Arrow arrays (strings,
-numbers, booleans) or NumPy object arrays (everything else). Equal data gives equal columns,
-whichever container it came in.
+numbers, booleans) or NumPy object arrays (everything else). A column of lists holds the items of
+all its lists, and where each list begins. Equal data gives equal columns, whichever container it
+came in.
 """
 
 from __future__ import annotations
@@ -23,8 +24,16 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     UnsupportedDataError,
 )
+from sk_entity_embed.input.lists import (
+    Absent,
+    Offsets,
+    flatten_arrow,
+    flatten_objects,
+    is_arrow_list,
+    spans,
+)
 
-Kind: TypeAlias = Literal["category", "number", "other"]
+Kind: TypeAlias = Literal["category", "number", "other", "list"]
 Cells: TypeAlias = pa.Array | NDArray[np.object_]
 
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
@@ -41,16 +50,23 @@ class Column:
     ----------
     name : str
         The column's name; ``"x0"``, ``"x1"``, ... for containers without names.
-    kind : {"category", "number", "other"}
-        What ``categorical_features="auto"`` makes of it: text, declared categories and booleans
-        are categories, numbers are context, dates and the like need a decision of the user's.
+    kind : {"category", "number", "other", "list"}
+        What ``categorical_features="auto"`` makes of it: text, declared categories, booleans and
+        lists are categorical, numbers are context, dates and the like need a decision of the
+        user's.
     dtype : str
         How the data type reads in an error message.
     cells : pyarrow.Array or ndarray of object
         The cells, or the levels when `indices` is given. Missing cells are Arrow nulls, or
-        missing by :func:`pandas.isna`.
+        missing by :func:`pandas.isna`. In a column of lists, "cell" is an item: those of all
+        lists, one list after the other.
     indices : ndarray of int64 or None
-        Position of each row's level in `cells`, -1 where the row is missing.
+        Position of each cell's level in `cells`, -1 where it is missing.
+    offsets : ndarray of int64 of shape (n_rows + 1,) or None
+        Where the items of each row's list begin, and where the last one's end; None for single
+        values.
+    absent : ndarray of bool of shape (n_rows,) or None
+        Which lists are missing; these have no items.
     """
 
     name: str
@@ -58,12 +74,42 @@ class Column:
     dtype: str
     cells: Cells
     indices: NDArray[np.int64] | None = None
+    offsets: Offsets | None = None
+    absent: Absent | None = None
 
     def __len__(self) -> int:
+        if self.offsets is not None:
+            return len(self.offsets) - 1
         return len(self.cells) if self.indices is None else len(self.indices)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the cells are lists."""
+        return self.offsets is not None
+
+    @property
+    def items(self) -> Column:
+        """The items of all lists, one list after the other, as a column of single values."""
+        return Column(self.name, "category", self.dtype, self.cells, self.indices)
+
+    def last(self, n: int) -> Column:
+        """The same column with the last `n` items of each list only; single values stay."""
+        if self.offsets is None or self.absent is None:
+            return self
+        starts, ends = self.offsets[:-1], self.offsets[1:]
+        return self._with_spans(np.maximum(starts, ends - n), ends, self.absent)
+
+    def _with_spans(self, starts: Offsets, ends: Offsets, absent: Absent) -> Column:
+        """A column of lists whose items are those from `starts` up to `ends`."""
+        positions, offsets = spans(starts, ends)
+        taken = self.items.take(positions)
+        return Column(self.name, self.kind, self.dtype, taken.cells, taken.indices, offsets, absent)
 
     def take(self, rows: NDArray[np.intp]) -> Column:
         """The same column at the given rows."""
+        if self.offsets is not None and self.absent is not None:
+            starts, ends = self.offsets[:-1], self.offsets[1:]
+            return self._with_spans(starts[rows], ends[rows], self.absent[rows])
         if self.indices is not None:
             return Column(self.name, self.kind, self.dtype, self.cells, self.indices[rows])
         cells = (
@@ -88,6 +134,7 @@ class Column:
         """Whether the column can enter a computation: numbers or booleans, not levels."""
         return (
             self.indices is None
+            and self.offsets is None
             and isinstance(self.cells, pa.Array)
             and (
                 pa.types.is_integer(self.cells.type)
@@ -149,11 +196,19 @@ def read_table(X: Any) -> Table:
     UnsupportedDataError, TypeError
         If the container or the type of a column is not supported.
 
+    Notes
+    -----
+    Lists are Arrow's and polars' types of lists and arrays, and Python lists or one-dimensional
+    NumPy arrays in columns of objects. Tuples and strings are single values.
+
     Examples
     --------
     >>> from sk_entity_embed.input.columns import read_table
     >>> [(c.name, c.kind) for c in read_table([["JFK", 5.0], ["EWR", 7.5]]).columns]
     [('x0', 'category'), ('x1', 'number')]
+    >>> (column,) = read_table([[["jazz", "soul"]], [["jazz"]]]).columns
+    >>> column.kind, column.cells.to_pylist(), column.offsets.tolist()
+    ('list', ['jazz', 'soul', 'jazz'], [0, 2, 3])
     """
     try:
         frame = nw.from_native(X, pass_through=True, allow_series=True)
@@ -260,6 +315,10 @@ def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) ->
     inferred = "string" if text else pd.api.types.infer_dtype(values, skipna=True)
     convert: Callable[[], pa.Array] | None = None
     kind: Kind = "category"
+    if inferred.startswith("mixed"):
+        flat = flatten_objects(name, values)
+        if flat is not None:
+            return _listed(_from_vector(name, flat[0]), "object of lists", *flat[1:])
     if inferred == "complex":
         raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
     if inferred == "empty":
@@ -280,6 +339,11 @@ def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) ->
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
             kind = "category"  # lone surrogates, integers beyond 64 bits: Python's own equality
     return Column(name, kind, f"object of {inferred}", _hashable(name, values))
+
+
+def _listed(items: Column, dtype: str, offsets: Offsets, absent: Absent) -> Column:
+    """A column of lists from the column of their items."""
+    return Column(items.name, "list", dtype, items.cells, items.indices, offsets, absent)
 
 
 def _integers(values: NDArray[np.object_]) -> pa.Array:
@@ -308,12 +372,16 @@ def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
     except TypeError as error:
         raise UnsupportedDataError(
             f"Column {name!r} holds cells that cannot be hashed ({error}); categories must be "
-            "hashable: strings, numbers, dates or tuples."
+            "hashable: strings, numbers, dates or tuples, or lists of these. Turn sets into "
+            "sorted lists."
         ) from error
     return values
 
 
 def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
+    if is_arrow_list(array.type):
+        items, offsets, absent = flatten_arrow(name, array)
+        return _listed(_from_arrow(name, items), str(array.type), offsets, absent)
     if isinstance(array, pa.ChunkedArray):  # pandas' Arrow columns after a concatenation
         if pa.types.is_dictionary(array.type):
             array = array.unify_dictionaries()
@@ -322,6 +390,8 @@ def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
         array = array.combine_chunks()
     kind, dtype = array.type, str(array.type)
     if pa.types.is_dictionary(kind):
+        if is_arrow_list(kind.value_type):
+            return _from_arrow(name, array.dictionary.take(array.indices))
         levels = _from_arrow(name, array.dictionary)
         indices = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         return Column(name, "category", dtype, levels.cells, indices)

@@ -55,7 +55,7 @@ def select_categorical(
                     "categorical nor numeric. Derive numbers or strings from it, drop it, or "
                     "name it in `categorical_features` to embed each of its values."
                 )
-        chosen = [j for j, c in enumerate(columns) if c.kind == "category"]
+        chosen = [j for j, c in enumerate(columns) if c.kind in ("category", "list")]
         chosen = chosen or list(range(len(columns)) if required else [])
     else:
         chosen = _positions(selection(X) if callable(selection) else selection, table)
@@ -63,6 +63,12 @@ def select_categorical(
             raise InvalidParameterError("`categorical_features` selects no column of X.")
     context = [j for j in range(len(columns)) if j not in set(chosen)]
     for j in context:
+        if columns[j].is_list:
+            raise UnsupportedDataError(
+                f"Column {columns[j].name!r} holds lists and is not among the "
+                "`categorical_features`; lists cannot be context, only numbers can. Name it "
+                "there, drop it, or derive numbers from it."
+            )
         if not columns[j].holds_numbers:
             raise UnsupportedDataError(
                 f"Column {columns[j].name!r} is of type {columns[j].dtype} and not among the "

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
@@ -79,10 +80,14 @@ class Scale:
     ----------
     center, width : ndarray of float64 of shape (n_outputs,)
         Network values are ``(y - center) / width``.
+    bounds : ndarray of float64 of shape (2,) or None
+        Lowest and highest prediction in the target's units, between which a sigmoid squashes the
+        network's raw outputs; None where they are not squashed.
     """
 
     center: NDArray[np.float64]
     width: NDArray[np.float64]
+    bounds: NDArray[np.float64] | None = None
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Values in the network's units."""
@@ -91,6 +96,22 @@ class Scale:
     def restore(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values in the target's units."""
         return values * self.width + self.center
+
+    def squash(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values between the bounds, in the target's units, of raw outputs."""
+        assert self.bounds is not None
+        low, high = self.bounds
+        values: NDArray[np.float64] = low + (high - low) * expit(raw)
+        return values
+
+    def network_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """The bounds of each output in the network's units."""
+        if self.bounds is None:
+            return None
+        low, high = self.bounds
+        return self.apply(np.full_like(self.center, low)), self.apply(
+            np.full_like(self.center, high)
+        )
 
     def loss_units(self, loss: Loss) -> NDArray[np.float64]:
         """What a loss of one in the network's units is in the target's own."""
@@ -193,6 +214,42 @@ def scale_of(target: Target, weights: NDArray[np.float64]) -> Scale:
         raise InvalidDataError("y has values too large to be scaled; divide it by a constant.")
     tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     return Scale(mean, np.where(tiny, 1.0, width))
+
+
+def check_y_range(y_range: Any, target: Target) -> tuple[float, float] | None:
+    """The bounds of predictions, once the target has been found to lie within them.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are no two rising numbers, or the target has no bounds of that kind.
+    InvalidDataError
+        If a value of the target lies outside.
+    """
+    if y_range is None:
+        return None
+    try:
+        low, high = (float(bound) for bound in y_range)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise InvalidParameterError(
+            f"`y_range` must be two numbers, the lower one first, got {y_range!r}."
+        )
+    if target.is_classification or target.loss == "poisson":
+        what = f"{target.kind} target" if target.is_classification else "loss='poisson'"
+        raise InvalidParameterError(
+            f"`y_range` squashes predictions of quantities and does not go with a {what}; leave "
+            "it None."
+        )
+    outside = (target.values < low) | (target.values > high)
+    if outside.any():
+        first = target.values[outside][0]
+        raise InvalidDataError(
+            f"y has {int(outside.sum())} value(s) outside y_range=({low:g}, {high:g}), the first "
+            f"one {first:g}; widen `y_range` to hold all of y."
+        )
+    return low, high
 
 
 def apply_class_weight(

@@ -3,6 +3,9 @@
 Every code is a valid row of the column's embedding table. The first rows are reserved::
 
     0 unknown    1 missing    2 infrequent    3, 4, ... frequent categories in sorted order
+
+A column of lists has one vocabulary of its items; a row of its own for the empty list, where fit
+met one, comes last.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Cells, Column, object_array
+from sk_entity_embed.input.lists import Codes, Lists
 
 UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
 
-Codes: TypeAlias = NDArray[np.int32]
+_Rows: TypeAlias = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +41,66 @@ class Vocabulary:
     categories : ndarray of shape (n_categories,)
         Distinct values seen in fit, missing excluded, ordered by type and then by value.
     counts : ndarray of int64 of shape (n_categories,)
-        Rows that held each category.
+        Rows that held each category; in a column of lists, items that are it.
     rows : ndarray of int32 of shape (n_categories,)
         Table row of each category; infrequent ones share row ``INFREQUENT``.
     missing_count : int
-        Rows in which the column was missing.
+        Rows in which the column was missing; in a column of lists, missing lists and items.
     missing_row : int
         ``MISSING`` where missing is a category of its own, else ``UNKNOWN``.
     keys : pyarrow.Array or None
         The categories and, last, a null for missing, for Arrow's look-up; None where only
         Python's hash and equality can compare them (values of mixed type, dates, tuples).
+    empty_row : int or None
+        Table row of an empty list: the last one where fit met any, else ``UNKNOWN``; None for
+        a column of single values.
+    empty_count : int
+        Empty lists in fit.
     """
 
     name: str
     categories: NDArray[Any]
     counts: NDArray[np.int64]
-    rows: Codes
+    rows: _Rows
     missing_count: int
     missing_row: int
     keys: pa.Array | None
+    empty_row: int | None = None
+    empty_count: int = 0
 
     def __getstate__(self) -> list[Any]:
         # The keys repeat the categories, and skops cannot make an Arrow array again.
-        keys = None if self.keys is None else str(self.keys.type)
-        return [*(getattr(self, field.name) for field in fields(self)[:-1]), keys]
+        kind = None if self.keys is None else str(self.keys.type)
+        return [kind if f.name == "keys" else getattr(self, f.name) for f in fields(self)]
 
     def __setstate__(self, state: list[Any]) -> None:
-        *values, keys = state
-        for field, value in zip(fields(self), values, strict=False):
+        for i, field in enumerate(fields(self)):
+            # Those pickled before there were lists lack the last fields.
+            value = state[i] if i < len(state) else field.default
+            if field.name == "keys" and value is not None:
+                value = arrow_keys(self.categories, pa.type_for_alias(value))
             object.__setattr__(self, field.name, value)
-        kind = None if keys is None else pa.type_for_alias(keys)
-        made = None if kind is None else arrow_keys(self.categories, kind)
-        object.__setattr__(self, "keys", made)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the column held lists in fit."""
+        return self.empty_row is not None
 
     @property
     def n_rows(self) -> int:
-        """Rows of the embedding table, reserved ones included."""
-        return int(self.rows.max(initial=N_RESERVED - 1)) + 1
+        """Rows of the embedding table, reserved ones and the empty list's included."""
+        return int(self.rows.max(initial=N_RESERVED - 1)) + 1 + int(self._knows_empty)
 
     @property
     def cardinality(self) -> int:
-        """Distinct rows in use: frequent categories, the infrequent group, missing."""
-        return len(np.unique(self.rows)) + int(self.missing_row == MISSING)
+        """Distinct rows in use: frequent categories, the infrequent group, missing, empty."""
+        n_others = int(self.missing_row == MISSING) + int(self._knows_empty)
+        return len(np.unique(self.rows)) + n_others
+
+    @property
+    def _knows_empty(self) -> bool:
+        """Whether the empty list has a row of its own."""
+        return self.empty_row is not None and self.empty_row != UNKNOWN
 
     @property
     def infrequent(self) -> NDArray[Any] | None:
@@ -96,7 +118,7 @@ class Vocabulary:
         return object_array([*self.categories.tolist(), np.nan])
 
     @property
-    def label_rows(self) -> Codes:
+    def label_rows(self) -> _Rows:
         """Table row of each of the `labels`."""
         if self.missing_row != MISSING:
             return self.rows
@@ -110,24 +132,35 @@ class Vocabulary:
         return np.append(self.counts, self.missing_count)
 
     def encode(self, column: Column) -> Codes:
-        """Table row of each cell.
+        """Table row of each cell, or of each item of its list.
 
         Parameters
         ----------
         column : Column
-            Any column; values of another type than the vocabulary's are unknown.
+            A column of lists where fit had one, else of single values; values of another type
+            than the vocabulary's are unknown.
 
         Returns
         -------
-        ndarray of int32 of shape (n_samples,)
-            ``UNKNOWN`` for values not seen in fit.
-        """
-        return self.rows_of(self.locate(column))
+        ndarray of int32 of shape (n_samples,), or Lists
+            ``UNKNOWN`` for values not seen in fit. A vocabulary of lists gives lists, none of
+            them empty: `empty_row` stands in an empty list and `missing_row` in a missing one.
 
-    def rows_of(self, positions: NDArray[np.integer[Any]]) -> Codes:
+        Raises
+        ------
+        InvalidDataError
+            If the column holds lists and held single values in fit, or the other way round. A
+            column of which every cell is missing may stand for missing lists.
+        """
+        if self.is_list != column.is_list:
+            return self._encode_other(column)
+        codes = self.rows_of(self.locate(column))
+        return codes if column.offsets is None else self._fill_empty(codes, column)
+
+    def rows_of(self, positions: NDArray[np.integer[Any]]) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
         ends = np.array([self.missing_row, UNKNOWN], dtype=np.int32)
-        rows: Codes = np.append(self.rows, ends)[positions]
+        rows: _Rows = np.append(self.rows, ends)[positions]
         return rows
 
     def locate(self, column: Column) -> NDArray[np.integer[Any]]:
@@ -136,12 +169,13 @@ class Vocabulary:
         Parameters
         ----------
         column : Column
-            Any column.
+            Any column; of a column of lists, the items are located.
 
         Returns
         -------
-        ndarray of int of shape (n_samples,)
-            ``n_categories`` for missing cells and ``n_categories + 1`` for unknown ones.
+        ndarray of int of shape (n_samples,) or (n_items,)
+            ``n_categories`` for missing cells and ``n_categories + 1`` for unknown ones. Empty
+            and missing lists have no items, so nothing stands for them.
         """
         positions = self._locate_cells(column.cells)
         if column.indices is None:
@@ -159,18 +193,50 @@ class Vocabulary:
         Returns
         -------
         ndarray of shape (n_samples,)
-            None for the unknown row, NaN for the missing one and ``"infrequent_sklearn"``, as
-            in :class:`~sklearn.preprocessing.OneHotEncoder`, for the infrequent one. In the
-            dtype of `categories` where it can hold the answer, else object.
+            None for the unknown row, NaN for the missing one, ``"infrequent_sklearn"``, as in
+            :class:`~sklearn.preprocessing.OneHotEncoder`, for the infrequent one, and ``()`` for
+            the empty list's. In the dtype of `categories` where it can hold the answer, else
+            object.
         """
         frequent = self.rows >= N_RESERVED
         by_row = np.empty(self.n_rows, dtype=object)
         by_row[UNKNOWN], by_row[MISSING], by_row[INFREQUENT] = None, np.nan, "infrequent_sklearn"
         by_row[self.rows[frequent]] = self.categories[frequent]
+        if self._knows_empty:
+            by_row[self.empty_row] = ()
         values: NDArray[Any] = by_row[codes]
-        if self.categories.dtype != object and (codes >= N_RESERVED).all():
+        own = (codes >= N_RESERVED) & (codes < N_RESERVED + frequent.sum())
+        if self.categories.dtype != object and own.all():
             values = values.astype(self.categories.dtype)
         return values
+
+    def _fill_empty(self, codes: _Rows, column: Column) -> Lists:
+        """The codes of all items, with a stand-in in every list that has none."""
+        assert column.offsets is not None
+        assert column.absent is not None
+        assert self.empty_row is not None
+        empty = np.diff(column.offsets) == 0
+        if not empty.any():
+            return Lists(codes, column.offsets)
+        stand_ins = np.where(column.absent[empty], self.missing_row, self.empty_row)
+        filled = np.insert(codes, column.offsets[:-1][empty], stand_ins.astype(np.int32))
+        added = np.append(0, np.cumsum(empty))
+        return Lists(filled, column.offsets + added)
+
+    def _encode_other(self, column: Column) -> Lists:
+        """Lists where fit had single values, or the other way round: missing ones only."""
+        if self.is_list and count_missing(column) == len(column):
+            n = len(column)
+            return Lists(np.full(n, self.missing_row, dtype=np.int32), np.arange(n + 1))
+        now, then = "lists", "single values"
+        advice = "give one value a row, or fit again"
+        if self.is_list:
+            now, then = then, now
+            advice = "wrap single values as lists"
+        raise InvalidDataError(
+            f"Column {self.name!r} held {then} in fit, but holds {now} ({column.dtype}) "
+            f"now; {advice}."
+        )
 
     def _locate_cells(self, cells: Cells) -> NDArray[np.integer[Any]]:
         missing, unknown = len(self.categories), len(self.categories) + 1
@@ -198,13 +264,14 @@ def learn_vocabulary(
     Parameters
     ----------
     column : Column
-        The training rows.
+        The training rows. Of a column of lists, the items are learned, and where this says
+        "rows" it counts items.
     min_frequency : int or float, default=None
         Categories with fewer rows (int), or a smaller share of the rows (float), are infrequent.
     max_categories : int, default=None
         Upper limit on the distinct rows, the infrequent group included. Missing does not count.
     missing : {"category", "error"}, default="category"
-        Whether missing cells are a category or an error.
+        Whether missing cells, lists or items are a category or an error.
 
     Returns
     -------
@@ -214,7 +281,7 @@ def learn_vocabulary(
     Raises
     ------
     InvalidDataError
-        If every cell is missing, or one is and `missing` is "error".
+        If every cell is missing, or one is and `missing` is "error", or no list has an item.
 
     Examples
     --------
@@ -224,18 +291,31 @@ def learn_vocabulary(
     >>> vocabulary = learn_vocabulary(column)
     >>> vocabulary.categories.tolist(), vocabulary.encode(column).tolist()
     (['a', 'b'], [4, 3, 4, 1])
+
+    Lists have codes of their items, and a row of its own stands for the empty list:
+
+    >>> (column,) = read_table([[["b", "a"]], [[]], [["b"]]]).columns
+    >>> lists = learn_vocabulary(column).encode(column)
+    >>> lists.items.tolist(), lists.offsets.tolist()
+    ([4, 3, 5, 4], [0, 2, 3, 4])
     """
     categories, counts, missing_count = _count(column)
+    n_cells = int(counts.sum()) + missing_count
+    absent_count, empty_count = _count_lists(column)
+    missing_count += absent_count
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
     if len(categories) == 0:
         raise InvalidDataError(
-            f"Column {column.name!r} has only missing values; there is nothing to learn from. "
+            f"Column {column.name!r} has only missing values"
+            f"{' or empty lists' if column.is_list else ''}; there is nothing to learn from. "
             "Drop it or fill it in."
         )
-    infrequent = _infrequent(counts, len(column), min_frequency, max_categories)
+    infrequent = _infrequent(counts, n_cells, min_frequency, max_categories)
     rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
-    rows[~infrequent] = np.arange(N_RESERVED, N_RESERVED + (~infrequent).sum())
+    end = N_RESERVED + int((~infrequent).sum())
+    rows[~infrequent] = np.arange(N_RESERVED, end)
+    empty_row = end if empty_count else UNKNOWN
     return Vocabulary(
         name=column.name,
         categories=categories,
@@ -244,6 +324,8 @@ def learn_vocabulary(
         missing_count=missing_count,
         missing_row=MISSING if missing_count else UNKNOWN,
         keys=_keys(categories, column.cells),
+        empty_row=empty_row if column.is_list else None,
+        empty_count=empty_count,
     )
 
 
@@ -261,11 +343,11 @@ def refuse_missing(name: str, count: int) -> None:
 
 
 def count_missing(column: Column) -> int:
-    """Rows in which the column is missing."""
+    """Rows in which the column is missing; of a column of lists, missing lists and items."""
     missing = _is_missing(column.cells)
     if column.indices is not None:
         missing = np.append(missing, True)[column.indices]
-    return int(missing.sum())
+    return int(missing.sum()) + _count_lists(column)[0]
 
 
 def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
@@ -286,6 +368,14 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     order = _order(values)
     order = order[counts[order] > 0]
     return values[order], counts[order], int((positions < 0).sum())
+
+
+def _count_lists(column: Column) -> tuple[int, int]:
+    """Numbers of missing and of empty lists."""
+    if column.offsets is None or column.absent is None:
+        return 0, 0
+    empty = (np.diff(column.offsets) == 0) & ~column.absent
+    return int(column.absent.sum()), int(empty.sum())
 
 
 def _infrequent(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.learning.averaging import RunningMean
+from sk_entity_embed.learning.inputs import Batch, CodedColumns
 from sk_entity_embed.learning.losses import loss_function
-from sk_entity_embed.learning.network import MLP, EmbeddingBank
+from sk_entity_embed.learning.network import MLP, EmbeddingBank, Layer
 from sk_entity_embed.learning.optimizers import RowAdam
+from sk_entity_embed.learning.pooling import Pool
 from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
 _EVALUATION_BATCH = 8192
@@ -40,8 +44,8 @@ class CrossFitting:
     neither.
 
     Three things beside it make the vectors better for others than this head. A linear model of
-    vectors and context learns next to the head in the same two halves; its loss, added to the
-    tables' own, keeps additive effects in plain sight. Each vector is pulled towards zero with
+    vectors and context learns next to a multi-layer head in the same two halves; its loss, added to
+    the tables' own, keeps additive effects in plain sight. Each vector is pulled towards zero with
     the weight of a few rows, so that a rare one moves only as far as its rows agree. And what
     counts is the mean of all parameters over the last epochs.
 
@@ -51,8 +55,11 @@ class CrossFitting:
         The data.
     bank : EmbeddingBank
         The tables.
-    head : MLP
+    head : Layer
         The layers above.
+    pools : sequence of Pool or None
+        What makes one vector of a column's lists; None for columns of single values. Those that
+        are layers learn with the head.
     fixed : list of Tensor or None
         Rows of each table that stay as they are.
     pulled : sequence of bool
@@ -71,7 +78,8 @@ class CrossFitting:
         self,
         rows: TrainingRows,
         bank: EmbeddingBank,
-        head: MLP,
+        head: Layer,
+        pools: Sequence[Pool | None],
         fixed: list[Tensor | None],
         pulled: Sequence[bool],
         config: TrainingConfig,
@@ -82,28 +90,37 @@ class CrossFitting:
     ) -> None:
         self.bank, self.head, self.config, self.generator = bank, head, config, generator
         self.n_tables = rows.n_tables
-        self.codes = torch.as_tensor(rows.codes, device=device)
-        self.own_codes = torch.as_tensor(_own_codes(rows, bank.n_rows), device=device)
+        self.pools = pools
+        self.codes = CodedColumns(rows.codes, len(rows.fold), device)
+        self.own_codes = CodedColumns(_own_codes(rows, bank.n_rows), len(rows.fold), device)
         self.context = torch.as_tensor(rows.context, device=device)
         self.target = torch.as_tensor(rows.target, device=device)
         self.weights = torch.as_tensor(rows.weights, device=device)
         self.fold = torch.as_tensor(rows.fold, device=device)
         self.validation = torch.as_tensor(np.flatnonzero(rows.validation), device=device)
         self.training = torch.as_tensor(np.flatnonzero(~rows.validation), device=device)
-        self.loss = loss_function(config.loss, multiclass=config.multiclass)
-        self.linear = MLP(
-            sum(bank.widths) + rows.context.shape[1],
-            (),
-            config.n_outputs,
-            dropout=0.0,
-            generator=generator,
-            device=device,
+        bounds = config.bounds
+        self.loss = loss_function(
+            config.loss,
+            multiclass=config.multiclass,
+            bounds=None if bounds is None else _on(device, bounds),
         )
+        self.linear = None
+        if isinstance(head, MLP):
+            self.linear = MLP(
+                sum(bank.widths) + rows.context.shape[1],
+                (),
+                config.n_outputs,
+                dropout=0.0,
+                generator=generator,
+                device=device,
+            )
         self.pulls = [
             torch.as_tensor(pull, device=device) for pull in _pulls(rows, bank.n_rows, pulled)
         ]
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
-        layers = [head, self.linear]
+        learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
+        layers = learned if self.linear is None else [*learned, self.linear]
         self.head_optimizer = torch.optim.AdamW(
             [
                 {"params": [w for m in layers for w in m.weights], "weight_decay": config.alpha},
@@ -112,7 +129,7 @@ class CrossFitting:
             lr=config.learning_rate_init,
         )
         self.average = RunningMean(
-            [*bank.weights, *head.parameters()],
+            [*bank.weights, *(p for layer in learned for p in layer.parameters())],
             AVERAGED_EPOCHS,
             n_updates=AVERAGED_EPOCHS if continued else 0,
         )
@@ -181,7 +198,9 @@ class CrossFitting:
         inputs, weights = self._own_inputs(head_rows), self.weights[head_rows]
         losses, linear_losses = self._losses(inputs, head_rows)
         weighted = (losses * weights[:, None]).sum(0)
-        objective = weighted.mean() / len(head_rows) + (linear_losses.mean(1) * weights).mean()
+        objective = weighted.mean() / len(head_rows)
+        if linear_losses is not None:
+            objective = objective + (linear_losses.mean(1) * weights).mean()
         self.head_optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(objective)
         self.head_optimizer.step()
@@ -191,41 +210,47 @@ class CrossFitting:
     def _tables_gradient(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         if not self.bank.weights:
             return [], []
-        codes = self._with_unknowns(self.codes[rows])
-        flat = self.bank.flat_rows(codes, self._other_tables(self.fold[rows]))
-        vectors = self.bank.lookup(flat).requires_grad_()
-        losses, linear_losses = self._losses(self._beside_context(vectors, rows), rows)
-        loss = (losses + LINEAR_WEIGHT * linear_losses).mean(1)
-        (gradient,) = torch.autograd.grad((loss * self.weights[rows]).mean(), vectors)
-        gradients = torch.split(gradient, self.bank.widths, dim=1)
+        batch = self.codes.take(rows)
+        if self.config.unknown_rate > 0:
+            batch.replace_some(self.config.unknown_rate, self.generator)
+        flat = batch.flat_rows(self._other_tables(self.fold[rows]), self.bank.n_rows)
+        vectors = [v.requires_grad_() for v in self.bank.lookup(flat)]
+        loss, linear_losses = self._losses(self._inputs(vectors, batch, rows), rows)
+        if linear_losses is not None:
+            loss = loss + LINEAR_WEIGHT * linear_losses
+        gradients = torch.autograd.grad((loss.mean(1) * self.weights[rows]).mean(), vectors)
         shares = self.weights[rows] / len(rows)
         return flat, [
-            g.addcmul(v, (pull[i] * shares)[:, None])
-            for g, v, pull, i in zip(
-                gradients,
-                torch.split(vectors.detach(), self.bank.widths, dim=1),
-                self.pulls,
-                flat,
-                strict=True,
+            g.addcmul(v.detach(), (pull[i] * shares[batch.owners(j)])[:, None])
+            for j, (g, v, pull, i) in enumerate(
+                zip(gradients, vectors, self.pulls, flat, strict=True)
             )
         ]
 
     def _own_inputs(self, rows: Tensor) -> Tensor:
         """What the head sees of rows in the tables of their own fold."""
-        if not self.bank.weights:
-            return self.context[rows]
-        flat = self.bank.flat_rows(self.own_codes[rows], self.fold[rows])
-        return self._beside_context(self.bank.lookup(flat), rows)
+        batch = self.own_codes.take(rows)
+        flat = batch.flat_rows(self.fold[rows], self.bank.n_rows)
+        return self._inputs(self.bank.lookup(flat), batch, rows)
 
-    def _beside_context(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        if self.context.shape[1]:
-            vectors = torch.cat([vectors, self.context[rows]], dim=1)
-        return vectors
+    def _inputs(self, vectors: Sequence[Tensor], batch: Batch, rows: Tensor) -> Tensor:
+        """What enters the head: one vector a column, and the context."""
+        parts = []
+        for j, (vector, pool) in enumerate(zip(vectors, self.pools, strict=True)):
+            lists = batch.list_of(j)
+            if lists is None or pool is None:
+                parts.append(vector)
+            else:
+                parts.append(pool(vector, lists.owners, lists.lengths))
+        if self.context.shape[1] or not parts:
+            parts.append(self.context[rows])
+        return torch.cat(parts, dim=1)
 
-    def _losses(self, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses of head and linear model, by row and output."""
+    def _losses(self, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Losses of the head and, if there is one, of the linear model, by row and output."""
         target = self.target[rows]
-        return self.loss(self.head(inputs), target), self.loss(self.linear(inputs), target)
+        linear = None if self.linear is None else self.loss(self.linear(inputs), target)
+        return self.loss(self.head(inputs), target), linear
 
     def _other_tables(self, fold: Tensor) -> Tensor:
         """A random table of another fold for each row."""
@@ -236,22 +261,22 @@ class CrossFitting:
         )
         return (fold + shift) % self.n_tables
 
-    def _with_unknowns(self, codes: Tensor) -> Tensor:
-        """Codes with a share replaced by the unknown row, so that it is trained."""
-        if self.config.unknown_rate == 0:
-            return codes
-        drawn = torch.rand(
-            codes.shape, generator=self.generator, device=self.device, dtype=torch.float32
-        )
-        return codes.masked_fill_(drawn < self.config.unknown_rate, 0)
+
+def _on(
+    device: torch.device, bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> tuple[Tensor, Tensor]:
+    low, high = (torch.as_tensor(bound, device=device) for bound in bounds)
+    return low, high
 
 
-def _own_codes(rows: TrainingRows, n_rows: list[int]) -> NDArray[np.int32]:
+def _own_codes(rows: TrainingRows, n_rows: list[int]) -> list[Codes]:
     """Codes as the rows' own tables know them: unknown where the category was never met."""
-    own = rows.codes.copy()
+    own: list[Codes] = []
     for j, n in enumerate(n_rows):
-        met = rows.met(j, n)
-        own[~met[rows.fold, rows.codes[:, j]], j] = 0
+        codes, owners = rows.items(j)
+        known = np.where(rows.met(j, n)[rows.fold[owners], codes], codes, np.int32(0))
+        column = rows.codes[j]
+        own.append(replace(column, items=known) if isinstance(column, Lists) else known)
     return own
 
 
@@ -270,7 +295,10 @@ def _pulls(
         taught = [~rows.validation]
     pulls = []
     for j, n in enumerate(n_rows):
-        weight = np.stack([np.bincount(rows.codes[t, j], rows.weights[t], n) for t in taught])
+        codes, owners = rows.items(j)
+        weights = rows.weights[owners]
+        chosen = [t[owners] for t in taught]
+        weight = np.stack([np.bincount(codes[t], weights[t], n) for t in chosen])
         pull = np.divide(PRIOR_ROWS, weight, out=np.zeros_like(weight), where=weight > 0)
         pull[:, 0] = 0.0
         finite = np.minimum(pull, np.finfo(np.float32).max)  # of weights that all but vanish

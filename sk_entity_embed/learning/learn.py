@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead, Head, MLPHead
 from sk_entity_embed.learning.crossfit import CrossFitting
-from sk_entity_embed.learning.network import MLP, EmbeddingBank
+from sk_entity_embed.learning.network import MLP, DotProduct, EmbeddingBank, Layer
+from sk_entity_embed.learning.pooling import POOLS, GRUPool, Pool
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig, TrainingRows
 from sk_entity_embed.learning.training import train
+from sk_entity_embed.pooling import GRU, Pooler
+
+Float64 = NDArray[np.float64]
 
 _SHARED_PRODUCTS = 64_000_000  # multiplications of a forward pass that two threads share well
 
@@ -49,11 +55,16 @@ def _learn(
 ) -> Learned:
     generator = torch.Generator(device=device).manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
-    head = _build_head(start.head, sum(bank.widths) + rows.context.shape[1], config, generator)
+    head = _build_head(start.head, bank.widths, rows.context.shape[1], config, generator)
+    pools = [
+        _build_pool(pooler, width, generator)
+        for pooler, width in zip(start.pooling, bank.widths, strict=True)
+    ]
     task = CrossFitting(
         rows,
         bank,
         head,
+        pools,
         _fixed_rows(start, device),
         start.pulled,
         config,
@@ -71,7 +82,7 @@ def _learn(
             verbose=config.verbose,
             baseline=start.head is not None,
         )
-    if history.diverged or not _finite([*bank.weights, *head.parameters()]):
+    if history.diverged or not _finite(task.average.parameters):
         raise InvalidParameterError(
             "Training diverged: the loss is no longer finite. Lower `learning_rate_init`, or look "
             "for extreme values in y and sample_weight."
@@ -80,6 +91,9 @@ def _learn(
     return Learned(
         tables=[w.cpu().numpy().reshape(n_tables, -1, w.shape[1]) for w in bank.weights],
         head=_export_head(head),
+        pooling=tuple(
+            _export_pool(pooler, pool) for pooler, pool in zip(start.pooling, pools, strict=True)
+        ),
         loss_curve=np.array(history.losses, dtype=np.float64),
         validation_loss_curve=(
             np.array(history.validation_losses) if config.early_stopping else None
@@ -89,7 +103,7 @@ def _learn(
     )
 
 
-def _finite(values: list[torch.Tensor]) -> bool:
+def _finite(values: Sequence[torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(v).all()) for v in values)
 
 
@@ -122,7 +136,7 @@ class _OneThread:
 _ONE_THREAD = _OneThread()
 
 
-def _threads(head: MLP, batch_size: int) -> AbstractContextManager[None]:
+def _threads(head: Layer, batch_size: int) -> AbstractContextManager[None]:
     products = batch_size * sum(w.numel() for w in head.weights)
     return _ONE_THREAD if products < _SHARED_PRODUCTS else nullcontext()
 
@@ -142,36 +156,97 @@ def _device(name: str) -> torch.device:
 
 
 def _build_head(
-    earlier: MLPHead | None, n_in: int, config: TrainingConfig, generator: torch.Generator
-) -> MLP:
+    earlier: Head | None,
+    widths: Sequence[int],
+    n_context: int,
+    config: TrainingConfig,
+    generator: torch.Generator,
+) -> MLP | DotProduct:
     device = generator.device
-    head = MLP(
-        n_in,
-        config.hidden_layer_sizes,
-        config.n_outputs,
-        dropout=config.dropout,
-        generator=generator,
-        device=device,
-    )
+    head: MLP | DotProduct
+    if config.head == "dot":
+        head = DotProduct(
+            len(widths),
+            widths[0],
+            n_context,
+            dropout=config.dropout,
+            generator=generator,
+            device=device,
+        )
+    else:
+        head = MLP(
+            sum(widths) + n_context,
+            config.hidden_layer_sizes,
+            config.n_outputs,
+            dropout=config.dropout,
+            generator=generator,
+            device=device,
+        )
     if earlier is not None:
-        with torch.no_grad():
-            for mine, theirs in zip(head.weights, earlier.weights, strict=True):
-                mine.copy_(torch.as_tensor(theirs.T, device=device))
-            for mine, theirs in zip(head.biases, earlier.biases, strict=True):
-                mine.copy_(torch.as_tensor(theirs, device=device))
+        _set(_parameters_of(head), _values_of(earlier))
     return head
 
 
-def _export_head(head: MLP) -> MLPHead:
-    return MLPHead(
-        weights=tuple(w.detach().cpu().numpy().T.astype(np.float64) for w in head.weights),
-        biases=tuple(b.detach().cpu().numpy().astype(np.float64) for b in head.biases),
-    )
+def _parameters_of(head: MLP | DotProduct) -> list[torch.Tensor]:
+    if isinstance(head, MLP):
+        return [*head.weights, *head.biases]
+    return [head.roots, head.bias_weights, head.context, head.intercept]
+
+
+def _values_of(head: Head) -> list[Float64]:
+    """Values of a head's parameters, in the order of :func:`_parameters_of`."""
+    if isinstance(head, MLPHead):
+        return [*(w.T for w in head.weights), *head.biases]
+    intercept = np.array([head.intercept])
+    return [np.sqrt(head.axes), head.bias_weights, head.context_weights, intercept]
+
+
+def _set(parameters: Sequence[torch.Tensor], values: Sequence[Float64]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(torch.as_tensor(value, device=parameter.device))
+
+
+def _export_head(head: MLP | DotProduct) -> Head:
+    values = [_to_numpy(p) for p in _parameters_of(head)]
+    if isinstance(head, MLP):
+        n = len(head.weights)
+        return MLPHead(tuple(w.T.copy() for w in values[:n]), tuple(values[n:]))
+    roots, bias_weights, context_weights, intercept = values
+    return DotHead(roots**2, bias_weights, context_weights, float(intercept[0]))
+
+
+def _build_pool(pooler: Pooler | None, width: int, generator: torch.Generator) -> Pool | None:
+    if pooler is None:
+        return None
+    if isinstance(pooler, str) and pooler != "gru":
+        return POOLS[pooler]
+    pool = GRUPool(width, generator=generator, device=generator.device)
+    if isinstance(pooler, GRU):
+        values = [pooler.input_weights.T, pooler.hidden_weights.T]
+        _set([*pool.weights, *pool.biases], [*values, pooler.input_bias, pooler.hidden_bias])
+    return pool
+
+
+def _export_pool(pooler: Pooler | None, pool: Pool | None) -> Pooler | None:
+    if not isinstance(pool, GRUPool):
+        return pooler
+    inputs, hidden = (_to_numpy(w).T.copy() for w in pool.weights)
+    return GRU(inputs, hidden, *(_to_numpy(b) for b in pool.biases))
+
+
+def _to_numpy(parameter: torch.Tensor) -> Float64:
+    values: Float64 = parameter.detach().cpu().numpy().astype(np.float64)
+    return values
 
 
 def _fixed_rows(start: StartingPoint, device: torch.device) -> list[torch.Tensor | None]:
-    """Fixed rows of the stacked tables, None where all rows may change."""
-    return [
-        torch.as_tensor(np.tile(fixed, len(table)), device=device) if fixed.any() else None
-        for table, fixed in zip(start.tables, start.fixed, strict=True)
-    ]
+    """Fixed entries of the stacked tables, None where all may change."""
+    masks: list[torch.Tensor | None] = []
+    for table, fixed in zip(start.tables, start.fixed, strict=True):
+        n_tables, _, width = table.shape
+        mask = np.repeat(np.tile(fixed, n_tables)[:, None], width, axis=1)
+        if start.biased:
+            mask[:, -1] = False
+        masks.append(torch.as_tensor(mask, device=device) if mask.any() else None)
+    return masks

@@ -34,7 +34,9 @@ _LOSSES: dict[str, LossFunction] = {
 }
 
 
-def loss_function(name: str, *, multiclass: bool) -> LossFunction:
+def loss_function(
+    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor] | None = None
+) -> LossFunction:
     """Loss of each row and output.
 
     Parameters
@@ -43,6 +45,8 @@ def loss_function(name: str, *, multiclass: bool) -> LossFunction:
         One of the encoder's losses.
     multiclass : bool
         Whether "log_loss" is over exclusive classes.
+    bounds : tuple of Tensor of shape (n_outputs,), default=None
+        What a sigmoid squashes raw outputs between before they are compared.
 
     Returns
     -------
@@ -50,4 +54,10 @@ def loss_function(name: str, *, multiclass: bool) -> LossFunction:
         From raw outputs of shape (n, n_outputs) and targets of shape (n, n_target_columns) to
         losses of shape (n, n_losses): one for exclusive classes, else one an output.
     """
-    return _cross_entropy if multiclass else _LOSSES[name]
+    if multiclass:
+        return _cross_entropy
+    loss = _LOSSES[name]
+    if bounds is None:
+        return loss
+    low, high = bounds
+    return lambda raw, target: loss(low + (high - low) * torch.sigmoid(raw), target)

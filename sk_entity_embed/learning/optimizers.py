@@ -19,8 +19,8 @@ class RowAdam:
     ----------
     weights : sequence of Tensor of shape (n_rows, width)
         Changed in place.
-    fixed : sequence of Tensor of bool of shape (n_rows,) or None
-        Rows never to change; None where there are none.
+    fixed : sequence of Tensor of bool of shape (n_rows, width) or None
+        Entries never to change; None where there are none.
     lr : float
         Step size.
     beta : float, default=0.999
@@ -71,7 +71,7 @@ class RowAdam:
             total[index] = 0.0
             mask = self.fixed[j]
             if mask is not None:
-                g = g.masked_fill_(mask[index].unsqueeze(1), 0.0)
+                g = g.masked_fill_(mask[index], 0.0)
             second = self._second[j][index].mul_(self.beta).addcmul_(g, g, value=1 - self.beta)
             self._second[j][index] = second
             update = g.mul_(self.lr).div_(second.sqrt().div_(correction).add_(self.eps))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import Head
+from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.pooling import Pooler
 
-Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,8 @@ class TrainingRows:
 
     Attributes
     ----------
-    codes : ndarray of int32 of shape (n_samples, n_columns)
-        Table row of each cell.
+    codes : sequence of ndarray of int32 of shape (n_samples,) or Lists of as many
+        Table row of each cell, or of each item, column by column.
     context : ndarray of float32 of shape (n_samples, n_context)
         Scaled numbers; may have no column.
     target : ndarray of float32 of shape (n_samples, n_target_columns)
@@ -35,7 +38,7 @@ class TrainingRows:
         Tables a column; 1 means that cross-fitting is off.
     """
 
-    codes: NDArray[np.int32]
+    codes: Sequence[Codes]
     context: Floats
     target: Floats
     weights: Floats
@@ -47,6 +50,26 @@ class TrainingRows:
     def cross_fitted(self) -> bool:
         """Whether the tables that learn from a row are not the one it is looked up in."""
         return self.n_tables > 1
+
+    def items(self, column: int) -> tuple[NDArray[np.integer[Any]], NDArray[np.intp] | slice]:
+        """Table rows of all cells or items of a column, and the training row of each.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+
+        Returns
+        -------
+        codes : ndarray of int32 of shape (n_items,)
+            Table rows.
+        owners : ndarray of int of shape (n_items,) or slice
+            Positions in arrays by training row; a slice where cells and rows are the same.
+        """
+        codes = self.codes[column]
+        if isinstance(codes, Lists):
+            return codes.items, codes.rows
+        return codes, slice(None)
 
     def met(self, column: int, n_rows: int) -> NDArray[np.bool_]:
         """Which categories each table learns from.
@@ -63,11 +86,11 @@ class TrainingRows:
         ndarray of bool of shape (n_tables, n_rows)
             The unknown row always counts as met.
         """
-        codes = self.codes[:, column]
+        codes, owners = self.items(column)
         if not self.cross_fitted:
-            met = np.bincount(codes[~self.validation], minlength=n_rows)[None, :] > 0
+            met = np.bincount(codes[~self.validation[owners]], minlength=n_rows)[None, :] > 0
         else:
-            flat = self.fold * n_rows + codes
+            flat = self.fold[owners] * n_rows + codes
             inside = np.bincount(flat, minlength=self.n_tables * n_rows)
             inside = inside.reshape(self.n_tables, n_rows)
             met = inside.sum(axis=0) - inside > 0
@@ -83,27 +106,40 @@ class StartingPoint:
     ----------
     tables : sequence of ndarray of float32 of shape (n_tables, n_rows, width)
         Vectors of each column.
+    biased : bool
+        Whether the last number of each vector is a bias.
     fixed : sequence of ndarray of bool of shape (n_rows,)
-        Rows that training leaves as they are.
+        Rows whose coordinates training leaves as they are; biases learn all the same.
     pulled : sequence of bool
         Columns whose vectors are pulled towards zero: not those that start from vectors given.
-    head : MLPHead or None
+    head : Head or None
         An earlier head to go on from.
+    pooling : sequence of {"mean", "sum", "max", "gru"}, GRU or None
+        How each column's lists become one vector: a name, or an earlier unit to go on from; None
+        for columns of single values.
     """
 
     tables: Sequence[Floats]
+    biased: bool
     fixed: Sequence[NDArray[np.bool_]]
     pulled: Sequence[bool]
-    head: MLPHead | None
+    head: Head | None
+    pooling: Sequence[Pooler | None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Settings of network and training; the names are the encoder's."""
+    """Settings of network and training; the names are the encoder's.
+
+    `bounds` are the lowest and the highest outputs in the network's units, None where there are
+    none.
+    """
 
     loss: str
     n_outputs: int
     multiclass: bool
+    bounds: tuple[Floats, Floats] | None
+    head: str
     hidden_layer_sizes: tuple[int, ...]
     dropout: float
     unknown_rate: float
@@ -127,8 +163,10 @@ class Learned:
     ----------
     tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
         Vectors of each column, in the network's own coordinates.
-    head : MLPHead
+    head : Head
         The layers above them.
+    pooling : tuple of {"mean", "sum", "max"}, GRU or None
+        How each column's lists become one vector.
     loss_curve : ndarray of float64 of shape (n_iter, n_losses)
         Mean training loss of the head's pass in each epoch, by output, in the network's units.
     validation_loss_curve : ndarray of float64 of shape (n_iter, n_losses) or None
@@ -140,7 +178,8 @@ class Learned:
     """
 
     tables: list[Floats]
-    head: MLPHead
+    head: Head
+    pooling: tuple[Pooler | None, ...]
     loss_curve: NDArray[np.float64]
     validation_loss_curve: NDArray[np.float64] | None
     best_iteration: int

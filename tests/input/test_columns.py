@@ -20,6 +20,7 @@ from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
+from tests.list_containers import LIST_CONTAINERS, make_lists, objects
 from tests.samples import MIXED
 
 KINDS = ["category", "number", "number", "number", "category"]
@@ -231,8 +232,12 @@ def test_header_has_the_labels_and_no_rows(container):
         (np.array([[1j]]), ValueError, "Complex data not supported"),
         (pd.DataFrame({"z": [1j]}), InvalidDataError, "Complex data not supported: column 'z'"),
         ([["a", 1j]], InvalidDataError, "Complex data not supported: column 'x1'"),
-        (pd.DataFrame({"tags": [["x"], ["y"]]}), UnsupportedDataError, "'tags'.*hashed"),
-        (pl.DataFrame({"tags": [["x"], ["y"]]}), UnsupportedDataError, "'tags'.*nested"),
+        (pd.DataFrame({"tags": [{"x"}, {"y"}]}), UnsupportedDataError, "'tags'.*sorted lists"),
+        (pd.DataFrame({"tags": [[{"x"}]]}), UnsupportedDataError, "'tags'.*hashed"),
+        (pd.DataFrame({"tags": [["x"], "y"]}), InvalidDataError, r"'tags'.*row 1.*\['y'\]"),
+        (pd.DataFrame({"tags": [[["x"]], ["y"]]}), UnsupportedDataError, "'tags'.*Flatten"),
+        (pl.DataFrame({"tags": [[["x"]]]}), UnsupportedDataError, "'tags'.*Flatten"),
+        (pa.table({"tags": [[{"x": 1}]]}), UnsupportedDataError, "'tags'.*Flatten"),
         (pl.DataFrame({"tags": [{"x": 1}]}), UnsupportedDataError, "'tags'.*nested"),
     ],
 )
@@ -284,3 +289,113 @@ def test_chunked_arrow_columns_of_pandas_are_read_whole(type_):
     ]
     column = read_one(pd.concat(parts, ignore_index=True))
     assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 5, 3]
+
+
+LISTS = [["b", "a"], None, [], ["a", None, "ü漢"], ["b"]]
+
+
+def lists_of(column):
+    """The cells of a column of lists, missing ones as None."""
+    items, offsets = values_of(column.items), column.offsets
+    cells = [items[offsets[i] : offsets[i + 1]] for i in range(len(column))]
+    assert offsets[-1] == len(items)
+    assert not any(cell for cell, absent in zip(cells, column.absent, strict=True) if absent)
+    return [None if absent else cell for cell, absent in zip(cells, column.absent, strict=True)]
+
+
+@pytest.mark.parametrize("name", LIST_CONTAINERS)
+def test_every_container_gives_the_same_lists(name):
+    column = read_one(make_lists(name, LISTS))
+    assert column.name == ("x0" if name in NAMELESS else "tags")
+    assert (column.kind, column.is_list, column.holds_numbers) == ("list", True, False)
+    assert (len(column), len(column.items)) == (5, 6)
+    assert lists_of(column) == LISTS
+    assert column.offsets.dtype == np.int64
+    assert not column.items.is_list
+
+
+@pytest.mark.parametrize("name", LIST_CONTAINERS)
+def test_rows_and_last_items_of_lists_can_be_taken(name):
+    column = read_one(make_lists(name, LISTS))
+    taken = column.take(np.array([4, 3, 3, 1, 0, 2]))
+    assert lists_of(taken) == [LISTS[i] for i in (4, 3, 3, 1, 0, 2)]
+    assert lists_of(column.last(2)) == [cell and cell[-2:] for cell in LISTS]
+    assert lists_of(column.last(9).take(np.array([3, 1]))) == [LISTS[3], None]
+    assert (taken.kind, column.last(1).kind) == ("list", "list")
+
+
+def test_single_values_have_no_last_items():
+    column = read_one([["ab"], [None]])
+    assert values_of(column.last(1)) == ["ab", None]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pl.DataFrame({"a": pl.Series([["a", "b"], None], dtype=pl.Array(pl.String, 2))}),
+        pa.table({"a": pa.array([["a", "b"], None], pa.list_(pa.string(), 2))}),
+        pa.table({"a": pa.array([["c", "d"], ["a", "b"], None], pa.list_(pa.string(), 2))[1:]}),
+        [[["a", "b"]], [None]],
+        [[np.array(["a", "b"])], [None]],
+        pd.DataFrame({"a": objects([np.array(["a", "b"]), np.nan])}),
+        objects([np.array(["a", "b"]), None])[:, None],
+    ],
+)
+def test_lists_of_a_fixed_size_are_lists(X):
+    assert lists_of(read_one(X)) == [["a", "b"], None]
+
+
+@pytest.mark.parametrize(
+    ("values", "items"),
+    [
+        ([[1, 2], [3]], pa.array([1, 2, 3])),
+        ([[1, None], [3]], pa.array([1, None, 3])),
+        ([[1.5], [2.0, float("nan")]], pa.array([1.5, 2.0, None])),
+        ([[True], [False]], pa.array([True, False])),
+        ([["1", "2"], ["a,b"]], pa.array(["1", "2", "a,b"], pa.large_string())),
+        ([[b"a"], []], [b"a"]),
+        ([[DAY], [DAY]], [DAY, DAY]),
+    ],
+)
+def test_items_are_typed_together_whatever_holds_them(values, items):
+    for X in ([[v] for v in values], pa.table({"a": values}), pl.DataFrame({"a": values})):
+        column = read_one(X)
+        assert column.kind == "list"
+        if isinstance(items, list):
+            assert column.cells.tolist() == items
+        else:
+            assert column.cells.equals(items)
+
+
+def test_items_of_mixed_type_keep_their_type():
+    column = read_one([[[1, "1"]], [[(1, 2), None]], [["a"]]])
+    assert lists_of(column) == [[1, "1"], [(1, 2), None], ["a"]]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[[]], [None]],
+        pd.DataFrame({"a": [[], np.nan]}),
+        pl.DataFrame({"a": [[], None]}),
+        pa.table({"a": pa.array([[], None], pa.list_(pa.null()))}),
+        pa.table({"a": pa.array([[], None], pa.list_(pa.string()))}),
+    ],
+)
+def test_lists_without_items_are_lists(X):
+    column = read_one(X)
+    assert column.kind == "list"
+    assert lists_of(column) == [[], None]
+
+
+@pytest.mark.parametrize("cells", [["a,b", "c"], [("a", "b"), ("c",)]])
+def test_strings_and_tuples_are_single_values(cells):
+    column = read_one([[cell] for cell in cells])
+    assert (column.kind, column.is_list) == ("category", False)
+    assert values_of(column) == cells
+
+
+def test_lists_are_refused_where_numbers_were():
+    column = read_one([[[1, 2]], [[3]]])
+    with pytest.raises(InvalidDataError, match=r"Column 'x0' must hold numbers.*lists"):
+        column.to_numbers()

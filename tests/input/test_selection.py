@@ -83,3 +83,16 @@ def test_text_that_is_not_selected_is_refused_by_name(container):
     name = "x1" if container.name in NAMELESS else "t"
     with pytest.raises(UnsupportedDataError, match=f"Column '{name}'.*only numbers"):
         select_categorical([0], read_table(X), X)
+
+
+def test_auto_takes_lists_whatever_is_in_them():
+    X = pd.DataFrame({"n": [1, 2], "tags": [["a"], []], "ids": [[1], None]})
+    assert select_categorical("auto", read_table(X), X) == ([1, 2], [0])
+    X = X.drop(columns="tags")
+    assert select_categorical("auto", read_table(X), X) == ([1], [0])
+
+
+def test_lists_cannot_be_context():
+    X = pd.DataFrame({"s": ["a", "b"], "ids": [[1], [2, 3]]})
+    with pytest.raises(UnsupportedDataError, match=r"'ids' holds lists.*`categorical_features`"):
+        select_categorical(["s"], read_table(X), X)

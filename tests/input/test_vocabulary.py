@@ -18,10 +18,12 @@ from sk_entity_embed.input.vocabulary import (
     MISSING,
     N_RESERVED,
     UNKNOWN,
+    Vocabulary,
     count_missing,
     learn_vocabulary,
 )
 from tests.containers import CONTAINERS, PYTHON_OBJECTS, make_container
+from tests.list_containers import LIST_CONTAINERS, make_lists
 
 TEXT = ["b", "a", None, "b", "", "ü"]
 
@@ -277,3 +279,126 @@ def test_whole_numbers_keep_their_digits_beside_missing_cells():
     vocabulary = learn_vocabulary(column)
     asked = pd.DataFrame({"c": pd.array([big + 1, None], dtype="Int64")})
     assert vocabulary.encode(read_table(asked).columns[0]).tolist() == [4, 0]
+
+
+LISTS = [["b", "a"], None, [], ["a", None, "c"], ["b"]]
+
+
+def list_column(values, container="lists"):
+    """A column of lists."""
+    (column,) = read_table(make_lists(container, values)).columns
+    return column
+
+
+def rows_of(lists):
+    """Table rows of each list."""
+    return [part.tolist() for part in np.split(lists.items, lists.offsets[1:-1])]
+
+
+@pytest.mark.parametrize("name", LIST_CONTAINERS)
+def test_equal_lists_give_equal_vocabularies_and_codes(name):
+    column = list_column(LISTS, name)
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.is_list
+    assert vocabulary.categories.tolist() == ["a", "b", "c"]
+    assert vocabulary.counts.tolist() == [2, 2, 1]
+    assert (vocabulary.missing_count, vocabulary.missing_row) == (2, MISSING)
+    assert (vocabulary.empty_count, vocabulary.empty_row, vocabulary.n_rows) == (1, 6, 7)
+    assert vocabulary.cardinality == 5
+    assert vocabulary.labels.tolist()[:3] == ["a", "b", "c"]
+    assert vocabulary.label_counts.tolist() == [2, 2, 1, 2]
+    codes = vocabulary.encode(column)
+    assert codes.items.dtype == np.int32
+    assert rows_of(codes) == [[4, 3], [1], [6], [3, 1, 5], [4]]
+    assert vocabulary.locate(column).tolist() == [1, 0, 0, 3, 2, 1]
+    assert vocabulary.locate(column.items).tolist() == [1, 0, 0, 3, 2, 1]
+    assert rows_of(vocabulary.encode(column.last(1))) == [[3], [1], [6], [5], [4]]
+    assert count_missing(column) == 2
+
+
+@pytest.mark.parametrize("new", LIST_CONTAINERS)
+def test_a_vocabulary_of_lists_encodes_any_container(new):
+    vocabulary = learn_vocabulary(list_column([["b"], ["a", "b"]]))
+    asked = list_column([["a", "new"], None, [], ["b", None]], new)
+    assert (vocabulary.empty_row, vocabulary.n_rows) == (UNKNOWN, 5)
+    assert vocabulary.cardinality == 2
+    assert rows_of(vocabulary.encode(asked)) == [[3, 0], [0], [0], [4, 0]]
+
+
+def test_several_empty_and_missing_lists_in_a_row_are_stood_in_for():
+    vocabulary = learn_vocabulary(list_column(LISTS))
+    asked = list_column([[], None, [], ["a"], None, ["b", "c"], [], None])
+    assert rows_of(vocabulary.encode(asked)) == [[6], [1], [6], [3], [1], [4, 5], [6], [1]]
+
+
+def test_rare_items_are_counted_by_item():
+    values = [["a", "a", "a"], ["a", "b", "c"], [], ["b", None], None]
+    share = learn_vocabulary(list_column(values), min_frequency=0.2)
+    assert share.infrequent.tolist() == ["c"]  # 1 of 8 items; of 5 rows it would be frequent
+    assert (share.n_rows, share.empty_row, share.cardinality) == (6, 5, 5)
+    assert rows_of(share.encode(list_column([["c", "b"], []]))) == [[INFREQUENT, 4], [5]]
+    few = learn_vocabulary(list_column(values), max_categories=2)
+    assert few.infrequent.tolist() == ["b", "c"]
+
+
+def test_lists_of_numbers_are_equal_as_numbers_are():
+    (old,) = read_table(pa.table({"c": [[1, 2], []]})).columns
+    (new,) = read_table(pd.DataFrame({"c": [[2.0, 3.0], [True]]})).columns
+    assert rows_of(learn_vocabulary(old).encode(new)) == [[4, 0], [3]]
+
+
+@pytest.mark.parametrize("values", [[["a"], None], [["a", None], ["b"]]])
+def test_missing_lists_and_items_can_be_an_error(values):
+    with pytest.raises(InvalidDataError, match=r"'x0' has 1 missing.*handle_missing"):
+        learn_vocabulary(list_column(values), missing="error")
+    assert learn_vocabulary(list_column([["a"], []]), missing="error").empty_count == 1
+
+
+@pytest.mark.parametrize("values", [[[], None], [[], []], [[None], []]])
+def test_lists_without_anything_in_them_are_refused(values):
+    with pytest.raises(InvalidDataError, match="'x0' has only missing values or empty lists"):
+        learn_vocabulary(list_column(values))
+
+
+def test_lists_and_single_values_are_not_mistaken_for_each_other():
+    lists, single = learn_vocabulary(list_column(LISTS)), learn_vocabulary(column_of(TEXT))
+    assert not single.is_list
+    with pytest.raises(InvalidDataError, match=r"'x0' held lists in fit.*single values.*wrap"):
+        lists.encode(column_of(["a", None]))
+    with pytest.raises(InvalidDataError, match=r"'c' held single values in fit.*holds lists"):
+        single.encode(list_column(LISTS))
+
+
+@pytest.mark.parametrize("missing_row", [MISSING, UNKNOWN])
+def test_a_column_of_missing_cells_only_is_one_of_missing_lists(missing_row, container):
+    known = [["a"], None] if missing_row == MISSING else [["a"]]
+    (asked,) = read_table(container({"c": [None, None]})).columns
+    codes = learn_vocabulary(list_column(known)).encode(asked)
+    assert rows_of(codes) == [[missing_row], [missing_row]]
+    assert codes.items.dtype == np.int32
+
+
+@pytest.mark.parametrize("values", [["a", "b"], [2, 1], [2.5, 1.0]])
+def test_decoding_the_row_of_the_empty_list(values):
+    (column,) = read_table([[[v]] for v in values] + [[[]]]).columns
+    vocabulary = learn_vocabulary(column)
+    decoded = vocabulary.decode(vocabulary.encode(column).items)
+    assert decoded.tolist() == [*values, ()]
+    assert vocabulary.decode(np.array([4, 3])).dtype == vocabulary.categories.dtype
+
+
+def test_vocabularies_of_lists_can_be_pickled():
+    column = list_column(LISTS)
+    vocabulary = learn_vocabulary(column)
+    again = pickle.loads(pickle.dumps(vocabulary))
+    assert (again.empty_row, again.empty_count) == (6, 1)
+    assert again.keys.equals(vocabulary.keys)
+    assert rows_of(again.encode(column)) == rows_of(vocabulary.encode(column))
+
+
+def test_vocabularies_pickled_before_there_were_lists_can_be_read():
+    vocabulary = learn_vocabulary(column_of(TEXT))
+    again = object.__new__(Vocabulary)
+    again.__setstate__(vocabulary.__getstate__()[:7])
+    assert (again.empty_row, again.empty_count, again.is_list) == (None, 0, False)
+    assert again.keys.equals(vocabulary.keys)

@@ -1,0 +1,235 @@
+"""Lists in the cells of a column: all items one after the other, and where each list ends.
+
+Nothing here knows categories; what the items are is for the columns and vocabularies to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
+
+Offsets: TypeAlias = NDArray[np.int64]
+Absent: TypeAlias = NDArray[np.bool_]
+
+_LIST_TYPES = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Table rows of the items of several lists, one list after the other.
+
+    Attributes
+    ----------
+    items : ndarray of int32 or int64 of shape (n_items,)
+        Table rows.
+    offsets : ndarray of int64 of shape (n_lists + 1,)
+        From 0; list ``i`` is ``items[offsets[i] : offsets[i + 1]]``. What a vocabulary encodes
+        has at least one item in every list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.input.lists import Lists
+    >>> lists = Lists(np.array([3, 4, 5]), np.array([0, 2, 3]))
+    >>> lists.take(np.array([1, 0])).items.tolist()
+    [5, 3, 4]
+    """
+
+    items: NDArray[np.integer[Any]]
+    offsets: Offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Items in each list."""
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """Position of the list that each item is in."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Lists:
+        """The lists at the given positions, in their order; positions may repeat."""
+        positions, offsets = spans(self.offsets[:-1][rows], self.offsets[1:][rows])
+        return Lists(self.items[positions], offsets)
+
+    def __getitem__(self, rows: slice) -> Lists:
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            return self.take(np.arange(start, stop, step))
+        offsets = self.offsets[start : max(start, stop) + 1]
+        return Lists(self.items[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+Codes: TypeAlias = NDArray[np.int32] | Lists
+"""Table rows of a column: one a cell, or lists of them."""
+
+
+def spans(starts: Offsets, ends: Offsets) -> tuple[NDArray[np.int64], Offsets]:
+    """Positions from each start up to its end, one span after the other.
+
+    Parameters
+    ----------
+    starts, ends : ndarray of int64 of shape (n_lists,)
+        First position of each span, and the one after its last.
+
+    Returns
+    -------
+    positions : ndarray of int64 of shape (n_items,)
+        All positions.
+    offsets : ndarray of int64 of shape (n_lists + 1,)
+        Where each span begins in `positions`.
+    """
+    lengths = ends - starts
+    offsets = offsets_of(lengths)
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+
+
+def offsets_of(lengths: NDArray[np.integer[Any]]) -> Offsets:
+    """Where lists of the given lengths begin, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def is_arrow_list(kind: pa.DataType) -> bool:
+    """Whether the cells of an Arrow type are lists."""
+    return any(is_type(kind) for is_type in _LIST_TYPES)
+
+
+def flatten_arrow(
+    name: str, array: pa.Array | pa.ChunkedArray
+) -> tuple[pa.Array | pa.ChunkedArray, Offsets, Absent]:
+    """Items of an Arrow array of lists.
+
+    Parameters
+    ----------
+    name : str
+        The column's name, for the error.
+    array : pyarrow.Array or pyarrow.ChunkedArray
+        Of a type of lists.
+
+    Returns
+    -------
+    items : pyarrow.Array or pyarrow.ChunkedArray
+        The items of all lists; those that a null covers are left out.
+    offsets : ndarray of int64 of shape (n_lists + 1,)
+        Where each list begins.
+    absent : ndarray of bool of shape (n_lists,)
+        Which lists are null.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If the items are lists or records themselves.
+    """
+    if pa.types.is_nested(array.type.value_type):
+        raise _nested(name, str(array.type.value_type))
+    lengths = pc.list_value_length(array).cast(pa.int64())
+    absent = np.asarray(array.is_null(), dtype=bool)
+    return pc.list_flatten(array), offsets_of(np.asarray(lengths.fill_null(0))), absent
+
+
+def flatten_objects(
+    name: str, values: NDArray[np.object_]
+) -> tuple[NDArray[Any], Offsets, Absent] | None:
+    """Items of Python lists or one-dimensional NumPy arrays.
+
+    Parameters
+    ----------
+    name : str
+        The column's name, for errors.
+    values : ndarray of object of shape (n_lists,)
+        Cells.
+
+    Returns
+    -------
+    items : ndarray of shape (n_items,)
+        The items of all lists, objects unless all lists are NumPy arrays of one kind.
+    offsets : ndarray of int64 of shape (n_lists + 1,)
+        Where each list begins.
+    absent : ndarray of bool of shape (n_lists,)
+        Which cells are missing.
+
+    None is returned instead where no cell is a list: tuples and strings are single values.
+
+    Raises
+    ------
+    InvalidDataError
+        If some cells are lists and others single values.
+    UnsupportedDataError
+        If the items are lists or arrays themselves.
+    """
+    if not _has_lists(values):
+        return None
+    absent = np.asarray(pd.isna(values), dtype=bool)
+    for row in np.flatnonzero(~absent):
+        if not isinstance(values[row], list | np.ndarray):
+            raise _mixed(name, int(row), values[row])
+    lists = values[~absent].tolist()
+    for cell in lists:
+        if isinstance(cell, np.ndarray) and cell.ndim != 1:
+            raise _nested(name, f"arrays of {cell.ndim} dimensions")
+    lengths = np.zeros(len(values), dtype=np.int64)
+    lengths[~absent] = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+    items = _join([cell for cell in lists if len(cell)])
+    if items.dtype == object and _has_lists(items):
+        raise _nested(name, "lists or arrays")
+    return items, offsets_of(lengths), absent
+
+
+def _has_lists(values: Iterable[Any]) -> bool:
+    return any(issubclass(t, list | np.ndarray) for t in set(map(type, values)))
+
+
+def _join(lists: Sequence[list[Any] | NDArray[Any]]) -> NDArray[Any]:
+    """Lists that are not empty as one array, in which no value has changed its type."""
+    dtypes = {cell.dtype if isinstance(cell, np.ndarray) else None for cell in lists}
+    kinds = {None if t is None else t.kind for t in dtypes}
+    if None not in dtypes and (len(dtypes) == 1 or (len(kinds) == 1 and kinds <= set("biufSUO"))):
+        return np.concatenate(lists)
+    cells = [_objects(cell) if isinstance(cell, np.ndarray) else cell for cell in lists]
+    count = sum(map(len, cells))
+    return np.fromiter(chain.from_iterable(cells), dtype=object, count=count)
+
+
+def _objects(values: NDArray[Any]) -> Sequence[Any]:
+    """The values of an array as Python objects; NumPy itself would make integers of dates."""
+    return list(pd.Series(values).astype(object)) if values.dtype.kind in "mM" else values.tolist()
+
+
+def _mixed(name: str, row: int, value: Any) -> InvalidDataError:
+    if isinstance(value, tuple | set | frozenset):
+        advice = "turn it into a list too"
+    else:
+        advice = f"wrap single values as lists: [{value!r}]"
+    return InvalidDataError(
+        f"Column {name!r} holds lists as well as single values: row {row} holds {value!r}; "
+        f"{advice}."
+    )
+
+
+def _nested(name: str, what: str) -> UnsupportedDataError:
+    return UnsupportedDataError(
+        f"Column {name!r} holds lists of {what}; the items of a list must be single values. "
+        "Flatten each cell first."
+    )

@@ -1,0 +1,131 @@
+"""What batches of rows look up: codes on the device, one a cell or several a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sk_entity_embed.input.lists import Codes, Lists
+
+
+@dataclass(slots=True)
+class ListBatch:
+    """Lists of some rows.
+
+    Attributes
+    ----------
+    codes : Tensor of int of shape (n_items,)
+        Table row of each item.
+    owners : Tensor of int64 of shape (n_items,)
+        Position in the batch of each item's row.
+    lengths : Tensor of int64 of shape (n,)
+        Items of each row; at least one.
+    """
+
+    codes: Tensor
+    owners: Tensor
+    lengths: Tensor
+
+
+@dataclass(slots=True)
+class Batch:
+    """Codes of some rows.
+
+    Attributes
+    ----------
+    cells : Tensor of int of shape (n, n_plain)
+        Table rows in the columns of single values.
+    lists : list of ListBatch
+        Items in the columns of lists.
+    places : sequence of int
+        For each column its position among those of single values, or, counted from -1 down,
+        among those of lists.
+    """
+
+    cells: Tensor
+    lists: list[ListBatch]
+    places: Sequence[int]
+
+    def list_of(self, column: int) -> ListBatch | None:
+        """The lists of a column; None where cells are single values."""
+        place = self.places[column]
+        return self.lists[-1 - place] if place < 0 else None
+
+    def flat_rows(self, table: Tensor, n_rows: Sequence[int]) -> list[Tensor]:
+        """Rows in the stacked tables of each column, one a cell or item.
+
+        Parameters
+        ----------
+        table : Tensor of int64 of shape (n,)
+            The table to look each row of the batch up in.
+        n_rows : sequence of int
+            Rows of each column's tables.
+        """
+        flat = []
+        for j, n in enumerate(n_rows):
+            lists = self.list_of(j)
+            if lists is None:
+                flat.append(table * n + self.cells[:, self.places[j]])
+            else:
+                flat.append(table[lists.owners] * n + lists.codes)
+        return flat
+
+    def owners(self, column: int) -> Tensor | slice:
+        """Position in the batch of each cell or item of a column."""
+        lists = self.list_of(column)
+        return slice(None) if lists is None else lists.owners
+
+    def replace_some(self, rate: float, generator: torch.Generator) -> None:
+        """Make a share of the cells and items unknown, in place."""
+        for codes in (self.cells, *(lists.codes for lists in self.lists)):
+            drawn = torch.rand(
+                codes.shape, generator=generator, device=codes.device, dtype=torch.float32
+            )
+            codes.masked_fill_(drawn < rate, 0)
+
+
+class CodedColumns:
+    """Codes of all training rows on a device.
+
+    Parameters
+    ----------
+    codes : sequence of ndarray of int of shape (n_samples,) or Lists
+        Of each column.
+    n_samples : int
+        Rows.
+    device : torch.device
+        Where they are put.
+    """
+
+    def __init__(self, codes: Sequence[Codes], n_samples: int, device: torch.device) -> None:
+        plain = [c for c in codes if not isinstance(c, Lists)]
+        matrix = np.empty((n_samples, len(plain)), dtype=np.int32)
+        for k, column in enumerate(plain):
+            matrix[:, k] = column
+        self._cells = torch.as_tensor(matrix, device=device)
+        lists = [c for c in codes if isinstance(c, Lists)]
+        self._items = [torch.as_tensor(c.items, device=device) for c in lists]
+        self._offsets = [torch.as_tensor(c.offsets, device=device) for c in lists]
+        numbers = {False: iter(range(len(plain))), True: iter(range(-1, -1 - len(lists), -1))}
+        self._places = [next(numbers[isinstance(c, Lists)]) for c in codes]
+
+    def take(self, rows: Tensor) -> Batch:
+        """Codes of some rows, copied."""
+        lists = [
+            _take_lists(items, offsets, rows)
+            for items, offsets in zip(self._items, self._offsets, strict=True)
+        ]
+        return Batch(self._cells[rows], lists, self._places)
+
+
+def _take_lists(items: Tensor, offsets: Tensor, rows: Tensor) -> ListBatch:
+    starts = offsets[rows]
+    lengths = offsets[rows + 1] - starts
+    ends = lengths.cumsum(0)
+    owners = torch.repeat_interleave(lengths)
+    within = torch.arange(len(owners), device=rows.device) - (ends - lengths)[owners]
+    return ListBatch(items[starts[owners] + within], owners, lengths)

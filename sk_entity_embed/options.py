@@ -1,0 +1,119 @@
+"""Parameters that differ by column: one value for all, or a mapping from names or positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.pooling import POOLINGS, Pooling
+
+
+def by_column(
+    value: Mapping[Any, Any], parameter: str, names: Sequence[str], positions: Sequence[int]
+) -> dict[str, Any]:
+    """A mapping from column names or positions, by name.
+
+    Parameters
+    ----------
+    value : mapping
+        What the user gave.
+    parameter : str
+        Name of the parameter.
+    names : sequence of str
+        The columns it may name.
+    positions : sequence of int
+        Their positions in `X`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it names another column.
+    """
+    places = dict(zip(positions, names, strict=True))
+    return {_name(key, places, parameter): v for key, v in value.items()}
+
+
+def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
+    if key in places.values():
+        return str(key)
+    if isinstance(key, Integral) and int(key) in places:
+        return places[int(key)]
+    kind = "column of lists" if parameter in ("pooling", "max_length") else "categorical column"
+    raise InvalidParameterError(
+        f"`{parameter}` names {key!r}, which is no {kind}: {list(places.values())}."
+    )
+
+
+def resolve_pooling(
+    pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
+) -> list[Pooling]:
+    """How each column of lists is pooled.
+
+    Parameters
+    ----------
+    pooling : str or mapping
+        One way for all, or ways by column; columns not in it are pooled by their mean.
+    names : sequence of str
+        The columns of lists.
+    positions : sequence of int
+        Their positions in `X`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a way or a column does not exist.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.options import resolve_pooling
+    >>> resolve_pooling({"history": "gru"}, ["words", "history"], [0, 2])
+    ['mean', 'gru']
+    """
+    ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
+    if isinstance(pooling, Mapping):
+        ways = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
+    for name, way in ways.items():
+        if not isinstance(way, str) or way not in POOLINGS:
+            raise InvalidParameterError(
+                f"`pooling` is {way!r} for the lists in column {name!r}; it must be one of "
+                f"{list(POOLINGS)}."
+            )
+    return [ways[name] for name in names]
+
+
+def resolve_max_length(
+    max_length: int | Mapping[Any, int | None] | None,
+    names: Sequence[str],
+    positions: Sequence[int],
+) -> list[int | None]:
+    """How many of the last items of each column's lists are used; None for all.
+
+    Parameters
+    ----------
+    max_length : int, None or mapping
+        One number for all, or numbers by column; columns not in it keep all items.
+    names : sequence of str
+        The columns of lists.
+    positions : sequence of int
+        Their positions in `X`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a number is not positive, or there is no such column.
+    """
+    lengths: Mapping[str, Any] = dict.fromkeys(names, max_length)
+    if isinstance(max_length, Mapping):
+        given = by_column(max_length, "max_length", names, positions)
+        lengths = dict.fromkeys(names, None) | given
+    for name, n in lengths.items():
+        if n is None:
+            continue
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            raise InvalidParameterError(
+                f"`max_length` is {n!r} for the lists in column {name!r}; it must be a positive "
+                "integer, or None to keep all items."
+            )
+    return [None if lengths[name] is None else int(lengths[name]) for name in names]
