@@ -40,13 +40,15 @@ _Encoded: TypeAlias = dict[str, tuple[Any, Any]]
 class Rows:
     """Some of the user's rows, in the forms that encoders and models take them.
 
-    `categorical` is a mask of the columns of `X`; `texts` holds these columns as strings, None
-    where missing, and `numbers` the context columns. `strata` are classes by number.
+    `categorical` is a mask of the columns of `X`; `texts` holds these columns, but for the `lists`
+    among them, as strings, None where missing, and `numbers` the context columns. `strata` are
+    classes by number.
     """
 
     X: Any
     categorical: list[bool]
     texts: pd.DataFrame
+    lists: tuple[str, ...]
     numbers: NDArray[np.float64]
     y: NDArray[Any]
     strata: NDArray[np.float64] | None
@@ -166,7 +168,7 @@ def _fit_network(
         categorical_features=train.categorical,
     )
     encoded = np.asarray(encoder.fit_transform(train.X, train.y, groups=train.groups))
-    width = sum(encoder.dimensions_.values())
+    width = encoder._model.edges[-1]
     parts = {"embedding": slice(width), "hidden": slice(width, None), encoder.output: slice(None)}
     fitted = {}
     for name, output in rows.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.canonical import Pooled, canonicalise, canonicalise_items, scale_hidden
 from sk_entity_embed.canonical_dot import canonicalise_dot
-from sk_entity_embed.dimensions import resolve_dimensions
+from sk_entity_embed.dimensions import dot_width, resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.initialization import (
@@ -26,6 +26,7 @@ from sk_entity_embed.initialization import (
 )
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Scale, Target
+from sk_entity_embed.input.vocabulary import Vocabulary
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRows
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.pooling import GRU, Pooler
@@ -60,7 +61,7 @@ def starting_point(
     widths = _widths(dimensions, columns, frames)
     biased = head == "dot"
     if biased:
-        widths = _equal_widths(widths, names, dimensions, frames)
+        widths = _equal_widths(widths, vocabularies, dimensions, frames)
     teaches = _teaches(roles)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -103,13 +104,17 @@ def _with_bias(tables: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _equal_widths(
-    widths: list[int], names: Sequence[str], dimensions: Any, frames: Collection[str]
+    widths: list[int],
+    vocabularies: Sequence[Vocabulary],
+    dimensions: Any,
+    frames: Collection[str],
 ) -> list[int]:
-    """Widths for dot products: those that "auto" chose follow the widest, all others must agree."""
+    """Widths for dot products: "auto" is one number for all, and any others must agree."""
+    names = [v.name for v in vocabularies]
     if isinstance(dimensions, str) and dimensions == "auto":
         given = [w for w, name in zip(widths, names, strict=True) if name in frames]
-        wanted = max(given or widths)
-        widths = [w if name in frames else wanted for w, name in zip(widths, names, strict=True)]
+        auto = given[0] if given else dot_width([v.cardinality for v in vocabularies])
+        widths = [w if name in frames else auto for w, name in zip(widths, names, strict=True)]
     if len(set(widths)) > 1:
         shown = dict(zip(names, widths, strict=True))
         raise InvalidParameterError(
@@ -171,13 +176,13 @@ def _canonical(
     some = np.linspace(0, len(rows.fold) - 1, min(len(rows.fold), _SCALE_ROWS)).astype(np.intp)
     pooled = {}
     for j, pooler in enumerate(poolers):
-        if isinstance(pooler, GRU):
-            if not frozen[j]:
-                stacks[j], poolers[j] = canonicalise_items(stacks[j], counts[j], pooler)
-        elif pooler is not None:
-            block = np.empty((len(some), stacks[j].shape[2]), dtype=np.float32)
-            gather([stacks[j][-1]], [take(rows.codes[j], some)], block, [pooler])
-            pooled[j] = Pooled(pooler, block)
+        if pooler is None:
+            continue
+        if isinstance(pooler, GRU) and not frozen[j]:
+            stacks[j], poolers[j] = canonicalise_items(stacks[j], counts[j], pooler)
+        block = np.empty((len(some), stacks[j].shape[2]), dtype=np.float32)
+        gather([stacks[j][-1]], [take(rows.codes[j], some)], block, [poolers[j]])
+        pooled[j] = Pooled("gru" if isinstance(pooler, GRU) else pooler, block)
     keep = [f or isinstance(p, GRU) for f, p in zip(frozen, poolers, strict=True)]
     numbers = [c for c, scores in enumerate(columns.scaling.scores) if np.ptp(scores) > 0]
     stacks, head = canonicalise(stacks, counts, head, keep, numbers=numbers, pooled=pooled)

@@ -41,7 +41,7 @@ class Pooled:
 
     Attributes
     ----------
-    way : {"mean", "sum", "max"}
+    way : {"mean", "sum", "max", "gru"}
         The pooling.
     vectors : ndarray of float32 of shape (n_samples, width)
         Pooled vectors of some training rows.
@@ -72,52 +72,52 @@ def canonicalise(
 ) -> tuple[list[NDArray[np.float32]], MLPHead]:
     """Rewrite tables and head in canonical coordinates.
 
-        With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
-        decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
-        covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
-        and the bias gains ``W_j m``.
+    With ``W_j`` the part of the head's first layer that reads column j, ``W_j = Q R`` its thin QR
+    decomposition, ``m`` the weighted mean vector and ``V`` the eigenvectors of the weighted
+    covariance of ``R (e - m)``, a vector ``e`` becomes ``V' R (e - m)``, ``W_j`` becomes ``Q V``
+    and the bias gains ``W_j m``.
 
-        One factor for all columns then sets their scale. Where numbers enter the head beside them, it
-        is such that a step of length one means as much to the head, in the mean over the numbers, as
-        one standard deviation of a number does; otherwise the columns' mean total variance is one.
+    One factor for all columns then sets their scale. Where numbers enter the head beside them, it
+    is such that a step of length one means as much to the head, in the mean over the numbers, as
+    one standard deviation of a number does; otherwise the columns' mean total variance is one.
 
-        Parameters
-        ----------
-        stacks : sequence of ndarray of float32 of shape (n_tables + 1, n_rows, width)
-            Tables of each column; the last one is their mean, from which mean and covariance come.
-        counts : sequence of ndarray of float64 of shape (n_rows,)
-            Weight of each row.
-        head : MLPHead
-            The layers above.
-        keep : sequence of bool
-            Columns to leave in the coordinates they have (frozen vectors).
-        numbers : sequence of int, default=()
-            Which of the context columns, read after the vectors, are standardised numbers that vary.
-        pooled : mapping from int to Pooled, default=None
-            The columns of lists, by their position among the `stacks`. Means of lists follow the
-            vectors in any basis. Sums are not centred, for the shift would depend on the list's
-            length; largest entries keep their axes, and are scaled only.
+    Parameters
+    ----------
+    stacks : sequence of ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        Tables of each column; the last one is their mean, from which mean and covariance come.
+    counts : sequence of ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+    head : MLPHead
+        The layers above.
+    keep : sequence of bool
+        Columns to leave in the coordinates they have (frozen vectors).
+    numbers : sequence of int, default=()
+        Which of the context columns, read after the vectors, are standardised numbers that vary.
+    pooled : mapping from int to Pooled, default=None
+        The columns of lists, by their position among the `stacks`. Means of lists follow the
+        vectors in any basis. Sums are not centred, for the shift would depend on the list's
+        length; largest entries keep their axes, and are scaled only. The states of a recurrent
+        unit stay as they are, too, and are to be kept.
 
-        Returns
-        -------
-        stacks : list of ndarray of float32
-            The same vectors in new coordinates, padded with zeros to the old width.
-        head : MLPHead
-            A head that gives the same answers on them.
+    Returns
+    -------
+    stacks : list of ndarray of float32
+        The same vectors in new coordinates, padded with zeros to the old width.
+    head : MLPHead
+        A head that gives the same answers on them.
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_entity_embed.canonical import canonicalise
-        >>> from sk_entity_embed.head import MLPHead
-    from sk_entity_embed.pooling import GRU
-        >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
-        >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
-        >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
-        >>> np.abs(new[0]).tolist()
-        [[1.0, 0.0], [1.0, 0.0]]
-        >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
-        [[2.0], [6.0]]
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.canonical import canonicalise
+    >>> from sk_entity_embed.head import MLPHead
+    >>> stack = np.array([[[1.0, 5.0], [3.0, 5.0]]], dtype=np.float32)
+    >>> head = MLPHead((np.array([[2.0], [0.0]]),), (np.zeros(1),))
+    >>> (new,), new_head = canonicalise([stack], [np.ones(2)], head, [False])
+    >>> np.abs(new[0]).tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
+    >>> new_head.raw(new[0], np.empty((2, 0), np.float32)).round(6).tolist()
+    [[2.0], [6.0]]
     """
     first, bias = head.weights[0].copy(), head.biases[0].copy()
     edges = np.cumsum([0, *(s.shape[2] for s in stacks)])
@@ -131,9 +131,17 @@ def canonicalise(
         for j, stack in enumerate(stacks)
         if not keep[j]
     }
+    # States of a recurrent unit keep their size: what a step of one means is like a number's.
+    states = [
+        _seen_variance(p.vectors, first[edges[j] : edges[j + 1]])
+        / float(p.vectors.astype(np.float64).var(axis=0).sum())
+        for j, p in (pooled or {}).items()
+        if p.way == "gru" and p.vectors.var() > 0
+    ]
     variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
     squares = (first[[edges[-1] + c for c in numbers]] ** 2).sum(axis=1)
-    factor = _factor(variance, float(squares.mean()) if len(numbers) else None)
+    steps = [*squares.tolist(), *states]
+    factor = _factor(variance, float(np.mean(steps)) if steps else None)
     out = []
     for j, stack in enumerate(stacks):
         if j not in bases:
@@ -236,7 +244,7 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | 
     # A rotation keeps the variance of what the head reads.
     seen_variance = 0.0
     if pooled is not None:
-        seen_variance = float((pooled.vectors @ weight).var(axis=0).sum())
+        seen_variance = _seen_variance(pooled.vectors, weight)
     if pooled is not None and pooled.way == "max":
         own = float(pooled.vectors.astype(np.float64).var(axis=0).sum())
         scale = np.sqrt(seen_variance / own) if own > 0 and seen_variance > 0 else 1.0
@@ -258,6 +266,11 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | 
     variance = float(variances.clip(min=0).sum()) if pooled is None else seen_variance
     shift = np.zeros(width) if pooled is not None and pooled.way == "sum" else mean
     return _Basis(shift, forward, new_weight, variance)
+
+
+def _seen_variance(vectors: NDArray[np.float32], weight: Float64) -> float:
+    """Total variance of what the head reads of some vectors."""
+    return float((vectors.astype(np.float64) @ weight).var(axis=0).sum())
 
 
 def signs(scores: Float64, share: Float64) -> Float64:

@@ -77,9 +77,10 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     head : {"mlp", "dot"}, default="mlp"
         What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
         dot products of all pairs of vectors, a bias for each category and one for all (a
-        factorisation machine). "dot" wants equal `dimensions`, a single output, and lists pooled
-        by mean or sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its
-        vectors end with the category's bias, in the output named like ``dest_bias``.
+        factorisation machine). "dot" wants equal `dimensions` ("auto" is then half the second
+        largest number of categories, 50 at most), a single output, and lists pooled by mean or
+        sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its vectors end
+        with the category's bias, in the output named like ``dest_bias``.
 
     y_range : tuple of two floats or None, default=None
         Lowest and highest prediction, between which a sigmoid squashes the output; `y` must lie
@@ -137,7 +138,8 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
 
     learning_rate_init : float, default=0.004
-        First step size of Adam for the head; that of the tables is one and a half times as large.
+        First step size of Adam for the head; that of the tables is one and a half times as large,
+        and 0.4 times under ``head="dot"``.
 
     alpha : float, default=0.3
         Decoupled weight decay of the head's weights (AdamW).

@@ -87,7 +87,8 @@ def encoding_report(
     ----------
     estimator : EntityEmbeddingEncoder
         The embeddings to judge. One network a fold serves the rows "embedding", "both" and, if
-        it is the `output`, "hidden"; without hidden layers there is "embedding" only. Its
+        it is the `output`, "hidden"; without hidden layers, as under ``head="dot"``, there is
+        "embedding" only. Its
         `categorical_features` say which columns all encoders encode, its `target_type` what `y`
         is. Nothing given is changed.
     X : array-like of shape (n_samples, n_features)
@@ -96,8 +97,9 @@ def encoding_report(
         Target. For several outputs, give `encoders`, `downstream` and `scoring` that take them.
     encoders : mapping of str to transformer, default=None
         What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn. An encoder
-        gets the categorical columns as a pandas DataFrame of strings, None where missing; an
-        :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and `groups`.
+        gets the categorical columns, but for those of lists, as a pandas DataFrame of strings, None
+        where missing; an :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and
+        `groups`.
     downstream : estimator or mapping of str to estimator, default=None
         Models to fit on the encoded columns. None is "linear" (logistic regression or ridge on
         imputed and standardised columns; one-hot columns stay 0 and 1) and "boosting"
@@ -166,6 +168,10 @@ def encoding_report(
     Numeric context columns are appended, unchanged, to the output of every encoder, so that all
     models have them, whatever an encoder's `remainder` is. Missing ones stay NaN.
 
+    Columns of lists go to embedding encoders alone, since others take single values: against
+    them, "embedding" shows what the lists are worth, too. Pass `X` without these columns to
+    compare encoders of the others.
+
     The default one-hot columns are sparse and complete for models that take sparse input. For
     others, such as gradient boosting, they are dense, and each column keeps its 63 most frequent
     levels and one for the rest. Sparse output of your own encoders is made dense for such models.
@@ -210,13 +216,14 @@ def encoding_report(
         )
     models = _read_models(downstream, target)
     outputs = ["embedding"]
-    if estimator._hidden_sizes():
+    if estimator.head == "mlp" and estimator._hidden_sizes():
         outputs = list(dict.fromkeys(["embedding", "both", estimator.output]))
     if encoders is None:
         contenders = default_encoders(models, rows, target)
     else:
         contenders = _read_encoders(encoders, outputs, models)
     contenders.append(Contender(estimator, {output: output for output in outputs}, models))
+    _check_lists(rows, contenders)
     random = check_random_state(random_state)
     splits = _splits(cv, rows, random)
     if scoring is None:
@@ -247,11 +254,13 @@ def _read(estimator: EntityEmbeddingEncoder, X: Any, y: Any, groups: Any) -> tup
     given = estimator._check_input(X, y, None, groups)
     columns, n = given.table.columns, given.table.n_rows
     categorical, context = select_categorical(estimator.categorical_features, given.table, X)
-    texts = {columns[j].name: pd.Series(_texts(columns[j]), dtype=object) for j in categorical}
+    single = [columns[j] for j in categorical if not columns[j].is_list]
+    texts = {column.name: pd.Series(_texts(column), dtype=object) for column in single}
     rows = Rows(
         X=X,
         categorical=[j in set(categorical) for j in range(len(columns))],
-        texts=pd.DataFrame(texts),
+        texts=pd.DataFrame(texts, index=pd.RangeIndex(n)),
+        lists=tuple(columns[j].name for j in categorical if columns[j].is_list),
         numbers=stack_numbers([columns[j] for j in context], n),
         y=check_target(y, n),
         strata=given.target.strata,
@@ -294,6 +303,16 @@ def _read_encoders(
         )
     rows = {name: {name: getattr(encoder, "output", None)} for name, encoder in encoders.items()}
     return [Contender(encoder, rows[name], models) for name, encoder in encoders.items()]
+
+
+def _check_lists(rows: Rows, contenders: Sequence[Contender]) -> None:
+    """Refuse to compare with encoders for which columns of lists leave nothing."""
+    others = [c for c in contenders if not isinstance(c.encoder, EntityEmbeddingEncoder)]
+    if rows.lists and others and not rows.texts.shape[1]:
+        raise InvalidParameterError(
+            f"X has no categorical columns but those of lists, {list(rows.lists)}, which only an "
+            "EntityEmbeddingEncoder takes; give `encoders` of that kind alone, or none, as {}."
+        )
 
 
 def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[str, str]) -> None:

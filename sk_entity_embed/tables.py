@@ -172,7 +172,7 @@ class EmbeddingFrames(Mapping[str, pd.DataFrame]):
         return len(self._tables)
 
     def __repr__(self) -> str:
-        shapes = {n: (len(t.vocabulary.labels), t.width) for n, t in self._tables.items()}
+        shapes = {n: (len(t.vocabulary.labels), t.n_axes) for n, t in self._tables.items()}
         return f"EmbeddingFrames({shapes})"
 
 
@@ -240,7 +240,8 @@ def pool_lists(
     if isinstance(pooler, GRU):
         out[:] = pooler(source, lists)
     else:
-        assert pooler not in (None, "gru")
+        assert pooler is not None
+        assert pooler != "gru"
         pool(source, lists, pooler, out)
 
 

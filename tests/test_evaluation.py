@@ -625,3 +625,49 @@ def test_bad_data_are_refused_before_anything_is_fitted() -> None:
 
 def test_docstring() -> None:
     assert problems_of("sk_entity_embed.evaluation.encoding_report") == []
+
+
+# Dot products and lists
+
+
+def test_vectors_of_dot_products_have_their_biases_and_no_hidden_layer():
+    X, y = make_rows()
+    estimator = make_encoder(head="dot", dimensions=3, y_range=(-10.0, 10.0))
+    report = quick(X, y, estimator)
+    assert sorted(report["encoder"]) == ["TargetEncoder", "embedding", "one-hot"]
+    assert row_of(report, "embedding")["n_features"] == 2 * 4 + 1
+    assert report["mean_test_score"].notna().all()
+
+
+def make_lists() -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows of which a list of letters, sometimes empty or missing, decides the target."""
+    rng = np.random.default_rng(0)
+    X, y = make_rows()
+    X["tags"] = [list(rng.choice(["x", "y", "z"], size)) for size in rng.integers(0, 4, len(X))]
+    X.loc[0, "tags"] = None
+    y = y + np.array([3.0 * (cell is not None and "x" in cell) for cell in X["tags"]])
+    return X, y
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max", "gru"])
+def test_columns_of_lists_go_to_embeddings_alone(pooling):
+    X, y = make_lists()
+    other = make_encoder(dimensions=2)
+    encoders = {"recorder": Recorder(), "other": other}
+    report = quick(X, y, make_encoder(dimensions=3, pooling=pooling), encoders=encoders)
+    assert [list(given) for given, _ in Recorder.seen] == [["letter", "color"]] * 2
+    assert row_of(report, "embedding")["n_features"] == 3 * 3 + 1
+    assert row_of(report, "both")["n_features"] == 3 * 3 + 4 + 1
+    assert row_of(report, "other")["n_features"] == 3 * 2 + 1
+    assert report["mean_test_score"].notna().all()
+
+
+def test_lists_alone_leave_other_encoders_nothing():
+    X, y = make_lists()
+    X = X[["tags", "size"]]
+    for encoders in (None, {"recorder": Recorder(), "ours": make_encoder()}):
+        with pytest.raises(InvalidParameterError, match=r"those of lists, \['tags'\], which only"):
+            quick(X, y, encoders=encoders)
+    report = quick(X, y, encoders={"ours": make_encoder(dimensions=1)})
+    assert sorted(report["encoder"]) == ["both", "embedding", "ours"]
+    assert sorted(quick(X, y, encoders={})["encoder"]) == ["both", "embedding"]

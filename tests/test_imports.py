@@ -52,6 +52,7 @@ LAYERS = [
         "learning.losses",
         "learning.network",
         "learning.optimizers",
+        "learning.recurrence",
         "learning.training",
     },
     {"learning.pooling"},

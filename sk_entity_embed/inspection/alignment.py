@@ -6,19 +6,25 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
+from scipy.optimize import linear_sum_assignment
 
 from sk_entity_embed._access import check_column, fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, label_series
 from sk_entity_embed.inspection.search import exact_search
+from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.pooling import GRU, Pooler
 from sk_entity_embed.tables import EmbeddingTable
+
+_Matched: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Vectors of the shared categories in both fits, and the weight of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,11 @@ class RigidMotion:
     shift: NDArray[np.float64]
 
     def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The moved vectors, of any shape (..., width)."""
-        return (vectors.astype(np.float64) @ self.rotation + self.shift).astype(np.float32)
+        """The moved vectors, of any shape (..., width); numbers after these, biases, stay."""
+        n = len(self.shift)
+        moved = vectors.copy()
+        moved[..., :n] = vectors[..., :n].astype(np.float64) @ self.rotation + self.shift
+        return moved
 
 
 def align(encoder: Any, reference: Any) -> Any:
@@ -47,7 +56,8 @@ def align(encoder: Any, reference: Any) -> Any:
     Each column is moved by the rotation, reflection and shift that bring its shared categories
     closest to the reference's, each weighted by the smaller of its two counts (orthogonal
     Procrustes [1]_). Distances between categories stay as they are, and so does everything that
-    the network predicts: its first layer takes the motion back.
+    the network predicts: its first layer takes the motion back. What else reads the vectors allows
+    less, see Notes.
 
     Parameters
     ----------
@@ -59,21 +69,32 @@ def align(encoder: Any, reference: Any) -> Any:
     Returns
     -------
     estimator
-        A copy of `encoder` with moved vectors. Columns that the reference lacks are unchanged, and
-        so is the hidden layer.
+        A copy of `encoder` with moved vectors. Columns that the reference lacks are unchanged,
+        but for those of dot products, and so are biases, the hidden layer and what a recurrent
+        unit makes of lists.
 
     Raises
     ------
     InvalidParameterError
-        If one is no estimator of this package, no column is shared, or widths differ.
+        If one is no estimator of this package, no column is shared, widths or heads differ, or
+        vectors below ``head="dot"`` were frozen.
     InvalidDataError
-        If a shared column has no category in common.
+        If a shared column has no category in common; below ``head="dot"``, if none has one.
     sklearn.exceptions.NotFittedError
         If one is not fitted.
 
     See Also
     --------
     drift : What still differs afterwards.
+
+    Notes
+    -----
+    Below ``head="dot"`` one rotation or reflection moves all columns alike, for dot products
+    between them to stay; columns weigh alike in its choice. Of the items of lists, those that are
+    averaged move as other categories do; those that are summed are not shifted, and those of which
+    the largest entries are taken change only the order of their axes and shift. Items of
+    ``pooling="gru"`` move freely, and the unit's input weights take that back; its states, which
+    are what ``transform`` gives of the column, can no more be aligned than the hidden layer.
 
     References
     ----------
@@ -96,24 +117,21 @@ def align(encoder: Any, reference: Any) -> Any:
     True
     """
     model, _ = fitted_model(encoder), fitted_model(reference)
-    motions = {}
-    for name in _shared_columns(encoder, reference, None):
-        table, other = table_of(encoder, name), table_of(reference, name)
-        if table.width != other.width:
-            raise InvalidParameterError(
-                f"Column {name!r} has vectors of {table.width} numbers, but those of `reference` "
-                f"have {other.width}; fit both with the same `dimensions`."
-            )
-        motions[name] = _procrustes(catalogue_of(encoder, name), catalogue_of(reference, name))
-    moved = [motions.get(t.vocabulary.name) for t in model.tables]
+    names = _shared_columns(encoder, reference, None)
+    _check_shapes(encoder, reference, names)
+    pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in names}
+    moved: list[RigidMotion | None]
+    if isinstance(model.head, DotHead):
+        _check_dot(model.head)
+        moved = [_joint_motion(list(pairs.values()))] * len(model.tables)
+    else:
+        ways = _ways(encoder)
+        motions = {n: _motion(*pairs[n], ways.get(n)) for n in names}
+        moved = [motions.get(t.vocabulary.name) for t in model.tables]
     aligned = copy(encoder)
     if hasattr(encoder, "_sklearn_output_config"):  # set_output changes it in place
         aligned._sklearn_output_config = dict(encoder._sklearn_output_config)
-    aligned._model = replace(
-        model,
-        tables=tuple(_move(t, m) for t, m in zip(model.tables, moved, strict=True)),
-        head=_undo(model.head, model.edges, moved),
-    )
+    aligned._model = _move_model(model, moved)
     unknown = getattr(encoder, "_unknown", None)
     if unknown is not None:
         aligned._unknown = [
@@ -132,9 +150,10 @@ def drift(
 ) -> pd.DataFrame:
     """How far each category moved from one fit to another, and how many neighbours it kept.
 
-    Movement is measured after the best rotation, reflection and shift (see :func:`align`), since
-    coordinates of two fits are not comparable before. Vectors of different width are compared by
-    neighbours alone.
+    Movement is measured after the best rotation, reflection and shift, or what else the network
+    of `encoder` allows (see the Notes of :func:`align`), since coordinates of two fits are not
+    comparable before. Vectors of different width are compared by neighbours alone. Biases are no
+    part of it.
 
     Parameters
     ----------
@@ -154,7 +173,8 @@ def drift(
         One row a category: ``column``, ``category``, ``status`` ("shared", "new" or "gone"),
         ``movement`` (Euclidean distance), ``relative_movement`` (in units of the root mean square
         distance of the shared vectors from their mean), ``neighbor_overlap`` (share of the `k`
-        neighbours that are the same), ``count`` and ``reference_count``. Shared categories come
+        neighbours that are the same), ``count`` and ``reference_count`` (training rows, or items in
+        a column of lists). Shared categories come
         first, those that moved most at the top. Measures of other categories are NaN.
 
     Raises
@@ -175,13 +195,17 @@ def drift(
     """
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
-    names = _shared_columns(encoder, reference, column)
-    if column is not None:
-        names = [check_column(column, names)]
-    parts = [
-        _column_drift(catalogue_of(encoder, n), catalogue_of(reference, n), int(k), min_count)
-        for n in names
-    ]
+    shared = _shared_columns(encoder, reference, column)
+    names = shared if column is None else [check_column(column, shared)]
+    together = None
+    if _is_estimator(encoder) and isinstance(fitted_model(encoder).head, DotHead):
+        pairs = [(catalogue_of(encoder, n), catalogue_of(reference, n)) for n in shared]
+        together = _joint_motion([pair for pair in pairs if _same_width(*pair)])
+    ways = _ways(encoder)
+    parts = []
+    for name in names:
+        new, old = catalogue_of(encoder, name), catalogue_of(reference, name)
+        parts.append(_column_drift(new, old, int(k), min_count, ways.get(name), together))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -218,14 +242,129 @@ def _shared(
     return at, found[at], weights if weights.any() else np.ones(len(at))
 
 
-def _procrustes(new: Catalogue, old: Catalogue) -> RigidMotion:
-    """The motion that brings the new vectors closest to the old ones, weighted by counts."""
+def _is_estimator(source: Any) -> bool:
+    return not isinstance(source, pd.DataFrame | Catalogue) and not hasattr(source, "keys")
+
+
+def _ways(source: Any) -> dict[str, Pooler | None]:
+    """How the lists of each column are pooled, as far as that is known."""
+    if not _is_estimator(source):
+        return {}
+    model = fitted_model(source)
+    names = [t.vocabulary.name for t in model.tables]
+    return dict(zip(names, model.pooling, strict=True))
+
+
+def _check_shapes(encoder: Any, reference: Any, names: Sequence[str]) -> None:
+    """Refuse heads of two kinds and vectors of two widths."""
+    heads = [
+        "dot" if isinstance(fitted_model(e).head, DotHead) else "mlp" for e in (encoder, reference)
+    ]
+    if heads[0] != heads[1]:
+        raise InvalidParameterError(
+            f"`encoder` was fitted with head={heads[0]!r}, but `reference` with head={heads[1]!r}; "
+            "fit both with the same `head`."
+        )
+    for name in names:
+        widths = [table_of(e, name).n_axes for e in (encoder, reference)]
+        if widths[0] != widths[1]:
+            raise InvalidParameterError(
+                f"Column {name!r} has vectors of {widths[0]} numbers, but those of `reference` "
+                f"have {widths[1]}; fit both with the same `dimensions`."
+            )
+
+
+def _matched(new: Catalogue, old: Catalogue) -> _Matched:
     at, there, weights = _shared(new, old)
-    a, b = (c.vectors[i].astype(np.float64) for c, i in ((new, at), (old, there)))
-    mean_a, mean_b = np.average(a, axis=0, weights=weights), np.average(b, axis=0, weights=weights)
-    root = np.sqrt(weights / weights.max())[:, None]
-    rotation, _ = orthogonal_procrustes((a - mean_a) * root, (b - mean_b) * root)
+    a, b = new.vectors[at].astype(np.float64), old.vectors[there].astype(np.float64)
+    return a, b, weights / weights.sum()
+
+
+def _motion(new: Catalogue, old: Catalogue, way: Pooler | None) -> RigidMotion:
+    """The motion that brings a column's new vectors closest to the old ones, weighted by counts.
+
+    Lists pooled in this `way` have to follow their items.
+    """
+    a, b, weights = _matched(new, old)
+    if way == "sum":
+        return RigidMotion(_rotation([(a, b, weights)]), np.zeros(a.shape[1]))
+    mean_a, mean_b = weights @ a, weights @ b
+    turn = _permutation if way == "max" else _rotation
+    rotation = turn([(a - mean_a, b - mean_b, weights)])
     return RigidMotion(rotation, mean_b - mean_a @ rotation)
+
+
+def _joint_motion(pairs: Sequence[tuple[Catalogue, Catalogue]]) -> RigidMotion | None:
+    """One rotation for all columns, under which dot products between them stay.
+
+    None if there are no pairs.
+
+    Raises
+    ------
+    InvalidDataError
+        If no column has a category in common.
+    """
+    matched, errors = [], []
+    for new, old in pairs:
+        try:
+            matched.append(_matched(new, old))
+        except InvalidDataError as error:  # the others tell how this column moves
+            errors.append(error)
+    if not matched:
+        if errors:
+            raise errors[0]
+        return None
+    rotation = _rotation(matched)
+    return RigidMotion(rotation, np.zeros(len(rotation)))
+
+
+def _rotation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
+    """The orthogonal matrix that brings vectors closest to others."""
+    roots = [np.sqrt(weights)[:, None] for _, _, weights in matched]
+    new, old = (
+        np.vstack([part[i] * root for part, root in zip(matched, roots, strict=True)])
+        for i in (0, 1)
+    )
+    rotation: NDArray[np.float64] = orthogonal_procrustes(new, old)[0]
+    return rotation
+
+
+def _permutation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
+    """The order of axes that brings vectors closest to others."""
+    ((a, b, weights),) = matched
+    found = linear_sum_assignment((a * weights[:, None]).T @ b, maximize=True)
+    matrix = np.zeros((a.shape[1], a.shape[1]))
+    matrix[found] = 1.0
+    return matrix
+
+
+def _check_dot(head: DotHead) -> None:
+    """Refuse axes of different weights: dot products do not stay when these are mixed."""
+    if np.ptp(head.axes) > 1e-6 * head.axes.max():
+        raise InvalidParameterError(
+            "`encoder` cannot be aligned: its vectors were frozen below head='dot', whose axes "
+            "have weights of their own and cannot be rotated; fit it without `freeze`."
+        )
+
+
+def _move_model(model: EmbeddingModel, moved: Sequence[RigidMotion | None]) -> EmbeddingModel:
+    """The model with moved tables, in which all that reads them takes the motions back."""
+    tables = tuple(_move(t, m) for t, m in zip(model.tables, moved, strict=True))
+    if isinstance(model.head, DotHead):
+        return replace(model, tables=tables)
+    units = [
+        pooler if motion is None or not isinstance(pooler, GRU) else _undo_items(pooler, motion)
+        for pooler, motion in zip(model.pooling, moved, strict=True)
+    ]
+    # The head reads states where a recurrent unit reads the vectors.
+    read = [None if isinstance(p, GRU) else m for p, m in zip(model.pooling, moved, strict=True)]
+    first, bias = _undo(model.head.weights[0], model.head.biases[0], model.edges, read)
+    head = replace(
+        model.head,
+        weights=(first, *model.head.weights[1:]),
+        biases=(bias, *model.head.biases[1:]),
+    )
+    return replace(model, tables=tables, head=head, pooling=tuple(units))
 
 
 def _move(table: EmbeddingTable, motion: RigidMotion | None) -> EmbeddingTable:
@@ -234,24 +373,49 @@ def _move(table: EmbeddingTable, motion: RigidMotion | None) -> EmbeddingTable:
     return replace(table, stack=motion.apply(table.stack), centre=motion.apply(table.centre))
 
 
-def _undo(head: MLPHead, edges: Sequence[int], motions: Sequence[RigidMotion | None]) -> MLPHead:
-    """The head for moved vectors: its first layer takes the motions back."""
-    first, bias = head.weights[0].copy(), head.biases[0].copy()
+def _undo_items(unit: GRU, motion: RigidMotion) -> GRU:
+    """The recurrent unit for moved items."""
+    edges = [0, len(unit.input_weights)]
+    weights, bias = _undo(unit.input_weights, unit.input_bias, edges, [motion])
+    return replace(unit, input_weights=weights, input_bias=bias)
+
+
+def _undo(
+    weights: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    edges: Sequence[int],
+    motions: Sequence[RigidMotion | None],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and bias for moved vectors: they take the motions back."""
+    first, bias = weights.copy(), bias.copy()
     for j, motion in enumerate(motions):
         if motion is not None:
             block = slice(edges[j], edges[j + 1])
-            first[block] = motion.rotation.T @ head.weights[0][block]
+            first[block] = motion.rotation.T @ weights[block]
             bias -= motion.shift @ first[block]
-    return replace(head, weights=(first, *head.weights[1:]), biases=(bias, *head.biases[1:]))
+    return first, bias
 
 
-def _column_drift(new: Catalogue, old: Catalogue, k: int, min_count: int | None) -> pd.DataFrame:
+def _same_width(new: Catalogue, old: Catalogue) -> bool:
+    return new.vectors.shape[1] == old.vectors.shape[1]
+
+
+def _column_drift(
+    new: Catalogue,
+    old: Catalogue,
+    k: int,
+    min_count: int | None,
+    way: Pooler | None,
+    together: RigidMotion | None,
+) -> pd.DataFrame:
+    """Drift of one column, after the motion of all columns `together`, or else its own."""
     if min_count is not None:
         new, old = new.take(new.frequent(min_count)), old.take(old.frequent(min_count))
     at, there, weights = _shared(new, old)
     movement = relative = np.full(len(at), np.nan)
-    if new.vectors.shape[1] == old.vectors.shape[1]:
-        moved = _procrustes(new, old).apply(new.vectors[at]).astype(np.float64)
+    if _same_width(new, old):
+        motion = together or _motion(new, old, way)
+        moved = motion.apply(new.vectors[at]).astype(np.float64)
         b = old.vectors[there].astype(np.float64)
         movement = np.linalg.norm(moved - b, axis=1)
         centred = b - np.average(b, axis=0, weights=weights)

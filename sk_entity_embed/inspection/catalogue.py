@@ -34,11 +34,14 @@ class Catalogue:
     labels : ndarray of shape (n_categories,)
         Categories; NaN is the missing one.
     vectors : ndarray of float32 of shape (n_categories, width)
-        Their vectors.
+        Their vectors, without a bias.
     counts : ndarray of int64 of shape (n_categories,) or None
-        Training rows of each; None where nobody knows.
+        Training rows of each, or items of lists; None where nobody knows.
     target_means : ndarray of float64 of shape (n_categories,) or (n_categories, n_outputs), or None
-        Mean target of each.
+        Mean target of each, in a column of lists over its items; NaN for a missing category of
+        which only whole lists were missing.
+    unit : {"row", "item"}, default="row"
+        What the counts count.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Catalogue:
     vectors: NDArray[np.float32]
     counts: NDArray[np.int64] | None
     target_means: NDArray[np.float64] | None
+    unit: str = "row"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,8 +124,8 @@ class Catalogue:
         positions = np.flatnonzero(self.counts >= min_count)
         if len(positions) == 0:
             raise InvalidParameterError(
-                f"No category of column {self.name!r} has `min_count`={min_count} rows; the most "
-                f"frequent one has {self.counts.max()}."
+                f"No category of column {self.name!r} has `min_count`={min_count} "
+                f"{self.unit}s; the most frequent one has {self.counts.max()}."
             )
         return positions
 
@@ -178,6 +182,8 @@ def label_series(labels: NDArray[Any]) -> pd.Series:
 
 def text_of(label: Any) -> str:
     """How a category reads in a picture."""
+    if isinstance(label, tuple) and not label:
+        return "(empty list)"
     return "(missing)" if _is_missing(label) else str(label)
 
 
@@ -232,9 +238,10 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     return Catalogue(
         name=vocabulary.name,
         labels=vocabulary.labels,
-        vectors=table.vectors[vocabulary.label_rows],
+        vectors=table.vectors[vocabulary.label_rows, : table.n_axes],
         counts=vocabulary.label_counts,
         target_means=source.category_target_means_[vocabulary.name],
+        unit="item" if vocabulary.is_list else "row",
     )
 
 

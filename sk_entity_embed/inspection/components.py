@@ -60,8 +60,10 @@ def extremes(
 ) -> pd.DataFrame:
     """The categories lowest and highest on a principal component: what an axis is about.
 
-    Components are those of the vectors of all categories, each weighted by its training rows. For
-    a fitted encoder they are the axes of the embedding, up to sign.
+    Components are those of the vectors of all categories, each weighted by its training rows or,
+    in a column of lists, items. For a fitted encoder they are the axes of the embedding, up to
+    sign; but not under ``head="dot"``, whose axes are those of all columns together, nor for lists
+    pooled by "max".
 
     Parameters
     ----------

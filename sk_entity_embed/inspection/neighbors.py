@@ -82,6 +82,13 @@ def nearest(
     nearest_rows : Neighbours of whole rows.
     analogy : Neighbours of a sum of vectors.
 
+    Notes
+    -----
+    Vectors have no biases here. Under ``head="dot"`` all columns have the same axes: with a vector
+    of another column and ``metric="dot"`` the similarity is what the pair adds to the prediction,
+    beside the biases (where there is a `y_range`, before the sigmoid). Categories of a column of
+    lists are its items, and counts are those of items.
+
     Examples
     --------
     >>> import pandas as pd

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import Column, read_values
+from sk_entity_embed.input.columns import Column, object_array, read_values
+from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 
 _PRIOR_ROWS = 5.0
@@ -27,7 +28,7 @@ def residuals_by_category(
     y_pred : array-like of shape (n_samples,)
         What was predicted: numbers; the probabilities of `pos_label` where that is given.
     column : Column
-        Category of each row.
+        Category of each row; or lists of them, of which a row counts for each category once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row; rows of zero weight do not count.
     pos_label : object, default=None
@@ -36,7 +37,8 @@ def residuals_by_category(
     Returns
     -------
     DataFrame of shape (n_categories, 6)
-        ``category`` and what :func:`summarise` tells of it.
+        ``category`` and what :func:`summarise` tells of it. In a column of lists ``()``, which
+        comes last, are the rows with an empty list.
 
     Raises
     ------
@@ -66,11 +68,11 @@ def residuals_by_category(
     if (weights < 0).any() or not weights.any():
         raise InvalidDataError("`sample_weight` must not be negative, nor zero in all rows.")
     used = np.flatnonzero(weights)
-    vocabulary = learn_vocabulary(column.take(used))
-    codes = vocabulary.locate(column.take(used))
-    frame = summarise(codes, observed[used], predicted[used], weights[used])
+    labels, codes, rows = _categories(column.take(used))
+    rows = used[rows]
+    frame = summarise(codes, observed[rows], predicted[rows], weights[rows])
     # An explicit dtype: lone surrogates do not fit pandas' strings.
-    frame.insert(0, "category", pd.Series(vocabulary.labels.astype(object), dtype=object))
+    frame.insert(0, "category", pd.Series(labels, dtype=object))
     return frame
 
 
@@ -142,6 +144,24 @@ def summarise(
             "z": z,
         }
     )
+
+
+def _categories(
+    column: Column,
+) -> tuple[NDArray[np.object_], NDArray[np.integer[Any]], NDArray[np.intp]]:
+    """Categories, and pairs of a category's position and a row that holds it."""
+    vocabulary = learn_vocabulary(column)
+    labels = vocabulary.labels.tolist()
+    encoded = vocabulary.encode(column)
+    if not isinstance(encoded, Lists):
+        return object_array(labels), vocabulary.locate(column), np.arange(len(column))
+    position = np.zeros(vocabulary.n_rows, dtype=np.int64)
+    position[vocabulary.label_rows] = np.arange(len(labels))
+    if vocabulary.empty_count:
+        position[-1] = len(labels)
+        labels.append(())
+    pairs = np.unique(encoded.rows * len(labels) + position[encoded.items])
+    return object_array(labels), pairs % len(labels), pairs // len(labels)
 
 
 def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:

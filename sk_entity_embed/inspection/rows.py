@@ -30,8 +30,9 @@ def nearest_rows(
 ) -> pd.DataFrame:
     """The rows of a table most similar to given rows: listings like this one.
 
-    A row is its columns' vectors side by side, in which columns weigh as much as they matter to
-    the target; or the network's last hidden layer, which knows the context numbers as well.
+    A row is its columns' vectors side by side, without biases, those of lists pooled, in which
+    columns weigh as much as they matter to the target; or the network's last hidden layer, which
+    knows the context numbers as well.
 
     Parameters
     ----------
@@ -140,10 +141,13 @@ def _represent(
         )
     out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
     model.embed(rows.codes, out)
-    if columns is None:
+    if columns is None and not any(table.biased for table in model.tables):
         return out
-    edges = model.edges
-    blocks = [out[:, edges[j] : edges[j + 1]] for j, n in enumerate(names) if n in set(columns)]
+    blocks = [
+        out[:, edge : edge + table.n_axes]
+        for edge, table in zip(model.edges, model.tables, strict=False)
+        if columns is None or table.vocabulary.name in columns
+    ]
     return np.ascontiguousarray(np.hstack(blocks))
 
 

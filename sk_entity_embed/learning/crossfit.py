@@ -14,9 +14,9 @@ from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.inputs import Batch, CodedColumns
 from sk_entity_embed.learning.losses import loss_function
-from sk_entity_embed.learning.network import MLP, EmbeddingBank, Layer
+from sk_entity_embed.learning.network import MLP, DotProduct, EmbeddingBank, Layer
 from sk_entity_embed.learning.optimizers import RowAdam
-from sk_entity_embed.learning.pooling import Pool
+from sk_entity_embed.learning.pooling import Pool, pool_mean
 from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
 _EVALUATION_BATCH = 8192
@@ -28,6 +28,10 @@ LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 PRIOR_ROWS = 3.0
 """Rows that the pull of a category's vector towards zero counts for."""
+DOT_TABLE_STEP = 0.4
+"""`TABLE_STEP` under dot products, where noise in one vector multiplies that in the other."""
+DOT_PRIOR_ROWS = (16.0, 8.0)
+"""`PRIOR_ROWS` of coordinates and of biases under dot products."""
 
 
 class CrossFitting:
@@ -118,6 +122,13 @@ class CrossFitting:
         self.pulls = [
             torch.as_tensor(pull, device=device) for pull in _pulls(rows, bank.n_rows, pulled)
         ]
+        self.table_step = TABLE_STEP
+        self.prior = torch.ones(1, device=device)  # relative to `PRIOR_ROWS`
+        if isinstance(head, DotProduct):
+            self.table_step = DOT_TABLE_STEP
+            axis, bias = DOT_PRIOR_ROWS
+            prior_rows = torch.tensor([axis] * (head.width - 1) + [bias], device=device)
+            self.prior = prior_rows / PRIOR_ROWS
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
         learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
         layers = learned if self.linear is None else [*learned, self.linear]
@@ -169,7 +180,7 @@ class CrossFitting:
 
     def set_learning_rate(self, factor: float) -> None:
         """Scale the step size of both optimisers to a share of its initial value."""
-        self.table_optimizer.lr = self.config.learning_rate_init * factor * TABLE_STEP
+        self.table_optimizer.lr = self.config.learning_rate_init * factor * self.table_step
         for group in self.head_optimizer.param_groups:
             group["lr"] = self.config.learning_rate_init * factor
 
@@ -221,11 +232,23 @@ class CrossFitting:
         gradients = torch.autograd.grad((loss.mean(1) * self.weights[rows]).mean(), vectors)
         shares = self.weights[rows] / len(rows)
         return flat, [
-            g.addcmul(v.detach(), (pull[i] * shares[batch.owners(j)])[:, None])
-            for j, (g, v, pull, i) in enumerate(
-                zip(gradients, vectors, self.pulls, flat, strict=True)
-            )
+            g.addcmul(v.detach(), self._pull(j, i, batch, shares)[:, None] * self.prior)
+            for j, (g, v, i) in enumerate(zip(gradients, vectors, flat, strict=True))
         ]
+
+    def _pull(self, column: int, flat: Tensor, batch: Batch, shares: Tensor) -> Tensor:
+        """How strongly each looked-up vector is pulled towards zero, by the rows' shares.
+
+        An item's part in the mean of its list is what it can move; what the row tells of it, and
+        hence the pull that weighs as much, goes by the square.
+        """
+        pull = self.pulls[column][flat]
+        lists = batch.list_of(column)
+        if lists is None:
+            return pull * shares
+        if self.pools[column] is pool_mean:
+            shares = shares / lists.lengths.square()
+        return pull * shares[lists.owners]
 
     def _own_inputs(self, rows: Tensor) -> Tensor:
         """What the head sees of rows in the tables of their own fold."""

@@ -74,11 +74,6 @@ class Batch:
                 flat.append(table[lists.owners] * n + lists.codes)
         return flat
 
-    def owners(self, column: int) -> Tensor | slice:
-        """Position in the batch of each cell or item of a column."""
-        lists = self.list_of(column)
-        return slice(None) if lists is None else lists.owners
-
     def replace_some(self, rate: float, generator: torch.Generator) -> None:
         """Make a share of the cells and items unknown, in place."""
         for codes in (self.cells, *(lists.codes for lists in self.lists)):

@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from torch.nn import functional as F
 
 from sk_entity_embed.learning.network import Layer
+from sk_entity_embed.learning.recurrence import last_states
 
 Pool: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From items of shape (n_items, width), the list of each item and the lists' lengths, none of
@@ -53,11 +54,9 @@ class GRUPool(Layer):
         self, width: int, *, generator: torch.Generator, device: torch.device | None = None
     ) -> None:
         super().__init__()
-        # Made without numbers first: torch's own would come from its global generator.
-        unit = nn.GRU(width, width, device="meta")
-        self.unit = unit.to_empty(device="cpu" if device is None else device)
-        self.weights = nn.ParameterList([unit.weight_ih_l0, unit.weight_hh_l0])
-        self.biases = nn.ParameterList([unit.bias_ih_l0, unit.bias_hh_l0])
+        shape = (3 * width, width)
+        self.weights = nn.ParameterList(torch.empty(shape, device=device) for _ in range(2))
+        self.biases = nn.ParameterList(torch.empty(3 * width, device=device) for _ in range(2))
         bound = width**-0.5
         with torch.no_grad():
             for parameter in (*self.weights, *self.biases):
@@ -67,14 +66,13 @@ class GRUPool(Layer):
         order = torch.argsort(lengths, descending=True, stable=True)
         sorted_lengths = lengths[order]
         starts = (lengths.cumsum(0) - lengths)[order]
-        longest = int(sorted_lengths[0])
         # Lists are sorted, so that those still going on at a step are the first ones.
-        steps = torch.arange(longest, device=items.device)
+        steps = torch.arange(int(sorted_lengths[0]), device=items.device)
         going_on = steps.unsqueeze(1) < sorted_lengths.unsqueeze(0)
         positions = (starts.unsqueeze(0) + steps.unsqueeze(1))[going_on]
-        packed = PackedSequence(items[positions], going_on.sum(1).cpu())
-        _, state = self.unit(packed)
-        last: Tensor = state[0]
+        given = F.linear(items, self.weights[0], self.biases[0])[positions]
+        counts = going_on.sum(1).tolist()
+        last = last_states(given, self.weights[1], self.biases[1], counts)
         return torch.empty_like(last).index_copy(0, order, last)
 
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from sk_entity_embed.pooling import POOLINGS
 from tests.samples import make_encoder, make_rows
+
+
+def make_dot(seed, **params):
+    """An encoder of dot products."""
+    params = {"dimensions": 3, "max_iter": 6, "learning_rate_init": 0.05, **params}
+    return make_encoder(head="dot", random_state=seed, **params)
+
+
+def make_listed(seed, pooling, **params):
+    """An encoder of lists, all of them pooled in one way."""
+    return make_encoder(pooling=pooling, dimensions=3, max_iter=4, random_state=seed, **params)
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +35,45 @@ def data():
 @pytest.fixture(scope="module")
 def encoder(data):
     return make_encoder(categorical_features=["letter", "shop"], min_frequency=3).fit(*data)
+
+
+@pytest.fixture(scope="session")
+def ratings():
+    """Users and movies of like and unlike taste, and what they rate."""
+    rng = np.random.default_rng(0)
+    user, movie = rng.integers(0, 9, 400), rng.integers(0, 12, 400)
+    tastes, kinds = rng.normal(size=(9, 2)), rng.normal(size=(12, 2))
+    X = pd.DataFrame({"user": [f"u{i}" for i in user], "movie": [f"m{i}" for i in movie]})
+    X["year"] = rng.normal(size=400)
+    return X, 3 + 2 * (tastes[user] * kinds[movie]).sum(axis=1) + 0.1 * X["year"].to_numpy()
+
+
+@pytest.fixture(scope="session")
+def dot(ratings):
+    return make_dot(0).fit(*ratings)
+
+
+@pytest.fixture(scope="session")
+def tagged():
+    """Lists of tags with repetitions, missing items, missing and empty lists, and a city."""
+    rng = np.random.default_rng(0)
+    names = np.array(["jazz", "folk", "soul", "rock", "punk", "noise"])
+    effects = np.array([2.0, 1.0, 0.5, -0.5, -1.0, -2.0])
+    lists = [rng.integers(0, 6, size) for size in rng.integers(0, 5, 300)]
+    y = np.array([effects[tags].sum() for tags in lists]) + 0.1 * rng.normal(size=300)
+    cells = [names[tags].tolist() for tags in lists]
+    cells[0], cells[1], cells[2] = None, ["jazz", None, "jazz"], []
+    X = pd.DataFrame({"tags": cells, "city": rng.choice(["Oslo", "Rome"], 300)})
+    return X, y
+
+
+@pytest.fixture(scope="session", params=POOLINGS)
+def pooling(request):
+    """Every way to pool a list."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def listed(tagged, pooling):
+    """An encoder of lists."""
+    return make_listed(0, pooling).fit(*tagged)

@@ -16,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.inspection import align, drift
+from sk_entity_embed.inspection.alignment import _motion
 from sk_entity_embed.inspection.catalogue import from_vectors
 from sk_entity_embed.model import CodedRows
+from tests.inspection.conftest import make_dot, make_listed
 from tests.samples import make_encoder, make_rows
 
 
@@ -625,3 +627,186 @@ def test_drift_of_names_of_every_type():
     found = drift(frame, frame[:3])
     assert found["category"][3:].isna().tolist() == [True]
     assert set(found["category"][:3]) == {("a", 1), "\ud800", 5}
+
+
+# Dot products
+
+
+def all_raw(encoder, X, fold=None):
+    """Raw outputs of the network, from the tables of the folds where these are given."""
+    model = encoder._model
+    rows = model.code(encoder._read(X), refuse_unknown=False, missing_is_error=False)
+    vectors = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
+    model.embed(rows.codes, vectors, fold=fold)
+    return model.head.raw(vectors, model.scaling.apply(rows.numbers))
+
+
+def distance_to(encoder, reference, names):
+    return sum(
+        float(((encoder.embeddings_[n] - reference.embeddings_[n]) ** 2).to_numpy().sum())
+        for n in names
+    )
+
+
+def test_dot_products_are_turned_together(dot, ratings):
+    X, _ = ratings
+    new = make_dot(1).fit(*ratings)
+    aligned = align(new, dot)
+    fold = np.arange(len(X)) % 5 - 1
+    for rows, folds in ((X, None), (X, fold), (X.assign(user="new", movie="other"), None)):
+        np.testing.assert_allclose(
+            all_raw(aligned, rows, folds), all_raw(new, rows, folds), atol=1e-5
+        )
+    names = ["user", "movie"]
+    assert distance_to(aligned, dot, names) < distance_to(new, dot, names)
+    turns = [
+        np.linalg.lstsq(new.embeddings_[n], aligned.embeddings_[n], rcond=None)[0] for n in names
+    ]
+    np.testing.assert_allclose(*turns, atol=1e-4)
+    np.testing.assert_allclose(turns[0] @ turns[0].T, np.eye(3), atol=1e-4)
+    for name in names:
+        pd.testing.assert_series_equal(aligned.biases_[name], new.biases_[name])
+
+
+def test_a_turned_fit_of_dot_products_is_turned_back(dot, ratings):
+    rotation = ortho_group.rvs(3, random_state=0)
+    rotation[:, 0] *= -np.sign(np.linalg.det(rotation))
+    other = make_dot(0)
+    other.__dict__.update(vars(dot))
+    tables = []
+    for table in dot._model.tables:
+        stack = table.stack.copy()
+        stack[..., :3] = stack[..., :3] @ rotation
+        tables.append(replace(table, stack=stack))
+    other._model = replace(dot._model, tables=tuple(tables))
+    aligned = align(other, dot)
+    np.testing.assert_allclose(aligned.transform(ratings[0]), dot.transform(ratings[0]), atol=1e-5)
+    assert drift(other, dot)["movement"].max() < 1e-5
+
+
+@pytest.mark.parametrize("policy", ["zero", "nan"])
+def test_unknown_categories_of_dot_products(dot, ratings, policy):
+    X, y = ratings
+    new = make_dot(1, handle_unknown=policy).fit(X, y)
+    aligned = align(new, dot)
+    strange = X.head(1).assign(user="new", movie="other")
+    centre = [t.centre if policy == "zero" else np.full(4, np.nan) for t in aligned._model.tables]
+    np.testing.assert_array_equal(aligned.transform(strange)[0], np.concatenate(centre))
+    assert aligned.inverse_transform(aligned.transform(strange)).tolist() == [[None, None]]
+
+
+def test_columns_without_a_shared_category_are_turned_with_the_others(dot, ratings):
+    X, y = ratings
+    new = make_dot(1).fit(X.assign(user=X["user"] + " junior"), y)
+    aligned = align(new, dot)
+    movies = distance_to(aligned, dot, ["movie"])
+    assert movies < distance_to(new, dot, ["movie"])
+    rows = X.assign(user=X["user"] + " junior")
+    np.testing.assert_allclose(all_raw(aligned, rows), all_raw(new, rows), atol=1e-5)
+    found = drift(new, dot, "movie")
+    assert (found["movement"] ** 2).sum() == pytest.approx(movies, rel=1e-4)
+    strangers = make_dot(1).fit(X[["user", "movie"]] + "!", y)
+    with pytest.raises(InvalidDataError, match="share no category"):
+        align(strangers, dot)
+
+
+def test_what_cannot_be_aligned_with_dot_products(dot, ratings):
+    X, y = ratings
+    with pytest.raises(InvalidParameterError, match="head='dot', but `reference` with head='mlp'"):
+        align(dot, make_encoder(dimensions=3).fit(X, y))
+    with pytest.raises(InvalidParameterError, match="vectors of 2 numbers, but those of `ref"):
+        align(make_dot(1, dimensions=2).fit(X, y), dot)
+    given = {"user": dot.embeddings_["user"]}
+    frozen = make_dot(1, init=given, freeze=["user"]).fit(X, y)
+    with pytest.raises(InvalidParameterError, match="frozen below head='dot'"):
+        align(frozen, dot)
+    assert (drift(frozen, dot)["movement"] > 0).any()
+
+
+def test_drift_of_dot_products_is_what_alignment_leaves(dot, ratings):
+    new = make_dot(1).fit(*ratings)
+    aligned = align(new, dot)
+    everything = drift(new, dot)
+    for name in ("user", "movie"):
+        found = drift(new, dot, name).set_index("category")["movement"]
+        left = aligned.embeddings_[name] - dot.embeddings_[name]
+        np.testing.assert_allclose(found, np.linalg.norm(left.loc[found.index], axis=1), atol=1e-5)
+        of_all = everything[everything["column"] == name]["movement"]
+        np.testing.assert_allclose(of_all, found)
+    other = make_dot(1, dimensions=2).fit(*ratings)
+    found = drift(other, dot)
+    assert found["movement"].isna().all()
+    assert found["neighbor_overlap"].notna().all()
+    users = dot.embeddings_["user"]
+    turned = drift(new, users, "user")
+    assert len(turned) == 9
+
+
+# Lists
+
+
+def test_every_pooling_predicts_the_same(listed, tagged, pooling):
+    X, y = tagged
+    new = make_listed(1, pooling).fit(X, y)
+    aligned = align(new, listed)
+    strange = pd.DataFrame({"tags": [["new", "jazz"], [], None, ["jazz"] * 9], "city": "Bari"})
+    fold = np.arange(len(X)) % 5 - 1
+    for rows, folds in ((X, None), (X, fold), (strange, None)):
+        np.testing.assert_allclose(
+            all_raw(aligned, rows, folds), all_raw(new, rows, folds), atol=1e-5
+        )
+    assert distance_to(aligned, listed, ["tags"]) < distance_to(new, listed, ["tags"])
+    found = drift(new, listed, "tags").sort_values("category")["movement"]
+    left = aligned.embeddings_["tags"] - listed.embeddings_["tags"]
+    np.testing.assert_allclose(found, np.linalg.norm(left, axis=1), atol=1e-5)
+
+
+def test_motions_that_poolings_allow(tagged):
+    X, y = tagged
+    for pooling in ("sum", "max", "mean"):
+        new, old = (make_listed(seed, pooling).fit(X, y) for seed in (1, 0))
+        a, b = (
+            np.asarray(align(new, old).embeddings_["tags"]),
+            np.asarray(new.embeddings_["tags"]),
+        )
+        turn = np.linalg.lstsq(b - b[0], a - a[0], rcond=None)[0]
+        shift = a[0] - b[0] @ turn
+        assert (np.abs(shift).max() < 1e-5) == (pooling == "sum")
+        is_order = bool(np.allclose(np.sort(turn, axis=1), [0, 0, 1], atol=1e-4))
+        assert is_order == (pooling == "max")
+
+
+def test_axes_in_another_order_are_put_back():
+    rng = np.random.default_rng(0)
+    old = rng.normal(size=(8, 4))
+    new = old[:, [2, 0, 3, 1]] + 5
+    catalogues = (from_vectors(vectors, name="tags") for vectors in (new, old))
+    motion = _motion(*catalogues, "max")
+    np.testing.assert_allclose(motion.apply(new), old, atol=1e-5)
+
+
+def test_summed_items_are_turned_about_nothing():
+    rng = np.random.default_rng(0)
+    old = rng.normal(size=(8, 3)) + 4
+    new = old @ ortho_group.rvs(3, random_state=0)
+    motion = _motion(*(from_vectors(v, name="tags") for v in (new, old)), "sum")
+    assert not motion.shift.any()
+    np.testing.assert_allclose(motion.apply(new), old, atol=1e-5)
+
+
+def test_the_states_of_a_recurrent_unit_stay(tagged):
+    X, y = tagged
+    new, old = (make_listed(seed, "gru", hidden_layer_sizes=()).fit(X, y) for seed in (1, 0))
+    aligned = align(new, old)
+    states = [list(e.get_feature_names_out()).index("tags_0") for e in (new, aligned)]
+    assert states == [0, 0]
+    np.testing.assert_allclose(aligned.transform(X)[:, :3], new.transform(X)[:, :3], atol=1e-5)
+    assert not np.allclose(aligned.embeddings_["tags"], new.embeddings_["tags"], atol=1e-3)
+    assert aligned._model.pooling[0] is not new._model.pooling[0]
+
+
+def test_a_column_of_lists_that_the_reference_lacks_stays(listed, tagged):
+    X, y = tagged
+    aligned = align(listed, make_encoder(dimensions=3).fit(X[["city"]], y))
+    assert aligned._model.tables[0] is listed._model.tables[0]
+    assert aligned._model.pooling[0] is listed._model.pooling[0]

@@ -419,3 +419,38 @@ def test_text_of_labels():
         "5",
         "('a', None)",
     ]
+
+
+# Biases and lists
+
+
+def test_biases_are_no_part_of_vectors(dot):
+    found = catalogue_of(dot, "movie")
+    table = dot._model.tables[1]
+    assert table.biased
+    assert found.vectors.shape == (12, 3)
+    np.testing.assert_array_equal(found.vectors, dot.embeddings_["movie"])
+    np.testing.assert_array_equal(found.vectors, table.vectors[3:, :-1])
+    assert found.unit == "row"
+
+
+def test_the_items_of_lists_are_the_categories(listed, tagged):
+    X, y = tagged
+    found = catalogue_of(listed, "tags")
+    assert found.texts == ["folk", "jazz", "noise", "punk", "rock", "soul", "(missing)"]
+    np.testing.assert_array_equal(found.vectors, listed.embeddings_["tags"])
+    cells = [[] if cell is None else cell for cell in X["tags"]]
+    items = [(item, mean) for cell, mean in zip(cells, y, strict=True) for item in cell]
+    for name, count, mean in zip(found.labels[:-1], found.counts, found.target_means, strict=False):
+        of_item = [target for item, target in items if item == name]
+        assert count == len(of_item)
+        assert mean == pytest.approx(np.mean(of_item))
+    assert found.counts[-1] == 2  # a missing list and a missing item
+    assert found.unit == found.take(np.array([0])).unit == "item"
+    assert catalogue_of(listed, "city").unit == "row"
+    with pytest.raises(InvalidParameterError, match="has `min_count`=9999 items; the most freq"):
+        found.frequent(9999)
+
+
+def test_an_empty_list_reads_as_what_it_is():
+    assert [text_of(label) for label in [(), (1, 2), "()"]] == ["(empty list)", "(1, 2)", "()"]

@@ -168,3 +168,16 @@ def test_min_count(encoder):
         extremes(encoder, "letter", min_count=1000)
     with pytest.raises(InvalidParameterError, match="min_count=None"):
         extremes(encoder.embeddings_["letter"])
+
+
+def test_extremes_of_dot_products_and_of_lists(dot, listed):
+    scores, _ = principal_components(
+        dot.embeddings_["movie"].to_numpy(), dot.category_counts_["movie"].astype(float)
+    )
+    found = extremes(dot, "movie", component=3, k=1, min_count=None)
+    assert found["value"].tolist() == [scores[:, 2].min(), scores[:, 2].max()]
+    with pytest.raises(InvalidParameterError, match="an integer from 1 to 3"):
+        extremes(dot, "movie", component=4)
+    found = extremes(listed, "tags", k=2, min_count=20)
+    assert None not in found["category"].tolist()
+    assert found["count"].min() >= 20

@@ -367,3 +367,14 @@ def test_kinds_have_the_colours_of_the_displays(vectors):
         assert json.dumps({"other": theme.muted, "missing": theme.grid}) in page
     scripts = (Path(page_module.__file__).parent / "colours.js").read_text(encoding="utf-8")
     assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))
+
+
+def test_biases_are_not_shown_and_items_are_counted(dot, listed):
+    for column in data_of(explore(dot).to_html())["columns"]:
+        assert column["width"] == 3
+        shown = numbers(column["vectors"], "<f4").reshape(-1, 3)
+        np.testing.assert_array_equal(shown, dot.embeddings_[column["name"]])
+        assert column["unit"] == "row"
+    columns = data_of(explore(listed).to_html())["columns"]
+    assert [c["unit"] for c in columns] == ["item", "row"]
+    assert columns[0]["counts"] == listed.category_counts_["tags"].tolist()

@@ -643,6 +643,19 @@ def test_vectors_alone_have_less_to_show(new_page, tmp_path):
         assert [f["similarity"] for f in shown(page)] == expected["similarity"].tolist()
 
 
+def test_items_of_lists_are_counted_as_items(new_page, tmp_path):
+    X = pd.DataFrame({"tags": [["jazz", "soul"], ["jazz"], ["folk"], []] * 20})
+    encoder = make_encoder(dimensions=2).fit(X, np.tile([2.0, 1.0, 0.0, 0.5], 20))
+    page = new_page(explore(encoder).save(tmp_path / "tags.html").as_uri())
+    summary = "tags: 3 categories · 2 dimensions · 80 items"
+    assert summary in page.text_content("#summary")
+    page.fill("#least", "21")
+    page.press("#least", "Enter")
+    choose(page, "folk")
+    assert page.text_content("#caption") == "Nearest by cosine, of 21 items or more"
+    assert [f["category"] for f in shown(page)] == ["jazz"]
+
+
 def test_a_notebook_shows_the_page_in_its_frame(tab, faults, encoder, tmp_path):
     path = tmp_path / "notebook.html"
     path.write_text(f"<p>cell</p>{explore(encoder, 'town')._repr_html_()}", encoding="utf-8")

@@ -142,3 +142,17 @@ def test_the_index_leaves_the_catalogue_alone(frame):
     before = catalogue.vectors.copy()
     NeighborIndex(catalogue)
     np.testing.assert_array_equal(catalogue.vectors, before)
+
+
+def test_an_index_of_dot_products_and_of_lists(dot, listed):
+    index = NeighborIndex(dot, "movie", metric="dot")
+    query = dot.embeddings_["user"].loc["u1"].to_numpy()
+    options = {"k": 4, "metric": "dot"}
+    pd.testing.assert_frame_equal(
+        nearest(dot, "movie", query, index=index, **options),
+        nearest(dot, "movie", query, **options),
+    )
+    index = NeighborIndex(listed, "tags")
+    pd.testing.assert_frame_equal(
+        nearest(listed, "tags", "jazz", k=3, index=index), nearest(listed, "tags", "jazz", k=3)
+    )

@@ -452,3 +452,30 @@ def test_a_row_of_a_frame_of_vectors_is_a_vector():
     pd.testing.assert_frame_equal(
         nearest(vectors, None, vectors.loc["a"].astype("Float64"), k=3), expected
     )
+
+
+# Dot products and lists
+
+
+def test_a_vector_of_another_column_asks_by_dot_product(dot):
+    users, movies = dot.embeddings_["user"], dot.embeddings_["movie"]
+    found = nearest(dot, "movie", users.loc["u3"].to_numpy(), k=12, metric="dot")
+    products = (movies @ users.loc["u3"]).sort_values(ascending=False)
+    assert found["category"].tolist() == products.index.tolist()
+    np.testing.assert_allclose(found["similarity"], products, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+def test_biases_do_not_make_categories_similar(dot, metric):
+    found = nearest(dot, "movie", "m1", k=5, metric=metric)
+    expected = nearest(dot.embeddings_, "movie", "m1", k=5, metric=metric)
+    pd.testing.assert_frame_equal(found[list(expected)], expected)
+
+
+def test_items_of_lists_have_neighbours(listed):
+    found = nearest(listed, "tags", ["jazz", None], k=6)
+    assert found["query"][0] == "jazz"
+    assert found["category"][:5].tolist() != found["category"][6:11].tolist()
+    assert set(found["count"]) <= set(listed.category_counts_["tags"])
+    assert len(similarity_matrix(listed, "tags", ["jazz", "soul"])) == 2
+    assert len(analogy(listed, "tags", ["jazz", "rock"], ["soul"], k=2)) == 2

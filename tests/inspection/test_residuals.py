@@ -73,3 +73,23 @@ def test_no_pictures_are_needed():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == "False\n"
+
+
+def test_the_rows_of_an_item_are_those_whose_lists_have_it():
+    cells = [["a", "b", "a"], ["b"], [], None, ["a", None], [], ["z"]]
+    (column,) = read_table(pd.DataFrame({"tags": cells})).columns
+    y = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+    weights = [1, 1, 1, 1, 1, 3, 0]
+    frame = residuals_by_category(y, -y, column, weights)
+    assert [*frame["category"][:2], frame["category"][3]] == ["a", "b", ()]
+    assert np.isnan(frame["category"][2])
+    assert frame["count"].tolist() == [2, 2, 2, 2]
+    assert frame["observed"].tolist() == [8.5, 1.5, 12.0, 25.0]
+    assert frame["predicted"].tolist() == [-8.5, -1.5, -12.0, -25.0]
+
+
+def test_lists_none_of_which_is_empty_have_no_category_for_it():
+    (column,) = read_table(pd.DataFrame({"tags": [["a", "b"], ["b"]]})).columns
+    frame = residuals_by_category([1.0, 2.0], [1.0, 2.0], column)
+    assert frame["category"].tolist() == ["a", "b"]
+    assert frame["count"].tolist() == [1, 2]

@@ -205,3 +205,43 @@ def test_rows_of_numbers_are_compared_by_the_hidden_layer():
     assert len(nearest_rows(predictor, X, 0, k=3, representation="hidden")) == 3
     with pytest.raises(InvalidParameterError, match="no embedded columns to compare"):
         nearest_rows(predictor, X, 0, k=3)
+
+
+# Dot products and lists
+
+
+def test_rows_are_compared_without_biases(dot, ratings):
+    X, _ = ratings
+    vectors = np.hstack([dot.embeddings_[c].loc[X[c]] for c in ("user", "movie")]).astype(float)
+    found = nearest_rows(dot, X, 7, k=399, metric="euclidean")
+    np.testing.assert_allclose(
+        found["distance"], np.linalg.norm(vectors[found["row"]] - vectors[7], axis=1), atol=1e-5
+    )
+    found = nearest_rows(dot, X, 7, k=399, metric="euclidean", columns=["movie"])
+    movies = vectors[:, 3:]
+    np.testing.assert_allclose(
+        found["distance"], np.linalg.norm(movies[found["row"]] - movies[7], axis=1), atol=1e-5
+    )
+
+
+def test_dot_products_have_no_hidden_layer(dot, ratings):
+    with pytest.raises(InvalidParameterError, match="needs a hidden layer, but the head has none"):
+        nearest_rows(dot, ratings[0], 0, representation="hidden")
+
+
+@pytest.mark.parametrize("representation", ["embedding", "hidden"])
+def test_rows_with_lists(listed, tagged, representation):
+    X, _ = tagged
+    vectors = as_vectors(listed, X, representation).astype(float)
+    found = nearest_rows(
+        listed, X, [0, 2, 9], k=20, metric="euclidean", representation=representation
+    )
+    for query in (0, 2, 9):
+        part = found[found["query"] == query]
+        distances = np.linalg.norm(vectors - vectors[query], axis=1)
+        np.testing.assert_allclose(part["distance"], distances[part["row"]], atol=1e-5)
+        assert np.delete(distances, query).min() == pytest.approx(part["distance"].iloc[0])
+    other = pd.DataFrame({"tags": [X["tags"][9], []], "city": X["city"][[9, 2]].to_numpy()})
+    again = nearest_rows(listed, X, other, k=1, metric="euclidean", representation=representation)
+    np.testing.assert_allclose(again["distance"], 0, atol=1e-6)
+    assert X["tags"][again["row"][1]] == []

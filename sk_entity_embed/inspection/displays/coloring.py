@@ -284,7 +284,9 @@ def _count_coloring(catalogue: Catalogue) -> Coloring:
         )
     low, high = max(int(counts.min()), 1), max(int(counts.max()), 1)
     limits = (float(low), float(high)) if high > low else (high / 2, high * 2.0)
-    return Coloring(np.maximum(counts, 1).astype(np.float64), "rows", limits, log=True)
+    return Coloring(
+        np.maximum(counts, 1).astype(np.float64), f"{catalogue.unit}s", limits, log=True
+    )
 
 
 _ANY = object()

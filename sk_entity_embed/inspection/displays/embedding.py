@@ -64,7 +64,7 @@ class EmbeddingDisplay:
     column : str, default="category"
         Name of the column.
     counts : ndarray of int of shape (n_categories,), default=None
-        Training rows of each category; None draws points of one size.
+        Training rows of each category, or items of lists; None draws points of one size.
     coloring : Coloring, default=None
         What colour tells; None draws points of one colour.
     neighbors : DataFrame, default=None
@@ -76,6 +76,8 @@ class EmbeddingDisplay:
         What the neighbours were found by.
     n_categories : int, default=None
         Categories of the column, if more than are drawn.
+    unit : {"row", "item"}, default="row"
+        What the counts count.
 
     Attributes
     ----------
@@ -126,6 +128,7 @@ class EmbeddingDisplay:
         queries: Any = (),
         metric: str = "cosine",
         n_categories: int | None = None,
+        unit: str = "row",
     ) -> None:
         self.categories = categories
         self.coordinates = coordinates
@@ -138,6 +141,7 @@ class EmbeddingDisplay:
         self.queries = queries
         self.metric = metric
         self.n_categories = n_categories
+        self.unit = unit
 
     @classmethod
     def from_estimator(
@@ -363,6 +367,7 @@ class EmbeddingDisplay:
             neighbors=neighbors,
             metric=metric,
             n_categories=len(catalogue),
+            unit=catalogue.unit,
         )
 
     def plot(
@@ -428,7 +433,8 @@ class EmbeddingDisplay:
         self.colorbar_ = None
         if self.coloring is not None and self.coloring.numeric:
             self.colorbar_ = draw_colorbar(self.scatter_, ax, self.coloring, paint, colors)
-        keys = [*mark_keys(marks, queries, self.metric, colors), *size_keys(self.counts, colors)]
+        keys = mark_keys(marks, queries, self.metric, colors)
+        keys += size_keys(self.counts, colors, self.unit)
         legends = draw_legends(ax, xy, self.coloring, paint, keys, colors)
         self.legend_, self.color_legend_ = legends
         if self.method == "pca":

@@ -73,14 +73,14 @@ def draw_colorbar(
     return bar
 
 
-def size_keys(counts: NDArray[np.int64] | None, theme: Theme) -> list[Key]:
+def size_keys(counts: NDArray[np.int64] | None, theme: Theme, unit: str = "row") -> list[Key]:
     """What the sizes are."""
     if counts is None:
         return []
     shown = round_counts(counts)
     areas = point_areas(np.append(shown, counts.max()), len(counts))[:-1]
     texts = [f"{count:,}" for count in shown]
-    texts[-1] += " row" if shown[-1] == 1 else " rows"
+    texts[-1] += f" {unit}" if shown[-1] == 1 else f" {unit}s"
     return [(dot(theme.muted, a), t) for a, t in zip(areas, texts, strict=True)]
 
 

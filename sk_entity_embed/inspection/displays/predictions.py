@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -141,7 +142,8 @@ class CategoryPredictionDisplay:
             What was observed.
         column : str, default=None
             Column of `X` whose categories are drawn; ``x0``, ``x1``, ... where columns have no
-            names. May be None where there is only one.
+            names. May be None where there is only one. In a column of lists, a category's rows
+            are those whose lists have it, and ``()`` are those with an empty list.
         response_method : {"auto", "predict_proba", "predict"}, default="auto"
             What of the estimator is drawn; "auto" is `predict_proba` for classifiers that have it.
         pos_label : object, default=None
@@ -201,7 +203,7 @@ class CategoryPredictionDisplay:
         y_pred : array-like of shape (n_samples,)
             What was predicted: numbers; the probabilities of `pos_label` where that is given.
         categories : array-like of shape (n_samples,)
-            Category of each row; None and NaN are the missing one.
+            Category of each row, or a list of categories; None and NaN are the missing one.
         column : str, default="category"
             What the categories are called.
         pos_label : object, default=None
@@ -389,7 +391,7 @@ def _column_of(categories: Any, name: str) -> Column:
     if values.ndim != 1:
         raise InvalidDataError(f"`categories` must be one a row, got shape {values.shape}.")
     (column,) = read_table(values[:, None]).columns
-    return Column(name, column.kind, column.dtype, column.cells, column.indices)
+    return replace(column, name=name)
 
 
 def _choose(columns: Sequence[Column], name: str | None) -> Column:

@@ -18,6 +18,7 @@ class Column {
     Object.assign(this, { name: raw.name, width: raw.width, names: raw.names, missing: raw.missing });
     this.n = raw.names.length;
     this.counts = raw.counts;
+    this.unit = [raw.unit, `${raw.unit}s`];
     this.total = raw.counts ? raw.counts.reduce((a, b) => a + b, 0) : null;
     this.largest = raw.counts ? raw.counts.reduce((a, b) => Math.max(a, b), 0) : 0;
     this.methods = Object.keys(raw.projections);
@@ -111,7 +112,7 @@ class Column {
     return Math.sqrt(sum);
   }
 
-  /** The k categories most similar to another, of at least `least` rows; ties in their order. */
+  /** The k categories most similar to another, of at least `least` rows or items; ties in their order. */
   neighbours(query, k, metric, least) {
     const best = [];
     for (let i = 0; i < this.n; i++) {

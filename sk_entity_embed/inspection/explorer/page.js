@@ -157,8 +157,8 @@ function answer() {
 function drawNeighbours() {
   const { column, near, metric } = state;
   const by = { cosine: "cosine", euclidean: "Euclidean distance", dot: "dot product" }[metric];
-  const least = column.counts && state.least > 0 ? `, of ${plural(state.least, "row", "rows")} or more` : "";
-  $("caption").textContent = near.length ? `Nearest by ${by}${least}` : `No other category has ${plural(state.least, "row", "rows")}`;
+  const least = column.counts && state.least > 0 ? `, of ${plural(state.least, ...column.unit)} or more` : "";
+  $("caption").textContent = near.length ? `Nearest by ${by}${least}` : `No other category has ${plural(state.least, ...column.unit)}`;
   const head = element("tr", null);
   head.append(element("th", "Category", { scope: "col" }), element("th", metric === "dot" ? "Product" : "Similarity", { scope: "col", class: "number" }));
   if (metric === "euclidean") head.append(element("th", "Distance", { scope: "col", class: "number" }));
@@ -239,7 +239,7 @@ function changeColumn(column) {
   for (const box of document.querySelectorAll("[data-for]")) box.hidden = !has[box.dataset.for];
   if (!column.counts) state.sized = $("sized").checked = false;
   setLeast(0);
-  const rows = column.total === null ? "" : ` \u00b7 ${plural(column.total, "row", "rows")}`;
+  const rows = column.total === null ? "" : ` \u00b7 ${plural(column.total, ...column.unit)}`;
   $("summary").textContent = `${column.name}: ${plural(column.n, "category", "categories")} \u00b7 ${plural(column.width, "dimension", "dimensions")}${rows}`;
   $("search").value = "";
   chips($("starters"), column.counts ? Array.from(column.byCount.subarray(0, 6)) : []);

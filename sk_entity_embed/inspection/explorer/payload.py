@@ -57,6 +57,7 @@ def column_payload(
         "width": int(catalogue.vectors.shape[1]),
         "vectors": _packed(catalogue.vectors, "<f4"),
         "counts": counts,
+        "unit": catalogue.unit,
         "targets": [
             {"name": name, "values": _packed(values, "<f8")}
             for name, values in zip(targets, columns, strict=True)

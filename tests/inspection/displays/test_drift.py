@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import DriftDisplay, drift
+from tests.inspection.conftest import make_dot, make_listed
 from tests.samples import make_encoder, make_rows
 
 
@@ -242,3 +243,12 @@ def test_refuses(fits):
         DriftDisplay.from_estimators(*fits, "leter")
     with pytest.raises(NotFittedError):
         DriftDisplay.from_estimators(make_encoder(), fits[0], "letter")
+
+
+def test_dot_products_and_items_of_lists_drift(dot, ratings, listed, tagged, pooling):
+    X, y = ratings
+    display = DriftDisplay.from_estimators(make_dot(1).fit(X, y), dot, "movie")
+    assert len(display.points_.get_offsets()) == 12
+    X, y = tagged
+    display = DriftDisplay.from_estimators(make_listed(1, pooling).fit(X, y), listed, "tags")
+    assert len(display.points_.get_offsets()) == 7

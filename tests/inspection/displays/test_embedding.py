@@ -492,3 +492,33 @@ def test_labels_of_straight_lines_are_not_distorted():
     # By itself, matplotlib moves outlines without curves to whole pixels.
     for label in display.labels_:
         assert [effect._gc["snap"] for effect in label.get_path_effects()] == [False, False]
+
+
+# Dot products and lists
+
+
+def test_the_map_of_a_column_of_dot_products(dot):
+    display = EmbeddingDisplay.from_estimator(dot, "movie", highlight="m1", metric="dot")
+    expected = project(dot.embeddings_["movie"]).to_numpy()
+    assert display.coordinates.shape == expected.shape
+    queried = display.neighbors["category"].tolist()
+    assert queried == nearest(dot, "movie", "m1", k=10, metric="dot")["category"].tolist()
+
+
+def test_counts_of_lists_are_of_items(listed):
+    display = EmbeddingDisplay.from_estimator(listed, "tags", color="count")
+    assert display.colorbar_.ax.get_ylabel() == "items"
+    assert legend_texts(display.legend_)[-1].endswith(" items")
+    assert legend_texts(display.plot().legend_)[-1].endswith(" items")
+    display = EmbeddingDisplay.from_estimator(listed, "city", color="count")
+    assert display.colorbar_.ax.get_ylabel() == "rows"
+
+
+def test_a_missing_category_without_a_target_mean_is_grey(tagged):
+    X, y = tagged
+    X = X.assign(tags=[cell and [i for i in cell if i is not None] for cell in X["tags"]])
+    encoder = make_encoder().fit(X, y)
+    assert np.isnan(encoder.category_target_means_["tags"][-1])
+    display = EmbeddingDisplay.from_estimator(encoder, "tags", color="target_mean")
+    assert np.isnan(display.coloring.values[-1])
+    assert np.isfinite(display.colorbar_.vmax)

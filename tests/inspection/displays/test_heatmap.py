@@ -212,3 +212,9 @@ def test_the_index_names_the_column():
     assert EmbeddingHeatmapDisplay.from_vectors(frame).ax_.get_title() == "Vectors of city"
     named = EmbeddingHeatmapDisplay.from_vectors(frame, column="town")
     assert named.ax_.get_title() == "Vectors of town"
+
+
+def test_a_column_of_dot_products_has_no_bias_among_its_axes(dot):
+    display = EmbeddingHeatmapDisplay.from_estimator(dot, "movie", order="given")
+    assert display.vectors.shape == (12, 3)
+    assert len(display.shares) == 3

@@ -27,6 +27,8 @@ def test_sizes_are_those_of_the_points():
     sizes = [handle.get_markersize() ** 2 for handle, _ in keys]
     np.testing.assert_allclose(sizes, point_areas(counts, 3))
     assert size_keys(None, LIGHT) == []
+    assert [text for _, text in size_keys(counts, LIGHT, "item")] == ["1", "10", "100 items"]
+    assert [text for _, text in size_keys(counts[:1], LIGHT, "item")] == ["1 item"]
 
 
 def test_large_points_do_not_meet_each_other_or_the_text():

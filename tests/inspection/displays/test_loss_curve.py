@@ -200,3 +200,18 @@ def test_without_a_layout_names_are_in_a_legend():
     frame, legend = ax.get_window_extent(), display.legend_.get_window_extent()
     assert frame.x0 <= legend.x0 <= legend.x1 <= frame.x1
     assert LossCurveDisplay.from_curves([3.0, 2.0]).legend_ is None
+
+
+@pytest.mark.parametrize("y_range", [None, (-30.0, 30.0)])
+def test_losses_of_dot_products(ratings, y_range):
+    X, y = ratings
+    encoder = make_encoder(head="dot", dimensions=2, y_range=y_range).fit(X, y)
+    display = LossCurveDisplay.from_estimator(encoder)
+    assert display.loss == "Squared error (squared units of y)"
+    np.testing.assert_array_equal(display.loss_curve, encoder.loss_curve_)
+    assert (display.loss_curve < 3 * y.var()).all()
+
+
+def test_losses_of_lists(listed):
+    display = LossCurveDisplay.from_estimator(listed)
+    np.testing.assert_array_equal(display.validation_loss_curve, listed.validation_loss_curve_)

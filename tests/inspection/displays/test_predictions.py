@@ -10,6 +10,8 @@ import datetime
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
@@ -17,6 +19,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import CategoryPredictionDisplay
 from tests.samples import make_encoder, make_rows
@@ -337,7 +340,7 @@ def test_refuses(regression, parameters, message):
         (([1.0, np.nan], [1.0, 2.0], ["a", "b"]), "y must be finite"),
         (([1.0, 2.0], [1.0, np.inf], ["a", "b"]), "the predictions must be finite"),
         ((["x", "y"], [1.0, 2.0], ["a", "b"]), "`pos_label` name a class"),
-        (([1.0, 2.0], [1.0, 2.0], [["a"], ["b"]]), "hashed"),
+        (([1.0, 2.0], [1.0, 2.0], [[["a"]], [["b"]]]), "holds lists of lists"),
         (([1.0, 2.0], [1.0, 2.0], np.array([["a"], ["b"]])), "must be one a row"),
         (([1.0, 2.0], [1.0, 2.0], [None, None]), "only missing"),
     ],
@@ -423,3 +426,38 @@ def test_the_line_is_seen_through_very_many_points():
     display = from_predictions(y, y + rng.normal(size=3000), names, min_count=1)
     assert display.line_.get_zorder() > display.points_.get_zorder()
     assert display.points_.get_alpha() < 0.6
+
+
+def test_items_of_lists(tagged):
+    X, y = tagged
+    model = make_pipeline(make_encoder(), Ridge()).fit(X, y)
+    display = CategoryPredictionDisplay.from_estimator(model, X, y, "tags", min_count=1)
+    frame = display.frame.set_index(display.frame["category"].map(str))
+    predicted = model.predict(X).astype(float)
+    holds = np.array([cell is not None and "jazz" in cell for cell in X["tags"]])
+    assert frame.loc["jazz", "count"] == holds.sum()
+    assert frame.loc["jazz", "observed"] == pytest.approx(y[holds].mean())
+    assert frame.loc["jazz", "predicted"] == pytest.approx(predicted[holds].mean())
+    assert frame.loc["()", "count"] == sum(cell == [] for cell in X["tags"])
+    assert frame.loc["nan", "count"] == 2
+
+
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series, pa.array], ids=lambda f: f.__name__)
+def test_lists_of_categories_in_any_container(make):
+    cells = make([["a", "b"], ["b"], [], ["a", "b"]])
+    display = from_predictions([1.0, 2.0, 3.0, 5.0], np.zeros(4), cells, min_count=1, column="tags")
+    assert display.frame["category"].tolist() == ["a", "b", ()]
+    assert display.frame["observed"].tolist() == [3.0, 8 / 3, 3.0]
+    assert display.column == "tags"
+
+
+@pytest.mark.parametrize("y_range", [None, (-20.0, 20.0)])
+def test_predictions_of_dot_products(ratings, y_range):
+    X, y = ratings
+    model = EntityEmbeddingRegressor(
+        head="dot", dimensions=2, max_iter=3, y_range=y_range, random_state=0
+    ).fit(X, y)
+    display = CategoryPredictionDisplay.from_estimator(model, X, y, "movie", min_count=1)
+    predicted = pd.Series(model.predict(X)).groupby(X["movie"]).mean()
+    frame = display.frame.set_index("category")
+    np.testing.assert_allclose(frame["predicted"], predicted[frame.index])

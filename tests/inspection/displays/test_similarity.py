@@ -255,3 +255,11 @@ def test_no_grid_is_drawn_over_the_cells():
 def test_the_index_names_the_column():
     frame = pd.DataFrame(np.eye(3), index=pd.Index(list("abc"), name="city"))
     assert SimilarityDisplay.from_vectors(frame).ax_.get_title() == "Similarity of city"
+
+
+def test_dot_products_and_items_of_lists(dot, listed):
+    display = SimilarityDisplay.from_estimator(dot, "movie", metric="dot", cluster=False)
+    vectors = dot.embeddings_["movie"].loc[display.similarity.index].to_numpy(dtype=float)
+    np.testing.assert_allclose(display.similarity, vectors @ vectors.T, atol=1e-6)
+    display = SimilarityDisplay.from_estimator(listed, "tags")
+    assert len(display.similarity) == 7
