@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.initialization import frozen_columns
 from sk_entity_embed.input.columns import Column
+from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sk_entity_embed.learning.problem import StartingPoint
@@ -54,9 +55,12 @@ class Memory:
 
 def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) -> str:
     """Hash that is equal for the same rows with the same folds."""
+    codes: Any = columns.codes
+    if not any(isinstance(c, Lists) for c in codes):  # one matrix, as files of version 1 have it
+        codes = np.stack(codes, axis=1) if codes else np.empty((len(given.kept), 0), np.int32)
     return joblib.hash(
         (
-            columns.codes,
+            codes,
             columns.context_values,
             [v.labels for v in columns.vocabularies],
             given.target.values,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
-from sk_entity_embed.export.served import Lookup, lookups_of, passed_through
+from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.input.columns import Column, read_table
+from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.tables import gather
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +46,8 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     InvalidParameterError
         If the encoder's output has a hidden layer, which is no look-up.
     UnsupportedDataError
-        If the categories of a column are of mixed type, or of one that cannot be a key.
+        If a column holds lists, or its categories are of mixed type, or of one that cannot be a
+        key.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
@@ -87,6 +91,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
             "polars_expressions needs polars; install it with: pip install polars"
         ) from error
     lookups, passed = lookups_of(encoder), passed_through(encoder, "The expressions")
+    refuse_lists(lookups, "The expressions")
     expressions = [expression for lookup in lookups for expression in _mapped(pl, lookup)]
     # By way of Float64, as in transform: large integers are rounded in the same two steps.
     return expressions + [
@@ -109,7 +114,8 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     -------
     ArrowTransform
         Maps a table, or a record batch, to one with the output columns, of type float32. It can
-        be pickled and holds vectors and categories only.
+        be pickled and holds vectors and categories only; of columns of lists, also how they are
+        pooled.
 
     Raises
     ------
@@ -194,24 +200,42 @@ def _looked_up(lookup: Lookup, data: Any) -> NDArray[np.float32]:
     if data.num_rows == 0:
         return np.empty((lookup.vectors.shape[1], 0), dtype=np.float32)
     (column,) = read_table(pa.table({lookup.name: data[lookup.name]})).columns
-    positions = lookup.vocabulary.locate(column)
-    _check_served(lookup, column, positions)
-    rows = lookup.vocabulary.rows_of(positions)
-    return np.take(np.ascontiguousarray(lookup.vectors.T), rows, axis=1)
+    column = column if lookup.max_length is None else column.last(lookup.max_length)
+    codes = lookup.vocabulary.encode(column)
+    _check_served(lookup, column, codes)
+    if isinstance(codes, Lists):
+        out = np.empty((len(column), lookup.vectors.shape[1]), dtype=np.float32)
+        gather([lookup.vectors], [codes], out, [lookup.pooler])
+        return np.ascontiguousarray(out.T)
+    return np.take(np.ascontiguousarray(lookup.vectors.T), codes, axis=1)
 
 
-def _check_served(lookup: Lookup, column: Column, positions: NDArray[np.integer[Any]]) -> None:
+def _check_served(lookup: Lookup, column: Column, codes: Codes) -> None:
     """Refuse what transform does."""
-    n = len(lookup.vocabulary.categories)
-    for kind, position, served in (
-        ("missing", n, lookup.serves_missing),
-        ("unknown", n + 1, lookup.serves_unknown),
-    ):
-        if not served and (count := int((positions == position).sum())):
+    if lookup.serves_missing and lookup.serves_unknown:
+        return
+    missing = lookup.vocabulary.locate(column) == len(lookup.vocabulary.categories)
+    if column.offsets is not None and column.absent is not None:
+        missing = _rows_with(Lists(missing.astype(np.int32), column.offsets)) | column.absent
+    if isinstance(codes, Lists):
+        unknown = _rows_with(replace(codes, items=codes.items == UNKNOWN))
+    else:
+        unknown = codes == UNKNOWN
+    refused = {"missing": (missing, lookup.serves_missing)}
+    refused["unknown"] = (unknown & ~missing, lookup.serves_unknown)
+    for kind, (rows, served) in refused.items():
+        if not served and (count := int(rows.sum())):
             raise InvalidDataError(
                 f"Column {column.name!r} has {count} {kind} value(s), the first one in row "
-                f"{int(np.argmax(positions == position))}, which the encoder was told to refuse."
+                f"{int(np.argmax(rows))}, which the encoder was told to refuse."
             )
+
+
+def _rows_with(marked: Lists) -> NDArray[np.bool_]:
+    """Which lists have a marked item."""
+    rows = np.zeros(len(marked), dtype=bool)
+    rows[marked.rows[marked.items != 0]] = True
+    return rows
 
 
 def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:

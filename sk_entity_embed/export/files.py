@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,13 @@ from sk_entity_embed.export.saving.state import describe, restore
 
 __all__ = ["load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """What :func:`save` writes."""
 
-READERS: dict[int, Callable[[Document, Arrays], Any]] = {1: restore}
+READERS: dict[int, Callable[[Document, Arrays], Any]] = {
+    1: partial(restore, version=1),  # without head="dot", y_range and columns of lists
+    2: partial(restore, version=2),
+}
 """For each version of the format there ever was, what makes an estimator of it."""
 
 

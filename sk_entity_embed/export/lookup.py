@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.export.served import Lookup, lookups_of, passed_through
+from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
 from sk_entity_embed.input.columns import object_array
@@ -38,8 +38,9 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     dict of DataFrame
         By column name. Each has the columns "category", with the categories in their own type,
         "kind", and float32 columns named as in
-        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`. "kind" is
-        "category" for the categories seen in fit; infrequent ones are among them, each with the
+        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`; under
+        ``head="dot"`` the last one is the bias. "kind" is "category" for the categories seen in
+        fit; infrequent ones are among them, each with the
         vector they share. Two rows without a category may follow, of kind "missing" and
         "unknown": what missing cells and any other category get. Without missing cells in fit
         the two are equal. The unknown row follows `handle_unknown`, NaN with "nan". What
@@ -63,6 +64,12 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     Take the rows of kind "category" for a join by pandas, which matches missing keys with each
     other, and fill what found none from the other rows.
 
+    The table of a column of lists is that of their items, one row an item, and has a row of kind
+    "empty", before the unknown one, for the empty list; a missing list counts as a list of one
+    missing item. Pooling the items' vectors is left to the reader: ``transform`` gives what the
+    encoder's `pooling` makes of the last `max_length` of them, and, by "gru", numbers that are no
+    longer in the items' coordinates.
+
     Examples
     --------
     >>> import numpy as np
@@ -82,6 +89,9 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
 
 def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     """Write the look-up tables, one Parquet file for each categorical column.
+
+    The file of a column of lists is the table of their items, not of ``transform``: how to pool
+    items is told in :func:`lookup_frames`.
 
     Parameters
     ----------
@@ -180,7 +190,7 @@ def sql(
         If the encoder's output has a hidden layer, which is no look-up, a look-up table is
         missing, or `keep` has a name of the output.
     UnsupportedDataError
-        If the categories of a column cannot be keys, or not be written into a query.
+        If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
@@ -222,6 +232,7 @@ def sql(
         raise InvalidParameterError(f"`dialect` is {dialect!r}, but must be one of {DIALECTS}.")
     found = lookups_of(encoder)
     passed = passed_through(encoder, "The query")
+    refuse_lists(found, "The query")
     names = [lookup.name for lookup in found]
     if lookups is not None and (absent := [name for name in names if name not in lookups]):
         raise InvalidParameterError(

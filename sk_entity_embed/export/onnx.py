@@ -17,10 +17,17 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.export.onnx_graph import CategoryInput, Graph, add_scores, add_transform
+from sk_entity_embed.export.onnx_graph import (
+    CategoryInput,
+    Graph,
+    ListInput,
+    add_scores,
+    add_transform,
+)
 from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
 from sk_entity_embed.input.vocabulary import MISSING, Vocabulary
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.pooling import GRU, Pooler
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -63,9 +70,15 @@ def to_onnx(
     context: numbers, booleans  tensor(double)  NaN
     ==========================  ==============  ============================================
 
+    A column of lists has two inputs: one of shape (n_samples, n) with the items, in the type above
+    and padded to the longest list of the batch by anything; and after it, named like
+    ``tags_length``, a tensor(int64) of shape (n_samples, 1) with the number of items in each list,
+    0 if it is empty and -1 if it is missing. The metadata hold their names as JSON under
+    ``lengths``.
+
     All inputs must be fed, those that do not reach the output, too. The vectors equal those of
-    ``transform`` bit by bit, hidden layer and predictions up to the rounding of their sums. Only
-    operators of ai.onnx 17 and ai.onnx.ml 3 are used.
+    ``transform`` bit by bit; pooled lists, hidden layer and predictions up to the rounding of their
+    sums. Only operators of ai.onnx 17 and ai.onnx.ml 3 are used.
 
     Parameters
     ----------
@@ -96,8 +109,8 @@ def to_onnx(
     InvalidParameterError
         If a parameter does not fit the encoder.
     UnsupportedDataError
-        If a column's categories, or the classes, are no strings, integers, booleans or numbers
-        (dates, values of mixed type), or do not fit ONNX's types.
+        If a column holds lists pooled by "gru", or its categories, or the classes, are no strings,
+        integers, booleans or numbers (dates, values of mixed type), or do not fit ONNX's types.
     InvalidDataError
         If the model would exceed the 2 GB that ONNX allows.
 
@@ -134,10 +147,10 @@ def to_onnx(
     policies = {**encoder._policies}
     names = _input_names(encoder)
     markers = _check_markers(model, {} if missing_values is None else missing_values)
-    inputs = [_input(t.vocabulary, markers.get(t.vocabulary.name)) for t in model.tables]
+    graph = Graph(names)
+    inputs = [_input(graph, model, j, markers) for j in range(len(model.tables))]
     allowed = ("learned",) if hasattr(encoder, "_link") else _POLICIES
     policies["handle_unknown"] = _unknown_policy(policies, inputs, handle_unknown, allowed)
-    graph = Graph(names)
     if hasattr(encoder, "_link"):
         scores = add_scores(graph, model, inputs, names)
         outputs, facts = add_prediction(graph, model.scale, scores, encoder)
@@ -147,6 +160,8 @@ def to_onnx(
         output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
         outputs = [(output, "FLOAT", shape_of(len(features)))]
         facts = {"feature_names_out": json.dumps(features)}
+    if lengths := {i.name: i.lists.lengths for i in inputs if i.lists is not None}:
+        facts["lengths"] = json.dumps(lengths)
     exported = _model(graph, outputs, facts, inputs, model, names)
     if path is not None:
         write_whole(path, lambda file: file.write(exported.SerializeToString()))
@@ -241,8 +256,12 @@ def _kind(vocabulary: Vocabulary) -> str:
     )
 
 
-def _input(vocabulary: Vocabulary, marker: Any) -> CategoryInput:
+def _input(
+    graph: Graph, model: EmbeddingModel, j: int, markers: Mapping[str, str | int]
+) -> CategoryInput:
     """How a column enters the model."""
+    vocabulary = model.tables[j].vocabulary
+    marker: Any = markers.get(vocabulary.name)
     kind, rows = _kind(vocabulary), vocabulary.rows.astype(np.int64)
     keys: Any = vocabulary.categories
     if kind == "STRING":
@@ -252,8 +271,24 @@ def _input(vocabulary: Vocabulary, marker: Any) -> CategoryInput:
     if marker is not None:
         rows = np.append(rows, np.int64(vocabulary.missing_row))
         kind = "INT64" if kind == "BOOL" else kind
-    can_miss = kind == "DOUBLE" or marker is not None
-    return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss)
+    lists = _list_input(graph, vocabulary, model.pooling[j], model.max_lengths[j])
+    can_miss = kind == "DOUBLE" or marker is not None or lists is not None
+    return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)
+
+
+def _list_input(
+    graph: Graph, vocabulary: Vocabulary, pooler: Pooler | None, max_length: int | None
+) -> ListInput | None:
+    """How a column of lists enters the model; None for one of single values."""
+    if isinstance(pooler, GRU):
+        raise UnsupportedDataError(
+            f"Column {vocabulary.name!r} holds lists pooled by 'gru', which is not exported to "
+            "ONNX. Fit with pooling 'mean', 'sum' or 'max', or use transform, which needs no torch."
+        )
+    if pooler is None or vocabulary.empty_row is None:
+        return None
+    lengths = graph.free(f"{vocabulary.name}_length")
+    return ListInput(lengths, pooler, max_length, vocabulary.empty_row)
 
 
 def _unknown_policy(
@@ -298,7 +333,14 @@ def _model(
 
     kinds = dict.fromkeys(model.context, "DOUBLE")
     kinds |= dict(zip(model.categorical, (i.kind for i in inputs), strict=True))
-    values = [(name, kinds[j], shape_of(1)) for j, name in enumerate(names)]
+    lists = {i.name: i.lists.lengths for i in inputs if i.lists is not None}
+    values: list[Output] = []
+    for j, name in enumerate(names):
+        if name in lists:
+            values.append((name, kinds[j], ["N", f"{name}_items"]))
+            values.append((lists[name], "INT64", shape_of(1)))
+        else:
+            values.append((name, kinds[j], shape_of(1)))
     taken, given = (
         [helper.make_tensor_value_info(n, getattr(TensorProto, k), s) for n, k, s in infos]
         for infos in (values, outputs)

@@ -10,12 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.model import EmbeddingModel
 
 _MAX_BYTES = 2**31 - 2**20
 """Protocol buffers end at 2 GiB; the rest is for what is not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListInput:
+    """How the cells of a column are lists: padded items, and their number as another input.
+
+    Attributes
+    ----------
+    lengths : str
+        Name of the input of int64, of shape (n_samples, 1): items in each list, -1 if it is
+        missing.
+    pooling : {"mean", "sum", "max"}
+        How the items' vectors become one.
+    max_length : int or None
+        How many of the last items are used; None for all.
+    empty_row : int
+        Table row of the empty list.
+    """
+
+    lengths: str
+    pooling: str
+    max_length: int | None
+    empty_row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,8 @@ class CategoryInput:
         Table row of NaN.
     can_miss : bool
         Whether a cell can be missing.
+    lists : ListInput or None
+        How lists become one vector; None for a column of single values.
     """
 
     name: str
@@ -44,6 +70,7 @@ class CategoryInput:
     rows: NDArray[np.int64]
     missing_row: int
     can_miss: bool
+    lists: ListInput | None = None
 
 
 class Graph:
@@ -85,6 +112,14 @@ class Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
+    def scalar(self, value: int) -> str:
+        """Name of an integer without dimensions that is part of the model."""
+        from onnx import numpy_helper
+
+        name = f"{self._prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(value, dtype=np.int64), name))
+        return name
+
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Name of an operator's result."""
         from onnx import helper
@@ -122,6 +157,12 @@ def add_transform(
             "zero": table.centre,
             "nan": np.full_like(table.centre, np.nan),
         }[policies["handle_unknown"]]
+        if entry.lists is not None:  # what is pooled has no row that could be replaced later
+            if wants_hidden:
+                learned.append(_vectors(graph, table.vectors, entry))
+            if policies["output"] != "hidden":
+                parts.append(_vectors(graph, table.with_unknown(unknown), entry))
+            continue
         rows = _rows(graph, entry)
         if wants_hidden:  # it always reads the learned vector, so the row is replaced later
             learned.append(graph.node("Gather", graph.constant(table.vectors), rows, axis=0))
@@ -138,7 +179,9 @@ def add_transform(
         numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
     if wants_hidden:
         context = [_scaled(graph, model.scaling, numbers)] if numbers else []
-        hidden = _layers(graph, model, [*learned, *context], len(model.head.weights) - 1)
+        assert isinstance(model.head, MLPHead)
+        state = graph.node("Concat", *learned, *context, axis=1)
+        hidden = _layers(graph, model.head, state, len(model.head.weights) - 1)
         parts.append(graph.cast(hidden, "FLOAT"))
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
 
@@ -148,17 +191,82 @@ def add_scores(
 ) -> str:
     """The head's outputs on learned vectors: doubles of shape (n_samples, n_outputs)."""
     parts = [
-        graph.node("Gather", graph.constant(table.vectors), _rows(graph, entry), axis=0)
+        _vectors(graph, table.vectors, entry)
         for table, entry in zip(model.tables, inputs, strict=True)
     ]
+    context = ""
     if model.context:
         numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
-        parts.append(_scaled(graph, model.scaling, numbers))
-    return _layers(graph, model, parts, len(model.head.weights))
+        context = _scaled(graph, model.scaling, numbers)
+    if isinstance(model.head, DotHead):
+        return _dots(graph, model.head, graph.node("Concat", *parts, axis=1), context)
+    state = graph.node("Concat", *parts, *filter(None, [context]), axis=1)
+    return _layers(graph, model.head, state, len(model.head.weights))
+
+
+def _vectors(graph: Graph, vectors: NDArray[np.float32], entry: CategoryInput) -> str:
+    """A vector for each cell: that of its row, or what is pooled of its items'."""
+    if entry.lists is not None:
+        return _pooled(graph, vectors, _rows_of_lists(graph, entry, entry.lists), entry.lists)
+    return graph.node("Gather", graph.constant(vectors), _rows(graph, entry), axis=0)
+
+
+def _rows_of_lists(graph: Graph, entry: CategoryInput, lists: ListInput) -> tuple[str, str]:
+    """Table rows of the items of lists, and which of them count: of shape (n_samples, n + 1).
+
+    The first one stands for the items of an empty or a missing list.
+    """
+    shape = graph.node("Shape", entry.name)
+    rows = graph.node("Reshape", _rows(graph, entry), shape, allowzero=1)
+    lengths = lists.lengths
+    is_missing = graph.node("Less", lengths, graph.constant(np.array([[0]])))
+    stand_in = graph.node(
+        "Where",
+        is_missing,
+        graph.constant(np.array([[entry.missing_row]])),
+        graph.constant(np.array([[lists.empty_row]])),
+    )
+    n_items = graph.node("Gather", shape, graph.scalar(1), axis=0)
+    position = graph.node("Range", graph.scalar(0), n_items, graph.scalar(1))
+    used = graph.node("Less", position, lengths)
+    if lists.max_length is not None:
+        first = graph.node("Sub", lengths, graph.constant(np.array([[lists.max_length]])))
+        used = graph.node("And", used, graph.node("GreaterOrEqual", position, first))
+    has_none = graph.node("Less", lengths, graph.constant(np.array([[1]])))
+    return (
+        graph.node("Concat", stand_in, rows, axis=1),
+        graph.node("Concat", has_none, used, axis=1),
+    )
+
+
+def _pooled(
+    graph: Graph, vectors: NDArray[np.float32], rows: tuple[str, str], lists: ListInput
+) -> str:
+    """One vector a list, summed in float64 as in the package."""
+    items = graph.node("Gather", graph.constant(vectors), rows[0], axis=0)
+    used = graph.node("Unsqueeze", rows[1], graph.constant(np.array([2])))
+    if lists.pooling == "max":
+        lowest = graph.constant(np.array(-np.inf, dtype=np.float32))
+        largest = graph.node("Where", used, items, lowest)
+        largest = graph.node("ReduceMax", largest, axes=[1], keepdims=0)
+        # A maximum passes over NaN, which is in vectors of unknown items alone.
+        if np.isfinite(vectors).all():
+            return largest
+        nan = graph.constant(np.array(np.nan, dtype=np.float32))
+        is_nan = graph.node("And", used, graph.node("IsNaN", items))
+        spoilt = graph.node("ReduceMax", graph.cast(is_nan, "FLOAT"), axes=[1], keepdims=0)
+        return graph.node("Where", graph.cast(spoilt, "BOOL"), nan, largest)
+    by_item = graph.constant(np.array([1]))
+    items = graph.node("Where", used, graph.cast(items, "DOUBLE"), graph.constant(0.0))
+    total = graph.node("ReduceSum", items, by_item, keepdims=0)
+    if lists.pooling == "mean":
+        count = graph.node("ReduceSum", graph.cast(used, "DOUBLE"), by_item, keepdims=0)
+        total = graph.node("Div", total, count)
+    return graph.cast(total, "FLOAT")
 
 
 def _rows(graph: Graph, entry: CategoryInput) -> str:
-    """Table row of each cell, of shape (n_samples,)."""
+    """Table row of each cell, or of all items of lists, one after the other."""
     cells = graph.node("Reshape", entry.name, graph.constant(np.array([-1])))
     if entry.kind == "DOUBLE":
         return _rows_of_floats(graph, entry, cells)
@@ -247,12 +355,35 @@ def _slopes(knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[
     return np.where(np.isfinite(slopes), slopes, 0.0)  # knots too near for numbers between them
 
 
-def _layers(graph: Graph, model: EmbeddingModel, parts: Sequence[str], n_layers: int) -> str:
-    """The first layers of the head, summed in float64 as in :class:`MLPHead`."""
-    state = graph.cast(graph.node("Concat", *parts, axis=1), "DOUBLE")
-    last = len(model.head.weights) - 1
+def _layers(graph: Graph, head: MLPHead, state: str, n_layers: int) -> str:
+    """The first layers of a perceptron, summed in float64 as in :class:`MLPHead`."""
+    state = graph.cast(state, "DOUBLE")
+    last = len(head.weights) - 1
     for i in range(n_layers):
-        state = graph.node("MatMul", state, graph.constant(model.head.weights[i]))
-        state = graph.node("Add", state, graph.constant(model.head.biases[i]))
+        state = graph.node("MatMul", state, graph.constant(head.weights[i]))
+        state = graph.node("Add", state, graph.constant(head.biases[i]))
         state = graph.node("Relu", state) if i < last else state
     return state
+
+
+def _dots(graph: Graph, head: DotHead, vectors: str, context: str) -> str:
+    """Dot products, biases and context, summed in float64 as in :class:`DotHead`."""
+    n_columns, n_axes = len(head.bias_weights), len(head.axes)
+    shape = graph.constant(np.array([-1, n_columns, n_axes + 1]))
+    blocks = graph.node("Reshape", graph.cast(vectors, "DOUBLE"), shape)
+    axes = graph.node("Gather", blocks, graph.constant(np.arange(n_axes)), axis=2)
+    by_column = graph.constant(np.array([1]))
+    total = graph.node("ReduceSum", axes, by_column, keepdims=0)
+    squares = graph.node("ReduceSum", graph.node("Mul", axes, axes), by_column, keepdims=0)
+    beyond = graph.node("Sub", graph.node("Mul", total, total), squares)
+    pairs = graph.node("Mul", beyond, graph.constant(0.5))
+    biases = graph.node("Gather", blocks, graph.constant(np.array([n_axes])), axis=2)
+    biases = graph.node("Squeeze", biases, graph.constant(np.array([2])))
+    terms = [(pairs, head.axes), (biases, head.bias_weights)]
+    if context:
+        terms.append((graph.cast(context, "DOUBLE"), head.context_weights))
+    score = graph.constant(head.intercept)
+    for values, weights in terms:
+        summed = graph.node("MatMul", values, graph.constant(weights[:, None]))
+        score = graph.node("Add", score, summed)
+    return score

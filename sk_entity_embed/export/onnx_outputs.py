@@ -45,18 +45,21 @@ def add_prediction(
     UnsupportedDataError
         If there is no type for the classes.
     """
-    if estimator._link in ("identity", "log"):
+    if estimator._link in ("identity", "bounded", "log"):
         return [_quantities(graph, scale, scores, estimator._link)], {}
     return _classes(graph, scores, estimator)
 
 
 def _quantities(graph: Graph, scale: Scale, scores: str, link: str) -> Output:
     """A regressor's answer."""
-    n_outputs = len(scale.width)
+    n_outputs, width, center = len(scale.width), scale.width, scale.center
     if link == "log":
         scores = graph.node("Exp", graph.node("Min", scores, graph.constant(MAX_EXPONENT)))
-    scores = graph.node("Mul", scores, graph.constant(scale.width))
-    scores = graph.node("Add", scores, graph.constant(scale.center))
+    elif scale.bounds is not None:
+        low, high = scale.bounds
+        scores, width, center = graph.node("Sigmoid", scores), high - low, low
+    scores = graph.node("Mul", scores, graph.constant(width))
+    scores = graph.node("Add", scores, graph.constant(center))
     name = graph.free("variable")
     if n_outputs > 1:
         return graph.node("Identity", scores, output=name), "DOUBLE", shape_of(n_outputs)

@@ -64,7 +64,8 @@ def to_projector(
     "missing" or "unknown"), "count", and the mean target as "target_mean", or one of them for
     each class or output. Tabs, line ends and backslashes in names are written as ``\\t``, ``\\n``
     and ``\\\\``. The last row is the unknown vector, unless ``handle_unknown`` is "error" or
-    "nan".
+    "nan". Of a column of lists, the rows are the items. Biases, which vectors have under
+    ``head="dot"``, are left out.
 
     References
     ----------
@@ -137,7 +138,7 @@ def _metadata_by_column(metadata: Any, names: list[str]) -> Mapping[str, Any]:
 def _vectors(lookup: Lookup) -> NDArray[np.float32]:
     """One row a category, missing included, and the unknown one where it can be shown."""
     codes = lookup.vocabulary.label_rows
-    return lookup.vectors[np.append(codes, UNKNOWN) if lookup.shows_unknown else codes]
+    return lookup.coordinates[np.append(codes, UNKNOWN) if lookup.shows_unknown else codes]
 
 
 def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sk_entity_embed._access import fitted_model, served_vectors, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
+from sk_entity_embed.pooling import Pooler
+from sk_entity_embed.tables import vector_names
 
 _KEY_TYPES = (
     pa.types.is_large_string,
@@ -38,15 +40,25 @@ class Lookup:
     vocabulary : Vocabulary
         The categories and their rows.
     vectors : ndarray of float32 of shape (n_rows, width)
-        The vectors of ``transform``, reserved rows included.
+        The vectors of ``transform``, reserved rows included; of a column of lists, those of the
+        items.
     serves_missing, serves_unknown : bool
         Whether missing cells and unknown categories get a vector, or are an error.
+    biased : bool
+        Whether the last number of each vector is a bias.
+    pooler : {"mean", "sum", "max"}, GRU or None
+        How the vectors of a list's items become one; None for a column of single values.
+    max_length : int or None
+        How many of the last items of a list are used; None for all.
     """
 
     vocabulary: Vocabulary
     vectors: NDArray[np.float32]
     serves_missing: bool
     serves_unknown: bool
+    biased: bool
+    pooler: Pooler | None
+    max_length: int | None
 
     @property
     def name(self) -> str:
@@ -56,7 +68,12 @@ class Lookup:
     @property
     def outputs(self) -> list[str]:
         """Names of the output columns, those of ``get_feature_names_out``."""
-        return [f"{self.name}_{i}" for i in range(self.vectors.shape[1])]
+        return vector_names(self.name, self.vectors.shape[1], biased=self.biased)
+
+    @property
+    def coordinates(self) -> NDArray[np.float32]:
+        """The vectors without biases."""
+        return self.vectors[:, : self.vectors.shape[1] - self.biased]
 
     @property
     def unknown(self) -> NDArray[np.float32]:
@@ -76,17 +93,26 @@ class Lookup:
         return self.vocabulary.missing_row == MISSING
 
     @property
+    def serves_empty(self) -> bool:
+        """Whether an empty list gets a vector; False for a column of single values."""
+        known = self.vocabulary.empty_row != UNKNOWN  # else it is treated as an unknown item
+        return self.vocabulary.is_list and (known or self.serves_unknown)
+
+    @property
     def shows_unknown(self) -> bool:
         """Whether there is an unknown vector that a viewer can show: served, and no NaN."""
         return self.serves_unknown and bool(np.isfinite(self.unknown).all())
 
     def rows(self) -> tuple[list[str], NDArray[np.float32]]:
-        """Kinds and vectors of a table: the categories in order, then missing, then unknown."""
+        """Kinds and vectors of a table: the categories in order, then missing, empty, unknown."""
         kinds = ["category"] * len(self.vocabulary.categories)
         codes = self.vocabulary.rows.tolist()
         if self.serves_missing:
             kinds.append("missing")
             codes.append(self.vocabulary.missing_row)
+        if self.serves_empty:
+            kinds.append("empty")
+            codes.append(self.vocabulary.empty_row)
         if self.serves_unknown:
             kinds.append("unknown")
             codes.append(UNKNOWN)
@@ -132,16 +158,33 @@ def lookups_of(encoder: Any) -> list[Lookup]:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    tables = fitted_model(encoder).tables
-    policies = _policies(encoder)
+    model, policies = fitted_model(encoder), _policies(encoder)
     serves_unknown = policies.get("handle_unknown") != "error"
     lookups = []
-    for table, vectors in zip(tables, served_vectors(encoder), strict=True):
+    columns = zip(
+        model.tables, served_vectors(encoder), model.pooling, model.max_lengths, strict=True
+    )
+    for table, vectors, pooler, max_length in columns:
         served = policies.get("handle_missing") != "error"
         # A missing cell that is no category of its own is treated as an unknown one.
         served &= serves_unknown or table.vocabulary.missing_row == MISSING
-        lookups.append(Lookup(table.vocabulary, vectors, served, serves_unknown))
+        lookups.append(
+            Lookup(
+                table.vocabulary, vectors, served, serves_unknown, table.biased, pooler, max_length
+            )
+        )
     return lookups
+
+
+def refuse_lists(lookups: Sequence[Lookup], what: str) -> None:
+    """Raise an UnsupportedDataError if a column holds lists, of which `what` makes nothing."""
+    names = [lookup.name for lookup in lookups if lookup.pooler is not None]
+    if names:
+        raise UnsupportedDataError(
+            f"{what} can look up single values only, but column {names[0]!r} holds lists, whose "
+            "items' vectors are pooled. Use transform or pyarrow_transform, or write the items' "
+            "vectors with to_parquet and pool them yourself."
+        )
 
 
 def passed_through(encoder: Any, what: str) -> list[str]:

@@ -13,8 +13,13 @@ import numpy as np
 import pandas as pd
 
 from sk_entity_embed._access import check_column, fitted_model, served_vectors
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
 from sk_entity_embed.input.columns import Column, Table, read_table
+from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import (
     UNKNOWN,
     Vocabulary,
@@ -52,6 +57,8 @@ def to_torch(
     ------
     InvalidParameterError
         If the estimator is not one of this package, or has no such column.
+    UnsupportedDataError
+        If one of the columns holds lists, which the module does not pool.
 
     Notes
     -----
@@ -64,7 +71,7 @@ def to_torch(
     that occurs in `X`, and for missing cells if `X` has some. An infrequent group gets the mean
     of its categories' vectors, which is the module's own vector where both group the same
     categories. The unknown vector is not handed over: it belongs to no category, and the fit
-    learns a new one.
+    learns a new one; nor are the biases that end vectors of ``head="dot"``.
 
     References
     ----------
@@ -91,6 +98,7 @@ def to_torch(
     model, served = fitted_model(encoder), served_vectors(encoder)
     names = [t.vocabulary.name for t in model.tables]
     chosen = [names.index(name) for name in _check_columns(columns, names)]
+    _refuse_lists([model.tables[j].vocabulary for j in chosen])
     policies = getattr(encoder, "_policies", {})
     return _module_class()(
         [model.tables[j].vocabulary for j in chosen],
@@ -99,6 +107,7 @@ def to_torch(
         n_features_in=encoder.n_features_in_,
         refuse_unknown=policies.get("handle_unknown") == "error",
         refuse_missing=policies.get("handle_missing", encoder.handle_missing) == "error",
+        biased=any(t.biased for t in model.tables),
         freeze=freeze,
     )
 
@@ -130,6 +139,8 @@ class _Methods:
         Number of columns there.
     refuse_unknown, refuse_missing : bool
         Whether ``encode`` raises on unknown and on missing cells.
+    biased : bool
+        Whether the last number of each vector is a bias, as under ``head="dot"``.
     freeze : bool
         Whether the vectors do not require a gradient.
 
@@ -173,6 +184,7 @@ class _Methods:
         n_features_in: int,
         refuse_unknown: bool,
         refuse_missing: bool,
+        biased: bool,
         freeze: bool,
     ) -> None:
         import torch
@@ -182,6 +194,7 @@ class _Methods:
         self.vocabularies = tuple(vocabularies)
         self._positions, self._n_features_in = tuple(positions), n_features_in
         self._refuse_unknown, self._refuse_missing = refuse_unknown, refuse_missing
+        self._biased = biased
         # By number: a column's name may have dots, be empty, or that of a method.
         self.embeddings = torch.nn.ModuleList(
             torch.nn.Embedding.from_pretrained(torch.tensor(v), freeze=freeze) for v in vectors
@@ -223,7 +236,9 @@ class _Methods:
             column = self._find(table, j)
             if self._refuse_missing and (missing := count_missing(column)):
                 refuse_missing(vocabulary.name, missing)
-            codes[:, j] = vocabulary.encode(column)
+            coded = vocabulary.encode(column)
+            assert not isinstance(coded, Lists)  # such columns are refused beforehand
+            codes[:, j] = coded
             if self._refuse_unknown and (codes[:, j] == UNKNOWN).any():
                 _refuse_unknown(vocabulary.name, codes[:, j])
         return torch.from_numpy(codes)
@@ -252,13 +267,14 @@ class _Methods:
         Returns
         -------
         dict of DataFrame
-            For each column, the present vectors, indexed by category: infrequent ones have the
-            vector they share, and missing, where it is a category, is NaN.
+            For each column, the present vectors, without biases, indexed by category: infrequent
+            ones have the vector they share, and missing, where it is a category, is NaN.
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):
             vectors = embedding.weight.detach().cpu().float().numpy()
-            frames[vocabulary.name] = EmbeddingTable(vocabulary, vectors[None], vectors[0]).frame()
+            table = EmbeddingTable(vocabulary, vectors[None], vectors[0], self._biased)
+            frames[vocabulary.name] = table.frame()
         return frames
 
     def extra_repr(self) -> str:
@@ -295,6 +311,17 @@ def _check_columns(columns: str | Sequence[str] | None, names: list[str]) -> lis
             f"`columns` must name at least one column, and each of them once; got {asked}."
         )
     return [check_column(name, names) for name in asked]
+
+
+def _refuse_lists(vocabularies: Sequence[Vocabulary]) -> None:
+    """Raise an error if a column holds lists."""
+    for vocabulary in vocabularies:
+        if vocabulary.is_list:
+            raise UnsupportedDataError(
+                f"Column {vocabulary.name!r} holds lists, whose items' vectors are pooled, but a "
+                "module takes single values only. Name other `columns`, or put the items' "
+                "vectors, from lookup_frames, into a torch.nn.EmbeddingBag."
+            )
 
 
 def _refuse_unknown(name: str, codes: np.ndarray) -> None:

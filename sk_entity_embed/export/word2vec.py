@@ -69,6 +69,9 @@ def to_word2vec(
     categories, is there unless ``handle_unknown`` is "error" or "nan". Infrequent categories are
     words with the vector they share.
 
+    Of a column of lists, the words are the items, with the items' vectors and counts. Biases, which
+    vectors have under ``head="dot"``, are left out: the format is for coordinates.
+
     Examples
     --------
     >>> import tempfile
@@ -122,4 +125,4 @@ def _words(lookup: Lookup) -> _Words:
         codes.append(UNKNOWN)
         counts.append(0)
     ordered = {words[i]: meanings[i] for i in order}
-    return ordered, lookup.vectors[np.array(codes)[order]], np.array(counts)[order]
+    return ordered, lookup.coordinates[np.array(codes)[order]], np.array(counts)[order]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
 
-from sk_entity_embed import EntityEmbeddingClassifier
+from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingRegressor
 from sk_entity_embed.export import save
 from sk_entity_embed.export.files import FORMAT_VERSION
 from tests.samples import make_encoder
@@ -40,6 +40,14 @@ CELLS = {
 }
 """Rows of version 1; other versions may have more columns, but these stay as they are."""
 
+LISTS = {
+    "tags": [["a", "b"], [], None, ["b"], ["c", None], ["a", "a", "b"]],
+    "steps": [[1, 2], [2], [3, 1, 2], [], [1], [2, 2]],
+    "words": [["ü漢"], [""], ["x", "\ud800"], ["x"], ["x", ""], ["ü漢"]],
+    "path": [["in", "out"], ["in"], None, ["out", "in"], ["in", "up", "out"], []],
+}
+"""Columns of lists, since version 2."""
+
 UNKNOWN = {
     "text": "new",
     "gappy": None,
@@ -51,13 +59,18 @@ UNKNOWN = {
     "when": pd.Timestamp("2000-01-01"),
     "lone": "\udfff",
     "size": None,
+    "tags": ["new", "a"],
+    "steps": [9],
+    "words": [],
+    "path": ["out", None, "new", "in"],
 }
 """A row of categories that no encoder met in fit."""
 
 
 def golden_rows(n_times):
     """The rows, several times over."""
-    return pd.DataFrame({n: pd.Series(c * n_times, dtype=object) for n, c in CELLS.items()})
+    cells = CELLS | LISTS
+    return pd.DataFrame({n: pd.Series(c * n_times, dtype=object) for n, c in cells.items()})
 
 
 def new_rows():
@@ -66,7 +79,7 @@ def new_rows():
 
 
 def golden_encoders():
-    """Fitted estimators by name: all kinds of columns and classes; a warm start; a predictor."""
+    """Fitted estimators by name: all kinds of columns, classes, heads and ways of pooling."""
     X = golden_rows(12)
     classes = np.array(["low", "middle", "high"])[np.arange(72) % 3]
     columns = [name for name in CELLS if name != "size"]
@@ -94,18 +107,48 @@ def golden_encoders():
     predictor = EntityEmbeddingClassifier(
         dimensions=2, hidden_layer_sizes=(4,), cv=2, max_iter=1, random_state=0
     )
+    dot = EntityEmbeddingRegressor(
+        head="dot",
+        y_range=(-2, 2),
+        pooling={"tags": "sum"},
+        max_length={"tags": 2},
+        warm_start=True,
+        dimensions=2,
+        cv=2,
+        max_iter=1,
+        random_state=0,
+    )
+    lists = make_encoder(
+        pooling={"tags": "mean", "steps": "sum", "words": "max", "path": "gru"},
+        max_length={"path": 3},
+        warm_start=True,
+        output="both",
+        handle_unknown="zero",
+        dimensions=2,
+        cv=2,
+        max_iter=1,
+    )
     return {
-        "everything": everything.fit(X, classes),
+        "everything": everything.fit(X[list(CELLS)], classes),
         "warm": warm.fit(X[["text", "rare", "size"]], target),
         "predictor": predictor.fit(X[["text", "gappy", "size"]], classes),
+        "dot": dot.fit(X[["text", "gappy", "tags", "size"]], target),
+        "lists": lists.fit(X[["text", *LISTS]], target),
     }
 
 
+def rows_for(estimator):
+    """The new rows with the columns of an estimator."""
+    return new_rows()[list(estimator.feature_names_in_)]
+
+
 def answer(estimator):
-    """What an estimator makes of the new rows: vectors and, of a predictor, probabilities."""
-    X = new_rows()[list(estimator.feature_names_in_)]
+    """What an estimator makes of the new rows: vectors and, of a predictor, predictions."""
+    X = rows_for(estimator)
     if hasattr(estimator, "predict_proba"):
         return np.hstack([estimator.transform(X), estimator.predict_proba(X)])
+    if hasattr(estimator, "predict"):
+        return np.column_stack([estimator.transform(X), estimator.predict(X)])
     return estimator.transform(X)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from sk_entity_embed.exceptions import EntityEmbedError, InvalidDataError, InvalidFileError
 from sk_entity_embed.export import load
-from tests.export.make_golden import new_rows
+from tests.export.make_golden import answer, rows_for
 from tests.export.saved import put_together, take_apart
 
 GIGABYTE = 2**30
@@ -151,9 +151,9 @@ def use(estimator):
         return None
     estimator.get_feature_names_out()
     try:
-        out = estimator.transform(new_rows()[list(estimator.feature_names_in_)])
-        if estimator._policies["output"] != "hidden":
-            estimator.inverse_transform(np.asarray(out))
+        out = answer(estimator)
+        if estimator._policies["output"] != "hidden" and not any(estimator._model.pooling):
+            estimator.inverse_transform(estimator.transform(rows_for(estimator)))
     except InvalidDataError:
         return None
     for frame in estimator.embeddings_.values():

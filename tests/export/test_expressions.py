@@ -21,6 +21,7 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import polars_expressions, pyarrow_transform
+from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
 
 SEEN = {
@@ -47,6 +48,7 @@ POLICIES = [
     {"missing": 0.0},
     {"min_frequency": 30},
     {"kinds": ("moment", "text"), "dimensions": 1},
+    {"head": "dot", "remainder": "passthrough"},
 ]
 
 
@@ -303,3 +305,73 @@ def test_numbers_passed_through_stay_null_and_round_as_in_transform():
     ):
         assert_same(found, encoder, rows)
         assert found["size"].is_null().to_list() == [False, False, True]
+
+
+def arrow_of(X):
+    """The rows of lists as an Arrow table."""
+    return pa.Table.from_pandas(X, preserve_index=False)
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
+def test_arrow_pools_lists(policy):
+    X, y = make_list_rows()
+    encoder = make_list_encoder(handle_unknown=policy, remainder="passthrough").fit(X, y)
+    function = pickle.loads(pickle.dumps(pyarrow_transform(encoder)))
+    table = arrow_of(make_new_lists())
+    assert_same(pl.from_arrow(function(table)), encoder, table)
+    assert function(table.slice(0, 0)).schema == function(table).schema
+
+
+def test_arrow_of_lists_that_are_all_missing():
+    encoder = make_list_encoder().fit(*make_list_rows())
+    table = arrow_of(make_new_lists()[:4].assign(mean=None))
+    assert pa.types.is_null(table.schema.field("mean").type)
+    assert_same(pl.from_arrow(pyarrow_transform(encoder)(table)), encoder, table)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "refused"),
+    [
+        ("mean", [["a"], ["b", "new"], ["new"]], "2 unknown value"),
+        ("max", [["x"], [], ["x"]], "1 unknown value"),
+        ("max", [["x"], ["x", None], None], "2 missing value"),
+        ("letter", ["a", "new", "b"], "1 unknown value"),
+    ],
+)
+def test_arrow_refuses_what_transform_does_in_lists(column, cells, refused):
+    encoder = make_list_encoder(handle_unknown="error").fit(*make_list_rows())
+    X = make_list_rows(3)[0].assign(**{column: pd.Series(cells, dtype=object)})
+    function = pyarrow_transform(encoder)
+    with pytest.raises(InvalidDataError, match=rf"'{column}' has {refused}.* first one in row 1"):
+        function(arrow_of(X))
+    with pytest.raises(InvalidDataError):
+        encoder.transform(X)
+    known = arrow_of(make_list_rows(3)[0])
+    assert_same(pl.from_arrow(function(known)), encoder, known)
+
+
+def test_arrow_refuses_missing_lists_and_items():
+    X, y = make_list_rows()
+    X = X[["letter", "sum", "size"]]
+    own = {"pooling": "sum", "max_length": None, "dimensions": 2, "handle_missing": "error"}
+    encoder = make_list_encoder(**own).fit(X, y)
+    function = pyarrow_transform(encoder)
+    X = X[:3].assign(sum=[[], [None, 1], None])
+    with pytest.raises(InvalidDataError, match=r"'sum' has 2 missing value.* in row 1"):
+        function(arrow_of(X))
+    new = arrow_of(X.assign(sum=[[], [9], [1, 9]]))
+    assert_same(pl.from_arrow(function(new)), encoder, new)
+
+
+def test_arrow_refuses_lists_for_single_values():
+    encoder = make_list_encoder().fit(*make_list_rows())
+    X = make_list_rows(3)[0]
+    for wrong in ({"letter": [["a"]] * 3}, {"mean": ["a"] * 3}):
+        with pytest.raises(InvalidDataError, match="in fit, but holds"):
+            pyarrow_transform(encoder)(arrow_of(X.assign(**wrong)))
+
+
+def test_polars_expressions_refuse_lists():
+    encoder = make_list_encoder().fit(*make_list_rows())
+    with pytest.raises(UnsupportedDataError, match=r"The expressions .* 'mean' holds lists"):
+        polars_expressions(encoder)

@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export import lookup_frames, sql, to_parquet
+from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
 
 SEEN = {
@@ -101,6 +102,8 @@ def encoder():
         {"min_frequency": 25},
         {"kinds": ("day", "text")},
         {"dimensions": 1, "cross_fit": False},
+        {"head": "dot", "remainder": "passthrough"},
+        {"head": "dot", "handle_unknown": "nan", "kinds": ("text", "flag")},
     ],
     ids=str,
 )
@@ -500,3 +503,56 @@ def test_standard_sql_has_no_infinity_and_no_zero_byte(kind):
     with pytest.raises(UnsupportedDataError, match=f"'{kind}' cannot be written into a query"):
         sql(encoder, "rows", dialect="standard")
     assert 'FROM "rows"' in sql(encoder, "rows", dialect="standard", lookups={kind: "t"})
+
+
+def pooled_by_hand(frame, cell, way, max_length):
+    """A list's vector, by the rows of the table of items."""
+    vectors = frame.iloc[:, 2:].to_numpy()
+    of_kind = {kind: vectors[i] for i, kind in enumerate(frame["kind"]) if kind != "category"}
+    of_item = {
+        item: vectors[i]
+        for i, (item, kind) in enumerate(zip(frame["category"], frame["kind"], strict=True))
+        if kind == "category"
+    }
+    if cell is None:
+        return of_kind["missing"]
+    if not cell:
+        return of_kind["empty"]
+    items = cell[-max_length:] if max_length else cell
+    rows = [of_kind["missing"] if i is None else of_item.get(i, of_kind["unknown"]) for i in items]
+    return getattr(np.array(rows, dtype=np.float64), way)(axis=0).astype(np.float32)
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero"])
+def test_tables_of_items_are_all_that_pooling_needs(policy, tmp_path):
+    X, y = make_list_rows()
+    encoder = make_list_encoder(handle_unknown=policy).fit(X, y)
+    frames, paths = lookup_frames(encoder), to_parquet(encoder, tmp_path)
+    new = make_new_lists()
+    expected = dict(zip(encoder.get_feature_names_out(), encoder.transform(new).T, strict=True))
+    for way in ("mean", "sum", "max"):
+        assert frames[way]["kind"].tolist()[-3:] == ["missing", "empty", "unknown"]
+        stored = pd.read_parquet(paths[way])
+        assert stored["kind"].tolist() == frames[way]["kind"].tolist()
+        found = [pooled_by_hand(frames[way], c, way, 2 if way == "sum" else 0) for c in new[way]]
+        columns = [n for n in expected if n.startswith(f"{way}_")]
+        assert frames[way].columns.tolist() == ["category", "kind", *columns]
+        np.testing.assert_array_equal(stored[columns], frames[way][columns])
+        np.testing.assert_array_equal(np.array(found).T, [expected[n] for n in columns])
+    assert "empty" not in set(frames["letter"]["kind"])
+
+
+def test_empty_lists_have_a_row_where_they_are_served():
+    X, y = make_list_rows()
+    frames = lookup_frames(make_list_encoder(handle_unknown="error").fit(X, y))
+    assert frames["mean"]["kind"].tolist()[-2:] == ["missing", "empty"]
+    assert set(frames["max"]["kind"]) == {"category"}  # there, an empty list is unknown
+    frames = lookup_frames(make_list_encoder().fit(X, y))
+    unknown, empty = (frames["max"].set_index("kind").loc[k][1:] for k in ("unknown", "empty"))
+    assert unknown.tolist() == empty.tolist()
+
+
+def test_queries_refuse_lists():
+    encoder = make_list_encoder().fit(*make_list_rows())
+    with pytest.raises(UnsupportedDataError, match=r"The query .* column 'mean' holds lists"):
+        sql(encoder, "rows")

@@ -16,12 +16,13 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 from sklearn.exceptions import NotFittedError
 
 import sk_entity_embed
+from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -31,6 +32,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.export import onnx_graph, to_onnx
 from sk_entity_embed.input.context import ContextScaling
 from tests.containers import make_container
+from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder, make_rows
 
 CITIES = ["Lima", "Oslo", "", "ü漢😀", "a\0b", "q\"u'o\n\tte", "<script>", "</script>", "None", " "]
@@ -208,6 +210,9 @@ def test_any_piecewise_linear_scaling(data):
     )
     knots = tuple(np.unique(np.array(c) + 0.0) for c in columns)
     scores = tuple(np.linspace(-2, 3, len(k)) ** 3 for k in knots)
+    with np.errstate(over="ignore"):  # knots nearer than numpy.interp can tell apart are left out
+        slopes = [np.diff(s) / np.diff(k) for k, s in zip(knots, scores, strict=True)]
+    assume(all(np.isfinite(slope).all() for slope in slopes))
     shares = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25]), min_size=3, max_size=3)))
     scaling = ContextScaling(knots, scores, shares[: len(knots)])
     cell = st.one_of(sane, numbers, st.just(np.nan), *(st.sampled_from(list(k)) for k in knots))
@@ -519,3 +524,163 @@ def test_torch_stays_out(encoder, tmp_path):
         check=False,
     )
     assert done.stdout == "3 False False\n", done.stderr
+
+
+@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
+def test_vectors_of_dots_end_with_their_biases(table, remainder, unknown):
+    X, y = table
+    encoder = make_encoder(
+        categorical_features=CATEGORICAL,
+        head="dot",
+        remainder=remainder,
+        handle_unknown=unknown,
+        max_iter=1,
+    ).fit(X, y)
+    model, new = to_onnx(encoder), make_new_rows(X)
+    np.testing.assert_array_equal(run(model, new), encoder.transform(new).astype(np.float32))
+    names = json.loads({p.key: p.value for p in model.metadata_props}["feature_names_out"])
+    assert names[encoder.dimensions_["city"]] == "city_bias"
+    assert run(model, new[:0]).shape == (0, len(names))
+
+
+@pytest.mark.parametrize("columns", [[*CATEGORICAL, "size", "gappy"], CATEGORICAL], ids=len)
+@pytest.mark.parametrize("y_range", [None, (-8, 9.5)])
+@pytest.mark.parametrize("head", ["dot", "mlp"])
+def test_predictions_of_dots_and_within_bounds(table, head, y_range, columns):
+    X, y = table
+    settings = {"head": head, "y_range": y_range, "hidden_layer_sizes": (6,)}
+    predictor = make_dot(**settings, categorical_features=CATEGORICAL).fit(X[columns], y)
+    model, new = to_onnx(predictor), make_new_rows(X)[columns]
+    onnx.checker.check_model(model, full_check=True)
+    out, expected = run(model, new), predictor.predict(new)
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
+    assert run(model, new[:0]).shape == (0,)
+    np.testing.assert_allclose(run(model, new[:1]), out[:1], rtol=1e-9)
+    feeds = {c: new[[c]].to_numpy() for c in new}
+    feeds["city"] = feeds["city"].astype(object)
+    (other,) = ReferenceEvaluator(model).run(None, feeds)
+    np.testing.assert_allclose(other, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_several_outputs_within_bounds(table):
+    X, y = table
+    settings = {"head": "mlp", "y_range": (-8, 9), "hidden_layer_sizes": (6,)}
+    predictor = make_dot(**settings, categorical_features=CATEGORICAL)
+    predictor.fit(X, np.column_stack([y, -y]))
+    np.testing.assert_allclose(
+        run(to_onnx(predictor), X), predictor.predict(X), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_classes_of_dots(table):
+    X, y = table
+    params = {"head": "dot", "max_iter": 1, "random_state": 0, "dimensions": 3}
+    classifier = EntityEmbeddingClassifier(categorical_features=CATEGORICAL, **params)
+    classifier.fit(X, np.where(y > 0, "late", "early"))
+    session = onnxruntime.InferenceSession(to_onnx(classifier).SerializeToString())
+    new = make_new_rows(X)
+    label, probabilities = session.run(None, {c: new[[c]].to_numpy() for c in new})
+    np.testing.assert_array_equal(label, classifier.predict(new))
+    np.testing.assert_allclose(probabilities, classifier.predict_proba(new), rtol=1e-6)
+
+
+WAYS = ["mean", "sum", "max"]
+MISSING_ITEMS = {"mean": "?", "sum": -1, "max": "?"}
+
+
+def fed(model, X):
+    """Inputs of a model, the lists of a table padded by what is no item."""
+    facts = {p.key: p.value for p in model.metadata_props}
+    lengths, feeds = json.loads(facts["lengths"]), {}
+    for name in X:
+        if name not in lengths:
+            feeds[name] = X[[name]].to_numpy()
+            continue
+        cells = X[name].tolist()
+        counts = [-1 if cell is None else len(cell) for cell in cells]
+        padding = 99 if name == "sum" else "padding"
+        padded = np.full((len(X), max(counts, default=0)), padding, dtype=object)
+        for row, cell in zip(padded, cells, strict=True):
+            row[: len(cell or [])] = [MISSING_ITEMS[name] if i is None else i for i in cell or []]
+        feeds[name] = padded.astype(np.int64) if name == "sum" else padded
+        feeds[lengths[name]] = np.array(counts, dtype=np.int64).reshape(-1, 1)
+    return feeds
+
+
+def run_lists(model, X):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    assert [i.name for i in session.get_inputs()] == list(fed(model, X))
+    return session.run(None, fed(model, X))[0]
+
+
+@pytest.fixture(scope="module")
+def list_rows():
+    X, y = make_list_rows()
+    return X[["letter", *WAYS, "size"]], y
+
+
+@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+def test_lists_are_pooled(list_rows, output, unknown):
+    X, y = list_rows
+    own = {"pooling": {w: w for w in WAYS}, "max_length": {"sum": 2}, "dimensions": 3}
+    encoder = make_list_encoder(**own, output=output, handle_unknown=unknown).fit(X, y)
+    model = to_onnx(encoder, missing_values=MISSING_ITEMS)
+    onnx.checker.check_model(model, full_check=True)
+    read = {name for node in model.graph.node for name in node.input}
+    assert {c.name for c in model.graph.initializer} <= read
+    new = make_new_lists()[list(X)]
+    out, expected = run_lists(model, new), encoder.transform(new)
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
+    if output == "embedding":
+        np.testing.assert_array_equal(out, expected)  # of so few items, sums are exact enough
+        assert np.isnan(out).any() == (unknown == "nan")
+    np.testing.assert_array_equal(run_lists(model, new[:1]), out[:1])
+    assert run_lists(model, new[:0]).shape == (0, expected.shape[1])
+    nothing = new[:4].assign(**{w: [[], None, [], None] for w in WAYS})
+    np.testing.assert_allclose(
+        run_lists(model, nothing), encoder.transform(nothing), rtol=1e-6, atol=1e-6
+    )
+    (other,) = ReferenceEvaluator(model).run(None, fed(model, new[10:]))
+    np.testing.assert_allclose(other, expected[10:], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["dot", "mlp"])
+def test_predictions_of_lists(list_rows, head):
+    X, y = list_rows[0].drop(columns="max"), list_rows[1]
+    own = {"head": head, "pooling": {"sum": "sum"}, "hidden_layer_sizes": (4,)}
+    predictor = make_dot(**own).fit(X, y)
+    model = to_onnx(predictor, missing_values={n: MISSING_ITEMS[n] for n in ("mean",)})
+    new = make_new_lists()[list(X)]
+    new = new[[None not in (cell or []) for cell in new["sum"]]]
+    np.testing.assert_allclose(run_lists(model, new), predictor.predict(new), rtol=1e-6)
+
+
+def test_the_length_is_called_as_no_column_is(list_rows):
+    X, y = list_rows
+    X = X.rename(columns={"letter": "max_length"})[["max_length", "max"]]
+    own = {"pooling": "max", "max_length": None, "dimensions": 2}
+    model = to_onnx(make_list_encoder(**own).fit(X, y))
+    assert [i.name for i in model.graph.input] == ["max_length", "max", "max_length_"]
+    facts = {p.key: p.value for p in model.metadata_props}
+    assert json.loads(facts["lengths"]) == {"max": "max_length_"}
+
+
+def test_missing_lists_that_transform_refuses(list_rows):
+    X, y = list_rows[0][["letter", "max"]], list_rows[1]
+    own = {"pooling": "max", "max_length": None, "dimensions": 2, "handle_missing": "error"}
+    encoder = make_list_encoder(**own).fit(X, y)
+    with pytest.raises(InvalidParameterError, match=r"missing cells of \['max'\]"):
+        to_onnx(encoder)
+    new = X[:2].assign(max=[["x"], None])
+    out = run_lists(to_onnx(encoder, handle_unknown="nan"), new)
+    assert np.isnan(out[:, 2:]).tolist() == [[False] * 2, [True] * 2]
+
+
+def test_recurrent_units_are_refused():
+    encoder = make_list_encoder().fit(*make_list_rows())
+    markers = {"mean": "?", "sum": -1, "gru": -1}
+    with pytest.raises(UnsupportedDataError, match="'gru' holds lists pooled by 'gru'"):
+        to_onnx(encoder, missing_values=markers)

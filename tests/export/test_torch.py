@@ -21,9 +21,14 @@ from torch import nn
 
 import sk_entity_embed
 from sk_entity_embed._base import BaseEntityEmbedding
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
 from sk_entity_embed.export import to_torch
 from sk_entity_embed.export import torch as torch_file
+from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
 
 KINDS = {
@@ -398,3 +403,26 @@ def test_the_class_is_made_when_a_module_is_unpickled(letters, rows, tmp_path):
         check=False,
     )
     assert done.stdout == "True False\n", done.stderr
+
+
+def test_vectors_of_dots_end_with_their_biases(rows):
+    X, y = rows
+    model = make_dot().fit(X, y)
+    module = to_torch(model)
+    np.testing.assert_array_equal(vectors_of(module, X), model.transform(X))
+    for column, frame in module.to_frames().items():
+        pd.testing.assert_frame_equal(frame, model.embeddings_[column])
+    again = make_dot(init=module.to_frames(), freeze=True).fit(X, y)
+    for column, frame in again.embeddings_.items():
+        pd.testing.assert_frame_equal(frame, model.embeddings_[column])
+
+
+def test_columns_of_lists_are_left_to_the_user():
+    X, y = make_list_rows()
+    encoder = make_list_encoder().fit(X, y)
+    with pytest.raises(UnsupportedDataError, match=r"'mean' holds lists.* Name other `columns`"):
+        to_torch(encoder)
+    with pytest.raises(UnsupportedDataError, match="'gru' holds lists"):
+        to_torch(encoder, ["letter", "gru"])
+    module = to_torch(encoder, "letter")
+    np.testing.assert_array_equal(vectors_of(module, X), encoder.transform(X)[:, :2])

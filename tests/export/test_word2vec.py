@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export import to_word2vec
+from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
 
 with warnings.catch_warnings():
@@ -172,3 +173,21 @@ def test_bad_parameters(encoder, tmp_path):
     with pytest.raises(FileNotFoundError):
         to_word2vec(encoder, "x", tmp_path / "no" / "x")
     assert not list(tmp_path.iterdir())
+
+
+def test_biases_are_left_out(tmp_path):
+    model = make_dot().fit(*make_rows(60))
+    words = to_word2vec(model, "letter", tmp_path / "letter.txt")
+    vectors = KeyedVectors.load_word2vec_format(str(tmp_path / "letter.txt"))
+    for word, category in list(words.items())[:-1]:
+        expected = model.embeddings_["letter"].loc[category]
+        np.testing.assert_array_equal(vectors[word], expected)
+
+
+def test_items_of_lists_are_words(tmp_path):
+    encoder = make_list_encoder().fit(*make_list_rows())
+    words = to_word2vec(encoder, "mean", tmp_path / "x.txt", vocab_path=tmp_path / "x.vocab")
+    assert list(words) == ["a", "b", "<missing>", "c", "<unknown>"]
+    assert (tmp_path / "x.vocab").read_text().split()[1::2] == ["48", "48", "48", "24", "0"]
+    vectors = KeyedVectors.load_word2vec_format(str(tmp_path / "x.txt"))
+    np.testing.assert_array_equal(vectors["c"], encoder.embeddings_["mean"].loc["c"])

@@ -7,17 +7,18 @@ function raises a :class:`ValueError` that says what does not fit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sk_entity_embed.model import LINKS, EmbeddingModel
+from sk_entity_embed.pooling import GRU
 from sk_entity_embed.preparation import Roles
 from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
@@ -54,7 +55,13 @@ def check_fitted(state: Mapping[str, Any]) -> None:
     names = _check_names(state)
     _check_columns(model, names, state["n_features_in_"])
     need(len(model.tables) > 0 or "_link" in state, "there are no tables")
-    _check_network(model)
+    _check_tables(model)
+    _check_scaling(model.scaling, len(model.context))
+    _check_pooling(model)
+    if type(model.head) is DotHead:
+        _check_dot(model)
+    else:
+        _check_layers(model)
     _check_target(model, state["target_type_"], state.get("classes_"))
     _check_record(model, state)
     if state["_memory"] is not None:
@@ -91,6 +98,15 @@ def _check_vocabulary(vocabulary: Any) -> None:
     need(_is_count(v.missing_count) and (v.counts >= 0).all(), f"counts of {at} are negative")
     expected = MISSING if v.missing_count else UNKNOWN
     need(_is_count(v.missing_row) and v.missing_row == expected, f"{at} has no missing row")
+    need(_is_count(v.empty_count), f"counts of {at} are negative")
+    if v.empty_row is None:
+        need(v.empty_count == 0, f"{at} has empty lists, but no lists")
+    else:
+        expected = N_RESERVED + len(own) if v.empty_count else UNKNOWN
+        need(
+            _is_count(v.empty_row) and v.empty_row == expected,
+            f"{at} has no row for the empty list",
+        )
     if v.keys is None:
         need(v.categories.dtype == object, f"categories of {at} are no objects")
         need(not pd.isna(v.categories).any(), f"a category of {at} is missing")
@@ -149,8 +165,8 @@ def _check_columns(model: EmbeddingModel, names: list[str], n_features: int) -> 
         need(table.vocabulary.name == name, f"the table of {name!r} has another name")
 
 
-def _check_network(model: EmbeddingModel) -> None:
-    """Check that vectors, context and layers fit each other."""
+def _check_tables(model: EmbeddingModel) -> None:
+    """Check that every row of a vocabulary has a vector."""
     n_tables = None
     for table in model.tables:
         name = table.vocabulary.name
@@ -161,12 +177,45 @@ def _check_network(model: EmbeddingModel) -> None:
             f"vectors of {name!r}",
         )
         n_tables = table.stack.shape[0]
+        biased = type(model.head) is DotHead
+        need(table.biased is biased, f"vectors of {name!r} have a bias that the head does not read")
         need(
-            n_tables not in (0, 2) and table.width > 0, f"vectors of {name!r} have no width or mean"
+            n_tables not in (0, 2) and table.n_axes > 0,
+            f"vectors of {name!r} have no width or mean",
         )
         _array(table.centre, np.float32, (table.width,), f"centre of {name!r}")
-    _check_scaling(model.scaling, len(model.context))
-    head = model.head
+
+
+def _check_pooling(model: EmbeddingModel) -> None:
+    """Check that lists, and only lists, are pooled, in a way that gives vectors of their width."""
+    n = len(model.tables)
+    need(_is_sequence(model.pooling, n), "ways of pooling and tables do not fit")
+    need(_is_sequence(model.max_lengths, n), "lengths of lists and tables do not fit")
+    for table, pooler, length in zip(model.tables, model.pooling, model.max_lengths, strict=True):
+        at = f"column {table.vocabulary.name!r}"
+        if not table.vocabulary.is_list:
+            need(pooler is None and length is None, f"{at} is pooled, but has no lists")
+            continue
+        fits = length is None or (_is_count(length) and 0 < length < 2**63)
+        need(fits, f"{at} has no length of lists")
+        if type(pooler) is GRU:
+            _check_gru(pooler, table.width, at)
+        else:
+            known = type(pooler) is str and pooler in ("mean", "sum", "max")
+            need(known, f"{pooler!r} is no way to pool {at}")
+
+
+def _check_gru(unit: GRU, width: int, at: str) -> None:
+    """Check that a unit turns vectors of a width into others of it."""
+    for weights in (unit.input_weights, unit.hidden_weights):
+        _array(weights, np.float64, (width, 3 * width), f"weights of the unit of {at}")
+    for bias in (unit.input_bias, unit.hidden_bias):
+        _array(bias, np.float64, (3 * width,), f"biases of the unit of {at}")
+
+
+def _check_layers(model: EmbeddingModel) -> None:
+    """Check that the layers fit vectors, context and each other."""
+    head = cast(MLPHead, model.head)
     need(type(head) is MLPHead and type(head.weights) is tuple, "there is no head")
     need(len(head.weights) > 0 and _is_sequence(head.biases, len(head.weights)), "no layers")
     width = model.edges[-1] + model.scaling.n_context
@@ -175,6 +224,23 @@ def _check_network(model: EmbeddingModel) -> None:
         width = weights.shape[1]
         _array(biases, np.float64, (width,), "biases of a layer")
         need(width > 0, "a layer is empty")
+
+
+def _check_dot(model: EmbeddingModel) -> None:
+    """Check that a head can multiply the vectors of all columns."""
+    head, tables = cast(DotHead, model.head), model.tables
+    need(len(tables) > 1, "one column has nothing to be multiplied with")
+    (n_axes, *others) = {table.n_axes for table in tables}
+    need(not others, "vectors of the columns differ in width")
+    _array(head.axes, np.float64, (n_axes,), "weights of the axes")
+    need(bool((head.axes >= 0).all()), "weights of the axes are negative")
+    _array(head.bias_weights, np.float64, (len(tables),), "weights of the biases")
+    _array(head.context_weights, np.float64, (model.scaling.n_context,), "weights of the context")
+    is_number = type(head.intercept) is float and np.isfinite(head.intercept)
+    need(bool(is_number), "the intercept is no number")
+    for table, pooler in zip(tables, model.pooling, strict=True):
+        at = f"column {table.vocabulary.name!r}"
+        need(pooler in (None, "mean", "sum"), f"{pooler!r} is no way to pool {at} for products")
 
 
 def _check_scaling(scaling: Any, n_columns: int) -> None:
@@ -191,7 +257,7 @@ def _check_scaling(scaling: Any, n_columns: int) -> None:
 def _check_target(model: EmbeddingModel, kind: Any, classes: Any) -> None:
     """Check that the head's outputs are the target's."""
     need(type(kind) is str and kind in _KINDS, "the kind of target is not known")
-    n_outputs = len(model.head.biases[-1])
+    n_outputs = model.head.n_outputs
     if kind == "continuous":
         need(classes is None, "a continuous target has classes")
     else:
@@ -199,16 +265,25 @@ def _check_target(model: EmbeddingModel, kind: Any, classes: Any) -> None:
         n_classes = 2 if kind == "binary" else n_outputs
         need(len(classes) == n_classes, f"the target has {len(classes)} classes, not {n_classes}")
         need(kind != "binary" or n_outputs == 1, "a binary target has several outputs")
+    is_dot = type(model.head) is DotHead
+    need(not is_dot or kind in ("continuous", "binary"), f"a {kind} target has several outputs")
     need(type(model.scale) is Scale, "the target has no scale")
     width = 1 if kind == "multiclass" else n_outputs
     _array(model.scale.center, np.float64, (width,), "centre of the target")
     _array(model.scale.width, np.float64, (width,), "width of the target")
+    bounds = model.scale.bounds
+    if bounds is not None:
+        need(kind == "continuous", f"a {kind} target has bounds")
+        _array(bounds, np.float64, (2,), "bounds of the target")
+        need(bool(np.isfinite(bounds).all()) and bounds[0] < bounds[1], "bounds do not rise")
 
 
 def _check_predictor(state: Mapping[str, Any]) -> None:
     """Check that a predictor's outputs are read as what they are, and that its policies fit."""
     link, kind = state["_link"], state["target_type_"]
     links = {LINKS[kind]} | ({LINKS["poisson"]} if kind == "continuous" else set())
+    if state["_model"].scale.bounds is not None:
+        links = {"bounded"}
     need(type(link) is str and link in links, f"{link!r} is no link for a {kind} target")
     # A regressor has no attribute classes_, and a classifier no continuous target.
     need((kind == "continuous") == ("classes_" not in state), "the target is of another kind")
@@ -257,7 +332,7 @@ def _check_memory(memory: Any, model: EmbeddingModel, names: list[str]) -> None:
         "the columns remembered are others",
     )
     need(type(memory.classes) in (type(None), np.ndarray), "classes remembered are no array")
-    need(_is_sequence(memory.layers, 4), "layers remembered are not described")
+    need(_is_sequence(memory.layers, 8), "layers remembered are not described")
     need(_is_sequence(memory.fixed, n, list), "frozen rows do not fit the tables")
     need(_is_sequence(memory.pulled, n, list), "pulled columns do not fit the tables")
     need(all(type(pulled) is bool for pulled in memory.pulled), "pulled columns are no booleans")

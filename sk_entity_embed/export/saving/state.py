@@ -20,11 +20,12 @@ from sk_entity_embed.export.saving.checks import check_fitted, need
 from sk_entity_embed.export.saving.container import Arrays, Document
 from sk_entity_embed.export.saving.scalars import UnrepresentableError
 from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import Vocabulary, arrow_keys
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.pooling import GRU
 from sk_entity_embed.preparation import Roles
 from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
@@ -119,13 +120,15 @@ def describe(estimator: Any) -> tuple[Document, Arrays]:
     }, packer.arrays
 
 
-def restore(document: Document, arrays: Arrays) -> Any:
+def restore(document: Document, arrays: Arrays, *, version: int = 2) -> Any:
     """The estimator that a file holds.
 
     Parameters
     ----------
     document, arrays
         What :func:`describe` gave.
+    version : int, default=2
+        The version of the format that they are in.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def restore(document: Document, arrays: Arrays) -> Any:
     """
     try:
         with np.errstate(all="ignore"):
-            return _restore(document, Unpacker(arrays, _STRUCTURES))
+            return _restore(document, Unpacker(arrays, _STRUCTURES_OF[version]))
     except InvalidFileError:
         raise
     except _IMPOSSIBLE as error:
@@ -305,7 +308,7 @@ def _derived(model: EmbeddingModel) -> dict[str, Any]:
     by_name = {t.vocabulary.name: t for t in model.tables}
     return {
         "categorical_features_": list(by_name),
-        "dimensions_": {n: t.width for n, t in by_name.items()},
+        "dimensions_": {n: t.n_axes for n, t in by_name.items()},
         "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
         "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
@@ -339,7 +342,39 @@ def _make_vocabulary(fields: dict[str, Any]) -> Vocabulary:
     return Vocabulary(**{**fields, "keys": arrow_keys(categories, kind)})
 
 
+def _model_of_1(fields: dict[str, Any]) -> EmbeddingModel:
+    """The model of a file without lists."""
+    nothing = (None,) * len(fields["tables"])
+    return EmbeddingModel(**fields, pooling=nothing, max_lengths=nothing)
+
+
+def _memory_of_1(fields: dict[str, Any]) -> Memory:
+    """The memory of a file without heads of another kind, lists and bounds."""
+    layers = fields["layers"]
+    need(type(layers) is tuple and len(layers) == 4, "layers remembered are not described")
+    return Memory(**{**fields, "layers": (*layers, "mlp", repr("mean"), repr(None), None)})
+
+
+_PLAIN = (
+    ContextScaling,
+    DotHead,
+    EmbeddingModel,
+    EmbeddingTable,
+    GRU,
+    Memory,
+    MLPHead,
+    Roles,
+    Scale,
+)
 _STRUCTURES: Structures = {
-    cls.__name__: (cls, _describe_fields, lambda fields, cls=cls: cls(**fields))
-    for cls in (EmbeddingModel, EmbeddingTable, MLPHead, ContextScaling, Scale, Memory, Roles)
+    cls.__name__: (cls, _describe_fields, lambda fields, cls=cls: cls(**fields)) for cls in _PLAIN
 } | {"Vocabulary": (Vocabulary, _describe_vocabulary, _make_vocabulary)}
+_STRUCTURES_OF: dict[int, Structures] = {
+    # Tables without biases, single values and no bounds are the defaults of the other types.
+    1: {
+        **_STRUCTURES,
+        "EmbeddingModel": (EmbeddingModel, _describe_fields, _model_of_1),
+        "Memory": (Memory, _describe_fields, _memory_of_1),
+    },
+    2: _STRUCTURES,
+}

@@ -11,6 +11,8 @@ import pytest
 
 from sk_entity_embed.export.saving.checks import check_fitted
 from sk_entity_embed.export.saving.state import _derived
+from sk_entity_embed.head import DotHead
+from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
 
 
@@ -115,6 +117,17 @@ CHANGES = [
     (f"{TABLE}.stack", lambda a: a[:3], "vectors of 'color'"),
     (f"{TABLE}.stack", lambda a: a[:, :, :0], "no width or mean"),
     (f"{TABLE}.centre", lambda a: a[:1], "centre of 'letter'"),
+    (f"{WORDS}.empty_count", 1, "empty lists, but no lists"),
+    (f"{WORDS}.empty_count", -1, "negative"),
+    (f"{WORDS}.empty_row", 0, "is no way to pool"),
+    (f"{TABLE}.biased", True, "a bias that the head does not read"),
+    ("_model.pooling", (), "ways of pooling and tables"),
+    ("_model.pooling", [None] * 4, "ways of pooling and tables"),
+    ("_model.pooling.0", "mean", "is pooled, but has no lists"),
+    ("_model.max_lengths", (), "lengths of lists and tables"),
+    ("_model.max_lengths.0", 3, "is pooled, but has no lists"),
+    ("_model.scale.bounds", np.zeros(2), "a multiclass target has bounds"),
+    ("_model.head", DotHead(np.ones(2), np.ones(4), np.ones(1), 0.0), "a bias that the head"),
     ("_model.head", None, "no head"),
     ("_model.head.weights", list, "no head"),
     ("_model.head.weights", (), "no layers"),
@@ -220,3 +233,119 @@ def test_a_model_needs_a_table():
     empty = changed(empty, "_model.categorical", ())
     with pytest.raises(ValueError, match="there are no tables"):
         check_fitted(changed(empty, "_model.context", (0, 1, 2)))
+
+
+@pytest.fixture(scope="module")
+def dot():
+    """Of dot products of three columns, one of them of lists, and a number; with bounds."""
+    X, y = make_rows(120)
+    X["tags"] = pd.Series([["a"], ["b", "a"], []] * 40)
+    return state_of(make_dot(warm_start=True, pooling="sum", max_length=2).fit(X, y))
+
+
+CHANGES_OF_DOTS = [
+    (f"{TABLE}.biased", False, "a bias that the head does not read"),
+    (f"{TABLE}.biased", 1, "a bias that the head does not read"),
+    (f"{TABLE}.stack", lambda a: a[:, :, :1], "no width or mean"),
+    (TABLE, lambda t: narrower(t), "differ in width"),
+    ("_model.head", None, "a bias that the head does not read"),
+    ("_model.head.axes", lambda a: a[1:], "weights of the axes"),
+    ("_model.head.axes", lambda a: a.astype(np.float32), "weights of the axes"),
+    ("_model.head.axes", put(0, -1.0), "axes are negative"),
+    ("_model.head.axes", put(0, np.nan), "axes are negative"),
+    ("_model.head.bias_weights", lambda a: a[1:], "weights of the biases"),
+    ("_model.head.context_weights", lambda a: a[1:], "weights of the context"),
+    ("_model.head.intercept", 1, "intercept is no number"),
+    ("_model.head.intercept", np.nan, "intercept is no number"),
+    ("_model.head.intercept", np.float64(1), "intercept is no number"),
+    ("_model.pooling.2", "max", "'max' is no way to pool column 'tags' for products"),
+    ("_model.scale.bounds", lambda a: a[:1], "bounds of the target"),
+    ("_model.scale.bounds", lambda a: tuple(a), "bounds of the target"),
+    ("_model.scale.bounds", lambda a: a[::-1], "bounds do not rise"),
+    ("_model.scale.bounds", put(1, np.inf), "bounds do not rise"),
+    ("_model.scale.bounds", None, "'bounded' is no link"),
+    ("_link", "identity", "'identity' is no link"),
+    ("_link", "log", "'log' is no link"),
+]
+
+
+def narrower(table):
+    """A table of one axis less."""
+    return dataclasses.replace(table, stack=table.stack[:, :, 1:], centre=table.centre[1:])
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "match"),
+    CHANGES_OF_DOTS,
+    ids=[f"{i} {c[0]}" for i, c in enumerate(CHANGES_OF_DOTS)],
+)
+def test_what_could_not_come_from_a_fit_of_dots_is_found(dot, path, new, match):
+    check_fitted(dot)
+    with pytest.raises(ValueError, match=match):
+        check_fitted(changed(dot, path, new))
+
+
+def test_dots_have_two_columns_and_one_output(dot):
+    model = dot["_model"]
+    alone = {"tables": model.tables[:1], "categorical": (0,), "context": (1, 2, 3)}
+    scaling = dataclasses.replace(
+        model.scaling,
+        knots=model.scaling.knots * 3,
+        scores=model.scaling.scores * 3,
+        missing_shares=np.zeros(3),
+    )
+    lonely = dataclasses.replace(model, scaling=scaling, pooling=(None,), max_lengths=(None,))
+    with pytest.raises(ValueError, match="nothing to be multiplied with"):
+        check_fitted({**dot, "_model": dataclasses.replace(lonely, **alone)})
+    classes = {"target_type_": "multilabel-indicator", "classes_": np.arange(1)}
+    with pytest.raises(ValueError, match="a multilabel-indicator target has several outputs"):
+        check_fitted({**dot, **classes})
+
+
+@pytest.fixture(scope="module")
+def lists():
+    """Columns of single values, and of lists that are pooled in each way."""
+    return state_of(make_list_encoder(warm_start=True).fit(*make_list_rows()))
+
+
+UNIT = "_model.pooling.4"
+CHANGES_OF_LISTS = [
+    ("_model.tables.1.vocabulary.empty_row", None, "empty lists, but no lists"),
+    ("_model.tables.1.vocabulary.empty_row", 0, "no row for the empty list"),
+    ("_model.tables.1.vocabulary.empty_row", 5, "no row for the empty list"),
+    ("_model.tables.1.vocabulary.empty_row", 6.0, "no row for the empty list"),
+    ("_model.tables.1.vocabulary.empty_row", 10**9, "no row for the empty list"),
+    ("_model.tables.1.vocabulary.empty_count", 0, "no row for the empty list"),
+    ("_model.tables.1.vocabulary.empty_count", True, "negative"),
+    ("_model.tables.3.vocabulary.empty_row", None, "is pooled, but has no lists"),
+    ("_model.tables.3.vocabulary.empty_row", 6, "no row for the empty list"),
+    ("_model.tables.3.vocabulary.empty_row", False, "no row for the empty list"),
+    ("_model.tables.3.vocabulary.empty_count", 2, "no row for the empty list"),
+    ("_model.tables.1.stack", lambda a: a[:, :-1], "vectors of 'mean'"),
+    ("_model.pooling.0", "mean", "is pooled, but has no lists"),
+    ("_model.pooling.1", None, "None is no way to pool"),
+    ("_model.pooling.1", "gru", "'gru' is no way to pool"),
+    ("_model.pooling.1", ["mean"], "is no way to pool"),
+    ("_model.max_lengths.2", 0, "no length of lists"),
+    ("_model.max_lengths.2", 2**63, "no length of lists"),
+    ("_model.max_lengths.2", True, "no length of lists"),
+    ("_model.max_lengths.2", 2.0, "no length of lists"),
+    (f"{UNIT}.input_weights", lambda a: a[1:], "weights of the unit of column 'gru'"),
+    (f"{UNIT}.input_weights", lambda a: a.astype(np.float32), "weights of the unit"),
+    (f"{UNIT}.hidden_weights", lambda a: a[:, :-3], "weights of the unit"),
+    (f"{UNIT}.hidden_weights", None, "weights of the unit"),
+    (f"{UNIT}.input_bias", lambda a: a[:3], "biases of the unit"),
+    (f"{UNIT}.hidden_bias", lambda a: a[None], "biases of the unit"),
+    ("_memory.layers", lambda layers: layers[:4], "layers remembered"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "match"),
+    CHANGES_OF_LISTS,
+    ids=[f"{i} {c[0]}" for i, c in enumerate(CHANGES_OF_LISTS)],
+)
+def test_what_could_not_come_from_a_fit_of_lists_is_found(lists, path, new, match):
+    check_fitted(lists)
+    with pytest.raises(ValueError, match=match):
+        check_fitted(changed(lists, path, new))

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import io
 import json
+import pickle
 from decimal import Decimal
 
 import joblib
@@ -26,6 +27,7 @@ from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export.saving import state
 from sk_entity_embed.export.saving.state import describe, restore
+from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.export.saved import assert_same
 from tests.samples import MIXED, make_encoder, make_rows
 
@@ -361,6 +363,86 @@ def test_parameters_that_are_younger_than_a_file_get_their_defaults():
     del document["parameters"]["n_iter_no_change"], document["parameters"]["categorical_features"]
     found = restore(document, arrays)
     assert repr(found) == "EntityEmbeddingEncoder(max_iter=3)"
+
+
+DOTS_AND_LISTS = {
+    "dot": lambda: make_dot().fit(*make_rows(120)),
+    "unbounded dot": lambda: make_dot(y_range=None, warm_start=True).fit(*make_rows(120)),
+    "dot of lists": lambda: make_dot(pooling="sum").fit(*make_list_rows()),
+    "bounded perceptron": lambda: make_encoder(y_range=(-9, 9), output="both").fit(*make_rows(120)),
+    "lists": lambda: make_list_encoder(output="both", remainder="passthrough").fit(
+        *make_list_rows()
+    ),
+    "warm lists": lambda: make_list_encoder(warm_start=True, handle_unknown="zero").fit(
+        *make_list_rows()
+    ),
+}
+
+
+def asked(estimator):
+    """Everything that an estimator says of new rows."""
+    X = make_new_lists().assign(color="red")[list(estimator.feature_names_in_)]
+    answers = [estimator.transform(X)]
+    answers += [estimator.predict(X)] if hasattr(estimator, "predict") else []
+    return [*answers, dict(estimator.embeddings_), getattr(estimator, "biases_", None)]
+
+
+@pytest.fixture(scope="module", params=DOTS_AND_LISTS)
+def dot_or_lists(request):
+    return DOTS_AND_LISTS[request.param]()
+
+
+def test_dots_and_lists_return(dot_or_lists):
+    twin = there_and_back(dot_or_lists)
+    assert_same(state_of(twin), state_of(dot_or_lists))
+    assert_same(asked(twin), asked(dot_or_lists))
+
+
+def test_dots_and_lists_return_by_other_ways(dot_or_lists):
+    file = io.BytesIO()
+    joblib.dump(dot_or_lists, file)
+    file.seek(0)
+    assert_same(asked(joblib.load(file)), asked(dot_or_lists))
+    assert_same(asked(pickle.loads(pickle.dumps(dot_or_lists))), asked(dot_or_lists))
+    dumped = skops.io.dumps(dot_or_lists)
+    trusted = skops.io.get_untrusted_types(data=dumped)
+    assert all(name.startswith("sk_entity_embed.") for name in trusted)
+    twin = skops.io.loads(dumped, trusted=trusted)
+    assert_same(asked(twin), asked(dot_or_lists))
+    assert_same(twin._model, dot_or_lists._model)
+
+
+@pytest.mark.parametrize("kind", ["unbounded dot", "warm lists"])
+def test_training_of_dots_and_lists_goes_on_after_loading(kind):
+    estimator = DOTS_AND_LISTS[kind]()
+    X, y = make_rows(120) if "dot" in kind else make_list_rows()
+    twin = there_and_back(estimator)
+    assert_same(asked(twin.fit(X, y)), asked(estimator.fit(X, y)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.pop("pooling"),
+        lambda model: model.update(pooling=None),
+        lambda model: model["head"].update(MLPHead={}),
+    ],
+)
+def test_models_without_what_version_2_has_are_refused(change):
+    document, arrays = describe(DOTS_AND_LISTS["dot"]())
+    change(document["fitted"]["_model"]["EmbeddingModel"])
+    with pytest.raises(InvalidFileError):
+        restore(document, arrays)
+
+
+def test_models_of_version_2_are_refused_in_files_of_version_1():
+    with pytest.raises(InvalidFileError, match="pooling"):
+        restore(*describe(DOTS_AND_LISTS["dot"]()), version=1)
+    memory = describe(make_encoder(warm_start=True, max_iter=1).fit(*make_rows(60)))
+    del memory[0]["fitted"]["_model"]["EmbeddingModel"]["pooling"]
+    del memory[0]["fitted"]["_model"]["EmbeddingModel"]["max_lengths"]
+    with pytest.raises(InvalidFileError, match="layers remembered are not described"):
+        restore(*memory, version=1)
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
