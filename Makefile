@@ -48,7 +48,7 @@ docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
 
 examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
-	set -e; for script in examples/*.py; do \
+	set -e; for script in examples/[!_]*.py; do \
 	    echo "== $$script"; MPLBACKEND=Agg $(BIN)/python "$$script"; \
 	done
 

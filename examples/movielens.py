@@ -64,7 +64,7 @@ def names(titles: pd.Series) -> pd.Series:
 def models(seed: int) -> dict[str, tuple[object, list[str]]]:
     """What is compared, and the columns that each is given."""
     settings = {"random_state": seed}
-    wide = {"head": "dot", "dimensions": 50, **settings}
+    wide = {"head": "dot", "dimensions": 100, **settings}
     ridge = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge(alpha=3))
     return {
         "ridge on one-hot": (ridge, PAIR),
@@ -118,7 +118,7 @@ def main() -> None:
     table = compare(X, y, N_SPLITS if options.rows is None else 1)
     print(table.to_string())
 
-    model = EntityEmbeddingRegressor(head="dot", dimensions=50, y_range=(0, 5.5), random_state=0)
+    model = EntityEmbeddingRegressor(head="dot", dimensions=100, y_range=(0, 5.5), random_state=0)
     model.fit(X[PAIR], y)
     print("\nends of the first component, of movies with more than 20 ratings:")
     print(extremes(model, "movie", k=8, min_count=21).round(2).to_string(index=False))

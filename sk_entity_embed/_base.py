@@ -127,7 +127,7 @@ class BaseEntityEmbedding(BaseEstimator):
         self._check_start(start, columns, given.table)
         rows = training_rows(given, columns, roles, scale)
         learned = learn(rows, start, self._training_config(given, scale, seeds))
-        model = assemble(learned, start, rows, columns, scale)
+        model = assemble(learned, start, rows, columns, scale, given.target.loss)
         validate_data(self, given.table.header(), reset=True, skip_check_array=True)
         self._model = model
         self._memory = (

@@ -25,7 +25,7 @@ from sk_entity_embed.initialization import (
     normal_vectors,
 )
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.target import Scale, Target
+from sk_entity_embed.input.target import Loss, Scale, Target
 from sk_entity_embed.input.vocabulary import Vocabulary
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRows
 from sk_entity_embed.model import EmbeddingModel
@@ -125,7 +125,12 @@ def _equal_widths(
 
 
 def assemble(
-    learned: Learned, start: StartingPoint, rows: TrainingRows, columns: Columns, scale: Scale
+    learned: Learned,
+    start: StartingPoint,
+    rows: TrainingRows,
+    columns: Columns,
+    scale: Scale,
+    loss: Loss,
 ) -> EmbeddingModel:
     """The fitted model, in canonical coordinates but for frozen columns."""
     stacks, counts = [], []
@@ -140,14 +145,15 @@ def assemble(
     if isinstance(head, DotHead):
         if not any(frozen):
             centred = [way != "sum" for way in pooling]
-            unit = float(scale.width[0]) if scale.bounds is None else 1.0
+            unit = scale.output_unit(loss)
             stacks, head = canonicalise_dot(stacks, counts, head, centred=centred, unit=unit)
     else:
         stacks, head, pooling = _canonical(stacks, counts, head, pooling, frozen, rows, columns)
     tables = []
+    as_learned = start.biased and any(frozen)
     for j, vocabulary in enumerate(columns.vocabularies):
         centre = np.zeros(stacks[j].shape[2], dtype=np.float32)
-        if frozen[j] or pooling[j] is not None:
+        if frozen[j] or as_learned or pooling[j] is not None:
             centre = np.average(stacks[j][-1], axis=0, weights=counts[j]).astype(np.float32)
         tables.append(EmbeddingTable(vocabulary, stacks[j], centre, start.biased))
     return EmbeddingModel(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,10 +134,9 @@ def canonicalise(
     }
     # States of a recurrent unit keep their size: what a step of one means is like a number's.
     states = [
-        _seen_variance(p.vectors, first[edges[j] : edges[j + 1]])
-        / float(p.vectors.astype(np.float64).var(axis=0).sum())
+        _seen_variance(p.vectors, first[edges[j] : edges[j + 1]]) / _variance(p.vectors)
         for j, p in (pooled or {}).items()
-        if p.way == "gru" and p.vectors.var() > 0
+        if p.way == "gru" and _variance(p.vectors) > 0
     ]
     variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
     squares = (first[[edges[-1] + c for c in numbers]] ** 2).sum(axis=1)
@@ -246,7 +246,7 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | 
     if pooled is not None:
         seen_variance = _seen_variance(pooled.vectors, weight)
     if pooled is not None and pooled.way == "max":
-        own = float(pooled.vectors.astype(np.float64).var(axis=0).sum())
+        own = _variance(pooled.vectors)
         scale = np.sqrt(seen_variance / own) if own > 0 and seen_variance > 0 else 1.0
         return _Basis(np.zeros(width), np.eye(width) * scale, weight / scale, seen_variance)
     share = counts / counts.sum()
@@ -270,7 +270,14 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | 
 
 def _seen_variance(vectors: NDArray[np.float32], weight: Float64) -> float:
     """Total variance of what the head reads of some vectors."""
-    return float((vectors.astype(np.float64) @ weight).var(axis=0).sum())
+    return _variance(vectors.astype(np.float64) @ weight)
+
+
+def _variance(values: NDArray[np.floating[Any]]) -> float:
+    """Total variance of some vectors; zero where there is only rounding."""
+    variance = float(values.var(axis=0, dtype=np.float64).sum())
+    mean = values.mean(axis=0, dtype=np.float64)
+    return variance if variance > _NO_VARIANCE * float(mean @ mean) else 0.0
 
 
 def signs(scores: Float64, share: Float64) -> Float64:

@@ -138,8 +138,8 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
 
     learning_rate_init : float, default=0.004
-        First step size of Adam for the head; that of the tables is one and a half times as large,
-        and 0.4 times under ``head="dot"``.
+        First step size of Adam for the head; that of the tables is one and a half times as large.
+        Under ``head="dot"`` both are a quarter of it.
 
     alpha : float, default=0.3
         Decoupled weight decay of the head's weights (AdamW).

@@ -72,6 +72,10 @@ def resolve_pooling(
     ['mean', 'gru']
     """
     ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
+    if not names and isinstance(pooling, str) and pooling not in POOLINGS:
+        raise InvalidParameterError(
+            f"`pooling` is {pooling!r}; it must be one of {list(POOLINGS)}."
+        )
     if isinstance(pooling, Mapping):
         ways = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
     for name, way in ways.items():

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Table, read_table, read_values
+from sk_entity_embed.input.columns import Column, Table, read_table, read_values
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import assign_folds, pick_validation
 from sk_entity_embed.input.lists import Codes
@@ -204,7 +204,7 @@ def read_columns(
     for column, vocabulary in zip(cut, vocabularies, strict=True):
         if column.is_list:
             codes.append(vocabulary.encode(column))
-            positions, offsets = vocabulary.locate(column.items), column.offsets
+            positions, offsets = _locate_items(column, vocabulary)
         else:
             positions, offsets = vocabulary.locate(column), None
             codes.append(vocabulary.rows_of(positions))
@@ -264,6 +264,18 @@ def target_scale(given: Given, y_range: tuple[float, float] | None) -> Scale:
     return scale if y_range is None else replace(scale, bounds=np.array(y_range))
 
 
+def _locate_items(
+    column: Column, vocabulary: Vocabulary
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+    """Label of each item of a column of lists, a missing list being a missing item."""
+    assert column.offsets is not None
+    assert column.absent is not None
+    missing = len(vocabulary.categories)
+    at = column.offsets[:-1][column.absent]
+    positions = np.insert(vocabulary.locate(column.items), at, missing)
+    return positions, column.offsets + np.append(0, np.cumsum(column.absent))
+
+
 def _target_means(
     positions: NDArray[np.integer[Any]],
     offsets: NDArray[np.int64] | None,
@@ -280,8 +292,7 @@ def _target_means(
     sums = members.T @ indicators
     sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
     totals = np.bincount(positions, by_item, n_labels)
-    with np.errstate(invalid="ignore"):  # missing may be the cells of whole lists only
-        means: NDArray[np.float64] = sums / totals[:, None]
+    means: NDArray[np.float64] = sums / totals[:, None]
     return means[:, 0] if given.target.is_single else means
 
 

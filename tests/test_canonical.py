@@ -7,8 +7,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sk_entity_embed.canonical import HIDDEN_VARIANCE, MAX_RATIO, canonicalise, scale_hidden
+from sk_entity_embed.canonical import (
+    HIDDEN_VARIANCE,
+    MAX_RATIO,
+    Pooled,
+    canonicalise,
+    canonicalise_items,
+    scale_hidden,
+)
 from sk_entity_embed.head import MLPHead
+from sk_entity_embed.input.lists import Lists, offsets_of
+from sk_entity_embed.pooling import GRU
+from sk_entity_embed.tables import pool_lists
 
 WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
 
@@ -431,3 +441,148 @@ def test_a_hidden_layer_that_varies_by_rounding_is_left_alone(n):
     head = make_head(16)
     vectors, context = (np.repeat(a[:1], n, axis=0) for a in make_inputs())
     assert scale_hidden(head, vectors, context, range(2)) is head
+
+
+# Lists -------------------------------------------------------------------------------------
+
+WAYS = ["mean", "sum", "max", "gru"]
+
+
+def make_lists(n=200, seed=5):
+    """Lists of the first column's categories."""
+    rng = np.random.default_rng(seed)
+    offsets = offsets_of(rng.integers(1, 6, n))
+    return Lists(rng.integers(0, N_ROWS[0], offsets[-1]), offsets)
+
+
+def make_unit(width=WIDTHS[0], seed=6):
+    """A recurrent unit of random weights."""
+    rng = np.random.default_rng(seed)
+    shapes = (width, 3 * width), (width, 3 * width), (3 * width,), (3 * width,)
+    return GRU(*(rng.standard_normal(s) for s in shapes))
+
+
+def pooled_rows(table, way, lists=None):
+    """One vector a list from one table."""
+    lists = make_lists() if lists is None else lists
+    out = np.empty((len(lists), table.shape[1]), dtype=np.float32)
+    pool_lists(table, lists, way, out)
+    return out
+
+
+def canonical_lists(problem, way, lists=None, n_numbers=0):
+    """The problem with lists in its first column, and how they are pooled, before and after."""
+    stacks, counts, head = problem
+    poolers = [make_unit() if way == "gru" else way] * 2
+    if way == "gru":
+        moved, poolers[1] = canonicalise_items(stacks[0], counts[0], poolers[0])
+        stacks = [moved, stacks[1]]
+    pooled = {0: Pooled(way, pooled_rows(stacks[0][-1], poolers[1], lists))}
+    keep = (way == "gru", False)
+    numbers = range(n_numbers)
+    found, head = canonicalise(stacks, counts, head, keep, numbers=numbers, pooled=pooled)
+    return found, head, poolers
+
+
+def answers(stacks, head, pooler, table, lists=None):
+    """Predictions for lists in the first column."""
+    rng, first = np.random.default_rng(7), pooled_rows(stacks[0][table], pooler, lists)
+    second = stacks[1][table][rng.integers(0, N_ROWS[1], len(first))]
+    context = rng.standard_normal((len(first), N_CONTEXT))
+    return head.raw(np.hstack([first, second]), context), first, second
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("n_numbers", [0, 2])
+@pytest.mark.parametrize("n_hidden", [2, 16])
+def test_predictions_of_lists_agree(n_hidden, n_numbers, way):
+    problem = make_problem(n_hidden)
+    stacks, head, (old, new) = canonical_lists(problem, way, n_numbers=n_numbers)
+    for table in range(4):
+        before = answers(problem[0], problem[2], old, table)[0]
+        after = answers(stacks, head, new, table)[0]
+        assert np.abs(after - before).max() < 5e-6 * np.abs(before).max()
+
+
+def test_means_of_lists_are_centred_by_their_items():
+    problem = make_problem()
+    stacks, _, _ = canonical_lists(problem, "mean")
+    _, share = centred(stacks[0], problem[1][0])
+    np.testing.assert_allclose(share @ stacks[0][-1], 0, atol=1e-6)
+
+
+def test_sums_keep_their_origin_and_are_rotated():
+    problem = make_problem()
+    stacks, head, _ = canonical_lists(problem, "sum")
+    seen = problem[0][0].astype(np.float64) @ first_layer_of(problem[2], 0)
+    ratio = np.linalg.norm(stacks[0], axis=2) / np.linalg.norm(seen, axis=2)
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
+    vectors, share = centred(stacks[0], problem[1][0])
+    covariance = (vectors * share[:, None]).T @ vectors
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6)
+    assert np.abs(share @ stacks[0][-1]).max() > 1e-3
+    assert head.weights[0].shape == problem[2].weights[0].shape
+
+
+def test_largest_entries_are_scaled_only():
+    problem = make_problem()
+    stacks, head, _ = canonical_lists(problem, "max")
+    ratio = stacks[0] / problem[0][0]
+    np.testing.assert_allclose(ratio, ratio[0, 0, 0], rtol=1e-5)
+    assert ratio[0, 0, 0] > 0
+    weights = first_layer_of(head, 0) * ratio[0, 0, 0]
+    np.testing.assert_allclose(weights, first_layer_of(problem[2], 0), rtol=1e-5)
+
+
+def test_a_unit_keeps_its_states_and_its_items_become_canonical():
+    problem = make_problem()
+    stacks, head, (old, new) = canonical_lists(problem, "gru")
+    np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
+    before, after = (pooled_rows(s[0][-1], u) for s, u in ((problem[0], old), (stacks, new)))
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    vectors, share = centred(stacks[0], problem[1][0])
+    np.testing.assert_allclose(share @ stacks[0][-1], 0, atol=1e-6)
+    np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(new.hidden_weights, old.hidden_weights)
+    np.testing.assert_array_equal(new.hidden_bias, old.hidden_bias)
+
+
+@pytest.mark.parametrize("way", ["mean", "sum", "max"])
+def test_scale_comes_from_what_lists_are_pooled_to(way):
+    problem = make_problem()
+    stacks, _, _ = canonical_lists(problem, way)
+    pooled = pooled_rows(stacks[0][-1], way)
+    totals = [pooled.astype(float).var(axis=0).sum()]
+    vectors, share = centred(stacks[1], problem[1][1])
+    totals.append(share @ (vectors**2).sum(axis=1))
+    if way == "max":  # its axes are not those of the head: as the head sees them, then
+        assert 0.3 < np.mean(totals) < 3
+    else:
+        np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-4)
+
+
+def test_the_states_of_a_unit_scale_the_others_as_numbers_do():
+    problem = make_problem()
+    stacks, head, (_, unit) = canonical_lists(problem, "gru")
+    states = pooled_rows(stacks[0][-1], unit).astype(np.float64)
+    step = (states @ first_layer_of(head, 0)).var(axis=0).sum() / states.var(axis=0).sum()
+    lengths = lengths_of(head)
+    np.testing.assert_allclose(lengths[WIDTHS[0] : sum(WIDTHS)], step, rtol=1e-4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("n", [1, 3, 241])
+@pytest.mark.parametrize("constant", [True, False])
+def test_lists_that_are_all_the_same_have_no_scale(constant, n, way):
+    lists = make_lists(1)
+    lists = Lists(np.tile(lists.items, n), len(lists.items) * np.arange(n + 1))
+    problem = make_problem()
+    if constant:  # so that the other column has none either
+        problem[0][1] = np.broadcast_to(problem[0][1][:1, :1], problem[0][1].shape).copy()
+    stacks, head, (old, new) = canonical_lists(problem, way, lists)
+    for one, other in zip(stacks, problem[0], strict=True):
+        assert np.abs(one).max() < 100 * np.abs(other).max()
+    before, after = (
+        answers(s, h, p, 1)[0] for s, h, p in ((problem[0], problem[2], old), (stacks, head, new))
+    )
+    assert np.abs(after - before).max() < 5e-6 * np.abs(before).max()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sk_entity_embed.dimensions import RULES, resolve_dimensions
+from sk_entity_embed.dimensions import RULES, dot_width, resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
 
 NAMES, CARDINALITIES = ["carrier", "dest"], [16, 105]
@@ -67,3 +67,21 @@ def test_widths_that_are_no_positive_integers_are_refused(width, how):
 def test_columns_that_are_not_there_are_refused(key):
     with pytest.raises(InvalidParameterError, match=rf"`dimensions` names {key!r}.*'carrier'"):
         resolve_dimensions({key: 3}, NAMES, CARDINALITIES)
+
+
+def test_positions_are_those_in_the_table():
+    dimensions = {5: 2, "carrier": 3}
+    assert resolve_dimensions(dimensions, NAMES, CARDINALITIES, [2, 5]) == [3, 2]
+    with pytest.raises(
+        InvalidParameterError, match="`dimensions` names 1, which is no categorical"
+    ):
+        resolve_dimensions({1: 2}, NAMES, CARDINALITIES, [2, 5])
+
+
+@pytest.mark.parametrize(
+    ("cardinalities", "width"),
+    [([1, 1], 1), ([2, 9000], 1), ([9000, 5], 3), ([3, 16, 105], 8), ([5000, 700, 800], 50)],
+)
+def test_dot_products_are_as_wide_as_half_the_second_largest(cardinalities, width):
+    assert dot_width(cardinalities) == width
+    assert dot_width(cardinalities[::-1]) == width

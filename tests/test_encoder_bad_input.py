@@ -194,14 +194,35 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
         "(?s)names must be unique.*p",
     ),
     "labels of two kinds": (X.set_axis(["a", "b", 3], axis=1), Y, {}, TypeError, "feature names"),
-    "lists in cells": (
-        X.assign(color=[["a", "b"]] * N), Y, {}, TypeError, "Column 'color'.*hash.*"
+    "lists of lists": (
+        X.assign(color=[["a", ["b"]]] * N), Y, {}, TypeError,
+        "Column 'color' holds lists of lists.*Flatten",
     ),
+    "lists and text": (
+        X.assign(color=[["a", "b"]] * (N - 1) + ["a"]), Y, {}, ValueError,
+        r"Column 'color' holds lists as well as single values: row 59 holds 'a'.*\['a'\]",
+    ),
+    "lists and tuples": (
+        X.assign(color=[["a", "b"]] * (N - 1) + [("a",)]), Y, {}, ValueError,
+        "Column 'color' holds lists as well as single values.*list too",
+    ),
+    "lists without items": (
+        X.assign(color=[[], None] * (N // 2)), Y, {}, ValueError,
+        "Column 'color' has only missing values or empty lists",
+    ),
+    "lists of dicts": (X.assign(color=[[{"a": 1}]] * N), Y, {}, TypeError, "Column 'color'.*hash"),
     "dicts in cells": (X.assign(color=[{"a": 1}] * N), Y, {}, TypeError, "Column 'color'"),
-    "arrays in cells": (X.assign(color=[np.zeros(2)] * N), Y, {}, TypeError, "Column 'color'"),
-    "polars lists": (
-        pl.DataFrame({"p": ["a"] * N, "q": [["a", "b"]] * N}), Y, {}, TypeError,
-        "Column 'q' has the nested type.*single values",
+    "matrices in cells": (
+        X.assign(color=[np.zeros((2, 2))] * N), Y, {}, TypeError,
+        "Column 'color' holds lists of arrays of 2 dimensions",
+    ),
+    "lists of fractions": (
+        X.assign(color=[[0.5, 1.0]] * N), Y, {}, TypeError,
+        "Column 'color' holds lists of fractions.*`categorical_features`",
+    ),
+    "polars lists of lists": (
+        pl.DataFrame({"p": ["a"] * N, "q": [[["a"], ["b"]]] * N}), Y, {}, TypeError,
+        "Column 'q' holds lists of .*single values",
     ),
     "Arrow structs": (
         pa.table({"p": ["a"] * N, "q": [{"a": 1}] * N}), Y, {}, TypeError,

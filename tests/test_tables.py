@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.lists import Lists, offsets_of
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
-from sk_entity_embed.tables import EmbeddingFrames, EmbeddingTable, gather, merge_tables
+from sk_entity_embed.pooling import GRU, pool
+from sk_entity_embed.tables import (
+    EmbeddingFrames,
+    EmbeddingTable,
+    gather,
+    merge_tables,
+    pool_lists,
+    shift,
+    take,
+    vector_names,
+)
 
 VALUES = ["a"] * 3 + ["b"] * 3 + ["c"] * 2 + ["x", "y", None]
 
@@ -200,3 +213,120 @@ def test_fixed_rows_stay_and_do_not_dilute_the_mean():
     np.testing.assert_array_equal(stack[:2, 7], tables[:, 0])
     alone = merge_tables(tables[:1], met[:1], np.isin(np.arange(8), [5, 6]))
     np.testing.assert_array_equal(alone[0, [5, 6, 7], 0], tables[0, [5, 6, 0], 0])
+
+
+# Biases ------------------------------------------------------------------------------------
+
+
+def with_bias(table):
+    """The same table, the last number of each vector a bias."""
+    return replace(table, biased=True)
+
+
+def test_a_bias_is_no_axis():
+    table = with_bias(make_table(width=3))
+    assert (table.width, table.n_axes) == (3, 2)
+    assert table.names() == ["col_0", "col_1", "col_bias"]
+    assert make_table(width=3).names() == ["col_0", "col_1", "col_2"]
+    np.testing.assert_array_equal(table.frame(), make_table(width=3).frame().iloc[:, :2])
+    assert repr(EmbeddingFrames([table])) == "EmbeddingFrames({'col': (6, 2)})"
+
+
+def test_biases_are_a_series_by_category():
+    table = with_bias(make_table(width=3))
+    biases = table.biases()
+    assert (biases.name, biases.index.name) == ("bias", "col")
+    assert names(biases.index) == ["a", "b", "c", "x", "y", "nan"]
+    assert biases["b"] == table.vectors[4, 2]
+    assert biases["x"] == biases["y"] == table.vectors[INFREQUENT, 2]
+    assert biases.dtype == np.float32
+
+
+def test_lone_surrogates_have_biases_too():
+    table = with_bias(make_table(["\ud800", "\ud800", "b", "b"]))
+    assert table.biases().index.tolist() == ["b", "\ud800"]
+    assert table.frame().index.dtype == object
+
+
+@pytest.mark.parametrize(
+    ("width", "biased", "expected"),
+    [(2, False, ["a_0", "a_1"]), (2, True, ["a_0", "a_bias"]), (1, True, ["a_bias"])],
+)
+def test_vector_names(width, biased, expected):
+    assert vector_names("a", width, biased=biased) == expected
+
+
+# Lists -------------------------------------------------------------------------------------
+
+
+def make_lists(n=7, n_rows=6, seed=0):
+    """Lists of rows, none of them empty."""
+    rng = np.random.default_rng(seed)
+    offsets = offsets_of(rng.integers(1, 5, n))
+    return Lists(rng.integers(0, n_rows, offsets[-1]).astype(np.int32), offsets)
+
+
+def make_unit(width=2):
+    """A recurrent unit of random weights."""
+    rng = np.random.default_rng(1)
+    shapes = (width, 3 * width), (width, 3 * width), (3 * width,), (3 * width,)
+    return GRU(*(rng.standard_normal(s) for s in shapes))
+
+
+def test_codes_of_some_rows():
+    lists, rows = make_lists(), np.array([4, 0, 4])
+    parts = np.split(lists.items, lists.offsets[1:-1])
+    taken = take(lists, rows)
+    assert taken.items.tolist() == np.concatenate([parts[r] for r in rows]).tolist()
+    assert take(np.array([5, 6, 7, 8, 9]), rows).tolist() == [9, 5, 9]
+
+
+@pytest.mark.parametrize("n_tables", [3, 0])
+def test_items_are_those_of_their_rows_own_fold(n_tables):
+    table, lists = make_table(n_tables=n_tables), make_lists()
+    fold = np.arange(7) % 3 if n_tables else np.zeros(7, dtype=np.int64)
+    fold[2] = -1
+    flat = table.flat(lists, fold)
+    expected = [
+        table.stack[fold[row], item] for row, item in zip(lists.rows, lists.items, strict=True)
+    ]
+    np.testing.assert_array_equal(table.stack.reshape(-1, 2)[flat.items], expected)
+    np.testing.assert_array_equal(flat.offsets, lists.offsets)
+
+
+def test_shift_moves_rows_by_whole_tables():
+    assert shift(np.array([1, 2]), np.array([0, 3]), 10).tolist() == [1, 32]
+    lists = shift(Lists(np.array([1, 2, 3]), np.array([0, 2, 3])), np.array([2, 1]), 10)
+    assert lists.items.tolist() == [21, 22, 13]
+
+
+@pytest.mark.parametrize("way", ["mean", "sum", "max", "gru"])
+@pytest.mark.parametrize("n", [0, 1, 5000])
+def test_gather_pools_lists_beside_single_values(n, way):
+    rng = np.random.default_rng(0)
+    sources = [rng.standard_normal((6, w)).astype(np.float32) for w in (2, 3)]
+    lists, cells = make_lists(n), rng.integers(6, size=n).astype(np.int32)
+    pooler = make_unit() if way == "gru" else way
+    out = np.full((n, 7), -1, dtype=np.float32)
+    gather(sources, [lists, cells], out[:, 1:6], [pooler, None])
+    expected = np.empty((n, 2), dtype=np.float32)
+    if way == "gru":
+        expected[:] = pooler(sources[0], lists)
+    else:
+        pool(sources[0], lists, way, expected)
+    np.testing.assert_array_equal(out[:, 1:3], expected)
+    np.testing.assert_array_equal(out[:, 3:6], sources[1][cells])
+    assert (out[:, [0, 6]] == -1).all()
+    alone = np.empty((n, 2), dtype=np.float32)
+    pool_lists(sources[0], lists, pooler, alone)
+    np.testing.assert_array_equal(alone, expected)
+
+
+def test_the_empty_lists_vector_is_in_no_frame():
+    cells = [["b", "a"], [], None, ["b"]]
+    (column,) = read_table(pd.DataFrame({"col": pd.Series(cells, dtype=object)})).columns
+    vocabulary = learn_vocabulary(column)
+    stack = np.arange(12, dtype=np.float32).reshape(1, 6, 2)
+    frame = EmbeddingTable(vocabulary, stack, np.zeros(2, np.float32)).frame()
+    assert names(frame.index) == ["a", "b", "nan"]
+    assert frame.iloc[2].tolist() == stack[0, MISSING].tolist()

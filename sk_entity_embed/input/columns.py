@@ -144,6 +144,14 @@ class Column:
             )
         )
 
+    @property
+    def holds_fractions(self) -> bool:
+        """Whether a cell or item is a number that is not whole."""
+        cells = self.cells
+        if isinstance(cells, np.ndarray) or not pa.types.is_floating(cells.type):
+            return False
+        return bool(pc.any(pc.not_equal(pc.floor(cells), cells)).as_py())
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

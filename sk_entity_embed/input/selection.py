@@ -42,7 +42,7 @@ def select_categorical(
     InvalidParameterError
         If the selection names a column that is not there, or, if one is required, no column.
     UnsupportedDataError
-        If a column is neither categorical nor numeric.
+        If a column is neither categorical nor numeric, such as lists of fractions.
     """
     columns = table.columns
     if isinstance(selection, str) and selection == "all":
@@ -54,6 +54,12 @@ def select_categorical(
                     f"Column {column.name!r} is of type {column.dtype}, which is neither "
                     "categorical nor numeric. Derive numbers or strings from it, drop it, or "
                     "name it in `categorical_features` to embed each of its values."
+                )
+            if column.is_list and column.holds_fractions:
+                raise UnsupportedDataError(
+                    f"Column {column.name!r} holds lists of fractions, which look like vectors, "
+                    "not like lists of categories. Make a column of each number, drop it, or name "
+                    "it in `categorical_features` to embed each of its values."
                 )
         chosen = [j for j, c in enumerate(columns) if c.kind in ("category", "list")]
         chosen = chosen or list(range(len(columns)) if required else [])

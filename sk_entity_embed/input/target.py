@@ -113,6 +113,10 @@ class Scale:
             np.full_like(self.center, high)
         )
 
+    def output_unit(self, loss: Loss) -> float:
+        """What one of a single raw output is in the target's units; 1 where a link is between."""
+        return 1.0 if loss == "poisson" or self.bounds is not None else float(self.width[0])
+
     def loss_units(self, loss: Loss) -> NDArray[np.float64]:
         """What a loss of one in the network's units is in the target's own."""
         power = {"squared_error": 2, "huber": 2, "absolute_error": 1, "poisson": 1}

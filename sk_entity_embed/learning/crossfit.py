@@ -20,6 +20,7 @@ from sk_entity_embed.learning.pooling import Pool, pool_mean
 from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
 _EVALUATION_BATCH = 8192
+_EVALUATION_ITEMS = 262_144
 AVERAGED_EPOCHS = 6
 """Epochs that the mean of the parameters reaches back over."""
 TABLE_STEP = 1.5
@@ -28,8 +29,9 @@ LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 PRIOR_ROWS = 3.0
 """Rows that the pull of a category's vector towards zero counts for."""
-DOT_TABLE_STEP = 0.4
-"""`TABLE_STEP` under dot products, where noise in one vector multiplies that in the other."""
+DOT_STEP = 0.25
+"""Step sizes under dot products over those under a perceptron: noise in one vector multiplies that
+in the other, and weights of axes that learn faster than the vectors turn them down too early."""
 DOT_PRIOR_ROWS = (16.0, 8.0)
 """`PRIOR_ROWS` of coordinates and of biases under dot products."""
 
@@ -122,13 +124,13 @@ class CrossFitting:
         self.pulls = [
             torch.as_tensor(pull, device=device) for pull in _pulls(rows, bank.n_rows, pulled)
         ]
-        self.table_step = TABLE_STEP
-        self.prior = torch.ones(1, device=device)  # relative to `PRIOR_ROWS`
+        self.step = 1.0
+        self.prior = torch.ones(1, dtype=torch.float32, device=device)  # relative to `PRIOR_ROWS`
         if isinstance(head, DotProduct):
-            self.table_step = DOT_TABLE_STEP
+            self.step = DOT_STEP
             axis, bias = DOT_PRIOR_ROWS
-            prior_rows = torch.tensor([axis] * (head.width - 1) + [bias], device=device)
-            self.prior = prior_rows / PRIOR_ROWS
+            relative = np.array([axis] * (head.width - 1) + [bias]) / PRIOR_ROWS
+            self.prior = torch.as_tensor(relative.astype(np.float32), device=device)
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
         learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
         layers = learned if self.linear is None else [*learned, self.linear]
@@ -144,6 +146,10 @@ class CrossFitting:
             AVERAGED_EPOCHS,
             n_updates=AVERAGED_EPOCHS if continued else 0,
         )
+        items_per_row = self.codes.items_per_row
+        self.evaluation_batch = max(
+            1, int(min(_EVALUATION_BATCH, _EVALUATION_ITEMS / items_per_row))
+        )
         self.device = device
 
     def epoch(self) -> Iterator[tuple[NDArray[np.float64], float]]:
@@ -158,7 +164,7 @@ class CrossFitting:
         self.head.eval()
         total: Tensor | None = None
         with torch.no_grad(), self.average.applied():
-            for rows in torch.split(self.validation, _EVALUATION_BATCH):
+            for rows in torch.split(self.validation, self.evaluation_batch):
                 losses = self.loss(self.head(self._own_inputs(rows)), self.target[rows])
                 summed = (losses * self.weights[rows, None]).sum(0, dtype=torch.float64)
                 total = summed if total is None else total + summed
@@ -180,9 +186,10 @@ class CrossFitting:
 
     def set_learning_rate(self, factor: float) -> None:
         """Scale the step size of both optimisers to a share of its initial value."""
-        self.table_optimizer.lr = self.config.learning_rate_init * factor * self.table_step
+        step = self.config.learning_rate_init * factor * self.step
+        self.table_optimizer.lr = step * TABLE_STEP
         for group in self.head_optimizer.param_groups:
-            group["lr"] = self.config.learning_rate_init * factor
+            group["lr"] = step
 
     @property
     def n_steps(self) -> int:

@@ -108,6 +108,13 @@ class CodedColumns:
         numbers = {False: iter(range(len(plain))), True: iter(range(-1, -1 - len(lists), -1))}
         self._places = [next(numbers[isinstance(c, Lists)]) for c in codes]
 
+    @property
+    def items_per_row(self) -> float:
+        """Items of a row in the mean, in the column of the longest lists; 1 without lists."""
+        return max(
+            [1.0, *(len(i) / (len(o) - 1) for i, o in zip(self._items, self._offsets, strict=True))]
+        )
+
     def take(self, rows: Tensor) -> Batch:
         """Codes of some rows, copied."""
         lists = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -168,10 +169,11 @@ class DotProduct(Layer):
     ) -> None:
         super().__init__()
         self.n_columns, self.width = n_columns, width
-        self.context = nn.Parameter(torch.zeros(n_context, device=device))
-        self.roots = nn.Parameter(torch.ones(width - 1, device=device))
-        self.bias_weights = nn.Parameter(torch.ones(n_columns, device=device))
-        self.intercept = nn.Parameter(torch.zeros(1, device=device))
+        kind: dict[str, Any] = {"dtype": torch.float32, "device": device}
+        self.context = nn.Parameter(torch.zeros(n_context, **kind))
+        self.roots = nn.Parameter(torch.ones(width - 1, **kind))
+        self.bias_weights = nn.Parameter(torch.ones(n_columns, **kind))
+        self.intercept = nn.Parameter(torch.zeros(1, **kind))
         self.weights = nn.ParameterList([self.context])
         self.biases = nn.ParameterList([self.roots, self.bias_weights, self.intercept])
         self.dropout = Dropout(dropout, generator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -55,8 +55,9 @@ class GRUPool(Layer):
     ) -> None:
         super().__init__()
         shape = (3 * width, width)
-        self.weights = nn.ParameterList(torch.empty(shape, device=device) for _ in range(2))
-        self.biases = nn.ParameterList(torch.empty(3 * width, device=device) for _ in range(2))
+        kind: dict[str, Any] = {"dtype": torch.float32, "device": device}
+        self.weights = nn.ParameterList(torch.empty(shape, **kind) for _ in range(2))
+        self.biases = nn.ParameterList(torch.empty(3 * width, **kind) for _ in range(2))
         bound = width**-0.5
         with torch.no_grad():
             for parameter in (*self.weights, *self.biases):

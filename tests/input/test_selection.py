@@ -92,6 +92,16 @@ def test_auto_takes_lists_whatever_is_in_them():
     assert select_categorical("auto", read_table(X), X) == ([1], [0])
 
 
+def test_auto_refuses_lists_of_fractions():
+    X = pd.DataFrame({"s": ["a", "b"], "v": [[0.5, 1.0], None]})
+    with pytest.raises(UnsupportedDataError, match=r"'v' holds lists of fractions"):
+        select_categorical("auto", read_table(X), X)
+    assert select_categorical("all", read_table(X), X) == ([0, 1], [])
+    assert select_categorical(["s", "v"], read_table(X), X) == ([0, 1], [])
+    whole = X.assign(v=[[2.0, float("nan")], None])
+    assert select_categorical("auto", read_table(whole), whole) == ([0, 1], [])
+
+
 def test_lists_cannot_be_context():
     X = pd.DataFrame({"s": ["a", "b"], "ids": [[1], [2, 3]]})
     with pytest.raises(UnsupportedDataError, match=r"'ids' holds lists.*`categorical_features`"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from sk_entity_embed.input.lists import Lists, offsets_of
 from sk_entity_embed.learning.problem import StartingPoint, TrainingConfig, TrainingRows
 
 N_ROWS = (6, 9)
@@ -18,6 +20,8 @@ CONFIG = TrainingConfig(
     loss="squared_error",
     n_outputs=1,
     multiclass=False,
+    bounds=None,
+    head="mlp",
     hidden_layer_sizes=(8,),
     dropout=0.0,
     unknown_rate=0.0,
@@ -42,12 +46,12 @@ def make_config(**changes: Any) -> TrainingConfig:
 def make_rows(n: int = 60, n_tables: int = 3, **changes: Any) -> TrainingRows:
     """Rows with two columns, one context number and a fifth of them for validation."""
     rng = np.random.default_rng(0)
-    codes = np.column_stack([rng.integers(3, m, n) for m in N_ROWS]).astype(np.int32)
+    codes = [rng.integers(3, m, n).astype(np.int32) for m in N_ROWS]
     effects = rng.standard_normal(N_ROWS[0])
     rows = TrainingRows(
         codes=codes,
         context=rng.standard_normal((n, 1)).astype(np.float32),
-        target=(effects[codes[:, :1]] + 0.1 * rng.standard_normal((n, 1))).astype(np.float32),
+        target=(effects[codes[0]][:, None] + 0.1 * rng.standard_normal((n, 1))).astype(np.float32),
         weights=rng.uniform(0.5, 1.5, n).astype(np.float32),
         fold=np.arange(n, dtype=np.int64) % n_tables,
         validation=rng.permutation(n) < n // 5,
@@ -56,15 +60,49 @@ def make_rows(n: int = 60, n_tables: int = 3, **changes: Any) -> TrainingRows:
     return replace(rows, **changes)
 
 
-def make_start(n_tables: int = 3, *, same: bool = True, **changes: Any) -> StartingPoint:
+def make_lists(first: np.ndarray, longest: int = 4, seed: int = 2) -> Lists:
+    """Lists of one item or more of column 0, each beginning with a given one."""
+    rng = np.random.default_rng(seed)
+    offsets = offsets_of(rng.integers(1, longest + 1, len(first)))
+    items = rng.integers(3, N_ROWS[0], offsets[-1]).astype(np.int32)
+    items[offsets[:-1]] = first
+    return Lists(items, offsets)
+
+
+def make_start(
+    n_tables: int = 3, *, same: bool = True, widths: Sequence[int] = WIDTHS, **changes: Any
+) -> StartingPoint:
     """Normal vectors, the same in all tables of a column or different ones."""
     rng = np.random.default_rng(1)
     tables = [
         rng.standard_normal((1 if same else n_tables, rows, width)).astype(np.float32)
-        for rows, width in zip(N_ROWS, WIDTHS, strict=True)
+        for rows, width in zip(N_ROWS, widths, strict=True)
     ]
     tables = [np.repeat(t, n_tables // len(t), axis=0) for t in tables]
-    start = StartingPoint(
-        tables, [np.zeros(n, dtype=bool) for n in N_ROWS], [True] * len(N_ROWS), None
-    )
+    n = len(tables)
+    fixed = [np.zeros(rows, dtype=bool) for rows in N_ROWS]
+    start = StartingPoint(tables, False, fixed, [True] * n, None, [None] * n)
     return replace(start, **changes)
+
+
+Problem: TypeAlias = tuple[TrainingRows, StartingPoint, TrainingConfig]
+
+KINDS = ("plain", "mean", "sum", "max", "gru", "dot", "dot_mean", "dot_sum")
+"""What :func:`make_problem` knows: a way of pooling makes column 0 one of lists."""
+
+
+def make_problem(
+    kind: str, n_tables: int = 3, *, same: bool = True, n: int = 60, **settings: Any
+) -> Problem:
+    """Rows, start and settings of a small problem under a head and a way of pooling."""
+    rows, config = make_rows(n, n_tables), make_config(**settings)
+    way = kind.removeprefix("dot").removeprefix("_")
+    way = None if way in ("", "plain") else way
+    if way is not None:
+        rows = replace(rows, codes=[make_lists(rows.codes[0]), rows.codes[1]])
+    biased = kind.startswith("dot")
+    if biased:
+        config = replace(config, head="dot")
+    widths = (3, 3) if biased else WIDTHS
+    start = make_start(n_tables, same=same, widths=widths, biased=biased, pooling=[way, None])
+    return rows, start, config

@@ -16,108 +16,38 @@ from sk_entity_embed.learning.crossfit import (
     TABLE_STEP,
     CrossFitting,
 )
-from sk_entity_embed.learning.learn import _build_head
-from sk_entity_embed.learning.network import EmbeddingBank
-from tests.learning.problems import N_ROWS, WIDTHS, make_config, make_rows, make_start
+from tests.learning.problems import (
+    KINDS,
+    N_ROWS,
+    WIDTHS,
+    make_config,
+    make_problem,
+    make_rows,
+    make_start,
+)
+from tests.learning.tasks import (
+    all_tables_of,
+    cells_of,
+    first_codes,
+    gradients_of,
+    head_of,
+    make_task,
+    mean_tables_of,
+    own_inputs,
+    run,
+    tables_of,
+    with_foreign_categories,
+    with_other_targets,
+    without_losses,
+)
 
 
-def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True):
-    """A task ready for its first step; either half can be held fixed."""
-    config = config or make_config()
-    start = start or make_start(rows.n_tables)
-    generator = torch.Generator().manual_seed(config.seed)
-    bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
-    head = _build_head(None, sum(bank.widths) + rows.context.shape[1], config, generator)
-    fixed = [torch.as_tensor(np.tile(f, rows.n_tables)) for f in start.fixed]
-    device = torch.device("cpu")
-    task = CrossFitting(rows, bank, head, fixed, start.pulled, config, generator, device)
-    if not train_tables:
-        task.table_optimizer.lr = 0.0
-    if not train_head:
-        for group in task.head_optimizer.param_groups:
-            group["lr"] = 0.0
-    return task
-
-
-def run(task, n_epochs=2):
-    """Train for some epochs; the losses and weights of all steps."""
-    return [step for _ in range(n_epochs) for step in task.epoch()]
-
-
-def tables_of(task):
-    """Tables of each column, of shape (n_tables, n_rows, width)."""
-    return [w.numpy().reshape(task.n_tables, -1, w.shape[1]).copy() for w in task.bank.weights]
-
-
-def mean_tables_of(task):
-    """The same in the mean over the last epochs."""
-    with task.average.applied():
-        return tables_of(task)
-
-
-def all_tables_of(task):
-    """Tables as they are, and in the mean over the last epochs."""
-    return [*tables_of(task), *mean_tables_of(task)]
-
-
-def head_of(task):
-    """All parameters of the head, of its mean and of the linear model beside it, as bytes."""
-    with task.average.applied():
-        mean = [p.detach().numpy().tobytes() for p in task.head.parameters()]
-    parameters = [*task.head.parameters(), *task.linear.parameters()]
-    return [p.detach().numpy().tobytes() for p in parameters] + mean
-
-
-def gradients_of(task):
-    """Gradient of the tables in one step, of shape (n_tables, n_rows, width) for each column."""
-    caught = []
-    task.table_optimizer.step = lambda *given: caught.append(given)
-    next(task.epoch())
-    ((flat, gradients),) = caught
-    totals = [torch.zeros_like(w) for w in task.bank.weights]
-    for total, index, gradient in zip(totals, flat, gradients, strict=True):
-        total.index_add_(0, index, gradient)
-    return [t.numpy().reshape(task.n_tables, -1, t.shape[1]) for t in totals]
-
-
-def without_losses(task):
-    """The task with a head and a linear model that read nothing: only the pull is left."""
-    with torch.no_grad():
-        task.head.weights[-1].zero_()
-        task.linear.weights[0].zero_()
-    for group in task.head_optimizer.param_groups:
-        group["lr"] = 0.0
-    return task
-
-
-def own_inputs(task, rows, which):
-    """What the head reads of rows with foreign categories, looked up in their own tables."""
-    fold = rows.fold[which]
-    tables = tables_of(task)
-    codes = np.where(rows.codes[which] == 8, 0, rows.codes[which])
-    return np.hstack([*(t[fold, codes[:, j]] for j, t in enumerate(tables)), rows.context[which]])
-
-
-def with_other_targets(rows, which):
-    """The same rows, some of them with entirely different targets."""
-    target = rows.target.copy()
-    target[which] = 50.0 - 3.0 * target[which]
-    return replace(rows, target=target)
-
-
-def with_foreign_categories(rows):
-    """The same rows, but for category 8 of column 1, which the tables of its rows never meet."""
-    foreign = rows.validation if rows.n_tables == 1 else rows.fold == 0
-    codes = rows.codes.copy()
-    codes[:, 1] = np.where(foreign, 8, np.minimum(codes[:, 1], 7))
-    return replace(rows, codes=codes)
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unknown_rate", [0.0, 0.3])
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_steps_on_rows_of_one_fold_leave_its_table_as_it_is(fold, unknown_rate):
-    rows = make_rows(fold=np.full(60, fold))
-    task = make_task(rows, config=make_config(unknown_rate=unknown_rate))
+def test_steps_on_rows_of_one_fold_leave_its_table_as_it_is(fold, unknown_rate, kind):
+    rows, start, config = make_problem(kind, unknown_rate=unknown_rate)
+    task = make_task(replace(rows, fold=np.full(60, fold)), start, config)
     before = all_tables_of(task)
     run(task)
     for old, new in zip(before, all_tables_of(task), strict=True):
@@ -125,12 +55,12 @@ def test_steps_on_rows_of_one_fold_leave_its_table_as_it_is(fold, unknown_rate):
             assert (old[table].tobytes() == new[table].tobytes()) == (table == fold)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_targets_of_a_fold_move_no_vector_of_its_table(fold):
-    rows = make_rows()
+def test_targets_of_a_fold_move_no_vector_of_its_table(fold, kind):
+    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
     changed = with_other_targets(rows, rows.fold == fold)
-    config = make_config(unknown_rate=0.1, dropout=0.2)
-    tasks = [make_task(r, config=config, train_head=False) for r in (rows, changed)]
+    tasks = [make_task(r, start, config, train_head=False) for r in (rows, changed)]
     for task in tasks:
         run(task, AVERAGED_EPOCHS + 2)
     for one, other in zip(*map(all_tables_of, tasks), strict=True):
@@ -138,13 +68,14 @@ def test_targets_of_a_fold_move_no_vector_of_its_table(fold):
             assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_weights_of_a_fold_move_no_vector_of_its_table(fold):
-    rows = make_rows()  # class weights would tell its targets
-    weights = np.where(rows.fold == fold, rows.codes[:, 0] * rows.weights, rows.weights)
+def test_weights_of_a_fold_move_no_vector_of_its_table(fold, kind):
+    # class weights would tell its targets
+    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
+    weights = np.where(rows.fold == fold, first_codes(rows) * rows.weights, rows.weights)
     changed = replace(rows, weights=weights.astype(np.float32))
-    config = make_config(unknown_rate=0.1, dropout=0.2)
-    tasks = [make_task(r, config=config, train_head=False) for r in (rows, changed)]
+    tasks = [make_task(r, start, config, train_head=False) for r in (rows, changed)]
     for task in tasks:
         run(task, 3)
     for one, other in zip(*map(all_tables_of, tasks), strict=True):
@@ -152,12 +83,12 @@ def test_weights_of_a_fold_move_no_vector_of_its_table(fold):
             assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 3])
-def test_validation_rows_never_change_the_head(n_tables):
-    rows = make_rows(n_tables=n_tables)
+def test_validation_rows_never_change_the_head(n_tables, kind):
+    rows, start, config = make_problem(kind, n_tables, dropout=0.2)
     changed = with_other_targets(rows, rows.validation)
-    config = make_config(dropout=0.2)
-    tasks = [make_task(r, config=config, train_tables=False) for r in (rows, changed)]
+    tasks = [make_task(r, start, config, train_tables=False) for r in (rows, changed)]
     untouched = head_of(tasks[0])
     for task in tasks:
         run(task)
@@ -180,7 +111,7 @@ def test_validation_rows_change_nothing_without_cross_fitting():
         with_other_targets(rows, rows.validation),
         context=np.where(rows.validation[:, None], np.float32(9), rows.context),
         weights=np.where(rows.validation, np.float32(7), rows.weights),
-        codes=np.where(rows.validation[:, None], np.int32(3), rows.codes),
+        codes=[np.where(rows.validation, np.int32(3), c) for c in rows.codes],
     )
     config = make_config(dropout=0.2, unknown_rate=0.1)
     tasks = [make_task(r, config=config) for r in (rows, changed)]
@@ -201,21 +132,21 @@ def test_without_cross_fitting_both_halves_train():
 
 def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_met_a_category():
     rows = make_rows()
-    codes = rows.codes.copy()
-    codes[:, 1] = 3 + rows.fold  # each category is in one fold only
-    codes[:2, 1] = 7  # in folds 0 and 1
-    rows = replace(rows, codes=codes)
-    own = make_task(rows).own_codes.numpy()
-    np.testing.assert_array_equal(own[:, 0], codes[:, 0])
+    second = (3 + rows.fold).astype(np.int32)  # each category is in one fold only
+    second[:2] = 7  # in folds 0 and 1
+    rows = replace(rows, codes=[rows.codes[0], second])
+    own = cells_of(make_task(rows).own_codes)
+    np.testing.assert_array_equal(own[:, 0], rows.codes[0])
     assert own[:2, 1].tolist() == [7, 7]
     assert set(own[2:, 1]) == {0}
 
 
 def test_without_cross_fitting_categories_of_validation_rows_only_are_unknown():
     rows = with_foreign_categories(make_rows(n_tables=1))
-    own = make_task(rows).own_codes.numpy()
+    own = cells_of(make_task(rows).own_codes)
     assert set(own[rows.validation, 1]) == {0}
-    np.testing.assert_array_equal(own[~rows.validation], rows.codes[~rows.validation])
+    for j, codes in enumerate(rows.codes):
+        np.testing.assert_array_equal(own[~rows.validation, j], codes[~rows.validation])
 
 
 def test_asking_for_the_validation_loss_does_not_change_training():
@@ -297,7 +228,7 @@ def test_each_row_teaches_any_table_but_its_own():
     before = tables_of(task)[0]
     run(task, 15)
     moved = (tables_of(task)[0] != before).any(axis=2)
-    used = np.unique(rows.codes[:, 0])
+    used = np.unique(rows.codes[0])
     assert moved[1:, used].all()
     assert not moved[0].any()
     assert not np.delete(moved, used, axis=1).any()
@@ -317,12 +248,13 @@ def test_the_unknown_row_is_trained_by_replaced_codes_only():
 def test_replaced_codes_do_not_stay_replaced():
     task = make_task(make_rows(), config=make_config(unknown_rate=0.5))
     run(task)
-    np.testing.assert_array_equal(task.codes.numpy(), make_rows().codes)
+    for j, codes in enumerate(make_rows().codes):
+        np.testing.assert_array_equal(cells_of(task.codes)[:, j], codes)
 
 
 def test_weights_scale_what_a_row_teaches():
     rows = make_rows()
-    light = rows.codes[:, 0] == 3
+    light = rows.codes[0] == 3
     rows = replace(rows, weights=np.where(light, 0, rows.weights).astype("f4"))
     changed = with_other_targets(rows, light)
     tasks = [make_task(r) for r in (rows, changed)]
@@ -431,7 +363,7 @@ def test_tables_learn_from_head_linear_model_and_pull(n_tables, pulled):
     which = np.flatnonzero(~rows.validation) if n_tables == 1 else np.arange(60)
     tables = [torch.tensor(t, requires_grad=True) for t in tables_of(task)]
     other = n_tables - 1 - rows.fold[which]
-    vectors = [t[other, rows.codes[which, j]] for j, t in enumerate(tables)]
+    vectors = [t[other, c[which]] for t, c in zip(tables, rows.codes, strict=True)]
     inputs = torch.cat([*vectors, torch.tensor(rows.context[which])], dim=1)
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])
     loss = ((task.head(inputs) - target) ** 2).mean(1)
@@ -441,7 +373,7 @@ def test_tables_learn_from_head_linear_model_and_pull(n_tables, pulled):
         wanted = expected[j].numpy().copy()
         if pulled[j]:  # as if some rows more of each category had zero for a target
             touched = np.zeros(wanted.shape[:2], dtype=bool)
-            touched[other, rows.codes[which, j]] = True
+            touched[other, rows.codes[j][which]] = True
             vectors = tables[j].detach().numpy()
             wanted += PRIOR_ROWS / len(which) * vectors * touched[:, :, None]
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
@@ -474,7 +406,8 @@ def test_the_pull_leads_all_but_the_unknown_row_to_zero(n_tables):
     start = make_start(n_tables, same=False, pulled=[True, False])
     config = make_config(unknown_rate=0.3)
     rows = make_rows(n_tables=n_tables)
-    rows.codes[::5] = 0  # the unknown row is not pulled even where rows bear it
+    for codes in rows.codes:
+        codes[::5] = 0  # the unknown row is not pulled even where rows bear it
     task = without_losses(make_task(rows, start, config))
     run(task, 3)
     tables = tables_of(task)
@@ -496,9 +429,9 @@ def test_fixed_rows_are_not_pulled():
 
 def test_rare_categories_end_nearer_to_zero():
     rng = np.random.default_rng(0)
-    codes = np.column_stack([rng.integers(4, n, 300) for n in N_ROWS]).astype(np.int32)
-    codes[:3, 0] = 3  # in each fold once
-    target = (4.0 * (codes[:, :1] % 2) - 2).astype(np.float32)
+    codes = [rng.integers(4, n, 300).astype(np.int32) for n in N_ROWS]
+    codes[0][:3] = 3  # in each fold once
+    target = (4.0 * (codes[0][:, None] % 2) - 2).astype(np.float32)
     rows = make_rows(300, codes=codes, target=target)
     norms = {}
     for pulled in (True, False):
@@ -514,7 +447,7 @@ def test_rare_categories_end_nearer_to_zero():
 
 def test_weights_that_all_but_vanish_do_not_break_the_pull():
     rows = make_rows()
-    weights = np.where(rows.codes[:, 0] == 3, np.float32(1e-42), rows.weights)
+    weights = np.where(rows.codes[0] == 3, np.float32(1e-42), rows.weights)
     task = make_task(replace(rows, weights=weights))
     run(task)
     assert all(np.isfinite(t).all() for t in tables_of(task))
@@ -535,7 +468,7 @@ def test_met_categories(n_tables):
     rows = make_rows(
         6,
         n_tables,
-        codes=np.array([[3], [3], [4], [4], [5], [1]], dtype=np.int32),
+        codes=[np.array([3, 3, 4, 4, 5, 1], dtype=np.int32)],
         fold=np.array([0, 1, 2, 2, 1, 0]) % n_tables,
         validation=np.array([False, False, False, True, True, False]),
     )
@@ -565,6 +498,7 @@ def test_a_continued_training_starts_from_the_mean_of_the_one_before():
         rows,
         fresh.bank,
         fresh.head,
+        [None] * len(N_ROWS),
         [None] * len(N_ROWS),
         [True] * len(N_ROWS),
         make_config(),

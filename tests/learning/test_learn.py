@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.learn import learn
-from tests.learning.problems import N_ROWS, WIDTHS, make_config, make_rows, make_start
+from sk_entity_embed.pooling import GRU
+from tests.learning.problems import (
+    KINDS,
+    N_ROWS,
+    WIDTHS,
+    make_config,
+    make_problem,
+    make_rows,
+    make_start,
+)
 
 RANDOM = {"dropout": 0.2, "unknown_rate": 0.1}
 
@@ -21,9 +32,22 @@ def fit(n_tables=3, start=None, **changes):
     return learn(make_rows(n_tables=n_tables), start, make_config(**RANDOM, **changes))
 
 
+def fit_kind(kind, n_tables=3, **changes):
+    """Learn a small problem of a kind."""
+    rows, start, config = make_problem(kind, n_tables, **RANDOM, **changes)
+    return learn(rows, start, config)
+
+
+def arrays_of(layer):
+    """All numbers of a head or a recurrent unit, in order."""
+    values = [getattr(layer, field.name) for field in fields(layer)]
+    return [np.asarray(a) for v in values for a in (v if isinstance(v, tuple) else (v,))]
+
+
 def bytes_of(learned):
     """Everything learned, as bytes."""
-    arrays = [*learned.tables, *learned.head.weights, *learned.head.biases]
+    arrays = [*learned.tables, *arrays_of(learned.head)]
+    arrays += [a for unit in learned.pooling if isinstance(unit, GRU) for a in arrays_of(unit)]
     arrays += [learned.loss_curve, learned.validation_loss_curve]
     return [np.ascontiguousarray(a).tobytes() for a in arrays]
 
@@ -37,20 +61,22 @@ def earlier_head():
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 3])
-def test_equal_seeds_give_equal_bytes(n_tables):
-    assert bytes_of(fit(n_tables)) == bytes_of(fit(n_tables))
-    assert bytes_of(fit(n_tables)) != bytes_of(fit(n_tables, seed=1))
+def test_equal_seeds_give_equal_bytes(n_tables, kind):
+    assert bytes_of(fit_kind(kind, n_tables)) == bytes_of(fit_kind(kind, n_tables))
+    assert bytes_of(fit_kind(kind, n_tables)) != bytes_of(fit_kind(kind, n_tables, seed=1))
 
 
-def test_what_the_caller_set_in_torch_stays():
+@pytest.mark.parametrize("kind", ["plain", "gru", "dot_mean"])
+def test_what_the_caller_set_in_torch_stays(kind):
     threads = torch.get_num_threads()
     try:
         torch.manual_seed(1234)
         torch.set_default_dtype(torch.float64)
         torch.set_num_threads(2)
         state = torch.get_rng_state()
-        fit()
+        fit_kind(kind)
         assert torch.get_default_dtype() == torch.float64
         assert torch.equal(torch.get_rng_state(), state)
         assert torch.get_num_threads() == 2
@@ -59,19 +85,20 @@ def test_what_the_caller_set_in_torch_stays():
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("kind", ["plain", "max", "gru", "dot_mean"])
 @pytest.mark.parametrize("setting", ["seed", "dtype", "no_grad", "inference_mode"])
-def test_no_setting_of_the_caller_changes_the_result(setting):
-    expected = bytes_of(fit())
+def test_no_setting_of_the_caller_changes_the_result(setting, kind):
+    expected = bytes_of(fit_kind(kind))
     try:
         if setting == "seed":
             torch.manual_seed(99)
-            found = fit()
+            found = fit_kind(kind)
         elif setting == "dtype":
             torch.set_default_dtype(torch.float64)
-            found = fit()
+            found = fit_kind(kind)
         else:
             with getattr(torch, setting)():
-                found = fit()
+                found = fit_kind(kind)
     finally:
         torch.set_default_dtype(torch.float32)
     assert bytes_of(found) == expected
@@ -95,7 +122,7 @@ def test_arrays_come_back_in_numpy(n_tables):
 
 def test_what_was_given_is_not_changed():
     rows, start = make_rows(), make_start(head=earlier_head())
-    given = [rows.codes, rows.context, rows.target, *start.tables, *start.head.weights]
+    given = [*rows.codes, rows.context, rows.target, *start.tables, *start.head.weights]
     before = [a.tobytes() for a in given]
     learn(rows, start, make_config(**RANDOM))
     assert [a.tobytes() for a in given] == before
@@ -105,6 +132,53 @@ def test_the_loss_falls():
     learned = fit(max_iter=30)
     assert learned.validation_loss_curve.min() < 0.5 * learned.validation_loss_curve[0]
     assert learned.loss_curve[-1] < 0.5 * learned.loss_curve[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_falls_under_every_head_and_way_of_pooling(kind):
+    settings = {"n": 400, "max_iter": 40, "n_iter_no_change": 40, "learning_rate_init": 0.02}
+    rows, start, config = make_problem(kind, **RANDOM, **settings)
+    way = start.pooling[0]
+    if way is not None:  # a target that the list tells in the way that it is pooled
+        effects = np.linspace(-1, 1, N_ROWS[0])
+        parts = np.split(effects[rows.codes[0].items], rows.codes[0].offsets[1:-1])
+        tell = {"mean": np.mean, "sum": np.sum, "max": np.max, "gru": lambda part: part[-1]}[way]
+        target = np.array([tell(part) for part in parts])
+        rows = replace(rows, target=(target / target.std())[:, None].astype(np.float32))
+    learned = learn(rows, start, config)
+    assert learned.validation_loss_curve.min() < 0.6 * learned.validation_loss_curve[0]
+    assert learned.loss_curve[-1] < 0.6 * learned.loss_curve[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ways_of_pooling_come_back_and_units_with_what_they_learned(kind):
+    _, start, _ = make_problem(kind)
+    learned = fit_kind(kind)
+    assert len(learned.pooling) == 2
+    assert learned.pooling[1] is None
+    if kind != "gru":
+        assert learned.pooling == tuple(start.pooling)
+        return
+    unit = learned.pooling[0]
+    assert unit.input_weights.shape == unit.hidden_weights.shape == (3, 9)
+    assert unit.input_bias.shape == unit.hidden_bias.shape == (9,)
+    assert {a.dtype for a in arrays_of(unit)} == {np.dtype(np.float64)}
+    still = fit_kind(kind, learning_rate_init=1e-12).pooling[0]
+    for one, other in zip(arrays_of(unit), arrays_of(still), strict=True):
+        assert np.abs(one - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["dot", "dot_mean", "dot_sum"])
+def test_dot_products_come_back_in_numpy(kind):
+    learned = fit_kind(kind)
+    head = learned.head
+    assert isinstance(head, DotHead)
+    assert (head.axes.shape, head.bias_weights.shape) == ((2,), (2,))
+    assert head.context_weights.shape == (1,)
+    assert isinstance(head.intercept, float)
+    assert (head.axes >= 0).all()
+    moved = [head.axes - 1, head.bias_weights - 1, head.context_weights, head.intercept]
+    assert all((np.abs(m) > 1e-6).all() for m in moved)
 
 
 def test_the_best_epoch_is_returned():
@@ -158,6 +232,23 @@ def test_training_goes_on_from_an_earlier_head():
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_goes_on_from_earlier_dot_products_and_units(kind):
+    rows, start, config = make_problem(kind, max_iter=2)
+    good = learn(rows, start, config)
+    again = replace(start, tables=good.tables, head=good.head, pooling=good.pooling)
+    learned = learn(rows, again, replace(config, learning_rate_init=1e-12))
+    for one, other in zip(arrays_of(learned.head), arrays_of(good.head), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for one, other in zip(learned.pooling, good.pooling, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, GRU):
+            for a, b in zip(arrays_of(one), arrays_of(other), strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-6)
+    best = good.validation_loss_curve[good.best_iteration - 1]
+    np.testing.assert_allclose(learned.validation_loss_curve[0], best, rtol=1e-4)
+
+
 def test_an_earlier_state_is_kept_where_training_only_harms():
     start = make_start(head=earlier_head())
     good = learn(make_rows(), start, make_config(max_iter=60, n_iter_no_change=60))
@@ -175,6 +266,17 @@ def test_fixed_rows_come_back_as_they_were():
     for table, old, mask in zip(learned.tables, start.tables, fixed, strict=True):
         np.testing.assert_array_equal(table[:, mask], old[:, mask])
         assert (table[:, 0] != old[:, 0]).any()
+
+
+@pytest.mark.parametrize("kind", ["dot", "dot_mean"])
+def test_fixed_coordinates_stay_while_biases_learn(kind):
+    rows, start, config = make_problem(kind, **RANDOM)
+    fixed = [np.arange(n) > 2 for n in N_ROWS]
+    learned = learn(rows, replace(start, fixed=fixed), config)
+    for table, old, mask in zip(learned.tables, start.tables, fixed, strict=True):
+        np.testing.assert_array_equal(table[:, mask, :-1], old[:, mask, :-1])
+        assert (table[:, mask, -1] != old[:, mask, -1]).all()
+        assert (table[:, 0] != old[:, 0]).all()
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sk_entity_embed.head import MLPHead
-from sk_entity_embed.learning.network import MLP, EmbeddingBank
+from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.learning.network import MLP, DotProduct, EmbeddingBank
 
 
 def make_mlp(n_in=4, hidden=(6, 5), n_out=2, *, dropout=0.0, seed=0):
@@ -29,24 +29,23 @@ def bank():
 
 
 def test_bank_looks_each_cell_up_in_its_table(bank):
-    codes, table = torch.tensor([[4, 0], [1, 3], [1, 3]]), torch.tensor([2, 0, 1])
-    found = bank.lookup(bank.flat_rows(codes, table))
-    stacks = [w.reshape(3, -1, w.shape[1]) for w in bank.weights]
-    expected = [
-        torch.cat([s[t, c] for s, c in zip(stacks, cells, strict=True)])
-        for cells, t in zip(codes, table, strict=True)
-    ]
+    flat = [torch.tensor([14, 1, 6]), torch.tensor([0, 3, 11, 2])]
+    found = bank.lookup(flat)
     assert bank.widths == [2, 3]
     assert bank.n_rows == [5, 4]
-    assert torch.equal(found, torch.stack(expected))
+    for vectors, weight, rows in zip(found, bank.weights, flat, strict=True):
+        stack = weight.reshape(3, -1, weight.shape[1])
+        n_rows = stack.shape[1]
+        expected = torch.stack([stack[r // n_rows, r % n_rows] for r in rows.tolist()])
+        assert torch.equal(vectors, expected)
 
 
 def test_bank_gives_copies_without_a_graph(bank):
-    flat = bank.flat_rows(torch.tensor([[1, 1]]), torch.tensor([0]))
-    found = bank.lookup(flat)
-    assert not found.requires_grad
-    found += 1
-    assert not torch.equal(found, bank.lookup(flat))
+    flat = [torch.tensor([1]), torch.tensor([1])]
+    for j, vectors in enumerate(bank.lookup(flat)):
+        assert not vectors.requires_grad
+        vectors += 1
+        assert not torch.equal(vectors, bank.lookup(flat)[j])
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
@@ -114,3 +113,110 @@ def test_parameters_are_float32_whatever_the_default():
 def test_an_input_without_columns_gives_the_biases():
     mlp = make_mlp(0, (), 2)
     assert mlp(torch.empty(3, 0)).tolist() == [[0.0, 0.0]] * 3
+
+
+# Dot products ------------------------------------------------------------------------------
+
+
+def make_dot(n_columns=3, width=4, n_context=2, *, dropout=0.0, seed=0):
+    """Dot products of random weights."""
+    generator = torch.Generator().manual_seed(seed)
+    dot = DotProduct(n_columns, width, n_context, dropout=dropout, generator=generator)
+    with torch.no_grad():
+        for parameter in dot.parameters():
+            parameter.uniform_(-1, 1, generator=generator)
+    return dot
+
+
+def numpy_head(dot):
+    """The same weights in NumPy."""
+    roots, biases, context, intercept = (
+        p.detach().double().numpy()
+        for p in (dot.roots, dot.bias_weights, dot.context, dot.intercept)
+    )
+    return DotHead(roots**2, biases, context, float(intercept[0]))
+
+
+def make_rows_for(n_columns, width, n_context, n=7):
+    """Vectors and context of some rows."""
+    rng = np.random.default_rng(0)
+    shapes = (n, n_columns * width), (n, n_context)
+    return [rng.standard_normal(s).astype(np.float32) for s in shapes]
+
+
+@pytest.mark.parametrize("n_context", [0, 2])
+@pytest.mark.parametrize(("n_columns", "width"), [(2, 4), (3, 4), (4, 2), (3, 1)])
+def test_dot_products_are_those_of_the_numpy_head(n_columns, width, n_context):
+    dot = make_dot(n_columns, width, n_context)
+    vectors, context = make_rows_for(n_columns, width, n_context)
+    found = dot(torch.tensor(np.hstack([vectors, context]))).detach().numpy()
+    assert found.shape == (7, 1)
+    np.testing.assert_allclose(found, numpy_head(dot).raw(vectors, context), atol=1e-5)
+
+
+def test_dot_products_are_a_double_loop_over_columns():
+    dot = make_dot(3, 4, 2).double()
+    vectors, context = (torch.tensor(a).double() for a in make_rows_for(3, 4, 2))
+    blocks = vectors.view(7, 3, 4)
+    expected = dot.intercept + context @ dot.context
+    for j in range(3):
+        expected = expected + dot.bias_weights[j] * blocks[:, j, 3]
+        for k in range(j):
+            expected = expected + (dot.roots**2 * blocks[:, j, :3] * blocks[:, k, :3]).sum(1)
+    torch.testing.assert_close(dot(torch.hstack([vectors, context])), expected[:, None])
+
+
+def test_fresh_dot_products_are_plain():
+    dot = DotProduct(2, 3, 1, dropout=0.0, generator=torch.Generator())
+    assert dot.roots.tolist() == [1, 1]
+    assert dot.bias_weights.tolist() == [1, 1]
+    assert dot.context.tolist() == dot.intercept.tolist() == [0]
+    x = torch.tensor([[1.0, 2.0, 0.5, 3.0, -1.0, 0.25, 9.0]])
+    assert dot(x).tolist() == [[1.75]]
+
+
+def test_only_the_weights_of_numbers_decay():
+    dot = make_dot()
+    assert [id(w) for w in dot.weights] == [id(dot.context)]
+    assert {id(b) for b in dot.biases} == {
+        id(p) for p in (dot.roots, dot.bias_weights, dot.intercept)
+    }
+    assert len(list(dot.parameters())) == 4  # none of them twice
+
+
+def test_dropout_of_vectors_leaves_biases_and_numbers_alone():
+    dot = make_dot(2, 4, 2, dropout=0.5)
+    vectors, context = make_rows_for(2, 4, 2, 400)
+    x = torch.tensor(np.hstack([vectors, context]))
+    dropped = (dot.train()(x) - dot.eval()(x)).detach()
+    assert (dropped != 0).float().mean() > 0.9
+    vectors.reshape(400, 2, 4)[:, :, :3] = 0.0
+    x = torch.tensor(np.hstack([vectors, context]))
+    assert torch.equal(dot.train()(x), dot.eval()(x))
+    assert torch.equal(
+        make_dot(dropout=0.0).train()(x.repeat(1, 2)[:, :14]),
+        make_dot(dropout=0.0).eval()(x.repeat(1, 2)[:, :14]),
+    )
+
+
+def test_dropout_of_vectors_keeps_the_mean():
+    dot = make_dot(2, 3, 0, dropout=0.25).train()
+    x = torch.ones(1, 6).repeat(20_000, 1)
+    expected = dot.eval()(x[:1]).item()
+    assert dot.train()(x).mean().item() == pytest.approx(expected, abs=0.03)
+
+
+def test_dot_products_are_float32_and_draw_from_their_generator_alone():
+    state = torch.get_rng_state()
+    try:
+        torch.set_default_dtype(torch.float64)
+        dot = DotProduct(2, 3, 1, dropout=0.5, generator=torch.Generator().manual_seed(0))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {p.dtype for p in dot.parameters()} == {torch.float32}
+    x = torch.ones(5, 7)
+    first = dot.train()(x)
+    dot.dropout.generator.manual_seed(0)
+    assert torch.equal(dot(x), first)
+    assert not torch.equal(dot(x), first)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -96,8 +96,9 @@ def test_untouched_rows_do_not_move():
 
 def test_fixed_rows_do_not_move():
     weights, before = make_weights(), make_weights()
-    fixed = torch.zeros(12, dtype=torch.bool)
+    fixed = torch.zeros(12, 3, dtype=torch.bool)
     fixed[[0, 5, 6]] = True
+    fixed[8, 1:] = True  # a part of a row
     optimizer = RowAdam(weights, [fixed, None], lr=0.1)
     free = make_weights()
     unfixed = RowAdam(free, FREE, lr=0.1)

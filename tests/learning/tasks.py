@@ -1,0 +1,127 @@
+"""Tasks of cross-fitted training, and what the tests read from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sk_entity_embed.input.lists import Lists
+from sk_entity_embed.learning.crossfit import CrossFitting
+from sk_entity_embed.learning.learn import _build_head, _build_pool, _fixed_rows
+from sk_entity_embed.learning.network import EmbeddingBank, Layer
+from tests.learning.problems import make_config, make_start
+
+
+def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True):
+    """A task ready for its first step; either half can be held fixed."""
+    config = config or make_config()
+    start = start or make_start(rows.n_tables)
+    generator = torch.Generator().manual_seed(config.seed)
+    bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
+    head = _build_head(None, bank.widths, rows.context.shape[1], config, generator)
+    pools = [
+        _build_pool(way, width, generator)
+        for way, width in zip(start.pooling, bank.widths, strict=True)
+    ]
+    device = torch.device("cpu")
+    fixed = _fixed_rows(start, device)
+    task = CrossFitting(rows, bank, head, pools, fixed, start.pulled, config, generator, device)
+    if not train_tables:
+        task.table_optimizer.lr = 0.0
+    if not train_head:
+        for group in task.head_optimizer.param_groups:
+            group["lr"] = 0.0
+    return task
+
+
+def run(task, n_epochs=2):
+    """Train for some epochs; the losses and weights of all steps."""
+    return [step for _ in range(n_epochs) for step in task.epoch()]
+
+
+def tables_of(task):
+    """Tables of each column, of shape (n_tables, n_rows, width)."""
+    return [w.numpy().reshape(task.n_tables, -1, w.shape[1]).copy() for w in task.bank.weights]
+
+
+def mean_tables_of(task):
+    """The same in the mean over the last epochs."""
+    with task.average.applied():
+        return tables_of(task)
+
+
+def all_tables_of(task):
+    """Tables as they are, and in the mean over the last epochs."""
+    return [*tables_of(task), *mean_tables_of(task)]
+
+
+def layers_of(task):
+    """The head and what else learns with it and is kept: recurrent units."""
+    return [task.head, *(pool for pool in task.pools if isinstance(pool, Layer))]
+
+
+def head_of(task):
+    """All parameters of the head, of its mean and of the linear model beside it, as bytes."""
+    kept = [p for layer in layers_of(task) for p in layer.parameters()]
+    with task.average.applied():
+        mean = [p.detach().numpy().tobytes() for p in kept]
+    parameters = [*kept, *(() if task.linear is None else task.linear.parameters())]
+    return [p.detach().numpy().tobytes() for p in parameters] + mean
+
+
+def gradients_of(task):
+    """Gradient of the tables in one step, of shape (n_tables, n_rows, width) for each column."""
+    caught = []
+    task.table_optimizer.step = lambda *given: caught.append(given)
+    next(task.epoch())
+    ((flat, gradients),) = caught
+    totals = [torch.zeros_like(w) for w in task.bank.weights]
+    for total, index, gradient in zip(totals, flat, gradients, strict=True):
+        total.index_add_(0, index, gradient)
+    return [t.numpy().reshape(task.n_tables, -1, t.shape[1]) for t in totals]
+
+
+def without_losses(task):
+    """The task with a head and a linear model that read nothing: only the pull is left."""
+    with torch.no_grad():
+        task.head.weights[-1].zero_()
+        task.linear.weights[0].zero_()
+    for group in task.head_optimizer.param_groups:
+        group["lr"] = 0.0
+    return task
+
+
+def own_inputs(task, rows, which):
+    """What the head reads of rows with foreign categories, looked up in their own tables."""
+    fold = rows.fold[which]
+    tables = tables_of(task)
+    codes = [np.where(c[which] == 8, 0, c[which]) for c in rows.codes]
+    vectors = [t[fold, c] for t, c in zip(tables, codes, strict=True)]
+    return np.hstack([*vectors, rows.context[which]])
+
+
+def cells_of(codes):
+    """Codes of the columns of single values, side by side."""
+    return codes.take(torch.arange(60)).cells.numpy()
+
+
+def first_codes(rows):
+    """A code of each row in column 0: of a list, its first item's."""
+    codes = rows.codes[0]
+    return codes.items[codes.offsets[:-1]] if isinstance(codes, Lists) else codes
+
+
+def with_other_targets(rows, which):
+    """The same rows, some of them with entirely different targets."""
+    target = rows.target.copy()
+    target[which] = 50.0 - 3.0 * target[which]
+    return replace(rows, target=target)
+
+
+def with_foreign_categories(rows):
+    """The same rows, but for category 8 of column 1, which the tables of its rows never meet."""
+    foreign = rows.validation if rows.n_tables == 1 else rows.fold == 0
+    codes = np.where(foreign, 8, np.minimum(rows.codes[1], 7)).astype(np.int32)
+    return replace(rows, codes=[rows.codes[0], codes])

@@ -1,0 +1,129 @@
+"""Pooling of lists in torch: against loops, torch's own unit and NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_sequence
+
+from sk_entity_embed.input.lists import Lists, offsets_of
+from sk_entity_embed.learning.pooling import POOLS, GRUPool
+from sk_entity_embed.pooling import GRU, POOLINGS, pool
+
+WIDTH = 4
+NAIVE = {"mean": lambda v: v.mean(0), "sum": lambda v: v.sum(0), "max": lambda v: v.amax(0)}
+LENGTHS = [[1], [3, 1, 5, 2], [2, 2, 2], [1, 7, 1, 1, 4]]
+
+
+def make_items(lengths, seed=0):
+    """Items of some lists in double precision, with a gradient, and the list of each."""
+    random = torch.Generator().manual_seed(seed)
+    items = torch.randn(sum(lengths), WIDTH, generator=random, dtype=torch.float64)
+    owners = torch.repeat_interleave(torch.tensor(lengths))
+    return items.requires_grad_(), owners, torch.tensor(lengths)
+
+
+def make_unit(seed=0):
+    """A unit in double precision."""
+    return GRUPool(WIDTH, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def torch_unit(unit):
+    """The same unit as one of torch's."""
+    theirs = torch.nn.GRU(WIDTH, WIDTH, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter, mine in zip(theirs.parameters(), [*unit.weights, *unit.biases], strict=True):
+            parameter.copy_(mine)
+    return theirs
+
+
+def numpy_unit(unit):
+    """The same unit in NumPy."""
+    weights = [p.detach().numpy() for p in (*unit.weights, *unit.biases)]
+    return GRU(weights[0].T, weights[1].T, *weights[2:])
+
+
+def test_every_way_is_there():
+    assert {*POOLS, "gru"} == set(POOLINGS)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("way", POOLS)
+def test_simple_ways_are_those_of_a_loop(way, lengths):
+    items, owners, counts = make_items(lengths)
+    expected = torch.stack([NAIVE[way](part) for part in items.split(lengths)])
+    found = POOLS[way](items, owners, counts)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(1)).double()
+    torch.testing.assert_close(
+        torch.autograd.grad((found * weights).sum(), items),
+        torch.autograd.grad((expected * weights).sum(), items),
+    )
+
+
+@pytest.mark.parametrize("way", POOLS)
+def test_simple_ways_are_those_of_numpy(way):
+    lengths = [3, 1, 5, 2]
+    items, owners, counts = make_items(lengths)
+    source = items.detach().numpy().astype(np.float32)
+    expected = np.empty((4, WIDTH), dtype=np.float32)
+    pool(source, Lists(np.arange(11), offsets_of(np.array(lengths))), way, expected)
+    found = POOLS[way](torch.tensor(source), owners, counts)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_largest_of_negative_numbers_is_not_zero():
+    items = -torch.ones(3, 2)
+    found = POOLS["max"](items, torch.tensor([0, 0, 1]), torch.tensor([2, 1]))
+    assert (found == -1).all()
+
+
+def test_numbers_keep_their_precision():
+    items, owners, counts = make_items([3, 1])
+    for way in (*POOLS.values(), make_unit()):
+        assert way(items, owners, counts).dtype == torch.float64
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_the_recurrent_unit_is_that_of_torch(lengths):
+    unit, (items, owners, counts) = make_unit(), make_items(lengths)
+    theirs = torch_unit(unit)
+    packed = pack_sequence(list(items.split(lengths)), enforce_sorted=False)
+    expected = theirs(packed)[1][0]
+    found = unit(items, owners, counts)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(1)).double()
+    mine = torch.autograd.grad((found * weights).sum(), [items, *unit.weights, *unit.biases])
+    wanted = torch.autograd.grad((expected * weights).sum(), [items, *theirs.parameters()])
+    for one, other in zip(mine, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_the_recurrent_unit_is_that_of_numpy(lengths):
+    unit, (items, owners, counts) = make_unit(), make_items(lengths)
+    source = items.detach().float()
+    lists = Lists(np.arange(len(items)), offsets_of(np.array(lengths)))
+    expected = numpy_unit(unit)(source.numpy(), lists)
+    found = unit(source.double(), owners, counts).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_units_first_weights_come_from_the_generator_alone():
+    state = torch.get_rng_state()
+    first, again, other = (make_unit(seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    for one, two, three in zip(
+        first.parameters(), again.parameters(), other.parameters(), strict=True
+    ):
+        assert torch.equal(one, two)
+        assert not torch.equal(one, three)
+        assert 0.5 * WIDTH**-0.5 < one.abs().max() <= WIDTH**-0.5
+
+
+def test_weights_decay_and_biases_do_not():
+    unit = make_unit()
+    assert [w.shape for w in unit.weights] == [(3 * WIDTH, WIDTH)] * 2
+    assert [b.shape for b in unit.biases] == [(3 * WIDTH,)] * 2
+    assert len(list(unit.parameters())) == 4
