@@ -133,8 +133,10 @@ def main() -> None:
     print(f"\nlargest biases, before the range squashes them: {shown}")
 
     figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
-    EmbeddingHeatmapDisplay.from_estimator(model, "movie", k=20, ax=ax)
-    ax.set_title("The 20 movies with the most ratings, as tastes see them")
+    rated = counts.nlargest(20).index
+    vectors = model.embeddings_["movie"].loc[rated].iloc[:, :30]  # the further ones are short
+    EmbeddingHeatmapDisplay.from_vectors(vectors, ax=ax)
+    ax.set_title("The 20 movies with the most ratings: the first 30 of their 100 axes")
     save_figure(figure, options, "movielens_movies.png")
 
 

@@ -9,7 +9,7 @@ steps. Its last row is given the step before in full, so that only longer patter
 
 The steps are those of ``assist2009.parquet`` in the folder ``--data`` (ASSISTments 2009-2010, with
 a row for each skill of a problem, as in the work on "deep knowledge tracing"), else they are
-generated.
+generated. What is generated depends on nothing but sums, so that boosting on sums wins there.
 
 Run it with ``python examples/student_sequences.py [--data FOLDER] [--rows N] [--output FOLDER]``.
 """

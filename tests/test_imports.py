@@ -15,7 +15,11 @@ import pandas as pd
 import pytest
 
 import sk_entity_embed
-from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed import (
+    EntityEmbeddingClassifier,
+    EntityEmbeddingEncoder,
+    EntityEmbeddingRegressor,
+)
 
 ROOT = Path(sk_entity_embed.__file__).parent
 PACKAGE = "sk_entity_embed"
@@ -370,6 +374,59 @@ def test_fitted_encoders_work_without_torch(pickled):
         pickled,
     )
     assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.fixture(scope="module")
+def pickled_kinds(tmp_path_factory):
+    """Fitted estimators of every head and way of pooling, new rows, and what they answer here."""
+    rng = np.random.default_rng(0)
+    lists = [rng.choice(["a", "b", "c"], rng.integers(0, 4)).tolist() for _ in range(80)]
+    lists[3] = None
+    X = pd.DataFrame(
+        {
+            "words": pd.Series(lists, dtype=object),
+            "city": rng.choice(["Lima", "Oslo", "Rome"], 80),
+            "n": rng.standard_normal(80),
+        }
+    )
+    y = rng.uniform(1, 5, 80)
+    settings = {"max_iter": 1, "cv": 2, "random_state": 0, "hidden_layer_sizes": (4,)}
+    heads = [("mlp", way) for way in ("mean", "sum", "max", "gru")]
+    heads += [("dot", way) for way in ("mean", "sum")]
+    cases = []
+    for head, pooling in heads:
+        regressor = EntityEmbeddingRegressor(
+            head=head, pooling=pooling, y_range=(1, 5), max_length=2, **settings
+        ).fit(X, y)
+        classifier = EntityEmbeddingClassifier(head=head, pooling=pooling, **settings)
+        classifier.fit(X, y > 3)
+        proba = classifier.predict_proba(X)
+        cases.append((regressor, regressor.transform(X), regressor.predict(X)))
+        cases.append((classifier, classifier.transform(X), proba[:, 1]))
+    path = tmp_path_factory.mktemp("pickled") / "kinds.pickle"
+    path.write_bytes(pickle.dumps((X, cases)))
+    return path
+
+
+def test_lists_and_dot_products_are_served_without_torch(pickled_kinds):
+    done = run_blocked(
+        """
+        import pickle
+        from pathlib import Path
+
+        X, cases = pickle.loads(Path(sys.argv[1]).read_bytes())
+        assert len(cases) == 12
+        for model, vectors, answers in cases:
+            assert model.transform(X).tobytes() == vectors.tobytes()
+            found = model.predict_proba(X)[:, 1] if hasattr(model, "classes_") else model.predict(X)
+            assert found.tobytes() == answers.tobytes()
+            assert hasattr(model, "biases_") == (model.head == "dot")
+            assert len(model.embeddings_["words"]) == 4
+        print("torch" in sys.modules)
+        """,
+        pickled_kinds,
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_the_package_gives_its_public_names_only():
