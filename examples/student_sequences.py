@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -107,7 +108,7 @@ def compare(log: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, Pipel
     """AUC of all models on other students, and the last model, fitted."""
     X, X_other = summarise(log), summarise(other)
     columns: list[str] = []
-    candidates = []
+    candidates: list[tuple[Any, ...]] = []
     for name, more in SUMMARIES.items():
         columns = columns + more
         model = boosting(columns)
@@ -121,9 +122,9 @@ def compare(log: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, Pipel
         candidates.append((f"network: pooling={pooling!r}", model, X, X_other, students))
 
     rows = {}
-    for name, model, X, X_other, more in candidates:
+    for name, model, X, X_other, groups in candidates:
         start = time.perf_counter()
-        model.fit(X, log["correct"][X.index], **more)
+        model.fit(X, log["correct"][X.index], **groups)
         seconds = time.perf_counter() - start
         auc = roc_auc_score(other["correct"], model.predict_proba(X_other)[:, 1])
         rows[name] = {"steps": len(X), "AUC": round(auc, 4), "fit s": round(seconds)}

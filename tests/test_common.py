@@ -50,7 +50,6 @@ ESTIMATORS = [
     EntityEmbeddingEncoder(cross_fit=False),
     EntityEmbeddingEncoder(target_type="continuous"),
     EntityEmbeddingEncoder(target_type="continuous", cross_fit=False),
-    EntityEmbeddingEncoder(target_type="continuous", head="dot"),
     EntityEmbeddingEncoder(target_type="continuous", head="dot", cross_fit=False),
     EntityEmbeddingEncoder(target_type="binary"),
     EntityEmbeddingEncoder(target_type="binary", cross_fit=False),

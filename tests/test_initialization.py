@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import category_encoders as ce
 import numpy as np
 import pandas as pd
 import pytest
 import skrub
+from numpy.random import RandomState
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
@@ -339,3 +342,50 @@ def test_a_pipeline_with_a_supervised_step_is_fitted_for_each_table_too(monkeypa
     pipeline = make_pipeline("passthrough", TargetEncoder(target_type="continuous"))
     EntityEmbeddingEncoder(init=pipeline, max_iter=1, random_state=0).fit(X, y)
     assert fits == [96] * 5
+
+
+# Lists -------------------------------------------------------------------------------------
+
+
+def lists_of(cells, **settings):
+    """Vocabulary and codes of lists."""
+    frame = pd.DataFrame({"x0": pd.Series(cells, dtype=object)})
+    (column,) = read_table(frame).columns
+    vocabulary = learn_vocabulary(column, **settings)
+    return vocabulary, vocabulary.encode(column)
+
+
+def test_an_encoder_reads_items_with_a_text_for_the_empty_list():
+    cells = [["Lima", "Oslo"], [], None, ["Rome", None], ["Lima"], ["x"]] * 5 + [["odd"]]
+    vocabulary, codes = lists_of(cells, min_frequency=2)
+    target = read_target(np.arange(31) / 7, "auto", "auto")
+    rows = codes.rows
+    target = replace(target, values=target.values[rows])
+    teaches = np.arange(31) % 3 != np.arange(3)[:, None]
+    start = start_of(vocabulary)
+    vectors = encoder_vectors(
+        SupervisedSpy(), vocabulary, codes.items, target, teaches[:, rows], start, RandomState(0)
+    )
+    assert len(FITS) == 3
+    for g, (texts, told) in enumerate(FITS):
+        expected = []
+        for i in np.flatnonzero(teaches[g]):
+            cell = [None] if cells[i] is None else cells[i] or [""]
+            expected += [("infrequent" if v == "odd" else v, i / 7) for v in cell]
+        assert texts == [text for text, _ in expected]
+        np.testing.assert_allclose(told, [value for _, value in expected])
+    assert vectors.given[vocabulary.empty_row]
+    assert not vectors.given[UNKNOWN]
+
+
+def test_given_vectors_are_those_of_items():
+    vocabulary, _ = lists_of([["Lima", "Oslo"], [], ["Rome", None]])
+    frame = pd.DataFrame(np.arange(8.0).reshape(4, 2), index=["Rome", "Lima", "Bonn", None])
+    vectors = given_vectors(frame, vocabulary, start_of(vocabulary, 2))
+    rows = dict(zip(vocabulary.categories, vocabulary.rows, strict=True))
+    assert (vectors.tables[:, rows["Rome"]] == [0, 1]).all()
+    assert (vectors.tables[:, rows["Lima"]] == [2, 3]).all()
+    assert (vectors.tables[:, MISSING] == [6, 7]).all()
+    given = {rows["Rome"], rows["Lima"], MISSING}
+    assert set(np.flatnonzero(vectors.given)) == given  # neither Oslo nor the empty list
+    np.testing.assert_allclose(vectors.tables[0, vocabulary.empty_row], [3, 4], atol=0.2)

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from sk_entity_embed.input.lists import Lists, offsets_of
+from sk_entity_embed.learning import crossfit
 from sk_entity_embed.learning.crossfit import (
     DOT_PRIOR_ROWS,
-    DOT_TABLE_STEP,
+    DOT_STEP,
     LINEAR_WEIGHT,
     PRIOR_ROWS,
+    TABLE_STEP,
 )
 from sk_entity_embed.learning.learn import _export_head, _export_pool
 from sk_entity_embed.pooling import GRU
@@ -242,12 +244,14 @@ def test_replaced_items_do_not_stay_replaced_and_train_the_unknown_row(kind):
 
 
 @pytest.mark.parametrize("kind", DOTS)
-def test_under_dot_products_there_is_no_linear_model_and_a_smaller_step(kind):
+def test_under_dot_products_there_is_no_linear_model_and_steps_are_smaller(kind):
     task = make_task(*make_problem(kind))
     assert task.linear is None
     task.set_learning_rate(0.5)
-    assert task.table_optimizer.lr == pytest.approx(0.025 * DOT_TABLE_STEP)
-    assert [g["lr"] for g in task.head_optimizer.param_groups] == [0.025, 0.025]
+    step = 0.025 * DOT_STEP
+    assert task.table_optimizer.lr == pytest.approx(step * TABLE_STEP)
+    assert [g["lr"] for g in task.head_optimizer.param_groups] == pytest.approx([step, step])
+    assert DOT_STEP < 1
 
 
 def test_only_the_weights_of_numbers_decay_under_dot_products():
@@ -314,3 +318,26 @@ def test_bounds_squash_what_the_head_gives():
     task = make_task(rows, start, make_config(bounds=bounds))
     assert (task.loss(torch.tensor([[50.0]]), torch.tensor([[1.0]])) == 0).all()
     assert task.loss(torch.tensor([[0.0]]), torch.tensor([[1.0]])).item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["plain", "mean", "gru", "dot_sum"])
+def test_batches_of_the_validation_loss_do_not_change_it(kind, monkeypatch):
+    rows, start, config = make_problem(kind, same=False)
+    expected = make_task(rows, start, config).validation_loss()
+    monkeypatch.setattr(crossfit, "_EVALUATION_ITEMS", 9)
+    task = make_task(rows, start, config)
+    assert 1 <= task.evaluation_batch <= 9
+    np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-6)
+    monkeypatch.setattr(crossfit, "_EVALUATION_ITEMS", 0)
+    assert make_task(rows, start, config).evaluation_batch == 1
+
+
+def test_rows_without_categories_are_learned():
+    rows, start, config = make_problem("plain")
+    rows = replace(rows, codes=[])
+    start = replace(start, tables=[], fixed=[], pulled=[], pooling=[])
+    task = make_task(rows, start, config)
+    before = task.validation_loss()
+    run(task, 2)
+    assert tables_of(task) == []
+    assert task.validation_loss() != before

@@ -116,3 +116,11 @@ def test_what_was_given_is_copied_or_left_alone():
         if isinstance(one, Lists):
             one, other = one.items, other.items
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_longest_column_of_lists_tells_the_items_of_a_row():
+    codes = make_codes()
+    means = [len(c.items) / N for c in codes if isinstance(c, Lists)]
+    assert CodedColumns(codes, N, CPU).items_per_row == pytest.approx(max(means))
+    assert CodedColumns([codes[1]], N, CPU).items_per_row == 1
+    assert CodedColumns([], N, CPU).items_per_row == 1
