@@ -76,7 +76,7 @@ def _arrow(name: str, values: Sequence[Any]) -> pa.Array | pa.ChunkedArray:
         return pa.chunked_array([pa.array(part, type=kind) for part in parts])
     levels = [cell for cell in values if cell is not None]
     numbers = iter(range(len(levels)))
-    indices = pa.array([None if cell is None else next(numbers) for cell in values])
+    indices = pa.array([None if cell is None else next(numbers) for cell in values], pa.int32())
     lists = pa.array(levels, type=ARROW_TYPES["arrow_list"])
     return pa.DictionaryArray.from_arrays(indices, lists)
 

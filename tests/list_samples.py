@@ -31,7 +31,7 @@ def make_list_rows(n: int = 240, seed: int = 0, *, full: bool = False) -> Rows:
     ]
     told = np.array([np.mean([EFFECTS[v] for v in cell or "c"]) for cell in lists])
     if not full:
-        for i in range(0, n, 12):
+        for i in range(0, n - 8, 12):
             lists[i], lists[i + 4] = [], None
             lists[i + 8] = [*(lists[i + 8] or []), None]
     color = random.choice(["blue", "green", "red"], n)

@@ -34,6 +34,7 @@ from sk_entity_embed.export.saving.checks import check_fitted
 from sk_entity_embed.inspection import align, nearest, nearest_rows
 from tests.containers import NAMELESS
 from tests.export.saved import assert_same
+from tests.list_samples import WAYS, make_list_rows, with_words
 from tests.samples import make_encoder, make_rows
 from tests.test_imports import run_blocked
 
@@ -595,3 +596,71 @@ def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
         tmp_path,
     )
     assert done.stdout == "set()\n", done.stderr
+
+
+# Lists and bounds --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_predictions_of_lists(way: str) -> None:
+    X, y = make_list_rows(500)
+    settings = {**GOOD, "pooling": way, "max_iter": 25}
+    regressor = EntityEmbeddingRegressor(**settings).fit(X[:400], y[:400])
+    assert regressor.score(X[400:], y[400:]) > (0.4 if way == "max" else 0.6)
+    classifier = EntityEmbeddingClassifier(**settings).fit(X[:400], y[:400] > 0)
+    proba = classifier.predict_proba(X[400:])[:, 1]
+    assert roc_auc_score(y[400:] > 0, proba) > 0.8
+    asked = with_words(X, [["zzz"], [], None, ["a", None, "zzz"]])
+    assert np.isfinite(regressor.predict(asked)).all()
+    assert np.isfinite(classifier.predict_proba(asked)).all()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("output", ["predict", "transform"])
+def test_predictors_of_lists_are_the_encoders_network(output: str, way: str) -> None:
+    X, y = make_list_rows()
+    regressor = EntityEmbeddingRegressor(pooling=way, **QUICK).fit(X, y)
+    encoder = EntityEmbeddingEncoder(pooling=way, output="both", **QUICK).fit(X, y)
+    if output == "transform":
+        width = regressor.transform(X).shape[1]
+        np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
+        return
+    hidden = encoder.transform(X)[:, -4:].astype(np.float64)
+    head = regressor._model.head
+    raw = hidden @ head.weights[-1] + head.biases[-1]
+    expected = regressor._model.scale.restore(raw)[:, 0]
+    np.testing.assert_allclose(regressor.predict(X), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_predictor_refuses_unknown_items_if_it_is_told_to() -> None:
+    X, y = make_list_rows()
+    model = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
+    with pytest.raises(InvalidDataError, match=r"column 'words': 1 row.*'zzz'"):
+        model.predict(with_words(X, [["a"], ["b", "zzz"]]))
+    assert model.predict(with_words(X, [["a"], [], None])).shape == (3,)
+
+
+def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) -> None:
+    X, y = halves[:2]
+    model = EntityEmbeddingRegressor(y_range=(-9, 9), **QUICK).fit(X, y)
+    raw = model._model.raw(model._code(X))[:, 0]
+    np.testing.assert_allclose(model.predict(X), -9 + 18 * expit(raw))
+    free = EntityEmbeddingRegressor(**QUICK).fit(X, y)
+    assert np.abs(free.predict(X) - model.predict(X)).max() > 1e-3
+
+
+def test_a_target_that_reaches_its_bounds_is_learned(halves: Any) -> None:
+    X, y, asked, held = halves
+    settings = {**GOOD, "y_range": (-1.0, 1.0)}
+    model = EntityEmbeddingRegressor(**settings).fit(X, np.clip(y, -1, 1))
+    predicted = model.predict(asked)
+    assert (np.abs(predicted) < 1).all()
+    assert r2_score(np.clip(held, -1, 1), predicted) > 0.8
+
+
+def test_model_selection_over_heads_and_ways_of_pooling() -> None:
+    X, y = make_list_rows()
+    grid = {"pooling": ["mean", "sum"], "head": ["mlp", "dot"], "y_range": [None, (-20, 20)]}
+    search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), grid, cv=2).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 8
+    assert search.best_estimator_.predict(X).shape == (240,)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sk_entity_embed.exceptions import EntityEmbedError, InvalidDataError
 from sk_entity_embed.input.vocabulary import INFREQUENT
 from tests.containers import CONTAINERS, NAMELESS, PYTHON_OBJECTS, make_container
+from tests.list_containers import LIST_CONTAINERS, make_lists
 from tests.samples import make_encoder
 
 pytestmark = pytest.mark.filterwarnings(
@@ -273,3 +274,66 @@ def test_any_labels_are_learned_or_refused(values: list[Any], cross_fit: bool) -
         out = encoder.fit_transform(X, y)
         assert np.isfinite(out).all()
         np.testing.assert_array_equal(encoder.classes_, np.unique(y))
+
+
+@quick
+@given(
+    cells=st.lists(
+        st.one_of(st.none(), st.lists(st.sampled_from(["a", "b", "c", "é", "", None]), max_size=4)),
+        min_size=6,
+        max_size=24,
+    ),
+    asked=st.lists(
+        st.one_of(st.none(), st.lists(st.one_of(st.none(), st.text(max_size=2)), max_size=6)),
+        min_size=1,
+        max_size=6,
+    ),
+    pooling=st.sampled_from(["mean", "sum", "max", "gru"]),
+    max_length=st.sampled_from([None, 1, 3]),
+    cross_fit=st.booleans(),
+    policy=st.sampled_from(["learned", "zero", "nan"]),
+    containers=st.tuples(*[st.sampled_from(LIST_CONTAINERS)] * 3),
+)
+def test_any_lists_through_fit_transform_and_pickle(
+    cells: list[Any],
+    asked: list[Any],
+    pooling: str,
+    max_length: int | None,
+    cross_fit: bool,
+    policy: str,
+    containers: tuple[str, str, str],
+) -> None:
+    first, second, third = containers
+    params = {
+        "pooling": pooling,
+        "max_length": max_length,
+        "cross_fit": cross_fit,
+        "handle_unknown": policy,
+        "output": "both",
+    }
+    encoder, n = make_encoder(**params), len(cells)
+    used = [v for cell in cells if cell for v in cell[-(max_length or 9) :]]
+    if all(v is None for v in used):
+        with pytest.raises(InvalidDataError):
+            encoder.fit(make_lists("arrow_list", cells), target(n))
+        return
+    trained = encoder.fit_transform(make_lists(first, cells), target(n))
+    again = make_encoder(**params)
+    assert again.fit_transform(make_lists(second, cells), target(n)).tobytes() == trained.tobytes()
+    assert np.isfinite(trained).all()
+
+    (column,) = encoder.categorical_features_
+    width = encoder.dimensions_[column]
+    out = encoder.transform(make_lists(third, asked))
+    assert out.tobytes() == again.transform(make_lists(first, asked)).tobytes()
+    known = {v for v in used if v is not None}
+    for row, cell in zip(out, asked, strict=True):
+        items = [None] if cell is None else cell[-(max_length or 9) :]
+        if policy != "nan" or (items and all(v in known for v in items)):
+            assert np.isfinite(row[:width]).all()
+        assert np.isfinite(row[width:]).all()
+    for i in range(len(asked)):
+        alone = encoder.transform(make_lists(third, asked[i : i + 1]))
+        assert alone.tobytes() == out[i : i + 1].tobytes()
+    kept = pickle.loads(pickle.dumps(encoder))
+    assert kept.transform(make_lists(third, asked)).tobytes() == out.tobytes()
