@@ -128,7 +128,9 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
 
     freeze : bool or sequence of str, default=False
         Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
-        that `init` does not give, such as the unknown one, are trained all the same.
+        that `init` does not give, such as the unknown one, are trained all the same. Under
+        ``head="dot"`` biases are, too, and vectors and biases of all columns stay in the network's
+        own units.
 
     max_iter : int or "auto", default="auto"
         Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to

@@ -137,7 +137,9 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
 
     freeze : bool or sequence of str, default=False
         Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
-        that `init` does not give, such as the unknown one, are trained all the same.
+        that `init` does not give, such as the unknown one, are trained all the same. Under
+        ``head="dot"`` biases are, too, and vectors and biases of all columns stay in the network's
+        own units.
 
     max_iter : int or "auto", default="auto"
         Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to
@@ -457,7 +459,9 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
 
     freeze : bool or sequence of str, default=False
         Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
-        that `init` does not give, such as the unknown one, are trained all the same.
+        that `init` does not give, such as the unknown one, are trained all the same. Under
+        ``head="dot"`` biases are, too, and vectors and biases of all columns stay in the network's
+        own units.
 
     max_iter : int or "auto", default="auto"
         Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to

@@ -24,7 +24,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
-from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.input.columns import Column, read_table
 from sk_entity_embed.input.vocabulary import count_missing, learn_vocabulary
 
@@ -402,6 +402,11 @@ def _read_pairs(pairs: Any) -> _Pairs:
             "were observed together."
         )
     for column in table.columns:
+        if column.is_list:
+            raise UnsupportedDataError(
+                f"Column {column.name!r} of pairs holds lists; make a row of each item, for pandas "
+                f"with pairs.explode({column.name!r})."
+            )
         n_missing = count_missing(column)
         if n_missing:
             raise InvalidDataError(

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sk_entity_embed._base as base
+import sk_entity_embed.assembly as assembly
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
     EntityEmbeddingEncoder,
@@ -145,6 +146,20 @@ def test_lists_add_up_too(way: str) -> None:
     assert set(model.biases_) == {"words", "color"}
     names = model.get_feature_names_out().tolist()
     assert names[model.dimensions_["words"]] == "words_bias"
+
+
+@pytest.mark.parametrize("y_range", [None, (-30.0, 30.0)])
+@pytest.mark.parametrize("way", ["mean", "sum"])
+def test_canonical_coordinates_do_not_change_predictions(way: str, y_range: Any) -> None:
+    X, y = make_list_rows()
+    vectors = pd.DataFrame(3.0 + np.eye(5, 3), index=list("abcde"))  # far from the origin
+    settings = {"pooling": way, "init": {"words": vectors}, "y_range": y_range, **QUICK}
+    model = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "canonicalise_dot", lambda stacks, _, head, **__: (stacks, head))
+        as_learned = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), as_learned.predict(X), rtol=1e-4, atol=1e-4)
+    assert np.abs(model.transform(X) - as_learned.transform(X)).max() > 0.1
 
 
 def test_vectors_and_biases_are_centred_and_axes_ordered(ratings: Rows) -> None:
@@ -312,8 +327,8 @@ def test_the_centre_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> 
 
 def test_given_vectors_decide_the_width_of_all(rows: Rows) -> None:
     X, y = rows
-    encoder = make_dot(init={"color": given_vectors(2)}, dimensions="auto").fit(X, y)
-    assert encoder.dimensions_ == {"letter": 2, "color": 2}
+    encoder = make_dot(init={"color": given_vectors(4)}, dimensions="auto").fit(X, y)
+    assert encoder.dimensions_ == {"letter": 4, "color": 4}
     with pytest.raises(InvalidParameterError, match=r"init\['color'\]. has 2 columns"):
         make_dot(init={"color": given_vectors(2)}, dimensions=3).fit(X, y)
     letters = pd.DataFrame(np.eye(5), index=list("abcde"))

@@ -159,8 +159,10 @@ def test_other_bad_input_is_refused():
         sample_negatives(PAIRS.head(0))
     with pytest.raises(InvalidDataError, match="1D"):
         sample_negatives(PAIRS["user"])
-    with pytest.raises(UnsupportedDataError, match="cannot be hashed"):
+    with pytest.raises(UnsupportedDataError, match=r"'a' of pairs holds lists.*explode\('a'\)"):
         sample_negatives(pd.DataFrame({"a": [[1], [2]], "b": [1, 2]}))
+    with pytest.raises(UnsupportedDataError, match="cannot be hashed"):
+        sample_negatives(pd.DataFrame({"a": [{1}, {2}], "b": [1, 2]}))
 
 
 @pytest.mark.parametrize(

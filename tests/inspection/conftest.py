@@ -12,7 +12,7 @@ from tests.samples import make_encoder, make_rows
 
 def make_dot(seed, **params):
     """An encoder of dot products."""
-    params = {"dimensions": 3, "max_iter": 6, "learning_rate_init": 0.05, **params}
+    params = {"dimensions": 3, "max_iter": 6, "learning_rate_init": 0.2, **params}
     return make_encoder(head="dot", random_state=seed, **params)
 
 

@@ -514,11 +514,12 @@ def test_counts_of_lists_are_of_items(listed):
     assert display.colorbar_.ax.get_ylabel() == "rows"
 
 
-def test_a_missing_category_without_a_target_mean_is_grey(tagged):
+def test_missing_lists_have_a_target_mean_and_a_colour(tagged):
     X, y = tagged
     X = X.assign(tags=[cell and [i for i in cell if i is not None] for cell in X["tags"]])
     encoder = make_encoder().fit(X, y)
-    assert np.isnan(encoder.category_target_means_["tags"][-1])
+    missing = np.array([cell is None for cell in X["tags"]])
+    assert encoder.category_target_means_["tags"][-1] == pytest.approx(np.mean(y[missing]))
     display = EmbeddingDisplay.from_estimator(encoder, "tags", color="target_mean")
-    assert np.isnan(display.coloring.values[-1])
+    assert np.isfinite(display.coloring.values[-1])
     assert np.isfinite(display.colorbar_.vmax)
