@@ -34,6 +34,7 @@ bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (
 	$(BIN)/python benchmarks/rossmann.py --quick
 	$(BIN)/python benchmarks/stability.py --quick
 	$(BIN)/python benchmarks/inspection.py --quick
+	$(BIN)/python benchmarks/speed.py --quick
 
 bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmarks/results/ (hours)
 	$(BIN)/python benchmarks/leakage.py
@@ -43,6 +44,7 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/rossmann.py
 	$(BIN)/python benchmarks/inspection.py
+	$(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html

@@ -126,6 +126,10 @@ def draw_words(
 
 def main() -> None:
     options = read_options(__doc__, "sentences to use")
+    if options.rows is not None and options.rows < 300:
+        raise SystemExit(
+            f"--rows: {options.rows} sentences are too few to learn from; give 300 or more"
+        )
     frame = read_sentences(options)
     items = list_items(frame["sentence"])
     print("\naccuracy on sentences held out, five folds:")

@@ -120,15 +120,16 @@ def main() -> None:
 
     model = EntityEmbeddingRegressor(head="dot", dimensions=100, y_range=(0, 5.5), random_state=0)
     model.fit(X[PAIR], y)
-    print("\nends of the first component, of movies with more than 20 ratings:")
-    print(extremes(model, "movie", k=8, min_count=21).round(2).to_string(index=False))
     counts = pd.Series(model.category_counts_["movie"], model.categories_["movie"])
+    least = int(min(21, counts.nlargest(20).min()))  # few movies have more in a slice
+    print(f"\nends of the first component, of movies with {least} ratings or more:")
+    print(extremes(model, "movie", k=8, min_count=least).round(2).to_string(index=False))
     films = [f for f in FILMS if f in counts] or list(counts.nlargest(3).index)
     for film in films:
         print(f"\nmovies nearest to {film}:")
-        found = nearest(model, "movie", film, k=5, min_count=21)
+        found = nearest(model, "movie", film, k=5, min_count=least)
         print(found[["category", "similarity", "count"]].round(3).to_string(index=False))
-    best = model.biases_["movie"][counts > 20].nlargest(3)
+    best = model.biases_["movie"][counts >= least].nlargest(3)
     shown = ", ".join(f"{film} {bias:+.2f}" for film, bias in best.items())
     print(f"\nlargest biases, before the range squashes them: {shown}")
 

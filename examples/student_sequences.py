@@ -148,6 +148,10 @@ def draw(model: EntityEmbeddingClassifier, options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = read_options(__doc__, "steps to learn from, and to test on")
+    if options.rows is not None and options.rows < 300:
+        raise SystemExit(
+            f"--rows: {options.rows} steps are too few to learn from; give 300 or more"
+        )
     log, other = read_log(options)
     table, model = compare(log, other)
     print("\nAUC on other students:")

@@ -56,6 +56,12 @@ _CONTINUED_ELSEWHERE = (
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
 
+_SLOW_STEPS, _SLOW_START = 3000, 750
+"""Steps that dot products and recurrent units are given, and those before patience counts.
+
+Both start near a saddle, where products of small numbers have small gradients.
+"""
+
 TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
 QUANTITY_LOSSES = {"squared_error", "absolute_error", "huber", "poisson"}
 CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
@@ -126,7 +132,7 @@ class BaseEntityEmbedding(BaseEstimator):
         roles, start, scale = self._start(given, columns, previous, mark, seeds)
         self._check_start(start, columns, given.table)
         rows = training_rows(given, columns, roles, scale)
-        learned = learn(rows, start, self._training_config(given, scale, seeds))
+        learned = learn(rows, start, self._training_config(given, columns, scale, seeds))
         model = assemble(learned, start, rows, columns, scale, given.target.loss)
         validate_data(self, given.table.header(), reset=True, skip_check_array=True)
         self._model = model
@@ -315,8 +321,12 @@ class BaseEntityEmbedding(BaseEstimator):
             self._bounds(given),
         )
 
-    def _training_config(self, given: Given, scale: Scale, seeds: Seeds) -> TrainingConfig:
+    def _training_config(
+        self, given: Given, columns: Columns, scale: Scale, seeds: Seeds
+    ) -> TrainingConfig:
         target = given.target
+        batch_size = _batch_size(self.batch_size, given.used.n_rows)
+        slow = self.head == "dot" or "gru" in columns.pooling
         return TrainingConfig(
             loss=target.loss,
             n_outputs=target.n_outputs,
@@ -328,8 +338,9 @@ class BaseEntityEmbedding(BaseEstimator):
             unknown_rate=float(self.unknown_rate),
             learning_rate_init=float(self.learning_rate_init),
             alpha=float(self.alpha),
-            batch_size=_batch_size(self.batch_size, given.used.n_rows),
-            max_iter=_max_iter(self.max_iter, given.used.n_rows),
+            batch_size=batch_size,
+            max_iter=_max_iter(self.max_iter, given.used.n_rows, batch_size if slow else None),
+            min_iter=-(-_SLOW_START // _steps(given.used.n_rows, batch_size)) if slow else 0,
             early_stopping=bool(self.early_stopping),
             n_iter_no_change=int(self.n_iter_no_change),
             tol=float(self.tol),
@@ -440,8 +451,27 @@ def _batch_size(batch_size: int | str, n_samples: int) -> int:
     return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 64, 1024))
 
 
-def _max_iter(max_iter: int | str, n_samples: int) -> int:
-    """Epochs: four million rows' worth, within 20 to 40."""
+def _steps(n_samples: int, batch_size: int) -> int:
+    """Steps of an epoch, about."""
+    return max(1, -(-n_samples // batch_size))
+
+
+def _max_iter(max_iter: int | str, n_samples: int, slow_batch: int | None) -> int:
+    """Epochs: four million rows' worth, within 20 to 40.
+
+    Parameters
+    ----------
+    max_iter : int or "auto"
+        What the user asks for.
+    n_samples : int
+        Training rows.
+    slow_batch : int or None
+        Rows a step of a network that starts slowly, which needs some thousand steps on small data,
+        too; None for others.
+    """
     if max_iter != "auto":
         return int(max_iter)
-    return int(np.clip(round(4_000_000 / max(1, n_samples)), 20, 40))
+    epochs = int(np.clip(round(4_000_000 / max(1, n_samples)), 20, 40))
+    if slow_batch is None:
+        return epochs
+    return max(epochs, -(-_SLOW_STEPS // _steps(n_samples, slow_batch)))

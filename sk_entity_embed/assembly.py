@@ -12,7 +12,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from sk_entity_embed.canonical import Pooled, canonicalise, canonicalise_items, scale_hidden
-from sk_entity_embed.canonical_dot import canonicalise_dot
+from sk_entity_embed.canonical_dot import canonicalise_dot, share_rotation
 from sk_entity_embed.dimensions import dot_width, resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, MLPHead
@@ -29,6 +29,7 @@ from sk_entity_embed.input.target import Loss, Scale, Target
 from sk_entity_embed.input.vocabulary import Vocabulary
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingRows
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.options import by_column
 from sk_entity_embed.pooling import GRU, Pooler
 from sk_entity_embed.preparation import Columns, Roles
 from sk_entity_embed.tables import EmbeddingTable, gather, merge_tables, shift, take
@@ -61,7 +62,7 @@ def starting_point(
     widths = _widths(dimensions, columns, frames)
     biased = head == "dot"
     if biased:
-        widths = _equal_widths(widths, vocabularies, dimensions, frames)
+        widths = _equal_widths(widths, vocabularies, dimensions, frames, columns.categorical)
     teaches = _teaches(roles)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -108,13 +109,18 @@ def _equal_widths(
     vocabularies: Sequence[Vocabulary],
     dimensions: Any,
     frames: Collection[str],
+    positions: Sequence[int],
 ) -> list[int]:
-    """Widths for dot products: "auto" is one number for all, and any others must agree."""
+    """Widths for dot products: those named must agree, and those left open follow them."""
     names = [v.name for v in vocabularies]
-    if isinstance(dimensions, str) and dimensions == "auto":
-        given = [w for w, name in zip(widths, names, strict=True) if name in frames]
-        auto = given[0] if given else dot_width([v.cardinality for v in vocabularies])
-        widths = [w if name in frames else auto for w, name in zip(widths, names, strict=True)]
+    named: Collection[Any] = frames
+    if isinstance(dimensions, Mapping):
+        named = {*frames, *by_column(dimensions, "dimensions", names, positions)}
+    elif dimensions != "auto":
+        named = names
+    given = [w for w, name in zip(widths, names, strict=True) if name in named]
+    auto = given[0] if given else dot_width([v.cardinality for v in vocabularies])
+    widths = [w if name in named else auto for w, name in zip(widths, names, strict=True)]
     if len(set(widths)) > 1:
         shown = dict(zip(names, widths, strict=True))
         raise InvalidParameterError(
@@ -133,15 +139,21 @@ def assemble(
     loss: Loss,
 ) -> EmbeddingModel:
     """The fitted model, in canonical coordinates but for frozen columns."""
-    stacks, counts = [], []
-    for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, learned.tables, strict=True)):
-        n_rows = vocabulary.n_rows
-        stacks.append(merge_tables(table, rows.met(j, n_rows), start.fixed[j]))
+    met, counts = [], []
+    for j, vocabulary in enumerate(columns.vocabularies):
+        met.append(rows.met(j, vocabulary.n_rows))
         codes, owners = rows.items(j)
-        weights = np.bincount(codes, rows.weights[owners], minlength=n_rows)
+        weights = np.bincount(codes, rows.weights[owners], minlength=vocabulary.n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
-    head, pooling = learned.head, learned.pooling
+    learned_tables, head, pooling = learned.tables, learned.head, learned.pooling
+    if isinstance(head, DotHead) and not any(frozen):
+        centred = [way != "sum" for way in pooling]
+        learned_tables, head = share_rotation(learned_tables, met, counts, head, centred=centred)
+    stacks = [
+        merge_tables(table, m, fixed)
+        for table, m, fixed in zip(learned_tables, met, start.fixed, strict=True)
+    ]
     if isinstance(head, DotHead):
         if not any(frozen):
             centred = [way != "sum" for way in pooling]

@@ -12,6 +12,11 @@ from sk_entity_embed.head import DotHead
 
 Float64 = NDArray[np.float64]
 
+_ROUNDS = 20
+"""Rounds, at most, of turning all folds towards their mean; most of the way is in the first."""
+_STILL = 1e-5
+"""Largest change of an entry of the rotations that ends the rounds."""
+
 
 def canonicalise_dot(
     stacks: Sequence[NDArray[np.float32]],
@@ -69,14 +74,8 @@ def canonicalise_dot(
         _absorb(s, head.axes, c, unit) for s, c in zip(stacks, head.bias_weights, strict=True)
     ]
     shares = [c / c.sum() for c in counts]
-    means = [
-        share @ table[-1] if centre else np.zeros(table.shape[2])
-        for share, table, centre in zip(shares, tables, centred, strict=True)
-    ]
-    axes = [mean[:-1] for mean in means]
-    total = np.sum(axes, axis=0)
-    constant = sum(mean[-1] for mean in means)
-    constant += 0.5 * (total @ total - sum(a @ a for a in axes))
+    means, constant = _means([table[-1] for table in tables], counts, centred)
+    total = np.sum([mean[:-1] for mean in means], axis=0)
     for table, mean in zip(tables, means, strict=True):
         table[:, :, :-1] -= mean[:-1]
         # The other columns' means meet this column's vectors: that is a bias.
@@ -91,6 +90,145 @@ def canonicalise_dot(
         intercept=head.intercept + float(constant) / unit,
     )
     return [t.astype(np.float32) for t in tables], new
+
+
+def share_rotation(
+    tables: Sequence[NDArray[np.float32]],
+    met: Sequence[NDArray[np.bool_]],
+    counts: Sequence[Float64],
+    head: DotHead,
+    *,
+    centred: Sequence[bool],
+) -> tuple[list[NDArray[np.float32]], DotHead]:
+    """Turn the fold tables into one orientation, so that their mean means something.
+
+    Dot products do not notice when all vectors of a fold's tables turn together, so that in
+    training each fold's may drift away from the others. The weights of the axes move into the
+    vectors, and each fold's are centred; then one orthogonal matrix a fold, the same for all
+    columns, brings its vectors as near to the mean of all folds' as it can (generalised Procrustes
+    analysis).
+
+    Parameters
+    ----------
+    tables : sequence of ndarray of float32 of shape (n_tables, n_rows, n_axes + 1)
+        Trained tables of each column, biases last.
+    met : sequence of ndarray of bool of shape (n_tables, n_rows)
+        Rows that each table learned from; others tell nothing of its orientation.
+    counts : sequence of ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+    head : DotHead
+        The head above.
+    centred : sequence of bool
+        See :func:`canonicalise_dot`.
+
+    Returns
+    -------
+    tables : list of ndarray of float32
+        The same tables, each fold's centred and turned.
+    head : DotHead
+        A head of equal weights that gives the same answers on them.
+
+    References
+    ----------
+    Gower, "Generalized Procrustes analysis", Psychometrika 40, 1975.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.canonical_dot import share_rotation
+    >>> from sk_entity_embed.head import DotHead
+    >>> vectors = np.array([[1.0, 2.0, 0.1], [-1.0, 0.5, 0.2]], dtype=np.float32)
+    >>> turned = vectors * np.array([-1, -1, 1], dtype=np.float32)
+    >>> head = DotHead(np.ones(2), np.ones(2), np.empty(0), 0.0)
+    >>> met, counts = [np.ones((2, 2), dtype=bool)] * 2, [np.ones(2)] * 2
+    >>> (first, second), head = share_rotation(
+    ...     [np.stack([vectors, turned])] * 2, met, counts, head, centred=[True, True]
+    ... )
+    >>> np.allclose(first[0], first[1], atol=1e-6)
+    True
+    """
+    plain, head = absorb_weights(tables, head)
+    absorbed = [table.astype(np.float64) for table in plain]
+    weights = [m * count for m, count in zip(met, counts, strict=True)]
+    n_tables = len(absorbed[0])
+    for fold in range(n_tables):
+        _centre([table[fold] for table in absorbed], [weight[fold] for weight in weights], centred)
+    shown = [table[:, :, :-1] for table in absorbed]  # views: what turns
+    means = [vectors[0] for vectors in shown]
+    for _ in range(_ROUNDS if n_tables > 1 else 0):
+        moved = 0.0
+        for fold in range(n_tables):
+            product = sum(
+                (vectors[fold] * weight[fold, :, None]).T @ mean
+                for vectors, weight, mean in zip(shown, weights, means, strict=True)
+            )
+            left, _, right = np.linalg.svd(product)
+            rotation = left @ right
+            moved = max(moved, float(np.abs(rotation - np.eye(len(rotation))).max()))
+            for vectors in shown:
+                vectors[fold] = vectors[fold] @ rotation
+        means = [
+            np.divide(
+                np.einsum("fva,fv->va", vectors, m.astype(np.float64)),
+                np.maximum(m.sum(axis=0), 1)[:, None],
+            )
+            for vectors, m in zip(shown, met, strict=True)
+        ]
+        if moved < _STILL:
+            break
+    return [table.astype(np.float32) for table in absorbed], head
+
+
+def _means(
+    tables: Sequence[Float64], weights: Sequence[Float64], centred: Sequence[bool]
+) -> tuple[list[Float64], float]:
+    """Mean vector of each column, zero where it stays, and what they make of all predictions."""
+    means = [
+        weight @ table / weight.sum() if centre and weight.sum() > 0 else np.zeros(table.shape[1])
+        for table, weight, centre in zip(tables, weights, centred, strict=True)
+    ]
+    axes = [mean[:-1] for mean in means]
+    total = np.sum(axes, axis=0)
+    pairs = 0.5 * (total @ total - sum(a @ a for a in axes))
+    return means, float(sum(mean[-1] for mean in means) + pairs)
+
+
+def _centre(tables: Sequence[Float64], weights: Sequence[Float64], centred: Sequence[bool]) -> None:
+    """Centre the vectors of one fold's tables, in place; biases take up what that changes."""
+    means, constant = _means(tables, weights, centred)
+    total = np.sum([mean[:-1] for mean in means], axis=0)
+    for table, mean in zip(tables, means, strict=True):
+        table[:, :-1] -= mean[:-1]
+        table[:, -1] += table[:, :-1] @ (total - mean[:-1]) - mean[-1]
+    if any(centred):  # the intercept is that of all folds, a column's biases are this one's
+        tables[list(centred).index(True)][:, -1] += constant
+
+
+def absorb_weights(
+    tables: Sequence[NDArray[np.float32]], head: DotHead
+) -> tuple[list[NDArray[np.float32]], DotHead]:
+    """Move the weights of axes and biases into the vectors.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray of float32 of shape (n_tables, n_rows, n_axes + 1)
+        Tables of each column, biases last.
+    head : DotHead
+        The head above.
+
+    Returns
+    -------
+    tables : list of ndarray of float32
+        The same in units in which all weights are one.
+    head : DotHead
+        A head of such weights, which gives the same answers on them.
+    """
+    absorbed = [
+        _absorb(table, head.axes, weight, 1.0).astype(np.float32)
+        for table, weight in zip(tables, head.bias_weights, strict=True)
+    ]
+    ones = np.ones_like(head.axes), np.ones_like(head.bias_weights)
+    return absorbed, DotHead(*ones, head.context_weights, head.intercept)
 
 
 def _absorb(stack: NDArray[np.float32], axes: Float64, bias_weight: float, unit: float) -> Float64:

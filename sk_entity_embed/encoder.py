@@ -134,14 +134,15 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
 
     max_iter : int or "auto", default="auto"
         Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to
-        100,000 rows and falls to 20 at 200,000 and more.
+        100,000 rows and falls to 20 at 200,000 and more; under ``head="dot"`` or "gru" `pooling`,
+        which start slowly, at least 3,000 steps.
 
     batch_size : int or "auto", default="auto"
         Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
 
     learning_rate_init : float, default=0.004
         First step size of Adam for the head; that of the tables is one and a half times as large.
-        Under ``head="dot"`` both are a quarter of it.
+        Under ``head="dot"`` both are 0.35 times as large.
 
     alpha : float, default=0.3
         Decoupled weight decay of the head's weights (AdamW).
@@ -154,7 +155,8 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         `cross_fit` they still teach tables of other folds.
 
     n_iter_no_change : int, default=5
-        Epochs in a row without improvement that end the training.
+        Epochs in a row without improvement that end the training; under ``head="dot"`` or "gru"
+        `pooling` not before 750 steps.
 
     tol : float, default=1e-4
         Smallest improvement that counts, relative to the best loss.
@@ -184,7 +186,7 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     categories_ : dict of ndarray
         Categories of each column, ordered by type and value; NaN comes last where missing is one.
     category_counts_ : dict of ndarray of int64
-        Rows that held each category.
+        Cells, or items of lists, that held each category.
     category_target_means_ : dict of ndarray of float64
         Weighted mean target of each category, of shape (n_categories,) or, with several outputs
         or classes, (n_categories, n_outputs).

@@ -11,7 +11,9 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_entity_embed.canonical_dot import absorb_weights
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.head import DotHead
 from sk_entity_embed.initialization import frozen_columns
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.lists import Lists
@@ -124,8 +126,11 @@ def continued_point(
         if not kept.any():  # frozen for the first time: all categories known so far
             kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
         fixed.append(kept & (vocabulary.name in frozen))
-    biased = any(table.biased for table in model.tables)
-    return StartingPoint(tables, biased, fixed, memory.pulled, model.head, model.pooling)
+    head, biased = model.head, isinstance(model.head, DotHead)
+    if isinstance(head, DotHead) and not any(f.any() for f in fixed):
+        # Steps and pulls are made for vectors in the network's units, not in the target's.
+        tables, head = absorb_weights(tables, head)
+    return StartingPoint(tables, biased, fixed, memory.pulled, head, model.pooling)
 
 
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:

@@ -1,5 +1,6 @@
 """The arithmetic of the benchmarks' reports, and the splits of the public tables."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in ("_report", "_tables", "_common", "inspection"):
+    for name in ("_report", "_tables", "_common", "inspection", *SPEED):
         sys.modules.pop(name, None)
 
 
@@ -118,3 +120,165 @@ def test_the_inspection_benchmark_measures_what_it_names(benchmarks, tmp_path):
     assert sizes["save, MB"] > 2_000 * benchmark.WIDTH * 4 / 1e6
     loaded = benchmark.load(tmp_path / "encoder.safetensors")
     assert (loaded.embeddings_["id"] == encoder.embeddings_["id"]).all(axis=None)
+
+
+def make_figures():
+    """Medians of a run in which embedding-encoder was left out."""
+    left_out = {"failed": "left out"}
+    return {
+        "fit": {
+            "ours": {"seconds": 30.0, "log_loss": 0.40, "peak_mb": 50.0, "limit_mb": 25.0},
+            "embedding-encoder, batch 1024": left_out,
+            "embedding-encoder, default": left_out,
+        },
+        "transform": {
+            "ours, strings": {"seconds": 1.0, "one_row_ms": 1.5, "output_mb": 100, "peak_mb": 110},
+            "TargetEncoder": {"seconds": 4.0},
+        },
+        "efficiency": {"ours": {"share": 0.5}},
+        "epoch": {"10000": {"epoch_seconds": 0.1}, "100000": {"epoch_seconds": 1.0}},
+        "step": {
+            "1000": {"step_ms": 2.0, "peak_mb": 9.0, "limit_mb": 1.0},
+            "100000": {"step_ms": 4.0, "peak_mb": 3.0, "limit_mb": 4.0},
+        },
+        "grid": {"n_jobs=1": {"seconds": 10.0}, "n_jobs=2": {"seconds": 6.0}},
+    }
+
+
+def test_every_goal_of_speed_is_met_or_not_or_says_why_it_was_not_measured(benchmarks):
+    from _speed_report import GOALS, judge
+
+    lines = {line["goal"]: line for line in judge(make_figures())}
+    assert len(lines) == len(GOALS)
+    states = {goal: (line["state"], line["value"]) for goal, line in lines.items()}
+    assert states["transform over TargetEncoder's"] == ("met", 0.25)
+    assert states["transform of one row, ms"] == ("not met", 1.5)
+    assert states["fit: an epoch's share of the matrix-product peak"] == ("met", 0.5)
+    assert states["growth: epoch by rows, slope"] == ("met", pytest.approx(1.0))
+    assert states["growth: step, many levels over few"] == ("not met", 2.0)
+    assert states["memory: fit of flights over its limit"] == ("not met", 2.0)
+    assert states["memory: fit of many levels over its limit"] == ("met", 0.75)
+    assert states["memory: transform over its limit"] == ("met", 0.5)
+    assert states["GridSearchCV, n_jobs=2 over n_jobs=1"] == ("met", 0.6)
+    for line in lines.values():
+        assert (line["value"] is None) == (line["state"] == "not measured") == ("why" in line)
+    assert "left out" in lines["fit: default, time over embedding-encoder's at 1024"]["why"]
+    assert "not run" in lines["transform over category_encoders'"]["why"]
+
+
+def test_a_log_loss_that_is_never_reached_is_a_goal_not_met(benchmarks):
+    from _speed_report import judge
+
+    figures = make_figures()
+    rival = {"seconds": 20.0, "log_loss": 0.41}
+    figures["fit"] |= {"embedding-encoder, batch 1024": rival, "embedding-encoder, default": rival}
+    figures["reach"] = {"ours": {"seconds": float("inf")}}
+    lines = {line["goal"]: line["state"] for line in judge(figures)}
+    assert lines["fit: its best log-loss, time over embedding-encoder's at 1024"] == "not met"
+    assert lines["fit: default, test log-loss less embedding-encoder's best"] == "met"
+    assert lines["fit: default, time over embedding-encoder's at 1024"] == "met"
+
+
+def test_the_speed_report_is_printed_and_drawn(benchmarks, tmp_path, capsys):
+    from _speed_report import judge, print_report, save_figure
+
+    figures = make_figures()
+    print_report(figures, judge(figures))
+    shown = capsys.readouterr().out
+    assert "embedding-encoder, default      failed: left out" in shown
+    assert "at most 0.33  met\n" in shown
+    assert "not measured (fit, embedding-encoder, default: left out)" in shown
+    save_figure(figures, "a machine", tmp_path / "speed.png")
+    assert (tmp_path / "speed.png").stat().st_size > 10_000
+
+
+def test_speed_jobs_alternate_in_processes_and_failures_are_kept(benchmarks, tmp_path, monkeypatch):
+    import speed
+    from _environments import SKORCH
+
+    (tmp_path / "jobs.py").write_text(
+        "import json, sys\n"
+        "name, arguments = sys.argv[1], json.loads(sys.argv[2])\n"
+        "assert name == 'good', 'no such job'\n"
+        "print(json.dumps({'seconds': arguments['seed'], 'curve': [1]}))\n"
+    )
+    monkeypatch.setattr(speed, "HERE", tmp_path)
+    bench = speed.Bench(3, tmp_path, {"skorch": "left out"})
+    found = bench.alternate(
+        {
+            "good": speed.Job("jobs.py", "good", {}),
+            "bad": speed.Job("jobs.py", "bad", {}),
+            "missing": speed.Job("jobs.py", "good", {}, SKORCH),
+        }
+    )
+    assert found["good"] == {"seconds": 1, "curve": [1]}  # the median of seeds 0, 1 and 2
+    assert found["bad"] == {"failed": "exit status 1: AssertionError: no such job"}
+    assert found["missing"] == {"failed": "left out"}
+
+
+def test_speed_sizes_scale_and_figures_are_json(benchmarks):
+    import speed
+
+    sizes = speed.scaled(speed.Sizes(), 26_000)
+    assert (sizes.fit, sizes.transform, sizes.grid_epochs) == (26_000, 100_000, 10)
+    assert sizes.epoch == (1_000, 10_000, 100_000, 1_000_000)
+    found = speed.finite({"a": [float("inf"), 0.123456789], "b": {"c": float("nan"), "d": 3}})
+    assert found == {"a": [None, 0.12346], "b": {"c": None, "d": 3}}
+    json.dumps(found, allow_nan=False)
+
+
+def test_environments_never_install_an_unpinned_torch(benchmarks):
+    from _environments import CONSTRAINTS, PYTORCH_TABULAR, SKORCH, pinned
+
+    for environment in (SKORCH, PYTORCH_TABULAR):
+        pins = pinned(CONSTRAINTS.read_text(), environment.constrained)
+        assert any(pin.startswith("torch==") for pin in pins)
+    with pytest.raises(ValueError, match="does not pin torch"):
+        pinned("numpy==2.0  # and nothing else\n", ["numpy", "torch"])
+
+
+def test_the_speed_benchmark_counts_what_an_epoch_multiplies(benchmarks):
+    from _speed_jobs import epoch_products, memory_limit_mb
+
+    # 3 inputs, hidden layers of 5 and 7: 15 + 35 + 7 of the head, 3 of the linear model
+    tables = 2 * (57 + 3)
+    head = 2 * (57 + 3) + 35 + 7
+    assert epoch_products(100, 3, (5, 7)) == pytest.approx(100 * (tables + 0.9 * head))
+    # a code and a target of 4 bytes three times, five tables of 4 bytes a number four times
+    assert memory_limit_mb(1_000, [(50, 10)]) == pytest.approx((3 * 8_000 + 4 * 10_000) / 1e6)
+
+
+def test_the_speed_benchmark_times_every_epoch(benchmarks):
+    from _speed_jobs import epoch_times, made_up
+
+    from sk_entity_embed import EntityEmbeddingClassifier
+
+    X, y = made_up(600, (4, 30))
+    assert X["column1"].nunique() == 30
+    with epoch_times() as seconds:
+        EntityEmbeddingClassifier(max_iter=2, random_state=0).fit(X, y)
+    assert len(seconds) == 2
+    assert min(seconds) > 0
+
+
+@pytest.mark.parametrize("kind", ["strings", "object", "category"])
+def test_tables_of_the_speed_benchmark_keep_their_cells(benchmarks, tmp_path, kind):
+    from _speed_common import load_table, save_table
+
+    X = pd.DataFrame({"a": ["x", None, "zz"], "b": ["1", "2", "1"]})
+    save_table(tmp_path / "table.npz", X, np.array([0, 1, 1]))
+    again, y = load_table(str(tmp_path / "table.npz"), kind)
+    assert again.to_numpy(dtype=object).tolist() == [["x", "1"], ["missing", "2"], ["zz", "1"]]
+    assert y.tolist() == [0, 1, 1]
+
+
+def test_memory_of_a_job_is_its_peak_beyond_what_was_in_use(benchmarks):
+    from _speed_common import measured
+
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("the peak is read from /proc")
+    kept = np.ones(20_000_000)  # 160 MB before, which must not count
+    found, total = measured(lambda: np.ones(10_000_000).sum())
+    assert total == 1e7
+    assert 75 < found["peak_mb"] < 150
+    assert len(kept)

@@ -283,7 +283,11 @@ def test_widths_may_be_given_if_they_are_equal(dimensions: Any, rows: Rows) -> N
     assert make_dot(dimensions=dimensions).fit(*rows).dimensions_ == {"letter": 2, "color": 2}
 
 
-@pytest.mark.parametrize("dimensions", [{"letter": 7}, "half", "fastai", lambda n: n])
+def test_widths_left_open_follow_those_given(rows: Rows) -> None:
+    assert make_dot(dimensions={"color": 7}).fit(*rows).dimensions_ == {"letter": 7, "color": 7}
+
+
+@pytest.mark.parametrize("dimensions", [{"letter": 7, "color": 2}, "half", "fastai", lambda n: n])
 def test_unequal_widths_are_refused(dimensions: Any, rows: Rows) -> None:
     message = r"`dimensions` gives \{'letter': \d, 'color': \d\}; use one number"
     with pytest.raises(InvalidParameterError, match=message):
@@ -594,7 +598,7 @@ def test_a_target_outside_its_bounds_is_shown(head: str, make: Any, ratings: Row
     X, y = ratings
     y = np.clip(y, 0.5, 5.0)
     y[7], y[11] = 5.25, -1.0
-    message = r"y has 2 value\(s\) outside y_range=\(0\.5, 5\), the first one 5\.25; widen"
+    message = r"y has 2 value\(s\) outside y_range=\(0\.5, 5\.0\), the first one 5\.25; widen"
     model = make(head=head, y_range=(0.5, 5), **QUICK)
     with pytest.raises(InvalidDataError, match=message):
         model.fit(X, y)
@@ -635,3 +639,52 @@ def test_the_fitted_head_is_numpy(fitted: Any) -> None:
     head = fitted._model.head
     assert isinstance(head, DotHead)
     assert head.axes.dtype == head.bias_weights.dtype == np.float64
+
+
+# Starting well and going on ----------------------------------------------------------------
+
+
+def strong_products(n: int) -> Rows:
+    """Users and items whose products explain nearly all, with users' own levels."""
+    random = np.random.default_rng(1)
+    tastes, kinds = random.normal(size=(30, 2)), random.normal(size=(20, 2))
+    user, item = random.integers(0, 30, n), random.integers(0, 20, n)
+    X = pd.DataFrame({"user": [f"u{i}" for i in user], "item": [f"i{i}" for i in item]})
+    return X, (tastes[user] * kinds[item]).sum(axis=1) + 0.3 * random.normal(size=n)
+
+
+def test_few_rows_are_learned_and_folds_share_an_orientation() -> None:
+    X, y = strong_products(1000)
+    model = EntityEmbeddingRegressor(head="dot", random_state=0).fit(X[:750], y[:750])
+    assert model.score(X[750:], y[750:]) > 0.8
+    stack = model._model.tables[0].stack[:, 3:, :-1].astype(np.float64)
+    mean = stack[-1]
+    for vectors in stack[:-1]:
+        assert np.sum(vectors * mean) > 0.8 * np.linalg.norm(vectors) * np.linalg.norm(mean)
+
+
+def test_rare_clicks_are_predicted_as_rare() -> None:
+    X, products = strong_products(1000)
+    random = np.random.default_rng(0)
+    clicks = (random.uniform(size=1000) < 1 / (1 + np.exp(4 - products))).astype(int)
+    model = EntityEmbeddingClassifier(head="dot", random_state=0).fit(X, clicks)
+    assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
+
+
+@pytest.mark.parametrize("head", ["dot", "mlp"])
+def test_bounds_far_from_the_target_cost_little(head: str) -> None:
+    X, y = strong_products(1000)
+    y = np.clip(5 + y, 0, 10)
+    model = EntityEmbeddingRegressor(head=head, y_range=(0, 100), random_state=0)
+    assert model.fit(X[:750], y[:750]).score(X[750:], y[750:]) > 0.75
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e7])
+def test_going_on_does_not_depend_on_the_units_of_y(unit: float) -> None:
+    X, y = strong_products(600)
+    settings = {"dimensions": 4, "early_stopping": False, "max_iter": 80, "random_state": 0}
+    model = EntityEmbeddingRegressor(head="dot", warm_start=True, **settings).fit(X, y * unit)
+    before = model.loss_curve_[-1]
+    model.fit(X, y * unit)
+    assert model.loss_curve_.max() < 1.6 * before  # steps start large again
+    assert model.score(X, y * unit) > 0.5

@@ -501,14 +501,21 @@ def test_batch_size_is_the_rows_of_a_step(
     [(1, 40), (240, 40), (100_000, 40), (160_000, 25), (200_000, 20), (10**9, 20)],
 )
 def test_automatic_epochs_are_fewer_for_many_rows(n: int, n_epochs: int) -> None:
-    assert base._max_iter("auto", n) == n_epochs
-    assert base._max_iter(3, n) == 3
+    assert base._max_iter("auto", n, None) == n_epochs
+    assert base._max_iter(3, n, None) == base._max_iter(3, n, 64) == 3
+    assert base._max_iter("auto", n, 1024) >= n_epochs
+
+
+def test_networks_that_start_slowly_get_some_thousand_steps() -> None:
+    assert base._max_iter("auto", 1000, 64) == -(-base._SLOW_STEPS // 16)
+    assert base._max_iter("auto", 100_000, 1024) == 40
 
 
 def test_epochs_are_automatic_by_default(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def count(max_iter: int | str, n_samples: int) -> int:
+    def count(max_iter: int | str, n_samples: int, slow_batch: int | None) -> int:
+        assert slow_batch is None
         asked.append(n_samples)
         return 2
 

@@ -437,7 +437,9 @@ def test_strings_are_never_split() -> None:
     assert set(encoder.categories_["words"]) == set(text["words"])
     assert encoder._model.pooling[0] is None
     listed = make_encoder().fit(X, y)
-    with pytest.raises(InvalidDataError, match=r"'words' held lists in fit.*single values.*wrap"):
+    with pytest.raises(
+        InvalidDataError, match=r"'words' held lists in fit.*single values.*make lists"
+    ):
         listed.transform(text)
     with pytest.raises(InvalidDataError, match=r"'words' held single values in fit.*holds lists"):
         encoder.transform(X)

@@ -59,7 +59,7 @@ def test_public_ratings_come_from_the_folder_in_the_environment(tmp_path: Path) 
     folder = os.environ.get("SK_ENTITY_EMBED_DATA")
     if folder is None or not Path(folder, "movielens_small_2016").is_dir():
         pytest.skip("needs movielens_small_2016 in SK_ENTITY_EMBED_DATA")
-    printed = run(tmp_path, "--rows", "15000", data=folder)
-    assert printed.startswith("data: movielens_small_2016 (15,000 ratings, ")
+    printed = run(tmp_path, "--rows", "5000", data=folder)
+    assert printed.startswith("data: movielens_small_2016 (5,000 ratings, ")
     assert set(errors(printed)) == set(MODELS)
     assert "movies nearest to Pulp Fiction (1994)" in printed

@@ -642,9 +642,14 @@ def test_a_predictor_refuses_unknown_items_if_it_is_told_to() -> None:
 
 def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) -> None:
     X, y = halves[:2]
-    model = EntityEmbeddingRegressor(y_range=(-9, 9), **QUICK).fit(X, y)
+    low, high = y.min() - 0.1, y.max() + 0.1
+    model = EntityEmbeddingRegressor(y_range=(low, high), **QUICK).fit(X, y)
     raw = model._model.raw(model._code(X))[:, 0]
-    np.testing.assert_allclose(model.predict(X), -9 + 18 * expit(raw))
+    scale = model._model.scale
+    share = (scale.center[0] - low) / (high - low)
+    slope = scale.width[0] / ((high - low) * share * (1 - share))
+    expected = low + (high - low) * expit(np.log(share / (1 - share)) + slope * raw)
+    np.testing.assert_allclose(model.predict(X), expected)
     free = EntityEmbeddingRegressor(**QUICK).fit(X, y)
     assert np.abs(free.predict(X) - model.predict(X)).max() > 1e-3
 

@@ -57,6 +57,9 @@ def _quantities(graph: Graph, scale: Scale, scores: str, link: str) -> Output:
         scores = graph.node("Exp", graph.node("Min", scores, graph.constant(MAX_EXPONENT)))
     elif scale.bounds is not None:
         low, high = scale.bounds
+        offset, gain = scale.sigmoid()
+        scores = graph.node("Mul", scores, graph.constant(gain))
+        scores = graph.node("Add", scores, graph.constant(offset))
         scores, width, center = graph.node("Sigmoid", scores), high - low, low
     scores = graph.node("Mul", scores, graph.constant(width))
     scores = graph.node("Add", scores, graph.constant(center))

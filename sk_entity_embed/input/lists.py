@@ -220,6 +220,8 @@ def _objects(values: NDArray[Any]) -> Sequence[Any]:
 def _mixed(name: str, row: int, value: Any) -> InvalidDataError:
     if isinstance(value, tuple | set | frozenset):
         advice = "turn it into a list too"
+    elif isinstance(value, str):
+        advice = f"wrap single values as lists, [{value!r}], or split text with .str.split()"
     else:
         advice = f"wrap single values as lists: [{value!r}]"
     return InvalidDataError(

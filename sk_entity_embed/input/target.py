@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
@@ -21,7 +21,14 @@ from sk_entity_embed.input.columns import read_values
 TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
 Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
 
+Bounds: TypeAlias = tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]
+]
+"""Lowest and highest outputs, and offset and gain of the sigmoid between them."""
+
 MAX_INTEGER_CLASSES = 100
+_LEAST_SHARE = 1e-3
+"""How near the centre may come to a bound, as a share of the range, for the sigmoid's sake."""
 _CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
 
 
@@ -97,25 +104,39 @@ class Scale:
         """Values in the target's units."""
         return values * self.width + self.center
 
+    def sigmoid(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Offset and gain of the sigmoid that squashes raw outputs, of shape (n_outputs,) each.
+
+        At a raw output of 0 it gives the centre, and a step of 1 from there is, at first, one
+        width: whatever the bounds, the network starts and moves as it would without.
+        """
+        assert self.bounds is not None
+        low, high = self.bounds
+        share = np.clip((self.center - low) / (high - low), _LEAST_SHARE, 1 - _LEAST_SHARE)
+        gain: NDArray[np.float64] = self.width / ((high - low) * share * (1 - share))
+        return logit(share), gain
+
     def squash(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values between the bounds, in the target's units, of raw outputs."""
         assert self.bounds is not None
         low, high = self.bounds
-        values: NDArray[np.float64] = low + (high - low) * expit(raw)
+        offset, gain = self.sigmoid()
+        values: NDArray[np.float64] = low + (high - low) * expit(offset + gain * raw)
         return values
 
-    def network_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """The bounds of each output in the network's units."""
+    def network_bounds(self) -> Bounds | None:
+        """The bounds of each output in the network's units, and the sigmoid between them."""
         if self.bounds is None:
             return None
-        low, high = self.bounds
-        return self.apply(np.full_like(self.center, low)), self.apply(
-            np.full_like(self.center, high)
-        )
+        low, high = (self.apply(np.full_like(self.center, bound)) for bound in self.bounds)
+        offset, gain = self.sigmoid()
+        return low, high, offset.astype(np.float32), gain.astype(np.float32)
 
     def output_unit(self, loss: Loss) -> float:
-        """What one of a single raw output is in the target's units; 1 where a link is between."""
-        return 1.0 if loss == "poisson" or self.bounds is not None else float(self.width[0])
+        """What one of a single raw output is in the target's units, or in those below its link."""
+        if self.bounds is not None:
+            return float(self.sigmoid()[1][0])
+        return 1.0 if loss == "poisson" else float(self.width[0])
 
     def loss_units(self, loss: Loss) -> NDArray[np.float64]:
         """What a loss of one in the network's units is in the target's own."""
@@ -250,8 +271,8 @@ def check_y_range(y_range: Any, target: Target) -> tuple[float, float] | None:
     if outside.any():
         first = target.values[outside][0]
         raise InvalidDataError(
-            f"y has {int(outside.sum())} value(s) outside y_range=({low:g}, {high:g}), the first "
-            f"one {first:g}; widen `y_range` to hold all of y."
+            f"y has {int(outside.sum())} value(s) outside y_range=({low!r}, {high!r}), the first "
+            f"one {float(first)!r}; widen `y_range` to hold all of y."
         )
     return low, high
 

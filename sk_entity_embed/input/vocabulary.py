@@ -232,7 +232,7 @@ class Vocabulary:
         advice = "give one value a row, or fit again"
         if self.is_list:
             now, then = then, now
-            advice = "wrap single values as lists"
+            advice = "make lists of the cells, for text of several items with .str.split()"
         raise InvalidDataError(
             f"Column {self.name!r} held {then} in fit, but holds {now} ({column.dtype}) "
             f"now; {advice}."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.target import Bounds
 from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.inputs import Batch, CodedColumns
 from sk_entity_embed.learning.losses import loss_function
@@ -29,11 +30,11 @@ LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 PRIOR_ROWS = 3.0
 """Rows that the pull of a category's vector towards zero counts for."""
-DOT_STEP = 0.25
+DOT_STEP = 0.35
 """Step sizes under dot products over those under a perceptron: noise in one vector multiplies that
 in the other, and weights of axes that learn faster than the vectors turn them down too early."""
-DOT_PRIOR_ROWS = (16.0, 8.0)
-"""`PRIOR_ROWS` of coordinates and of biases under dot products."""
+DOT_PRIOR_ROWS = 8.0
+"""`PRIOR_ROWS` under dot products."""
 
 
 class CrossFitting:
@@ -121,16 +122,13 @@ class CrossFitting:
                 generator=generator,
                 device=device,
             )
+        is_dot = isinstance(head, DotProduct)
+        self.step = DOT_STEP if is_dot else 1.0
+        prior_rows = DOT_PRIOR_ROWS if is_dot else PRIOR_ROWS
         self.pulls = [
-            torch.as_tensor(pull, device=device) for pull in _pulls(rows, bank.n_rows, pulled)
+            torch.as_tensor(pull, device=device)
+            for pull in _pulls(rows, bank.n_rows, pulled, prior_rows)
         ]
-        self.step = 1.0
-        self.prior = torch.ones(1, dtype=torch.float32, device=device)  # relative to `PRIOR_ROWS`
-        if isinstance(head, DotProduct):
-            self.step = DOT_STEP
-            axis, bias = DOT_PRIOR_ROWS
-            relative = np.array([axis] * (head.width - 1) + [bias]) / PRIOR_ROWS
-            self.prior = torch.as_tensor(relative.astype(np.float32), device=device)
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
         learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
         layers = learned if self.linear is None else [*learned, self.linear]
@@ -239,7 +237,7 @@ class CrossFitting:
         gradients = torch.autograd.grad((loss.mean(1) * self.weights[rows]).mean(), vectors)
         shares = self.weights[rows] / len(rows)
         return flat, [
-            g.addcmul(v.detach(), self._pull(j, i, batch, shares)[:, None] * self.prior)
+            g.addcmul(v.detach(), self._pull(j, i, batch, shares)[:, None])
             for j, (g, v, i) in enumerate(zip(gradients, vectors, flat, strict=True))
         ]
 
@@ -292,11 +290,9 @@ class CrossFitting:
         return (fold + shift) % self.n_tables
 
 
-def _on(
-    device: torch.device, bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
-) -> tuple[Tensor, Tensor]:
-    low, high = (torch.as_tensor(bound, device=device) for bound in bounds)
-    return low, high
+def _on(device: torch.device, bounds: Bounds) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    low, high, offset, gain = (torch.as_tensor(value, device=device) for value in bounds)
+    return low, high, offset, gain
 
 
 def _own_codes(rows: TrainingRows, n_rows: list[int]) -> list[Codes]:
@@ -311,11 +307,11 @@ def _own_codes(rows: TrainingRows, n_rows: list[int]) -> list[Codes]:
 
 
 def _pulls(
-    rows: TrainingRows, n_rows: list[int], pulled: Sequence[bool]
+    rows: TrainingRows, n_rows: list[int], pulled: Sequence[bool], prior_rows: float
 ) -> list[NDArray[np.float32]]:
     """For each row of the stacked tables, prior rows over the weight of the rows it learns from.
 
-    Summed over those rows the pull is that of `PRIOR_ROWS` rows, however many they are. Weights of
+    Summed over those rows the pull is that of `prior_rows` rows, however many they are. Weights of
     a table's own fold stay out of it, for class weights tell its targets. The unknown row, which
     stands for no rows of its own, has none.
     """
@@ -329,7 +325,7 @@ def _pulls(
         weights = rows.weights[owners]
         chosen = [t[owners] for t in taught]
         weight = np.stack([np.bincount(codes[t], weights[t], n) for t in chosen])
-        pull = np.divide(PRIOR_ROWS, weight, out=np.zeros_like(weight), where=weight > 0)
+        pull = np.divide(prior_rows, weight, out=np.zeros_like(weight), where=weight > 0)
         pull[:, 0] = 0.0
         finite = np.minimum(pull, np.finfo(np.float32).max)  # of weights that all but vanish
         pulls.append((finite * pulled[j]).ravel().astype(np.float32))

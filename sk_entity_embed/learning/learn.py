@@ -9,6 +9,7 @@ from threading import Lock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, Head, MLPHead
@@ -21,6 +22,8 @@ from sk_entity_embed.pooling import GRU, Pooler
 
 Float64 = NDArray[np.float64]
 
+_LEAST_SHARE = 1e-6
+"""Of a class, for its log odds to be finite."""
 _SHARED_PRODUCTS = 64_000_000  # multiplications of a forward pass that two threads share well
 
 
@@ -56,6 +59,8 @@ def _learn(
     generator = torch.Generator(device=device).manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, bank.widths, rows.context.shape[1], config, generator)
+    if start.head is None and isinstance(head, DotProduct) and config.loss == "log_loss":
+        _set([head.intercept], [_log_odds(rows)])
     pools = [
         _build_pool(pooler, width, generator)
         for pooler, width in zip(start.pooling, bank.widths, strict=True)
@@ -76,6 +81,7 @@ def _learn(
         history = train(
             task,
             max_iter=config.max_iter,
+            min_iter=config.min_iter,
             early_stopping=config.early_stopping,
             n_iter_no_change=config.n_iter_no_change,
             tol=config.tol,
@@ -185,6 +191,15 @@ def _build_head(
     if earlier is not None:
         _set(_parameters_of(head), _values_of(earlier))
     return head
+
+
+def _log_odds(rows: TrainingRows) -> Float64:
+    """Of the target among the rows that teach the head: small steps would not get there."""
+    learned_from = ~rows.validation
+    weights = rows.weights[learned_from].astype(np.float64)
+    share = np.average(rows.target[learned_from], axis=0, weights=weights)
+    odds: Float64 = logit(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
+    return odds
 
 
 def _parameters_of(head: MLP | DotProduct) -> list[torch.Tensor]:

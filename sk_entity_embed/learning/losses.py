@@ -35,7 +35,7 @@ _LOSSES: dict[str, LossFunction] = {
 
 
 def loss_function(
-    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor] | None = None
+    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 ) -> LossFunction:
     """Loss of each row and output.
 
@@ -46,7 +46,8 @@ def loss_function(
     multiclass : bool
         Whether "log_loss" is over exclusive classes.
     bounds : tuple of Tensor of shape (n_outputs,), default=None
-        What a sigmoid squashes raw outputs between before they are compared.
+        What raw outputs are squashed between before they are compared, and offset and gain of
+        the sigmoid that does it.
 
     Returns
     -------
@@ -59,5 +60,5 @@ def loss_function(
     loss = _LOSSES[name]
     if bounds is None:
         return loss
-    low, high = bounds
-    return lambda raw, target: loss(low + (high - low) * torch.sigmoid(raw), target)
+    low, high, offset, gain = bounds
+    return lambda raw, target: loss(low + (high - low) * torch.sigmoid(offset + gain * raw), target)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.head import Head
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.target import Bounds
 from sk_entity_embed.pooling import Pooler
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -131,14 +132,14 @@ class StartingPoint:
 class TrainingConfig:
     """Settings of network and training; the names are the encoder's.
 
-    `bounds` are the lowest and the highest outputs in the network's units, None where there are
-    none.
+    `bounds` are the lowest and the highest outputs in the network's units, with the sigmoid between
+    them; None where there are none.
     """
 
     loss: str
     n_outputs: int
     multiclass: bool
-    bounds: tuple[Floats, Floats] | None
+    bounds: Bounds | None
     head: str
     hidden_layer_sizes: tuple[int, ...]
     dropout: float
@@ -147,6 +148,7 @@ class TrainingConfig:
     alpha: float
     batch_size: int
     max_iter: int
+    min_iter: int
     early_stopping: bool
     n_iter_no_change: int
     tol: float

@@ -57,6 +57,7 @@ def train(
     tol: float,
     verbose: bool,
     baseline: bool = False,
+    min_iter: int = 0,
 ) -> History:
     """Train until the validation loss stops falling, and go back to its best state.
 
@@ -76,6 +77,8 @@ def train(
         Whether to show a progress bar.
     baseline : bool, default=False
         Whether the state at the start may be the best one, as when training goes on.
+    min_iter : int, default=0
+        Epochs that are run in any case.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def train(
                     break
                 if not early_stopping or best.offer(loss):
                     history.best_iteration = i + 1
-                if early_stopping and best.patience == 0:
+                if early_stopping and best.patience <= 0 and i + 1 >= min_iter:
                     break
         except KeyboardInterrupt:
             history.interrupted = True

@@ -179,7 +179,7 @@ def test_missing_cells_are_absent_lists(missing):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        ("a", r"row 2 holds 'a'; wrap single values as lists: \['a'\]"),
+        ("a", r"row 2 holds 'a'; wrap single values as lists, \['a'\]"),
         (7, r"row 2 holds 7; wrap single values as lists: \[7\]"),
         (("a", "b"), r"row 2 holds \('a', 'b'\); turn it into a list"),
         ({"a"}, r"row 2 holds \{'a'\}; turn it into a list"),

@@ -363,7 +363,9 @@ def test_lists_without_anything_in_them_are_refused(values):
 def test_lists_and_single_values_are_not_mistaken_for_each_other():
     lists, single = learn_vocabulary(list_column(LISTS)), learn_vocabulary(column_of(TEXT))
     assert not single.is_list
-    with pytest.raises(InvalidDataError, match=r"'x0' held lists in fit.*single values.*wrap"):
+    with pytest.raises(
+        InvalidDataError, match=r"'x0' held lists in fit.*single values.*make lists"
+    ):
         lists.encode(column_of(["a", None]))
     with pytest.raises(InvalidDataError, match=r"'c' held single values in fit.*holds lists"):
         single.encode(list_column(LISTS))

@@ -29,6 +29,7 @@ CONFIG = TrainingConfig(
     alpha=0.01,
     batch_size=16,
     max_iter=3,
+    min_iter=0,
     early_stopping=True,
     n_iter_no_change=10,
     tol=1e-4,

@@ -83,16 +83,17 @@ def test_a_perfect_poisson_answer_costs_nothing():
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error", "huber"])
 def test_bounded_outputs_are_squashed_before_they_are_compared(name):
     low, high = np.array([-3.0, -1.0, 0.0]), np.array([3.0, 5.0, 0.5])
-    bounds = torch.tensor(low), torch.tensor(high)
+    offset, gain = np.array([0.5, -1.0, 0.0]), np.array([1.0, 2.0, 0.3])
+    bounds = tuple(torch.tensor(value) for value in (low, high, offset, gain))
     function = loss_function(name, multiclass=False, bounds=bounds)
     found = function(torch.tensor(RAW), torch.tensor(QUANTITIES)).numpy()
-    squashed = low + (high - low) * expit(RAW)
+    squashed = low + (high - low) * expit(offset + gain * RAW)
     np.testing.assert_allclose(found, losses(name, squashed, QUANTITIES))
 
 
 def test_bounded_outputs_have_finite_gradients():
     raw = torch.tensor([[-200.0], [200.0], [0.0]], requires_grad=True)
-    bounds = torch.tensor([1.0]), torch.tensor([5.0])
+    bounds = tuple(torch.tensor([value]) for value in (1.0, 5.0, 0.0, 1.0))
     function = loss_function("squared_error", multiclass=False, bounds=bounds)
     loss = function(raw, torch.tensor([[1.0], [5.0], [2.0]]))
     (gradient,) = torch.autograd.grad(loss.sum(), raw)
