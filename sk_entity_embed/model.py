@@ -151,11 +151,28 @@ class EmbeddingModel:
         if fold is not None:
             sources = [t.stack.reshape(-1, t.width) for t in self.tables]
             codes = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
-        elif unknown is not None:
-            sources = [t.with_unknown(v) for t, v in zip(self.tables, unknown, strict=True)]
         else:
             sources = [t.vectors for t in self.tables]
+            if unknown is not None:
+                self._embed_with(unknown, sources, codes, out)
+                return
         gather(sources, codes, out, self.pooling)
+
+    def _embed_with(
+        self,
+        unknown: Sequence[NDArray[np.float32]],
+        sources: list[NDArray[np.float32]],
+        codes: Sequence[Codes],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write vectors with others for unknown categories; only for lists the table is copied."""
+        for j, (table, c) in enumerate(zip(self.tables, codes, strict=True)):
+            if isinstance(c, Lists):
+                sources[j] = table.with_unknown(unknown[j])
+        gather(sources, codes, out, self.pooling)
+        for c, vector, start in zip(codes, unknown, self.edges, strict=False):
+            if not isinstance(c, Lists):
+                out[np.flatnonzero(c == UNKNOWN), start : start + len(vector)] = vector
 
     def hidden(
         self, rows: CodedRows, out: NDArray[np.float32], *, fold: NDArray[np.int64] | None = None

@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import gen_batches
 
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.threads import on_threads, runs
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.pooling import GRU, Pooler, pool
 
 _BLOCK = 4096
+_PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +220,28 @@ def gather(
     pooling : sequence of {"mean", "sum", "max"}, GRU or None, default=None
         How the lists of each column become one vector; None where there are no lists.
     """
-    edges = np.cumsum([0, *(s.shape[1] for s in sources)])
-    buffers = [np.empty((_BLOCK, s.shape[1]), dtype=np.float32) for s in sources]
-    for start in range(0, len(out), _BLOCK):
-        block = out[start : start + _BLOCK]
-        for j, source in enumerate(sources):
-            taken = buffers[j][: len(block)]
-            codes = rows[j][start : start + _BLOCK]
-            if isinstance(codes, Lists):
-                assert pooling is not None
-                pool_lists(source, codes, pooling[j], taken)
-            else:
-                # Codes are valid rows; "clip" only spares numpy a second copy of the result.
-                np.take(source, codes, axis=0, out=taken, mode="clip")
-            block[:, edges[j] : edges[j + 1]] = taken
+    edges = np.cumsum([0, *(s.shape[1] for s in sources)]).tolist()
+
+    def fill(run: slice) -> None:
+        buffers = [np.empty((_BLOCK, s.shape[1]), dtype=np.float32) for s in sources]
+        for start in range(run.start, run.stop, _BLOCK):
+            at = slice(start, min(start + _BLOCK, run.stop))
+            for j, source in enumerate(sources):
+                block = out[at, edges[j] : edges[j + 1]]
+                taken = block if block.flags.c_contiguous else buffers[j][: len(block)]
+                codes = rows[j][at]
+                if isinstance(codes, Lists):
+                    assert pooling is not None
+                    pool_lists(source, codes, pooling[j], taken)
+                else:
+                    # Codes are valid rows; "clip" only spares numpy a second copy of the result.
+                    np.take(source, codes, axis=0, out=taken, mode="clip")
+                if taken is not block:
+                    _as_items(block)[:] = _as_items(taken)
+
+    # Each run begins where a block does, so that sums and products are of the same rows.
+    n_blocks = max(1, _PARALLEL // (_BLOCK * max(1, out.shape[1])))
+    on_threads(fill, runs(len(out), at_least=n_blocks * _BLOCK))
 
 
 def pool_lists(
@@ -266,15 +277,28 @@ def merge_tables(
         the tables that met the row, or, of a fixed row that none met, over all. A single table is
         returned alone: shape (1, n_rows, width).
     """
-    filled = np.where((met | fixed)[:, :, None], tables, tables[:, UNKNOWN][:, None, :])
-    if len(tables) == 1:
-        return filled
+    n_tables, n_rows, width = tables.shape
+    stack = np.empty((n_tables + (n_tables > 1), n_rows, width), dtype=np.float32)
+    for filled, table, known in zip(stack, tables, met | fixed, strict=False):
+        filled[:] = table
+        filled[~known] = table[UNKNOWN]
+    if n_tables == 1:
+        return stack
     met = met | (fixed & ~met.any(axis=0))
     n_met = met.sum(axis=0)
-    mean = np.where(met[:, :, None], tables, 0.0).sum(axis=0, dtype=np.float64)
-    mean /= np.maximum(n_met, 1)[:, None]
-    mean[n_met == 0] = mean[UNKNOWN]
-    return np.concatenate([filled, mean[None].astype(np.float32)])
+    for at in gen_batches(n_rows, _BLOCK):
+        total = np.zeros((at.stop - at.start, width))
+        for table, known in zip(tables[:, at], met[:, at], strict=True):
+            np.add(total, table, out=total, where=known[:, None])
+        stack[-1, at] = total / np.maximum(n_met[at], 1)[:, None]
+    stack[-1, n_met == 0] = stack[-1, UNKNOWN]
+    return stack
+
+
+def _as_items(vectors: NDArray[np.float32]) -> NDArray[np.void]:
+    """Each row as one opaque item, which numpy copies at once, not number by number."""
+    items: NDArray[np.void] = vectors.view(np.dtype((np.void, 4 * vectors.shape[1])))[:, 0]
+    return items
 
 
 def _as_bytes(vectors: NDArray[np.float32]) -> pa.Array:

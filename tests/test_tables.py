@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,25 @@ def test_gather_writes_columns_side_by_side_into_place(n):
     assert (out[:, [0, 5]] == -1).all()
 
 
+def test_gather_does_not_depend_on_the_number_of_threads(monkeypatch):
+    rng = np.random.default_rng(0)
+    n = 30_000
+    sources = [rng.standard_normal((50, 3)).astype(np.float32) for _ in range(3)]
+    lists = Lists(rng.integers(0, 50, 2 * n), np.arange(0, 2 * n + 1, 2))
+    weights = rng.standard_normal((2, 9))
+    unit = GRU(rng.standard_normal((3, 9)), rng.standard_normal((3, 9)), weights[0], weights[1])
+    rows, pooling = [rng.integers(0, 50, n), lists, lists], [None, "mean", unit]
+    found = []
+    for n_threads in (1, 2, 3):
+        limit = lambda n=n_threads: n  # noqa: E731
+        monkeypatch.setattr("sk_entity_embed.input.threads._openmp_effective_n_threads", limit)
+        monkeypatch.setattr("sk_entity_embed.tables._PARALLEL", 1000)
+        out = np.empty((n, 9), dtype=np.float32)
+        gather(sources, rows, out, pooling)
+        found.append(out.tobytes())
+    assert found[0] == found[1] == found[2]
+
+
 def test_merged_tables_end_with_the_mean_over_those_that_met_the_row():
     rng = np.random.default_rng(0)
     tables = rng.standard_normal((3, 6, 2)).astype(np.float32)
@@ -180,6 +200,26 @@ def test_merged_tables_end_with_the_mean_over_those_that_met_the_row():
     np.testing.assert_allclose(stack[3, 4], tables[[0, 2], 4].mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(stack[3, 5], tables[2, 5], rtol=1e-6)
     np.testing.assert_array_equal(stack[3, MISSING], stack[3, UNKNOWN])
+
+
+def test_many_rows_are_merged_without_copies_of_their_tables():
+    rng = np.random.default_rng(0)
+    tables = rng.standard_normal((5, 50_000, 4)).astype(np.float32)
+    met = rng.random((5, 50_000)) < 0.7
+    before, fixed = tables.copy(), rng.random(50_000) < 0.1
+    tracemalloc.start()
+    stack = merge_tables(tables, met, fixed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * stack.nbytes
+    np.testing.assert_array_equal(tables, before)
+    filled = np.where((met | fixed)[:, :, None], tables, tables[:, :1])
+    np.testing.assert_array_equal(stack[:5], filled)
+    met |= fixed & ~met.any(axis=0)
+    known = met.any(axis=0)
+    mean = np.average(tables[:, known], axis=0, weights=np.repeat(met[:, known, None], 4, axis=2))
+    np.testing.assert_allclose(stack[5, known], mean, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(stack[5, ~known], [stack[5, 0]] * (~known).sum())
 
 
 def test_a_single_table_is_its_own_mean():

@@ -60,7 +60,7 @@ class Column:
         The cells, or the levels when `indices` is given. Missing cells are Arrow nulls, or
         missing by :func:`pandas.isna`. In a column of lists, "cell" is an item: those of all
         lists, one list after the other.
-    indices : ndarray of int64 or None
+    indices : ndarray of signed int or None
         Position of each cell's level in `cells`, -1 where it is missing.
     offsets : ndarray of int64 of shape (n_rows + 1,) or None
         Where the items of each row's list begin, and where the last one's end; None for single
@@ -73,7 +73,7 @@ class Column:
     kind: Kind
     dtype: str
     cells: Cells
-    indices: NDArray[np.int64] | None = None
+    indices: NDArray[np.signedinteger[Any]] | None = None
     offsets: Offsets | None = None
     absent: Absent | None = None
 
@@ -218,6 +218,8 @@ def read_table(X: Any) -> Table:
     >>> column.kind, column.cells.to_pylist(), column.offsets.tolist()
     ('list', ['jazz', 'soul', 'jazz'], [0, 2, 3])
     """
+    if isinstance(X, pd.DataFrame) and X.columns.is_unique:
+        return _read_pandas(X)
     try:
         frame = nw.from_native(X, pass_through=True, allow_series=True)
     except nw.exceptions.DuplicateError as error:
@@ -234,6 +236,17 @@ def read_table(X: Any) -> Table:
     if isinstance(X, list | tuple) and X and all(isinstance(r, list | tuple) for r in X):
         return _read_lists(X)
     return _read_array(X)
+
+
+def _read_pandas(X: pd.DataFrame) -> Table:
+    """Without narwhals, whose own time would count where there is a single row."""
+    labels = list(X.columns)
+    _check_shape(len(X), len(labels))
+    columns = tuple(
+        _from_pandas(series, name)
+        for name, (_, series) in zip(_names(labels), X.items(), strict=True)
+    )
+    return Table(columns, len(X), labels)
 
 
 def _read_frame(frame: nw.DataFrame[Any], X: Any) -> Table:
@@ -284,16 +297,6 @@ def _names(labels: list[Any]) -> list[str]:
 
 
 def _from_series(series: nw.Series[Any], name: str) -> Column:
-    native = series.to_native()
-    if isinstance(native, pd.Series):
-        if isinstance(native.dtype, pd.CategoricalDtype):
-            levels = _from_objects(name, native.cat.categories.to_numpy(dtype=object))
-            indices = np.asarray(native.cat.codes, dtype=np.int64)
-            return Column(name, "category", "category", levels.cells, indices)
-        if native.dtype == object or isinstance(native.dtype, pd.SparseDtype):
-            return _from_objects(name, native.to_numpy(dtype=object))
-        if native.dtype.kind in "biuf" and isinstance(native.dtype, np.dtype):
-            return _from_vector(name, native.to_numpy())
     if series.dtype == nw.Object:  # polars' Arrow form of these holds addresses
         return _from_objects(name, object_array(series.to_list()))
     try:
@@ -301,6 +304,30 @@ def _from_series(series: nw.Series[Any], name: str) -> Column:
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
         return _from_objects(name, np.asarray(series.to_numpy(), dtype=object))
     return _from_arrow(name, array)
+
+
+def _from_pandas(series: pd.Series, name: str) -> Column:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _from_categories(name, series.array)
+    if isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow":
+        return _from_arrow(name, pa.array(series.array))
+    if series.dtype == object or isinstance(dtype, pd.SparseDtype):
+        return _from_objects(name, series.to_numpy(dtype=object))
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return _from_vector(name, series.to_numpy())
+    return _from_series(nw.from_native(series, series_only=True), name)
+
+
+def _from_categories(name: str, values: Any) -> Column:
+    """A column from pandas' declared categories."""
+    indices: NDArray[np.signedinteger[Any]] = np.asarray(values.codes)
+    levels = values.categories
+    if isinstance(levels.dtype, pd.StringDtype) and levels.dtype.storage == "pyarrow":
+        column = _from_arrow(name, pa.array(levels.array))
+    else:
+        column = _from_objects(name, levels.to_numpy(dtype=object))
+    return Column(name, "category", "category", column.cells, indices)
 
 
 def _from_vector(name: str, values: NDArray[Any]) -> Column:
@@ -401,8 +428,7 @@ def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
         if is_arrow_list(kind.value_type):
             return _from_arrow(name, array.dictionary.take(array.indices))
         levels = _from_arrow(name, array.dictionary)
-        indices = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return Column(name, "category", dtype, levels.cells, indices)
+        return Column(name, "category", dtype, levels.cells, _indices(array))
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return Column(name, "category", dtype, array.cast(pa.large_string()))
     if pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
@@ -423,6 +449,16 @@ def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
     objects = array.to_pandas().astype(object).to_numpy()
     is_bytes = bool(pd.api.types.infer_dtype(objects, skipna=True) == "bytes")
     return Column(name, "category" if is_bytes else "other", dtype, _hashable(name, objects))
+
+
+def _indices(array: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]]:
+    """Position of each cell's level, in an integer type that has a -1 for missing."""
+    indices = array.indices
+    if not pa.types.is_signed_integer(indices.type):
+        small = len(array.dictionary) <= np.iinfo(np.int32).max
+        indices = indices.cast(pa.int32() if small else pa.int64())
+    at: NDArray[np.signedinteger[Any]] = indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return at
 
 
 def read_values(y: Any) -> Any:

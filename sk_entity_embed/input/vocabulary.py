@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from numbers import Integral
+from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,15 +24,33 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Cells, Column, object_array
+from sk_entity_embed.input.index import KeyIndex, fits
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.threads import on_threads, runs
 
 UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
 
+_BLOCK = 16_384
+_PARALLEL = 65_536  # Cells to look up that are worth a thread of their own.
+
+_MANY = 100_000  # Keys for which an index is quicker however many cells there are.
+_INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
+
 _Rows: TypeAlias = NDArray[np.int32]
+_making = Lock()
+
+
+class _Derived:
+    """Slots for what is made of the fields when it is first needed; no fields, never pickled."""
+
+    __slots__ = ("_by_position", "_index")
+
+    _by_position: _Rows
+    _index: KeyIndex | None
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(_Derived):
     """The categories of one column and their table rows, fixed in fit.
 
     Attributes
@@ -154,14 +173,39 @@ class Vocabulary:
         """
         if self.is_list != column.is_list:
             return self._encode_other(column)
-        codes = self.rows_of(self.locate(column))
+        codes = self._encode_cells(column)
         return codes if column.offsets is None else self._fill_empty(codes, column)
 
     def rows_of(self, positions: NDArray[np.integer[Any]]) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
-        ends = np.array([self.missing_row, UNKNOWN], dtype=np.int32)
-        rows: _Rows = np.append(self.rows, ends)[positions]
+        rows: _Rows = self._rows_by_position()[positions]
         return rows
+
+    def _rows_by_position(self) -> _Rows:
+        """Table row of each category, of missing and of unknown."""
+        if not hasattr(self, "_by_position"):
+            ends = np.array([self.missing_row, UNKNOWN], dtype=np.int32)
+            object.__setattr__(self, "_by_position", np.append(self.rows, ends))
+        return self._by_position
+
+    def _encode_cells(self, column: Column) -> _Rows:
+        """Table row of each cell; of a column of lists, of each item."""
+        rows, cells = self._rows_by_position(), column.cells
+        if column.indices is not None and _has_many_levels(column):
+            cells = cells.take(pa.array(column.indices, mask=column.indices < 0))
+        elif column.indices is not None:
+            # The missing row comes last, where the index -1 of missing cells finds it.
+            by_level = np.append(rows[self._locate_cells(cells)], rows[-2:-1])
+            return _take(by_level, column.indices)
+        if isinstance(cells, np.ndarray):
+            return self.rows_of(self._locate_cells(cells))
+        codes = np.empty(len(cells), dtype=np.int32)
+
+        def look_up(run: slice) -> None:
+            codes[run] = rows[self._locate_cells(cells[run])]
+
+        on_threads(look_up, runs(len(cells), at_least=_PARALLEL))
+        return codes
 
     def locate(self, column: Column) -> NDArray[np.integer[Any]]:
         """Position of each cell's category in `categories`.
@@ -180,7 +224,9 @@ class Vocabulary:
         positions = self._locate_cells(column.cells)
         if column.indices is None:
             return positions
-        return np.append(positions, len(self.categories))[column.indices]
+        missing = positions.dtype.type(len(self.categories))
+        by_cell: NDArray[np.integer[Any]] = np.append(positions, missing)[column.indices]
+        return by_cell
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """The category of each table row.
@@ -248,8 +294,30 @@ class Vocabulary:
             return np.where(_is_missing(cells), missing, unknown)
         if not _is_text(keys):
             keys, cells = _comparable(keys, cells)
-        positions = pc.index_in(cells, value_set=keys).fill_null(unknown)
-        return np.asarray(positions)
+        index = self._index_for(cells)
+        if not _is_text(keys):
+            keys, cells = _comparable(keys[:0] if index else keys, cells)
+        if index is None:
+            return np.asarray(pc.index_in(cells, value_set=keys).fill_null(unknown))
+        positions = index.find(cells)
+        positions[positions < 0] = unknown
+        if cells.null_count:
+            positions[_is_missing(cells)] = missing
+        return positions
+
+    def _index_for(self, cells: pa.Array) -> KeyIndex | None:
+        """An index where it is quicker than Arrow, which builds a hash table for each look-up."""
+        keys = self.keys
+        if keys is None or len(keys) < max(_INDEXED, min(len(cells) // 2, _MANY)):
+            return None
+        if not _is_text(keys) and _shared_type(keys, cells) != _shared_type(keys, keys):
+            return None  # wider numbers than these keys need
+        if not hasattr(self, "_index"):
+            with _making:  # one thread makes it, others wait
+                if not hasattr(self, "_index"):
+                    own = keys[:-1] if _is_text(keys) else _comparable(keys[:-1], keys)[0]
+                    object.__setattr__(self, "_index", KeyIndex(own) if fits(own) else None)
+        return self._index
 
 
 def learn_vocabulary(
@@ -360,14 +428,16 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
         if pa.types.is_floating(cells.type):
             cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0
         encoded = pc.dictionary_encode(cells)
-        values = encoded.dictionary.to_numpy(zero_copy_only=False)
+        # Texts become Python's once, when their order is known.
+        values = encoded.dictionary if _is_text(cells) else np.asarray(encoded.dictionary)
         positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if column.indices is not None:
         positions = np.append(positions, -1)[column.indices]
     counts = np.bincount(positions[positions >= 0], minlength=len(values)).astype(np.int64)
     order = _order(values)
     order = order[counts[order] > 0]
-    return values[order], counts[order], int((positions < 0).sum())
+    found = values.take(pa.array(order)) if isinstance(values, pa.Array) else values[order]
+    return np.asarray(found), counts[order], int((positions < 0).sum())
 
 
 def _count_lists(column: Column) -> tuple[int, int]:
@@ -398,8 +468,10 @@ def _infrequent(
     return mask
 
 
-def _order(values: NDArray[Any]) -> NDArray[np.intp]:
+def _order(values: NDArray[Any] | pa.Array) -> NDArray[np.intp]:
     """Positions that sort values by type, then by value."""
+    if isinstance(values, pa.Array):  # UTF-8 sorts as code points do
+        return np.asarray(pc.sort_indices(values), dtype=np.intp)
     if values.dtype != object:
         return np.argsort(values, kind="stable")
     if all(type(v) is str for v in values):
@@ -435,6 +507,25 @@ def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
     return None if isinstance(cells, np.ndarray) else arrow_keys(categories, cells.type)
 
 
+def _has_many_levels(column: Column) -> bool:
+    """Whether a look-up of each cell is less work than one of each level."""
+    assert column.indices is not None
+    return isinstance(column.cells, pa.Array) and len(column.indices) < len(column.cells)
+
+
+def _take(values: _Rows, indices: NDArray[np.signedinteger[Any]]) -> _Rows:
+    """Values at the given positions, a block at a time: numpy widens the positions first."""
+    taken = np.empty(len(indices), dtype=values.dtype)
+
+    def take(run: slice) -> None:
+        for start in range(run.start, run.stop, _BLOCK):
+            at = slice(start, min(start + _BLOCK, run.stop))
+            taken[at] = values[indices[at]]
+
+    on_threads(take, runs(len(indices), at_least=4 * _PARALLEL))
+    return taken
+
+
 def _is_text(cells: pa.Array) -> bool:
     return bool(pa.types.is_large_string(cells.type))
 
@@ -458,6 +549,11 @@ def _comparable(keys: pa.Array, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
         return tuple(pc.add(pc.cast(a, pa.float64(), safe=False), zero) for a in (keys, cells))
     wide = pa.uint64() if pa.uint64() in (keys.type, cells.type) else pa.int64()
     return pc.cast(keys, wide), pc.cast(cells, wide)
+
+
+def _shared_type(keys: pa.Array, cells: pa.Array) -> pa.DataType:
+    """The type in which numbers are compared."""
+    return _comparable(keys[:0], cells[:0])[0].type
 
 
 def _find_objects(categories: NDArray[Any], cells: Cells) -> NDArray[np.intp]:

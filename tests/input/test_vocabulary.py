@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -404,3 +407,101 @@ def test_vocabularies_pickled_before_there_were_lists_can_be_read():
     again.__setstate__(vocabulary.__getstate__()[:7])
     assert (again.empty_row, again.empty_count, again.is_list) == (None, 0, False)
     assert again.keys.equals(vocabulary.keys)
+
+
+def text(n):
+    return pd.DataFrame({"c": [f"level {i}" for i in range(n)]})
+
+
+MANY = {
+    "text": text(2_000),
+    "long text": "a text that is longer than sixty-four bytes, and so no key: " + text(2_000),
+    "integers": pd.DataFrame({"c": np.arange(2_000, dtype=np.int32) - 7}),
+    "floats": pd.DataFrame({"c": np.arange(2_000) / 3 - 5}),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+@pytest.mark.parametrize("missing", [False, True])
+def test_few_cells_among_many_categories_are_found_as_many_are(kind, missing, monkeypatch):
+    X = MANY[kind]
+    known = X.iloc[::2].reset_index(drop=True)
+    if missing:
+        known.loc[[500, 600], "c"] = None
+        X = X.copy().astype(known.dtypes)
+        X.loc[[0, 3], "c"] = None
+    (column,) = read_table(known).columns
+    vocabulary = learn_vocabulary(column)
+    cells = [read_table(X).columns[0].take(np.arange(n)) for n in (1, 4, 300)]
+    few = [vocabulary.encode(c).tolist() for c in cells]
+    assert hasattr(vocabulary, "_index")
+    monkeypatch.setattr("sk_entity_embed.input.vocabulary._INDEXED", 10**9)
+    assert few == [vocabulary.encode(c).tolist() for c in cells]
+    assert few[2][1] == few[2][7] == UNKNOWN
+    assert few[2][2] > MISSING
+    if missing:
+        assert few[2][0] == few[2][3] == MISSING
+
+
+@pytest.mark.parametrize("known", ["integers", "floats"])
+@pytest.mark.parametrize(
+    "values", [[0], [0.0], [-0.0], [0.5], [True], [None], [2**40], [np.uint64(3)]]
+)
+def test_numbers_of_other_types_are_found_among_many_categories(known, values, monkeypatch):
+    vocabulary = learn_vocabulary(read_table(MANY[known]).columns[0])
+    (column,) = read_table(pd.DataFrame({"c": values})).columns
+    few = vocabulary.encode(column).tolist()
+    monkeypatch.setattr("sk_entity_embed.input.vocabulary._INDEXED", 10**9)
+    assert few == vocabulary.encode(column).tolist()
+
+
+def test_the_index_is_no_part_of_what_is_learned():
+    X = MANY["text"]
+    (column,) = read_table(X).columns
+    vocabulary = learn_vocabulary(column)
+    before = pickle.dumps(vocabulary)
+    few = column.take(np.arange(3))
+    expected = vocabulary.encode(few).tolist()
+    assert hasattr(vocabulary, "_index")
+    assert pickle.dumps(vocabulary) == before
+    for same in (copy.copy(vocabulary), copy.deepcopy(vocabulary), pickle.loads(before)):
+        assert not hasattr(same, "_index")
+        assert same.encode(few).tolist() == expected
+    assert "_index" not in {f.name for f in dataclasses.fields(vocabulary)}
+
+
+def test_several_threads_may_look_up_at_once():
+    X = MANY["text"]
+    (column,) = read_table(X).columns
+    vocabulary = learn_vocabulary(column)
+    expected = vocabulary.encode(column).tolist()
+    blocks = [column.take(np.arange(a, a + 100)) for a in range(0, len(X), 100)]
+    for _ in range(10):
+        fresh = copy.copy(vocabulary)
+        with ThreadPoolExecutor(8) as pool:
+            assert np.concatenate([*pool.map(fresh.encode, blocks)]).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_codes_do_not_depend_on_the_number_of_threads(kind, monkeypatch):
+    rng = np.random.default_rng(0)
+    values = pd.Series(rng.choice([f"v{i}" for i in range(50)], 1_000))
+    values[rng.random(1_000) < 0.1] = None
+    column = series_column(values if kind == "text" else values.astype(kind))
+    vocabulary = learn_vocabulary(column.take(np.arange(20)))
+    alone = vocabulary.encode(column).tolist()
+    monkeypatch.setattr("sk_entity_embed.input.vocabulary._PARALLEL", 64)
+    monkeypatch.setattr("sk_entity_embed.input.vocabulary._BLOCK", 10)
+    monkeypatch.setattr("sk_entity_embed.input.threads._openmp_effective_n_threads", lambda: 3)
+    assert vocabulary.encode(column).tolist() == alone
+
+
+@pytest.mark.parametrize("n_cells", [5, 500])
+def test_declared_categories_are_found_whether_they_are_few_or_many(n_cells):
+    levels = [f"v{i:02d}" for i in range(50)]
+    codes = np.arange(n_cells) % 51 - 1
+    X = pd.DataFrame({"c": pd.Categorical.from_codes(codes, levels)})
+    vocabulary = learn_vocabulary(read_table(pd.DataFrame({"c": levels[1:]})).columns[0])
+    found = vocabulary.encode(read_table(X).columns[0])
+    expected = np.where(codes < 1, UNKNOWN, codes + N_RESERVED - 1)
+    assert found.tolist() == expected.tolist()

@@ -1,0 +1,54 @@
+"""Runs of rows on several threads, for work that lets go of Python's lock.
+
+Results must not depend on how many threads there are: each run writes to rows of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+
+def runs(n_rows: int, at_least: int) -> list[slice]:
+    """Divide rows into a run for each thread.
+
+    There are as many threads as scikit-learn's own loops would have: ``OMP_NUM_THREADS``, the
+    process's share of the processors, :func:`threadpoolctl.threadpool_limits` and the workers of
+    joblib limit them.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    at_least : int
+        Rows that are worth a thread of their own.
+
+    Returns
+    -------
+    list of slice
+        One or more, of about equal length; each starts at a multiple of `at_least`.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.input.threads import runs
+    >>> runs(10, at_least=100)
+    [slice(0, 10, None)]
+    """
+    blocks = max(1, n_rows // at_least)
+    n = min(blocks, _openmp_effective_n_threads()) if blocks > 1 else 1
+    edges = [at_least * (blocks * i // n) for i in range(n)] + [n_rows]
+    return [slice(edges[i], edges[i + 1]) for i in range(n)]
+
+
+def on_threads(work: Callable[[slice], object], rows: Sequence[slice]) -> None:
+    """Call a function with each run of rows, every one on a thread of its own."""
+    if len(rows) == 1:
+        work(rows[0])
+        return
+    with ThreadPoolExecutor(len(rows) - 1) as pool:
+        others = [pool.submit(work, run) for run in rows[1:]]
+        work(rows[0])
+        for other in others:
+            other.result()

@@ -1,0 +1,80 @@
+"""The index finds what a dictionary of Python's finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sk_entity_embed.input.index import LONGEST, KeyIndex, fits
+
+TEXT = pa.large_string()
+
+
+def expected(keys, cells):
+    """Positions by Python's own look-up."""
+    at = {key: i for i, key in enumerate(keys)}
+    return [-1 if cell is None else at.get(cell, -1) for cell in cells]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_strings_are_found_by_all_of_their_bytes(seed):
+    rng = np.random.default_rng(seed)
+
+    def text():
+        return "".join(rng.choice(["a", "b", "\0", "é", "鳥"], rng.integers(0, 20)))
+
+    keys = sorted({text() for _ in range(60)})
+    cells = [str(rng.choice(keys)) if i % 3 else text() for i in range(300)]
+    cells[::7] = [None] * len(cells[::7])
+    index = KeyIndex(pa.array(keys, type=TEXT).slice(2))
+    found = index.find(pa.array(cells, type=TEXT).slice(5))
+    assert found.dtype == np.int32
+    assert found.tolist() == expected(keys[2:], cells[5:])
+
+
+@pytest.mark.parametrize(
+    ("keys", "cell"),
+    [
+        (["abc"], "abc\0"),
+        (["abc\0"], "abc"),
+        (["12345678"], "123456789"),
+        (["12345678a"], "12345678b"),
+        (["a12345678"], "b12345678"),
+        (["x"], "x" * 1000),
+    ],
+)
+def test_strings_that_nearly_agree_differ(keys, cell):
+    assert KeyIndex(pa.array(keys, type=TEXT)).find(pa.array([cell], type=TEXT)).tolist() == [-1]
+
+
+def test_an_empty_string_is_no_missing_one():
+    index = KeyIndex(pa.array(["", "a"], type=TEXT))
+    assert index.find(pa.array([None, "", "a"], type=TEXT)).tolist() == [-1, 0, 1]
+    assert index.find(pa.array(["", None], type=TEXT)).tolist() == [0, -1]
+    assert KeyIndex(pa.array([""], type=TEXT)).find(pa.nulls(2, TEXT)).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.float64()])
+def test_numbers_are_found(kind):
+    keys = pa.array([0, 3, 7, 2**52], type=kind)
+    cells = pa.array([7, None, 2**52, 1, 0], type=kind)
+    assert KeyIndex(keys).find(cells).tolist() == [2, -1, 3, -1, 0]
+    assert KeyIndex(keys.slice(1)).find(cells.slice(1)).tolist() == [-1, 2, -1, -1]
+    assert KeyIndex(keys).find(cells.slice(0, 0)).tolist() == []
+
+
+@pytest.mark.parametrize("kind", [TEXT, pa.int64()])
+def test_many_keys_are_found(kind):
+    values = np.arange(300_000) * 64  # low bits that are all the same
+    keys = pa.array(values).cast(kind)
+    rows = np.random.default_rng(0).permutation(len(values))[:50_000]
+    assert np.array_equal(KeyIndex(keys).find(keys.take(pa.array(rows))), rows)
+    others = pa.array(values[:1000] + 1).cast(kind)
+    assert (KeyIndex(keys).find(others) == -1).all()
+
+
+def test_long_strings_do_not_fit():
+    assert fits(pa.array(["é" * (LONGEST // 2), ""], type=TEXT))
+    assert not fits(pa.array(["é" * (LONGEST // 2) + "x"], type=TEXT))
+    assert fits(pa.array([2**60]))
