@@ -132,7 +132,8 @@ class BaseEntityEmbedding(BaseEstimator):
         roles, start, scale = self._start(given, columns, previous, mark, seeds)
         self._check_start(start, columns, given.table)
         rows = training_rows(given, columns, roles, scale)
-        learned = learn(rows, start, self._training_config(given, columns, scale, seeds))
+        config = self._training_config(given, columns, scale, seeds)
+        learned = learn(rows, start, config, overwrite_start=True)
         model = assemble(learned, start, rows, columns, scale, given.target.loss)
         validate_data(self, given.table.header(), reset=True, skip_check_array=True)
         self._model = model

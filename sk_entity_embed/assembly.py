@@ -63,7 +63,6 @@ def starting_point(
     biased = head == "dot"
     if biased:
         widths = _equal_widths(widths, vocabularies, dimensions, frames, columns.categorical)
-    teaches = _teaches(roles)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
         start = normal_vectors(vocabulary.n_rows, width, roles.n_tables, random_state)
@@ -74,7 +73,7 @@ def starting_point(
             given[vocabulary.label_rows] = True
             vectors.append(InitialVectors(start, given))
         else:
-            codes, taught, teaching = _by_item(columns.codes[j], target, teaches)
+            codes, taught, teaching = _by_item(columns.codes[j], target, _teaches(roles))
             vectors.append(
                 encoder_vectors(init, vocabulary, codes, taught, teaching, start, random_state)
             )
@@ -138,7 +137,10 @@ def assemble(
     scale: Scale,
     loss: Loss,
 ) -> EmbeddingModel:
-    """The fitted model, in canonical coordinates but for frozen columns."""
+    """The fitted model, in canonical coordinates but for frozen columns.
+
+    The tables of `learned` and `start` are let go when they are no longer needed: none are left.
+    """
     met, counts = [], []
     for j, vocabulary in enumerate(columns.vocabularies):
         met.append(rows.met(j, vocabulary.n_rows))
@@ -146,13 +148,15 @@ def assemble(
         weights = np.bincount(codes, rows.weights[owners], minlength=vocabulary.n_rows)
         counts.append(weights.astype(np.float64))
     frozen = [bool(fixed.any()) for fixed in start.fixed]
-    learned_tables, head, pooling = learned.tables, learned.head, learned.pooling
+    learned_tables, head, pooling = [*learned.tables], learned.head, learned.pooling
+    learned.tables.clear()
+    start.tables.clear()
     if isinstance(head, DotHead) and not any(frozen):
         centred = [way != "sum" for way in pooling]
         learned_tables, head = share_rotation(learned_tables, met, counts, head, centred=centred)
     stacks = [
-        merge_tables(table, m, fixed)
-        for table, m, fixed in zip(learned_tables, met, start.fixed, strict=True)
+        merge_tables(learned_tables.pop(0), m, fixed)
+        for m, fixed in zip(met, start.fixed, strict=True)
     ]
     if isinstance(head, DotHead):
         if not any(frozen):
@@ -207,7 +211,7 @@ def _canonical(
     # The hidden layer's scale is taken from rows in their own fold's tables.
     sources = [stack.reshape(-1, stack.shape[2]) for stack in stacks]
     codes = [
-        shift(take(c, some), rows.fold[some], stack.shape[1])
+        shift(take(c, some), rows.fold[some].astype(np.int64), stack.shape[1])
         for c, stack in zip(rows.codes, stacks, strict=True)
     ]
     vectors = np.empty((len(some), sum(s.shape[1] for s in sources)), dtype=np.float32)

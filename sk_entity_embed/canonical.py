@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sk_entity_embed.head import MLPHead
 from sk_entity_embed.pooling import GRU
@@ -34,6 +35,8 @@ would have a tiny variance, and standardising it would make the unknown vector e
 """
 _NO_VARIANCE = 1e-12
 """Variance, relative to the squared mean, that is only rounding."""
+_BLOCK = 4096  # Rows at a time, for double precision to take no memory to speak of.
+_BLOCK_OF_HIDDEN = 1024  # Rows at a time that hold a number for each hidden unit.
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def canonicalise(
     edges = np.cumsum([0, *(s.shape[2] for s in stacks)])
     bases = {
         j: _basis(
-            stack[-1].astype(np.float64),
+            stack[-1],
             counts[j],
             first[edges[j] : edges[j + 1]],
             (pooled or {}).get(j),
@@ -150,9 +153,8 @@ def canonicalise(
         basis, rows = bases[j], slice(edges[j], edges[j + 1])
         bias += basis.mean @ first[rows]
         first[rows] = basis.weight / factor
-        moved = (stack.astype(np.float64) - basis.mean) @ (basis.forward * factor)
-        moved[np.abs(moved) < _ROUNDING * factor * np.sqrt(basis.variance)] = 0.0
-        out.append(moved.astype(np.float32))
+        least = _ROUNDING * factor * np.sqrt(basis.variance)
+        out.append(_move(stack, basis.mean, basis.forward * factor, least))
     return out, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
 
 
@@ -211,9 +213,14 @@ def scale_hidden(
     if head.n_hidden == 0:
         return head
     wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + len(numbers))
-    hidden = head.hidden(vectors, context)
-    present = float(hidden.var(axis=0).sum())
-    if not (wanted > 0 and present > _NO_VARIANCE * float((hidden.mean(axis=0) ** 2).sum())):
+    hidden = np.empty((len(vectors), head.n_hidden))
+    for at in gen_batches(len(vectors), _BLOCK_OF_HIDDEN):
+        hidden[at] = head.hidden(vectors[at], context[at])
+    mean = hidden.mean(axis=0)
+    hidden -= mean
+    hidden *= hidden
+    present = float(hidden.mean(axis=0).sum())
+    if not (wanted > 0 and present > _NO_VARIANCE * float((mean**2).sum())):
         return head
     scale = float(np.sqrt(wanted / present))
     *weights, last, output = head.weights
@@ -238,7 +245,22 @@ def _factor(variance: float, number: float | None) -> float:
     return float(1 / np.sqrt(np.clip(number, variance / MAX_RATIO, variance * MAX_RATIO)))
 
 
-def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | None) -> _Basis:
+def _move(
+    stack: NDArray[np.float32], mean: Float64, forward: Float64, least: float
+) -> NDArray[np.float32]:
+    """Vectors in another basis, where coordinates smaller than `least` are zero."""
+    moved = np.empty_like(stack)
+    for before, after in zip(stack, moved, strict=True):
+        for at in gen_batches(len(before), _BLOCK):
+            block = (before[at] - mean) @ forward
+            block[np.abs(block) < least] = 0.0
+            after[at] = block
+    return moved
+
+
+def _basis(
+    vectors: NDArray[np.float32], counts: Float64, weight: Float64, pooled: Pooled | None
+) -> _Basis:
     """Canonical basis of one column; `weight` has shape (width, n_hidden)."""
     width, n_hidden = weight.shape
     # A rotation keeps the variance of what the head reads.
@@ -250,14 +272,18 @@ def _basis(vectors: Float64, counts: Float64, weight: Float64, pooled: Pooled | 
         scale = np.sqrt(seen_variance / own) if own > 0 and seen_variance > 0 else 1.0
         return _Basis(np.zeros(width), np.eye(width) * scale, weight / scale, seen_variance)
     share = counts / counts.sum()
-    mean = share @ vectors
+    centred = vectors.astype(np.float64)
+    mean = share @ centred
+    centred -= mean
     q, r = np.linalg.qr(weight.T)  # (n_hidden, rank), (rank, width)
-    seen = (vectors - mean) @ r.T
+    seen = centred @ r.T
+    del centred  # each is as large as two tables
     if (share @ seen**2).sum() <= _NO_VARIANCE * ((r @ mean) ** 2).sum():
         seen[:] = 0.0  # a constant column, but for the rounding of float32
     variances, axes = np.linalg.eigh((seen * share[:, None]).T @ seen)
     axes = axes[:, ::-1]
-    axes = axes * signs(seen @ axes, share)
+    seen = seen @ axes
+    axes = axes * signs(seen, share)
     rank = axes.shape[1]
     forward = np.zeros((width, width))
     forward[:, :rank] = r.T @ axes
@@ -295,7 +321,8 @@ def signs(scores: Float64, share: Float64) -> Float64:
     ndarray of float64 of shape (n_axes,)
         1 or -1.
     """
-    weight = np.abs(scores) * np.sqrt(share)[:, None]
+    weight = np.abs(scores)
+    weight *= np.sqrt(share)[:, None]
     heaviest = np.argmax(weight >= (1 - 1e-6) * weight.max(axis=0), axis=0)  # the first of equals
     signs = np.sign(scores[heaviest, np.arange(scores.shape[1])])
     return np.where(signs == 0, 1.0, signs)

@@ -12,7 +12,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import get_tags
+from sklearn.utils import gen_batches, get_tags
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.columns import read_table
@@ -21,6 +21,7 @@ from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocab
 
 INITIAL_SCALE = 0.02
 """Standard deviation of initial vector entries."""
+_BLOCK = 16_384  # Rows to draw at a time, in double precision.
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,11 @@ def normal_vectors(
     n_rows: int, width: int, n_tables: int, random_state: RandomState
 ) -> NDArray[np.float32]:
     """Small normal vectors, the same in all tables; shape (n_tables, n_rows, width)."""
-    drawn = random_state.standard_normal((1, n_rows, width)) * INITIAL_SCALE
-    return np.repeat(drawn.astype(np.float32), n_tables, axis=0)
+    tables = np.empty((n_tables, n_rows, width), dtype=np.float32)
+    for at in gen_batches(n_rows, _BLOCK):
+        drawn = random_state.standard_normal((at.stop - at.start, width))
+        tables[:, at] = drawn * INITIAL_SCALE
+    return tables
 
 
 def given_vectors(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils.validation import _check_sample_weight
 
 from sk_entity_embed.exceptions import InvalidDataError
@@ -31,6 +31,8 @@ from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import TrainingRows
 from sk_entity_embed.pooling import Pooling
 
+_BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory to speak of.
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -42,8 +44,8 @@ class Given:
         All rows of `X`.
     used : Table
         The rows that take part.
-    kept : ndarray of int of shape (n_kept,)
-        Their positions.
+    kept : ndarray of bool of shape (n_samples,)
+        Which they are.
     target : Target
         Their target.
     sample_weight, weights : ndarray of float64 of shape (n_kept,)
@@ -54,7 +56,7 @@ class Given:
 
     table: Table
     used: Table
-    kept: NDArray[np.intp]
+    kept: NDArray[np.bool_]
     target: Target
     sample_weight: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -99,9 +101,19 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Which fold each row belongs to and which rows decide when to stop."""
+    """Which fold each row belongs to and which rows decide when to stop.
 
-    fold: NDArray[np.int64]
+    Attributes
+    ----------
+    fold : ndarray of the smallest signed integers of shape (n_kept,)
+        From 0 to ``n_tables - 1``.
+    validation : ndarray of bool of shape (n_kept,)
+        Rows that the head never learns from.
+    n_tables : int
+        Folds; 1 without cross-fitting.
+    """
+
+    fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
     n_tables: int
 
@@ -147,25 +159,23 @@ def check_given(
     """
     table = read_table(X)
     y_array = check_target(y, table.n_rows)
-    weights = _check_sample_weight(
-        read_values(sample_weight),
-        np.empty((table.n_rows, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-    )
+    weights = _check_weights(sample_weight, table.n_rows)
     group_array = None if groups is None else _check_groups(groups, table.n_rows)
-    kept = np.flatnonzero(weights > 0)
-    everything = len(kept) == table.n_rows
-    target = read_target(y_array[kept], target_type, loss)
-    sample_weight = weights[kept]
+    kept = weights > 0
+    used = table
+    if not kept.all():
+        used = table.take(np.flatnonzero(kept))
+        y_array, weights = y_array[kept], weights[kept]
+        group_array = None if group_array is None else group_array[kept]
+    target = read_target(y_array, target_type, loss)
     return Given(
         table=table,
-        used=table if everything else table.take(kept),
+        used=used,
         kept=kept,
         target=target,
-        sample_weight=sample_weight,
-        weights=apply_class_weight(class_weight, target, sample_weight),
-        groups=None if group_array is None else group_array[kept],
+        sample_weight=weights,
+        weights=apply_class_weight(class_weight, target, weights),
+        groups=group_array,
     )
 
 
@@ -199,27 +209,19 @@ def read_columns(
         )
         for column in cut
     )
-    codes: list[Codes] = []
-    means = []
-    for column, vocabulary in zip(cut, vocabularies, strict=True):
-        if column.is_list:
-            codes.append(vocabulary.encode(column))
-            positions, offsets = _locate_items(column, vocabulary)
-        else:
-            positions, offsets = vocabulary.locate(column), None
-            codes.append(vocabulary.rows_of(positions))
-        means.append(_target_means(positions, offsets, len(vocabulary.labels), given))
+    coded = [_code(column, v, given) for column, v in zip(cut, vocabularies, strict=True)]
     numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
     names = [table.columns[j].name for j in context]
     scaling = fit_context(numbers, names) if scaling is None else scaling
+    pa.default_memory_pool().release_unused()  # what reading took and needs no more
     return Columns(
         categorical=tuple(categorical),
         context=tuple(context),
         vocabularies=vocabularies,
         scaling=scaling,
-        codes=codes,
+        codes=[codes for codes, _ in coded],
         context_values=scaling.apply(numbers),
-        target_means=means,
+        target_means=[means for _, means in coded],
         pooling=tuple(pooling),
         max_lengths=tuple(max_lengths),
     )
@@ -236,22 +238,29 @@ def assign_roles(
 ) -> Roles:
     """Draw folds and validation rows."""
     n, strata, groups = given.used.n_rows, given.target.strata, given.groups
-    fold = np.zeros(n, dtype=np.int64)
+    fold, n_tables = np.zeros(n, dtype=np.int8), 1
     if cross_fit:
-        fold = assign_folds(cv, strata, groups, given.kept, given.table.n_rows, random_state)
+        kept = np.flatnonzero(given.kept)
+        folds = assign_folds(cv, strata, groups, kept, given.table.n_rows, random_state)
+        n_tables = int(folds.max()) + 1
+        fold = folds.astype(np.min_scalar_type(-n_tables))
     validation = np.zeros(n, dtype=bool)
     if early_stopping:
         validation = pick_validation(validation_fraction, strata, groups, n, random_state)
-    return Roles(fold, validation, int(fold.max()) + 1)
+    return Roles(fold, validation, n_tables)
 
 
 def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) -> TrainingRows:
     """Everything the network trains on."""
+    values, weights = given.target.values, given.weights
+    target = np.empty(values.shape, dtype=np.float32)
+    for at in gen_batches(len(values), _BLOCK):
+        target[at] = scale.apply(values[at])
     return TrainingRows(
         codes=columns.codes,
         context=columns.context_values,
-        target=scale.apply(given.target.values),
-        weights=(given.weights / given.weights.mean()).astype(np.float32),
+        target=target,
+        weights=np.divide(weights, weights.mean(), out=np.empty(len(weights), dtype=np.float32)),
         fold=roles.fold,
         validation=roles.validation,
         n_tables=roles.n_tables,
@@ -262,6 +271,18 @@ def target_scale(given: Given, y_range: tuple[float, float] | None) -> Scale:
     """Units of the target, by the rows' weights, and the bounds of predictions."""
     scale = scale_of(given.target, given.weights)
     return scale if y_range is None else replace(scale, bounds=np.array(y_range))
+
+
+def _code(
+    column: Column, vocabulary: Vocabulary, given: Given
+) -> tuple[Codes, NDArray[np.float64]]:
+    """Table rows of a column's cells or lists, and target means of its labels."""
+    n_labels = len(vocabulary.labels)
+    if column.is_list:
+        items, offsets = _locate_items(column, vocabulary)
+        return vocabulary.encode(column), _target_means(items, offsets, n_labels, given)
+    positions = vocabulary.locate(column)
+    return vocabulary.rows_of(positions), _target_means(positions, None, n_labels, given)
 
 
 def _locate_items(
@@ -283,17 +304,38 @@ def _target_means(
     given: Given,
 ) -> NDArray[np.float64]:
     """Weighted target mean of each label of a column, over the cells or items that hold it."""
-    weights = given.sample_weight
-    offsets = np.arange(len(weights) + 1) if offsets is None else offsets
-    by_item = np.repeat(weights, np.diff(offsets))
-    indicators = given.target.indicators()
-    shape = (len(weights), n_labels)
-    members = sparse.csr_array((by_item, positions, offsets), shape=shape)
-    sums = members.T @ indicators
-    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
-    totals = np.bincount(positions, by_item, n_labels)
-    means: NDArray[np.float64] = sums / totals[:, None]
-    return means[:, 0] if given.target.is_single else means
+    target = given.target
+    n_outputs = target.n_outputs
+    sums, totals = np.zeros(n_labels * n_outputs), np.zeros(n_labels)
+    for rows in gen_batches(len(given.sample_weight), _BLOCK):
+        items, owners = rows, rows
+        if offsets is not None:
+            items = slice(offsets[rows.start], offsets[rows.stop])
+            lengths = np.diff(offsets[rows.start : rows.stop + 1])
+            owners = np.repeat(np.arange(rows.start, rows.stop), lengths)
+        labels = positions[items].astype(np.intp)
+        weights, values = given.sample_weight[owners], target.values[owners]
+        np.add.at(totals, labels, weights)
+        if target.kind == "multiclass":
+            np.add.at(sums, labels * n_outputs + values[:, 0].astype(np.intp), weights)
+        else:
+            for j in range(n_outputs):
+                np.add.at(sums, labels * n_outputs + j, weights * values[:, j])
+    means = sums.reshape(n_labels, n_outputs) / totals[:, None]
+    return means[:, 0] if target.is_single else means
+
+
+def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Weight of each row; a single one, repeated without memory, where none are given."""
+    if sample_weight is None:
+        return np.broadcast_to(np.float64(1.0), n_samples)
+    weights: NDArray[np.float64] = _check_sample_weight(
+        read_values(sample_weight),
+        np.empty((n_samples, 1)),
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    return weights
 
 
 def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
@@ -54,12 +54,17 @@ class Memory:
     fixed: Sequence[NDArray[np.bool_]]
     pulled: Sequence[bool]
 
+    def __post_init__(self) -> None:
+        if isinstance(self.roles, Roles):  # a file may hold anything, which is checked later
+            fold = self.roles.fold.astype(np.int64, copy=False)  # the type that files have
+            object.__setattr__(self, "roles", replace(self.roles, fold=fold))
+
 
 def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) -> str:
     """Hash that is equal for the same rows with the same folds."""
     codes: Any = columns.codes
     if not any(isinstance(c, Lists) for c in codes):  # one matrix, as files of version 1 have it
-        codes = np.stack(codes, axis=1) if codes else np.empty((len(given.kept), 0), np.int32)
+        codes = np.stack(codes, axis=1) if codes else np.empty((given.used.n_rows, 0), np.int32)
     return joblib.hash(
         (
             codes,

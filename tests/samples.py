@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.typing import NDArray
 
+import sk_entity_embed.learning.learn as learning
 from sk_entity_embed import EntityEmbeddingEncoder
 
 EFFECTS = {"a": -2.0, "b": -1.0, "c": 0.0, "d": 1.0, "e": 2.0}
@@ -51,3 +54,21 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
         "random_state": 0,
     }
     return EntityEmbeddingEncoder(**{**small, **params})
+
+
+def watch_learning(fit: Callable[[], Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Tables of all columns before and after the training within `fit`."""
+    seen: list[list[np.ndarray]] = []
+    original = learning.learn
+
+    def spy(rows: Any, start: Any, *args: Any, **options: Any) -> Any:
+        seen.append([table.copy() for table in start.tables])
+        learned = original(rows, start, *args, **options)
+        seen.append([table.copy() for table in learned.tables])
+        return learned
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "learn", spy)
+        fit()
+    before, after = seen
+    return before, after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -586,3 +587,41 @@ def test_lists_that_are_all_the_same_have_no_scale(constant, n, way):
         answers(s, h, p, 1)[0] for s, h, p in ((problem[0], problem[2], old), (stacks, head, new))
     )
     assert np.abs(after - before).max() < 5e-6 * np.abs(before).max()
+
+
+# Memory ------------------------------------------------------------------------------------
+
+
+def test_large_tables_are_moved_block_by_block():
+    rng = np.random.default_rng(0)
+    stack = rng.standard_normal((6, 50_000, 8)).astype(np.float32)
+    before, counts = stack.copy(), rng.uniform(1, 2, 50_000)
+    head = MLPHead((rng.standard_normal((8, 16)), rng.standard_normal((16, 1))), (np.zeros(16), 0))
+    tracemalloc.start()
+    (moved,), new_head = canonicalise([stack], [counts], head, [False])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * stack.nbytes  # the result; before it, three arrays of twice a table
+    np.testing.assert_array_equal(stack, before)
+    nothing = np.empty((6 * 50_000, 0), dtype=np.float32)
+    was = head.raw(stack.reshape(-1, 8), nothing)
+    np.testing.assert_allclose(
+        new_head.raw(moved.reshape(-1, 8), nothing), was, rtol=1e-5, atol=1e-4
+    )
+
+
+def test_the_hidden_layer_is_scaled_by_the_variance_over_all_blocks():
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((9_500, 4)).astype(np.float32) * np.linspace(1, 3, 9_500)[:, None]
+    vectors = vectors.astype(np.float32)
+    weights = (rng.standard_normal((4, 256)), rng.standard_normal((256, 1)))
+    head = MLPHead(weights, (rng.standard_normal(256), np.zeros(1)))
+    nothing = np.empty((9_500, 0), dtype=np.float32)
+    tracemalloc.start()
+    scaled = scale_hidden(head, vectors, nothing, [])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    hidden = scaled.hidden(vectors, nothing)
+    wanted = HIDDEN_VARIANCE * vectors.var(axis=0).sum()
+    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-5)
+    assert peak < 1.5 * hidden.nbytes

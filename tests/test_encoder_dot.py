@@ -14,7 +14,6 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-import sk_entity_embed._base as base
 import sk_entity_embed.assembly as assembly
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
@@ -29,7 +28,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.head import DotHead
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.list_samples import make_list_rows
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, watch_learning
 
 QUICK = {"max_iter": 3, "cv": 3, "random_state": 0, "learning_rate_init": 0.02}
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -235,20 +234,10 @@ def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
     fold = np.arange(len(y)) % 3
     X = X.assign(letter=np.where(fold == 1, "only here", X["letter"]))
     split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(3)]
-    seen: dict[str, np.ndarray] = {}
-    original = base.assemble
-
-    def spy(learned: Any, start: Any, *args: Any) -> Any:
-        seen.update(before=start.tables[0].copy(), after=learned.tables[0].copy())
-        return original(learned, start, *args)
-
     encoder = make_dot(cv=split, early_stopping=False, unknown_rate=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "assemble", spy)
-        encoder.fit(X, y)
+    (before, *_), (after, *_) = watch_learning(lambda: encoder.fit(X, y))
     vocabulary = encoder._model.tables[0].vocabulary
     row = vocabulary.rows[vocabulary.categories.tolist().index("only here")]
-    before, after = seen["before"], seen["after"]
     np.testing.assert_array_equal(after[1, row], before[1, row])  # the bias among them
     assert (np.abs(after[[0, 2], row] - before[[0, 2], row]).max(axis=1) > 1e-5).all()
     table = encoder._model.tables[0].stack[1]

@@ -40,7 +40,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, watch_learning
 
 N = 240
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -135,17 +135,8 @@ def _tables(
     encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tables of the first column before and after training."""
-    seen: dict[str, np.ndarray] = {}
-    original = base.assemble
-
-    def spy(learned: Any, start: Any, *args: Any) -> Any:
-        seen.update(before=start.tables[0].copy(), after=learned.tables[0].copy())
-        return original(learned, start, *args)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "assemble", spy)
-        encoder.fit(X, y)
-    return seen["before"], seen["after"]
+    before, after = watch_learning(lambda: encoder.fit(X, y))
+    return before[0], after[0]
 
 
 def test_all_tables_start_from_the_same_values(rows: Rows) -> None:
@@ -486,9 +477,9 @@ def test_batch_size_is_the_rows_of_a_step(
     taken: list[int] = []
     step = CrossFitting._step
 
-    def count(self: Any, head_rows: Any, extra: Any) -> Any:
-        taken.append(len(head_rows))
-        return step(self, head_rows, extra)
+    def count(self: Any, some: Any) -> Any:
+        taken.append(some.n_own)
+        return step(self, some)
 
     monkeypatch.setattr(CrossFitting, "_step", count)
     make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)
@@ -803,19 +794,8 @@ def test_freeze_named_columns_only(rows: Rows) -> None:
 
 def _moved(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
     """Whether training changed each column's vectors."""
-    moved: list[bool] = []
-    original = base.assemble
-
-    def spy(learned: Any, start: Any, *args: Any) -> Any:
-        moved.extend(
-            bool((a != b).any()) for a, b in zip(learned.tables, start.tables, strict=True)
-        )
-        return original(learned, start, *args)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "assemble", spy)
-        encoder.fit(X, y)
-    return moved
+    before, after = watch_learning(lambda: encoder.fit(X, y))
+    return [bool((a != b).any()) for a, b in zip(after, before, strict=True)]
 
 
 def test_the_unknown_row_of_a_frozen_column_is_trained(rows: Rows) -> None:
@@ -901,7 +881,7 @@ def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> 
 
     def spy(self: Any, *args: Any, **settings: Any) -> None:
         original(self, *args, **settings)
-        seen.extend(bool((pull > 0).any()) for pull in self.pulls)
+        seen.extend(bool((pull > 0).any()) for pull in self.data.pulls)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CrossFitting, "__init__", spy)

@@ -26,7 +26,7 @@ from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.pooling import GRU
 from tests.list_containers import LIST_CONTAINERS, make_lists
 from tests.list_samples import WAYS, Rows, make_list_rows, objects, with_words
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, watch_learning
 
 LISTED = [["a", "b"], ["c"], [], ["e", "e", "d", "a"], None, ["b", None]]
 
@@ -131,18 +131,9 @@ def test_a_folds_table_never_learns_from_items_of_its_own_rows(way: str) -> None
     encoder = make_encoder(
         pooling=way, cv=split, unknown_rate=0.0, dropout=0.0, early_stopping=False, max_iter=3
     )
-    seen: dict[str, np.ndarray] = {}
-    original = base.assemble
-
-    def spy(learned: Any, start: Any, *args: Any) -> Any:
-        seen.update(before=start.tables[0].copy(), after=learned.tables[0].copy())
-        return original(learned, start, *args)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "assemble", spy)
-        encoder.fit(X.assign(words=objects(lists)), y)
+    given = X.assign(words=objects(lists))
+    (before, *_), (after, *_) = watch_learning(lambda: encoder.fit(given, y))
     row = codes_of(encoder, ["here"])[0]
-    before, after = seen["before"], seen["after"]
     np.testing.assert_array_equal(after[1, row], before[1, row])
     assert (np.abs(after[[0, 2], row] - before[[0, 2], row]).max(axis=1) > 1e-4).all()
     table = encoder._model.tables[0].stack[1]  # where the item is served as unknown
@@ -502,16 +493,16 @@ def test_an_encoder_starts_items_from_the_targets_of_their_rows(list_rows: Rows)
     original = base.starting_point
 
     def spy(*args: Any, **settings: Any) -> Any:
-        seen["start"] = original(*args, **settings)
-        seen["roles"] = args[2]
-        return seen["start"]
+        start = original(*args, **settings)
+        seen.update(table=start.tables[0].copy(), fold=args[2].fold)
+        return start
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "starting_point", spy)
         first = TargetEncoder(smooth=1e-9, target_type="continuous", cv=2)
         encoder = make_encoder(init=first, max_iter=1, dimensions=2)
         encoder.fit(X, y)
-    fold, table = seen["roles"].fold, seen["start"].tables[0]
+    fold, table = seen["fold"], seen["table"]
     for g in range(5):
         means = {}
         for letter in "abcde":

@@ -26,7 +26,7 @@ PACKAGE = "sk_entity_embed"
 
 LAYERS = [
     {"_writing", "exceptions"},
-    {"input.lists"},
+    {"input.index", "input.lists", "input.threads"},
     {"input.columns", "pooling"},
     {
         "datasets._random",
@@ -53,13 +53,15 @@ LAYERS = [
     {
         "learning.averaging",
         "learning.inputs",
+        "learning.layers",
         "learning.losses",
-        "learning.network",
         "learning.optimizers",
+        "learning.parallel",
         "learning.recurrence",
         "learning.training",
     },
-    {"learning.pooling"},
+    {"learning.examples", "learning.network", "learning.perceptron", "learning.pooling"},
+    {"learning.lookup"},
     {"learning.crossfit"},
     {"learning.learn"},
     {"_base"},

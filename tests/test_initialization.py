@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import category_encoders as ce
@@ -100,6 +101,17 @@ def test_normal_vectors_are_small_and_the_same_in_all_tables():
     assert abs(tables[0].mean()) < INITIAL_SCALE / 10
     again, other = (normal_vectors(800, 5, 3, np.random.RandomState(s)) for s in (0, 1))
     assert tables.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_many_normal_vectors_are_drawn_as_one_stream_without_more_memory_than_theirs():
+    shape, seed = (40_000, 5), 0
+    tracemalloc.start()
+    tables = normal_vectors(*shape, 3, np.random.RandomState(seed))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    drawn = np.random.RandomState(seed).standard_normal(shape)
+    np.testing.assert_array_equal(tables[1], (drawn * INITIAL_SCALE).astype(np.float32))
+    assert peak < 1.7 * tables.nbytes
 
 
 def test_given_vectors_are_placed_by_category():

@@ -158,7 +158,8 @@ def _integer_folds(
     with warnings.catch_warnings():
         # Said in _reduce; a class of one member remains possible and is in one fold only.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(splitter.split(np.zeros((n_samples, 1)), strata, groups))
+        splits = splitter.split(np.broadcast_to(0.0, (n_samples, 1)), strata, groups)
+        return [(None, test) for _, test in splits]  # nobody needs the other rows' positions
 
 
 def _reduce(n_folds: int, available: int, what: str) -> int:
@@ -181,14 +182,15 @@ def _reduce(n_folds: int, available: int, what: str) -> int:
 def _partition(splits: Iterable[Any], n_samples: int) -> NDArray[np.int64]:
     """Fold of each row; refuses folds that overlap or leave rows out."""
     fold = np.zeros(n_samples, dtype=np.int64)
-    times = np.zeros(n_samples, dtype=np.int64)
+    times = np.zeros(n_samples, dtype=np.int32)
     n_folds = 0
     try:
         for _, test in splits:
-            members = np.unique(np.arange(n_samples)[np.asarray(test)])
-            if len(members):
+            members = np.zeros(n_samples, dtype=bool)
+            members[np.asarray(test)] = True
+            if members.any():
                 fold[members] = n_folds
-                times[members] += 1
+                times += members
                 n_folds += 1
     except (IndexError, TypeError, ValueError) as error:
         raise InvalidParameterError(

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Bounds
 from sk_entity_embed.learning.averaging import RunningMean
-from sk_entity_embed.learning.inputs import Batch, CodedColumns
-from sk_entity_embed.learning.losses import loss_function
-from sk_entity_embed.learning.network import MLP, DotProduct, EmbeddingBank, Layer
-from sk_entity_embed.learning.optimizers import RowAdam
+from sk_entity_embed.learning.examples import Examples, TrainingSet
+from sk_entity_embed.learning.layers import ErrorFunction, Layer
+from sk_entity_embed.learning.lookup import LookUp
+from sk_entity_embed.learning.losses import loss_derivative, loss_function
+from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
+from sk_entity_embed.learning.optimizers import AdamW, RowAdam
+from sk_entity_embed.learning.parallel import submit, together
+from sk_entity_embed.learning.perceptron import MLP
 from sk_entity_embed.learning.pooling import Pool, pool_mean
 from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
 
-_EVALUATION_BATCH = 8192
-_EVALUATION_ITEMS = 262_144
+_ROWS_AT_ONCE = 2048
+_ITEMS_AT_ONCE = 65_536
+"""What is evaluated in one go; of the next steps' rows four times as much is coded."""
 AVERAGED_EPOCHS = 6
 """Epochs that the mean of the parameters reaches back over."""
 TABLE_STEP = 1.5
@@ -62,7 +68,7 @@ class CrossFitting:
         The data.
     bank : EmbeddingBank
         The tables.
-    head : Layer
+    head : MLP or DotProduct
         The layers above.
     pools : sequence of Pool or None
         What makes one vector of a column's lists; None for columns of single values. Those that
@@ -79,13 +85,15 @@ class CrossFitting:
         Where it runs.
     continued : bool, default=False
         Whether tables and head come from an earlier training, whose mean goes on.
+    beside : Executor, default=None
+        Threads that take a part of each step; None for one thread. Both ways give the same numbers.
     """
 
     def __init__(
         self,
         rows: TrainingRows,
         bank: EmbeddingBank,
-        head: Layer,
+        head: MLP | DotProduct,
         pools: Sequence[Pool | None],
         fixed: list[Tensor | None],
         pulled: Sequence[bool],
@@ -94,28 +102,25 @@ class CrossFitting:
         device: torch.device,
         *,
         continued: bool = False,
+        beside: Executor | None = None,
     ) -> None:
-        self.bank, self.head, self.config, self.generator = bank, head, config, generator
+        self.bank, self.head, self.config, self.beside = bank, head, config, beside
+        # What is drawn ahead of its time has a generator of its own.
+        self.generator = _branch(generator)
         self.n_tables = rows.n_tables
         self.pools = pools
-        self.codes = CodedColumns(rows.codes, len(rows.fold), device)
-        self.own_codes = CodedColumns(_own_codes(rows, bank.n_rows), len(rows.fold), device)
-        self.context = torch.as_tensor(rows.context, device=device)
-        self.target = torch.as_tensor(rows.target, device=device)
-        self.weights = torch.as_tensor(rows.weights, device=device)
-        self.fold = torch.as_tensor(rows.fold, device=device)
-        self.validation = torch.as_tensor(np.flatnonzero(rows.validation), device=device)
-        self.training = torch.as_tensor(np.flatnonzero(~rows.validation), device=device)
-        bounds = config.bounds
-        self.loss = loss_function(
-            config.loss,
-            multiclass=config.multiclass,
-            bounds=None if bounds is None else _on(device, bounds),
-        )
+        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
+        self.validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
+        self.training = torch.as_tensor(np.flatnonzero(~rows.validation), **numbers)
+        bounds = None if config.bounds is None else _on(device, config.bounds)
+        kind: dict[str, Any] = {"multiclass": config.multiclass, "bounds": bounds}
+        self.loss = loss_function(config.loss, **kind)
+        self.derivative = loss_derivative(config.loss, **kind)
+        self.look_up = LookUp(bank, pools, rows.context.shape[1], device)
         self.linear = None
         if isinstance(head, MLP):
             self.linear = MLP(
-                sum(bank.widths) + rows.context.shape[1],
+                self.look_up.width,
                 (),
                 config.n_outputs,
                 dropout=0.0,
@@ -125,14 +130,17 @@ class CrossFitting:
         is_dot = isinstance(head, DotProduct)
         self.step = DOT_STEP if is_dot else 1.0
         prior_rows = DOT_PRIOR_ROWS if is_dot else PRIOR_ROWS
-        self.pulls = [
-            torch.as_tensor(pull, device=device)
-            for pull in _pulls(rows, bank.n_rows, pulled, prior_rows)
-        ]
+        self.data = TrainingSet(
+            rows,
+            bank.n_rows,
+            _pulls(rows, bank.n_rows, pulled, prior_rows),
+            [pool is pool_mean for pool in pools],
+            device,
+        )
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
         learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
         layers = learned if self.linear is None else [*learned, self.linear]
-        self.head_optimizer = torch.optim.AdamW(
+        self.head_optimizer = AdamW(
             [
                 {"params": [w for m in layers for w in m.weights], "weight_decay": config.alpha},
                 {"params": [b for m in layers for b in m.biases], "weight_decay": 0.0},
@@ -144,17 +152,19 @@ class CrossFitting:
             AVERAGED_EPOCHS,
             n_updates=AVERAGED_EPOCHS if continued else 0,
         )
-        items_per_row = self.codes.items_per_row
-        self.evaluation_batch = max(
-            1, int(min(_EVALUATION_BATCH, _EVALUATION_ITEMS / items_per_row))
-        )
+        few = _ITEMS_AT_ONCE / self.data.codes.items_per_row
+        self.rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
         self.device = device
 
-    def epoch(self) -> Iterator[tuple[NDArray[np.float64], float]]:
-        """One pass over the rows; yields each step's summed losses and weight."""
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass over the rows; yields each step's summed losses and weight.
+
+        They stay on the device, so that no step waits for the one before.
+        """
         self.head.train()
-        for head_rows, extra in self._batches():
-            yield self._step(head_rows, extra)
+        for steps in _ahead(self._steps(), self.beside):
+            for some in steps:
+                yield self._step(some)
         self.average.update()
 
     def validation_loss(self) -> NDArray[np.float64]:
@@ -162,19 +172,27 @@ class CrossFitting:
         self.head.eval()
         total: Tensor | None = None
         with torch.no_grad(), self.average.applied():
-            for rows in torch.split(self.validation, self.evaluation_batch):
-                losses = self.loss(self.head(self._own_inputs(rows)), self.target[rows])
-                summed = (losses * self.weights[rows, None]).sum(0, dtype=torch.float64)
+            for rows in torch.split(self.validation, self.rows_at_once):
+                some = self.data.of_own_tables(rows)
+                losses = self.loss(self.head(self.look_up(some).inputs), some.target)
+                summed = (losses * some.weights.unsqueeze(1)).sum(0, dtype=torch.float64)
                 total = summed if total is None else total + summed
-        weight = self.weights[self.validation].sum(dtype=torch.float64)
+        weight = self.data.weights[self.validation].sum(dtype=torch.float64)
         assert total is not None
         return (total / weight).cpu().numpy()
 
-    def state(self) -> list[Tensor]:
-        """A copy of the parameters' mean over the last epochs; of themselves before the first."""
+    def state(self, into: list[Tensor] | None = None) -> list[Tensor]:
+        """A copy of the parameters' mean over the last epochs; of themselves before the first.
+
+        It takes the place of an earlier one, if there is one: tables may fill the memory.
+        """
         average = self.average
         source = average.mean if average.n_updates else average.parameters
-        return [tensor.detach().clone() for tensor in source]
+        if into is None:
+            return [tensor.detach().clone() for tensor in source]
+        for copy, tensor in zip(into, source, strict=True):
+            copy.copy_(tensor.detach())
+        return into
 
     def restore(self, state: list[Tensor]) -> None:
         """Make a state the present one."""
@@ -194,116 +212,96 @@ class CrossFitting:
         """Steps of an epoch."""
         return -(-len(self.training) // self.config.batch_size)
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training rows of each step, and the validation rows that only teach tables."""
+    def _steps(self) -> Iterator[Callable[[], list[Examples]]]:
+        """What gives the rows that steps learn from; several of them are coded at once.
+
+        All training rows teach the head, and these and the validation rows the tables.
+        """
         order = self.training[self._permutation(len(self.training))]
         extra = self.validation if self.n_tables > 1 else self.validation[:0]
         extra = extra[self._permutation(len(extra))]
-        return zip(
-            torch.tensor_split(order, self.n_steps),
-            torch.tensor_split(extra, self.n_steps),
-            strict=True,
-        )
+        of_head, of_tables = order.tensor_split(self.n_steps), extra.tensor_split(self.n_steps)
+        n = max(1, 4 * self.rows_at_once // (2 * self.config.batch_size))
+        for first in range(0, self.n_steps, n):
+            at = slice(first, first + n)
+            rate = self.config.unknown_rate
+            yield partial(self.data.steps, of_head[at], of_tables[at], rate, self.generator)
 
     def _permutation(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self.generator, device=self.device)
+        return torch.randperm(n, generator=self.generator, device=self.device, dtype=torch.int32)
 
-    def _step(self, head_rows: Tensor, extra: Tensor) -> tuple[NDArray[np.float64], float]:
-        table_rows = torch.cat([head_rows, extra]) if len(extra) else head_rows
-        flat, gradients = self._tables_gradient(table_rows)
-        inputs, weights = self._own_inputs(head_rows), self.weights[head_rows]
-        losses, linear_losses = self._losses(inputs, head_rows)
-        weighted = (losses * weights[:, None]).sum(0)
-        objective = weighted.mean() / len(head_rows)
-        if linear_losses is not None:
-            objective = objective + (linear_losses.mean(1) * weights).mean()
-        self.head_optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(objective)
+    def _step(self, some: Examples) -> tuple[Tensor, Tensor]:
+        n, seen = some.n_own, self.look_up(some)
+        below = any(p is not None and p.learned.requires_grad for p in seen.pooled)
+        self.head_optimizer.zero_grad()
+        if isinstance(self.head, MLP):
+            raw, gradient = self.head.learn(
+                seen.inputs,
+                n,
+                self._errors(some, 1.0),
+                below=below,
+                linear=self.linear,
+                linear_error=self._errors(some, LINEAR_WEIGHT),
+                beside=self.beside,
+            )
+        else:
+            raw, gradient = self.head.learn(seen.inputs, n, self._errors(some, 1.0), below=below)
+        gradients = self.look_up.gradients(some, seen, gradient)
+        rows = [f[m:] for f, m in zip(some.flat, some.n_own_items, strict=True)]
+        with together(self.beside, partial(self._end_head_step, raw, some)) as end:
+            self.table_optimizer.step(rows, gradients)
+        return end.result()
+
+    @torch.no_grad()  # of each thread its own
+    def _end_head_step(self, raw: Tensor, some: Examples) -> tuple[Tensor, Tensor]:
+        """Move the head; its summed losses and the rows' weight."""
         self.head_optimizer.step()
-        self.table_optimizer.step(flat, gradients)
-        return weighted.detach().double().cpu().numpy(), float(weights.sum())
+        weights = some.weights[: some.n_own]
+        losses = self.loss(raw, some.target[: some.n_own]) * weights.unsqueeze(1)
+        return losses.sum(0, dtype=torch.float64), weights.sum(dtype=torch.float64)
 
-    def _tables_gradient(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        if not self.bank.weights:
-            return [], []
-        batch = self.codes.take(rows)
-        if self.config.unknown_rate > 0:
-            batch.replace_some(self.config.unknown_rate, self.generator)
-        flat = batch.flat_rows(self._other_tables(self.fold[rows]), self.bank.n_rows)
-        vectors = [v.requires_grad_() for v in self.bank.lookup(flat)]
-        loss, linear_losses = self._losses(self._inputs(vectors, batch, rows), rows)
-        if linear_losses is not None:
-            loss = loss + LINEAR_WEIGHT * linear_losses
-        gradients = torch.autograd.grad((loss.mean(1) * self.weights[rows]).mean(), vectors)
-        shares = self.weights[rows] / len(rows)
-        return flat, [
-            g.addcmul(v.detach(), self._pull(j, i, batch, shares)[:, None])
-            for j, (g, v, i) in enumerate(zip(gradients, vectors, flat, strict=True))
-        ]
+    def _errors(self, some: Examples, of_tables: float) -> ErrorFunction:
+        """The objective's gradient in the outputs: mean losses of both halves.
 
-    def _pull(self, column: int, flat: Tensor, batch: Batch, shares: Tensor) -> Tensor:
-        """How strongly each looked-up vector is pulled towards zero, by the rows' shares.
-
-        An item's part in the mean of its list is what it can move; what the row tells of it, and
-        hence the pull that weighs as much, goes by the square.
+        Parameters
+        ----------
+        some : Examples
+            The rows.
+        of_tables : float
+            Weight of the loss in the tables' half.
         """
-        pull = self.pulls[column][flat]
-        lists = batch.list_of(column)
-        if lists is None:
-            return pull * shares
-        if self.pools[column] is pool_mean:
-            shares = shares / lists.lengths.square()
-        return pull * shares[lists.owners]
+        n, n_losses = some.n_own, 1 if self.config.multiclass else self.config.n_outputs
 
-    def _own_inputs(self, rows: Tensor) -> Tensor:
-        """What the head sees of rows in the tables of their own fold."""
-        batch = self.own_codes.take(rows)
-        flat = batch.flat_rows(self.fold[rows], self.bank.n_rows)
-        return self._inputs(self.bank.lookup(flat), batch, rows)
+        def errors(raw: Tensor, rows: slice) -> Tensor:
+            weight = 1 / n if rows.start < n else of_tables / (len(some) - n)
+            factors = some.weights[rows].mul(weight / n_losses).unsqueeze(1)
+            return self.derivative(raw, some.target[rows]).mul_(factors)
 
-    def _inputs(self, vectors: Sequence[Tensor], batch: Batch, rows: Tensor) -> Tensor:
-        """What enters the head: one vector a column, and the context."""
-        parts = []
-        for j, (vector, pool) in enumerate(zip(vectors, self.pools, strict=True)):
-            lists = batch.list_of(j)
-            if lists is None or pool is None:
-                parts.append(vector)
-            else:
-                parts.append(pool(vector, lists.owners, lists.lengths))
-        if self.context.shape[1] or not parts:
-            parts.append(self.context[rows])
-        return torch.cat(parts, dim=1)
+        return errors
 
-    def _losses(self, inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Losses of the head and, if there is one, of the linear model, by row and output."""
-        target = self.target[rows]
-        linear = None if self.linear is None else self.loss(self.linear(inputs), target)
-        return self.loss(self.head(inputs), target), linear
 
-    def _other_tables(self, fold: Tensor) -> Tensor:
-        """A random table of another fold for each row."""
-        if self.n_tables == 1:
-            return fold
-        shift = torch.randint(
-            1, self.n_tables, fold.shape, generator=self.generator, device=self.device
-        )
-        return (fold + shift) % self.n_tables
+def _ahead(
+    chunks: Iterable[Callable[[], list[Examples]]], beside: Executor | None
+) -> Iterator[list[Examples]]:
+    """What the functions give, each called while what the one before gave is in use."""
+    following: Future[list[Examples]] | None = None
+    for chunk in chunks:
+        present, following = following, submit(beside, chunk)
+        if present is not None:
+            yield present.result()
+    if following is not None:
+        yield following.result()
+
+
+def _branch(generator: torch.Generator) -> torch.Generator:
+    """A generator of its own draws, seeded by another."""
+    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
 
 
 def _on(device: torch.device, bounds: Bounds) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     low, high, offset, gain = (torch.as_tensor(value, device=device) for value in bounds)
     return low, high, offset, gain
-
-
-def _own_codes(rows: TrainingRows, n_rows: list[int]) -> list[Codes]:
-    """Codes as the rows' own tables know them: unknown where the category was never met."""
-    own: list[Codes] = []
-    for j, n in enumerate(n_rows):
-        codes, owners = rows.items(j)
-        known = np.where(rows.met(j, n)[rows.fold[owners], codes], codes, np.int32(0))
-        column = rows.codes[j]
-        own.append(replace(column, items=known) if isinstance(column, Lists) else known)
-    return own
 
 
 def _pulls(

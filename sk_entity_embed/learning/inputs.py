@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sk_entity_embed.input.lists import Codes, Lists
@@ -29,6 +31,13 @@ class ListBatch:
     codes: Tensor
     owners: Tensor
     lengths: Tensor
+
+    def part(self, items: slice, rows: slice) -> ListBatch:
+        """The lists of some rows, whose items are those given."""
+        owners = self.owners[items]
+        return ListBatch(
+            self.codes[items], owners - rows.start if rows.start else owners, self.lengths[rows]
+        )
 
 
 @dataclass(slots=True)
@@ -69,27 +78,47 @@ class Batch:
         for j, n in enumerate(n_rows):
             lists = self.list_of(j)
             if lists is None:
-                flat.append(table * n + self.cells[:, self.places[j]])
+                flat.append(torch.add(self.cells[:, self.places[j]], table, alpha=n))
             else:
                 flat.append(table[lists.owners] * n + lists.codes)
         return flat
 
-    def replace_some(self, rate: float, generator: torch.Generator) -> None:
-        """Make a share of the cells and items unknown, in place."""
-        for codes in (self.cells, *(lists.codes for lists in self.lists)):
+    def replace_some(
+        self, rate: float, generator: torch.Generator, spared: Tensor | None = None
+    ) -> None:
+        """Make a share of the cells and items unknown, in place.
+
+        Parameters
+        ----------
+        rate : float
+            The share.
+        generator : torch.Generator
+            Draws them.
+        spared : Tensor of bool of shape (n,), default=None
+            Rows to be left alone.
+        """
+        owned = [(self.cells, None), *((lists.codes, lists.owners) for lists in self.lists)]
+        for codes, owners in owned:
             drawn = torch.rand(
                 codes.shape, generator=generator, device=codes.device, dtype=torch.float32
             )
-            codes.masked_fill_(drawn < rate, 0)
+            chosen = drawn < rate
+            if spared is not None:
+                left = ~spared if owners is None else ~spared[owners]
+                chosen &= left.unsqueeze(1) if owners is None else left
+            codes.masked_fill_(chosen, 0)
 
 
 class CodedColumns:
     """Codes of all training rows on a device.
 
+    A code whose category the row's own table never met is kept as its complement ``~code``, so
+    that one array serves both ways of reading it.
+
     Parameters
     ----------
     codes : sequence of ndarray of int of shape (n_samples,) or Lists
-        Of each column.
+        Of each column; complements where only other tables met the category.
     n_samples : int
         Rows.
     device : torch.device
@@ -98,7 +127,7 @@ class CodedColumns:
 
     def __init__(self, codes: Sequence[Codes], n_samples: int, device: torch.device) -> None:
         plain = [c for c in codes if not isinstance(c, Lists)]
-        matrix = np.empty((n_samples, len(plain)), dtype=np.int32)
+        matrix = np.empty((n_samples, len(plain)), dtype=_smallest_type(plain))
         for k, column in enumerate(plain):
             matrix[:, k] = column
         self._cells = torch.as_tensor(matrix, device=device)
@@ -115,13 +144,38 @@ class CodedColumns:
             [1.0, *(len(i) / (len(o) - 1) for i, o in zip(self._items, self._offsets, strict=True))]
         )
 
-    def take(self, rows: Tensor) -> Batch:
-        """Codes of some rows, copied."""
+    def take(self, rows: Tensor, own: Tensor | None = None) -> Batch:
+        """Codes of some rows, copied.
+
+        Parameters
+        ----------
+        rows : Tensor of int64 of shape (n,)
+            Their positions.
+        own : Tensor of bool of shape (n,), default=None
+            Rows whose codes are to be those that their own table knows: unknown where it never
+            met the category. None for no row.
+        """
         lists = [
             _take_lists(items, offsets, rows)
             for items, offsets in zip(self._items, self._offsets, strict=True)
         ]
-        return Batch(self._cells[rows], lists, self._places)
+        for column in lists:
+            column.codes = _read(column.codes, None if own is None else own[column.owners])
+        columns = self._cells.index_select(0, rows).t().contiguous()
+        return Batch(_read(columns, own).t(), lists, self._places)
+
+
+def _read(codes: Tensor, own: Tensor | None) -> Tensor:
+    """Codes of which some may be complements; those of `own` are zero there."""
+    sign = codes >> (8 * codes.element_size() - 1)  # -1 of complements
+    read = codes.bitwise_xor_(sign)
+    return read if own is None else read.mul_(1 + sign * own)
+
+
+def _smallest_type(columns: Sequence[NDArray[np.integer[Any]]]) -> Any:
+    """The smallest integer type that holds all codes and their complements."""
+    largest = max((int(np.abs(c).max(initial=0)) for c in columns), default=0)
+    return np.min_scalar_type(-largest - 1)
 
 
 def _take_lists(items: Tensor, offsets: Tensor, rows: Tensor) -> ListBatch:
@@ -130,4 +184,4 @@ def _take_lists(items: Tensor, offsets: Tensor, rows: Tensor) -> ListBatch:
     ends = lengths.cumsum(0)
     owners = torch.repeat_interleave(lengths)
     within = torch.arange(len(owners), device=rows.device) - (ends - lengths)[owners]
-    return ListBatch(items[starts[owners] + within], owners, lengths)
+    return ListBatch(items.index_select(0, starts[owners] + within), owners, lengths)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.special import logit
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, Head, MLPHead
 from sk_entity_embed.learning.crossfit import CrossFitting
-from sk_entity_embed.learning.network import MLP, DotProduct, EmbeddingBank, Layer
+from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
+from sk_entity_embed.learning.perceptron import MLP
 from sk_entity_embed.learning.pooling import POOLS, GRUPool, Pool
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig, TrainingRows
 from sk_entity_embed.learning.training import train
@@ -24,10 +26,17 @@ Float64 = NDArray[np.float64]
 
 _LEAST_SHARE = 1e-6
 """Of a class, for its log odds to be finite."""
-_SHARED_PRODUCTS = 64_000_000  # multiplications of a forward pass that two threads share well
+_SHARED_PRODUCTS = 8_000_000
+"""Multiplications of a forward pass from which on a second thread pays."""
 
 
-def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> Learned:
+def learn(
+    rows: TrainingRows,
+    start: StartingPoint,
+    config: TrainingConfig,
+    *,
+    overwrite_start: bool = False,
+) -> Learned:
     """Train tables and head.
 
     Parameters
@@ -38,6 +47,8 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
         Initial vectors, and an earlier head if training goes on.
     config : TrainingConfig
         Settings.
+    overwrite_start : bool, default=False
+        Whether the initial tables' memory may be used: it is as large as the result.
 
     Returns
     -------
@@ -50,14 +61,20 @@ def learn(rows: TrainingRows, start: StartingPoint, config: TrainingConfig) -> L
         If the device does not exist, or training diverged.
     """
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
-        return _learn(rows, start, config, _device(config.device))
+        device = _device(config.device)
+        give = torch.as_tensor if overwrite_start else torch.tensor
+        bank = EmbeddingBank([give(table, device=device) for table in start.tables])
+        return _learn(rows, start, bank, config, device)
 
 
 def _learn(
-    rows: TrainingRows, start: StartingPoint, config: TrainingConfig, device: torch.device
+    rows: TrainingRows,
+    start: StartingPoint,
+    bank: EmbeddingBank,
+    config: TrainingConfig,
+    device: torch.device,
 ) -> Learned:
     generator = torch.Generator(device=device).manual_seed(config.seed)
-    bank = EmbeddingBank([torch.tensor(t, device=device) for t in start.tables])
     head = _build_head(start.head, bank.widths, rows.context.shape[1], config, generator)
     if start.head is None and isinstance(head, DotProduct) and config.loss == "log_loss":
         _set([head.intercept], [_log_odds(rows)])
@@ -65,19 +82,20 @@ def _learn(
         _build_pool(pooler, width, generator)
         for pooler, width in zip(start.pooling, bank.widths, strict=True)
     ]
-    task = CrossFitting(
-        rows,
-        bank,
-        head,
-        pools,
-        _fixed_rows(start, device),
-        start.pulled,
-        config,
-        generator,
-        device,
-        continued=start.head is not None,
-    )
-    with _threads(head, config.batch_size):
+    with _threads(head, config.batch_size, device) as beside:
+        task = CrossFitting(
+            rows,
+            bank,
+            head,
+            pools,
+            _fixed_rows(start, device),
+            start.pulled,
+            config,
+            generator,
+            device,
+            continued=start.head is not None,
+            beside=beside,
+        )
         history = train(
             task,
             max_iter=config.max_iter,
@@ -113,11 +131,10 @@ def _finite(values: Sequence[torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(v).all()) for v in values)
 
 
-class _OneThread:
-    """Keeps torch to one thread while any training that asked for it runs.
+class _Threads:
+    """Torch's threads while trainings run.
 
-    Small products gain nothing from a second thread, and on a busy machine each step would wait
-    for it. The caller's setting comes back when the last of several concurrent trainings ends.
+    The caller's number comes back when the last of several concurrent trainings ends.
     """
 
     def __init__(self) -> None:
@@ -125,26 +142,43 @@ class _OneThread:
         self._n_users = 0
         self._before = 1
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def reduced(self, n: int) -> Iterator[None]:
+        """Let each operation use so many."""
         with self._lock:
             if self._n_users == 0:
                 self._before = torch.get_num_threads()
-                torch.set_num_threads(1)
             self._n_users += 1
+            torch.set_num_threads(n)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_users -= 1
+                if self._n_users == 0:
+                    torch.set_num_threads(self._before)
 
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._n_users -= 1
-            if self._n_users == 0:
-                torch.set_num_threads(self._before)
+
+_THREADS = _Threads()
 
 
-_ONE_THREAD = _OneThread()
+@contextmanager
+def _threads(
+    head: MLP | DotProduct, batch_size: int, device: torch.device
+) -> Iterator[Executor | None]:
+    """Threads beside this one, if they pay.
 
-
-def _threads(head: Layer, batch_size: int) -> AbstractContextManager[None]:
-    products = batch_size * sum(w.numel() for w in head.weights)
-    return _ONE_THREAD if products < _SHARED_PRODUCTS else nullcontext()
+    Small products gain nothing from a second thread, and on a busy machine each step would wait
+    for it. Parts of a step side by side gain more than operations that are shared out one by one.
+    """
+    n, products = torch.get_num_threads(), batch_size * sum(w.numel() for w in head.weights)
+    if n == 1 or device.type != "cpu" or not isinstance(head, MLP) or products < _SHARED_PRODUCTS:
+        with _THREADS.reduced(1):
+            yield None
+        return
+    each = n // 2 if products >= 8 * _SHARED_PRODUCTS else 1
+    with _THREADS.reduced(each), ThreadPoolExecutor(2) as beside:
+        yield beside
 
 
 def _device(name: str) -> torch.device:

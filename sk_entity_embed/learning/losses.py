@@ -62,3 +62,51 @@ def loss_function(
         return loss
     low, high, offset, gain = bounds
     return lambda raw, target: loss(low + (high - low) * torch.sigmoid(offset + gain * raw), target)
+
+
+# Their derivatives in the raw output. Autograd gives the same and takes ten times as long, which
+# counts where a step takes a millisecond.
+
+
+def _d_cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
+    return raw.softmax(1).scatter_add_(1, target[:, :1].long(), raw.new_full((len(raw), 1), -1.0))
+
+
+_DERIVATIVES: dict[str, LossFunction] = {
+    "squared_error": lambda raw, target: 2 * (raw - target),
+    "absolute_error": lambda raw, target: torch.sign(raw - target),
+    "huber": lambda raw, target: (raw - target).clamp_(-1.0, 1.0),
+    "poisson": lambda raw, target: raw.exp() - target,
+    "log_loss": lambda raw, target: raw.sigmoid() - target,
+}
+
+
+def loss_derivative(
+    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+) -> LossFunction:
+    """Derivative of a row's summed losses in its raw outputs.
+
+    Parameters
+    ----------
+    name, multiclass, bounds : object
+        Those of :func:`loss_function`.
+
+    Returns
+    -------
+    callable
+        From raw outputs of shape (n, n_outputs) and targets of shape (n, n_target_columns) to
+        derivatives of shape (n, n_outputs).
+    """
+    if multiclass:
+        return _d_cross_entropy
+    derivative = _DERIVATIVES[name]
+    if bounds is None:
+        return derivative
+    low, high, offset, gain = bounds
+
+    def bounded(raw: Tensor, target: Tensor) -> Tensor:
+        share = torch.sigmoid(offset + gain * raw)
+        slope = (high - low) * gain * share * (1 - share)
+        return derivative(low + (high - low) * share, target) * slope
+
+    return bounded

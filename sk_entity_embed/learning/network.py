@@ -1,14 +1,14 @@
-"""The network: an embedding bank of several tables a column, and the head above it."""
+"""The network: an embedding bank of several tables a column, and dot products above it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from sk_entity_embed.learning.layers import Dropout, ErrorFunction, Layer
 
 
 class EmbeddingBank:
@@ -27,110 +27,7 @@ class EmbeddingBank:
 
     def lookup(self, flat: Sequence[Tensor]) -> list[Tensor]:
         """Vectors of each column at rows of its stacked tables, detached from any graph."""
-        return [w[i] for w, i in zip(self.weights, flat, strict=True)]
-
-
-class Layer(nn.Module):
-    """A part of the network that learns with the head.
-
-    Attributes
-    ----------
-    weights, biases : ParameterList
-        What weight decay shrinks, and what it leaves alone.
-    """
-
-    weights: nn.ParameterList
-    biases: nn.ParameterList
-
-
-class Dropout:
-    """Random factors of mean one, drawn from a generator of one's own.
-
-    Parameters
-    ----------
-    rate : float
-        Share of units dropped, in steps of 1/256.
-    generator : torch.Generator
-        Draws; torch's global generator is left alone.
-    """
-
-    def __init__(self, rate: float, generator: torch.Generator) -> None:
-        self.n_dropped = min(255, round(256 * rate))
-        self.generator = generator
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """`x` with some units dropped.
-
-        One byte decides for each unit, so that a 64-bit draw serves eight of them; the generator
-        is what dropout costs.
-        """
-        if self.n_dropped == 0:
-            return x
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-        words.random_(-(2**63), None, generator=self.generator)
-        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
-        return x * (drawn >= self.n_dropped).to(x.dtype).mul_(256 / (256 - self.n_dropped))
-
-
-class MLP(Layer):
-    """A multi-layer perceptron with rectified, dropped-out hidden layers.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Widths of input and output.
-    hidden : sequence of int
-        Widths between them.
-    dropout : float
-        Share of hidden units dropped in training, in steps of 1/256.
-    generator : torch.Generator
-        Draws initial weights and dropout masks; torch's global generator is left alone.
-
-    Shape
-    -----
-    - input: (n, n_in)
-    - output: (n, n_out)
-    """
-
-    def __init__(
-        self,
-        n_in: int,
-        hidden: Sequence[int],
-        n_out: int,
-        *,
-        dropout: float,
-        generator: torch.Generator,
-        device: torch.device | None = None,
-    ) -> None:
-        super().__init__()
-        sizes = [n_in, *hidden, n_out]
-        self.weights = nn.ParameterList(
-            torch.empty(b, a, dtype=torch.float32, device=device) for a, b in pairwise(sizes)
-        )
-        self.biases = nn.ParameterList(
-            torch.zeros(b, dtype=torch.float32, device=device) for b in sizes[1:]
-        )
-        self.dropout = Dropout(dropout, generator)
-        self.generator = generator
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """He initialisation of the hidden layers; an output layer of smaller weights."""
-        for i, weight in enumerate(self.weights):
-            gain = 2.0 if i < len(self.weights) - 1 else 1.0
-            std = (gain / max(1, weight.shape[1])) ** 0.5
-            with torch.no_grad():
-                weight.normal_(0.0, std, generator=self.generator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        last = len(self.weights) - 1
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = F.linear(x, weight, bias)
-            if i < last:
-                x = F.relu(x)
-                if self.training:
-                    x = self.dropout(x)
-        return x
+        return [w.index_select(0, i) for w, i in zip(self.weights, flat, strict=True)]
 
 
 class DotProduct(Layer):
@@ -153,7 +50,7 @@ class DotProduct(Layer):
 
     Shape
     -----
-    - input: (n, n_columns * width + n_context)
+    - input: (n, n_columns * width + n_context), or wider: further columns are not read
     - output: (n, 1)
     """
 
@@ -176,16 +73,55 @@ class DotProduct(Layer):
         self.intercept = nn.Parameter(torch.zeros(1, **kind))
         self.weights = nn.ParameterList([self.context])
         self.biases = nn.ParameterList([self.roots, self.bias_weights, self.intercept])
+        self._in_order = (self.roots, self.bias_weights, self.context, self.intercept)
         self.dropout = Dropout(dropout, generator)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Predictions."""
+        return self._products(x, *self._in_order)
+
+    def learn(
+        self, x: Tensor, n: int, error: ErrorFunction, *, below: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Give the parameters their gradients, and the input its own.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_in)
+            Input.
+        n : int
+            Number of rows, the first ones, that the parameters learn from.
+        error : callable
+            The objective's gradient in the outputs of some rows.
+        below : bool, default=False
+            Whether these rows have a gradient in the input, as all others do; else it is zero.
+
+        Returns
+        -------
+        raw : Tensor of shape (n, 1)
+            Outputs of the first rows.
+        of_input : Tensor of shape (n_rows, n_in)
+            The objective's gradient in the input.
+        """
+        x = x.detach().requires_grad_()
+        out = self._products(x[:n] if below else x[:n].detach(), *self._in_order)
+        rest = self._products(x[n:], *(p.detach() for p in self._in_order))
+        raw = out.detach()
+        errors = torch.cat([error(raw, slice(0, n)), error(rest.detach(), slice(n, len(x)))])
+        torch.autograd.backward((torch.cat([out, rest]) * errors).sum())
+        assert x.grad is not None
+        return raw, x.grad
+
+    def _products(
+        self, x: Tensor, roots: Tensor, bias_weights: Tensor, context: Tensor, intercept: Tensor
+    ) -> Tensor:
         n_vectors = self.n_columns * self.width
         blocks = x[:, :n_vectors].view(len(x), self.n_columns, self.width)
         axes, biases = blocks[:, :, :-1], blocks[:, :, -1]
         if self.training:
             axes = self.dropout(axes)
         pairs = 0.5 * (axes.sum(1).square() - axes.square().sum(1))
-        out = pairs @ self.roots.square() + biases @ self.bias_weights + self.intercept
-        if self.context.numel():
-            out = out + x[:, n_vectors:] @ self.context
+        out = pairs @ roots.square() + biases @ bias_weights + intercept
+        if context.numel():
+            out = out + x[:, n_vectors : n_vectors + len(context)] @ context
         return out.unsqueeze(1)

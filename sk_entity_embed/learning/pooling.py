@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sk_entity_embed.learning.network import Layer
+from sk_entity_embed.learning.layers import Layer
 from sk_entity_embed.learning.recurrence import last_states
 
 Pool: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -16,6 +16,8 @@ from sk_entity_embed.pooling import Pooler
 
 Floats: TypeAlias = NDArray[np.float32]
 
+_BLOCK = 16_384  # Items at a time, whose positions in stacked tables take 64 bits each.
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
@@ -31,8 +33,9 @@ class TrainingRows:
         Scaled quantities, 0/1 indicators, or class numbers.
     weights : ndarray of float32 of shape (n_samples,)
         Positive, of mean one.
-    fold : ndarray of int64 of shape (n_samples,)
-        Fold of each row, from 0 to ``n_tables - 1``; all zero without cross-fitting.
+    fold : ndarray of signed int of shape (n_samples,)
+        Fold of each row, from 0 to ``n_tables - 1``; all zero without cross-fitting. The type is
+        as small as it may be: sums and products need a larger one.
     validation : ndarray of bool of shape (n_samples,)
         Rows that the head never learns from.
     n_tables : int
@@ -43,7 +46,7 @@ class TrainingRows:
     context: Floats
     target: Floats
     weights: Floats
-    fold: NDArray[np.int64]
+    fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
     n_tables: int
 
@@ -88,13 +91,16 @@ class TrainingRows:
             The unknown row always counts as met.
         """
         codes, owners = self.items(column)
+        met = np.zeros((self.n_tables, n_rows), dtype=bool)
         if not self.cross_fitted:
-            met = np.bincount(codes[~self.validation[owners]], minlength=n_rows)[None, :] > 0
+            met[0, codes[~self.validation[owners]]] = True
         else:
-            flat = self.fold[owners] * n_rows + codes
-            inside = np.bincount(flat, minlength=self.n_tables * n_rows)
-            inside = inside.reshape(self.n_tables, n_rows)
-            met = inside.sum(axis=0) - inside > 0
+            inside, fold = met.reshape(-1), self.fold[owners]
+            for first in range(0, len(codes), _BLOCK):
+                at = slice(first, first + _BLOCK)
+                inside[fold[at].astype(np.intp) * n_rows + codes[at]] = True
+            n_folds = met.sum(axis=0, dtype=np.min_scalar_type(-self.n_tables))
+            np.greater(n_folds, met, out=met)  # a fold other than the table's own has them
         met[:, 0] = True
         return met
 
@@ -105,8 +111,8 @@ class StartingPoint:
 
     Attributes
     ----------
-    tables : sequence of ndarray of float32 of shape (n_tables, n_rows, width)
-        Vectors of each column.
+    tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
+        Vectors of each column. Training takes them over and may change them in place.
     biased : bool
         Whether the last number of each vector is a bias.
     fixed : sequence of ndarray of bool of shape (n_rows,)
@@ -120,7 +126,7 @@ class StartingPoint:
         for columns of single values.
     """
 
-    tables: Sequence[Floats]
+    tables: list[Floats]
     biased: bool
     fixed: Sequence[NDArray[np.bool_]]
     pulled: Sequence[bool]
@@ -164,7 +170,8 @@ class Learned:
     Attributes
     ----------
     tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
-        Vectors of each column, in the network's own coordinates.
+        Vectors of each column, in the network's own coordinates; perhaps in the memory of those
+        that it started from.
     head : Head
         The layers above them.
     pooling : tuple of {"mean", "sum", "max"}, GRU or None

@@ -17,17 +17,20 @@ _LAST_STEP = 0.3
 class Task(Protocol):
     """What the loop drives.
 
-    `validation_loss` and `state` are those of the mean over the last epochs, not of the last step.
+    An epoch yields each step's summed losses, by output, and weight: arrays of any library, which
+    are added up before their values are asked for. `state` may reuse the memory of an earlier one.
+    `validation_loss` and `state` are those of the
+    mean over the last epochs, not of the last step.
     """
 
     @property
     def n_steps(self) -> int: ...
 
-    def epoch(self) -> Iterator[tuple[NDArray[np.float64], float]]: ...
+    def epoch(self) -> Iterator[tuple[Any, Any]]: ...
 
     def validation_loss(self) -> NDArray[np.float64]: ...
 
-    def state(self) -> Any: ...
+    def state(self, into: Any = None) -> Any: ...
 
     def restore(self, state: Any) -> None: ...
 
@@ -129,16 +132,17 @@ class _Best:
         self.patience = self.n_iter_no_change if enough else self.patience - 1
         if not loss < self.loss:
             return False
-        self.loss, self.state = loss, self.task.state()
+        self.loss, self.state = loss, self.task.state(self.state)
         return True
 
 
 def _run_epoch(task: Task) -> NDArray[np.float64]:
-    total, weight = np.zeros(()), 0.0
+    total: Any = 0.0
+    weight: Any = 0.0
     for losses, step_weight in task.epoch():
         total = total + losses
-        weight += step_weight
-    return np.asarray(total / weight)
+        weight = weight + step_weight
+    return np.asarray((total / weight).tolist(), dtype=np.float64)
 
 
 def _decay(progress: float) -> float:

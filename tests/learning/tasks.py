@@ -9,12 +9,13 @@ import torch
 
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.learning.crossfit import CrossFitting
+from sk_entity_embed.learning.layers import Layer
 from sk_entity_embed.learning.learn import _build_head, _build_pool, _fixed_rows
-from sk_entity_embed.learning.network import EmbeddingBank, Layer
+from sk_entity_embed.learning.network import EmbeddingBank
 from tests.learning.problems import make_config, make_start
 
 
-def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True):
+def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True, beside=None):
     """A task ready for its first step; either half can be held fixed."""
     config = config or make_config()
     start = start or make_start(rows.n_tables)
@@ -27,7 +28,9 @@ def make_task(rows, start=None, config=None, *, train_head=True, train_tables=Tr
     ]
     device = torch.device("cpu")
     fixed = _fixed_rows(start, device)
-    task = CrossFitting(rows, bank, head, pools, fixed, start.pulled, config, generator, device)
+    task = CrossFitting(
+        rows, bank, head, pools, fixed, start.pulled, config, generator, device, beside=beside
+    )
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:
@@ -102,9 +105,14 @@ def own_inputs(task, rows, which):
     return np.hstack([*vectors, rows.context[which]])
 
 
-def cells_of(codes):
+def codes_of(task, *, own=False):
+    """Codes of all 60 rows; with `own`, as the rows' own tables know them."""
+    return task.data.codes.take(torch.arange(60), torch.full((60,), own))
+
+
+def cells_of(task, *, own=False):
     """Codes of the columns of single values, side by side."""
-    return codes.take(torch.arange(60)).cells.numpy()
+    return codes_of(task, own=own).cells.numpy()
 
 
 def first_codes(rows):

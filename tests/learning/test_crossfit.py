@@ -135,7 +135,7 @@ def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_met_a_categ
     second = (3 + rows.fold).astype(np.int32)  # each category is in one fold only
     second[:2] = 7  # in folds 0 and 1
     rows = replace(rows, codes=[rows.codes[0], second])
-    own = cells_of(make_task(rows).own_codes)
+    own = cells_of(make_task(rows), own=True)
     np.testing.assert_array_equal(own[:, 0], rows.codes[0])
     assert own[:2, 1].tolist() == [7, 7]
     assert set(own[2:, 1]) == {0}
@@ -143,7 +143,7 @@ def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_met_a_categ
 
 def test_without_cross_fitting_categories_of_validation_rows_only_are_unknown():
     rows = with_foreign_categories(make_rows(n_tables=1))
-    own = cells_of(make_task(rows).own_codes)
+    own = cells_of(make_task(rows), own=True)
     assert set(own[rows.validation, 1]) == {0}
     for j, codes in enumerate(rows.codes):
         np.testing.assert_array_equal(own[~rows.validation, j], codes[~rows.validation])
@@ -249,7 +249,7 @@ def test_replaced_codes_do_not_stay_replaced():
     task = make_task(make_rows(), config=make_config(unknown_rate=0.5))
     run(task)
     for j, codes in enumerate(make_rows().codes):
-        np.testing.assert_array_equal(cells_of(task.codes)[:, j], codes)
+        np.testing.assert_array_equal(cells_of(task)[:, j], codes)
 
 
 def test_weights_scale_what_a_row_teaches():

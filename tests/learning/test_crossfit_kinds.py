@@ -23,6 +23,7 @@ from sk_entity_embed.tables import gather
 from tests.learning.problems import KINDS, N_ROWS, make_config, make_problem
 from tests.learning.tasks import (
     all_tables_of,
+    codes_of,
     gradients_of,
     head_of,
     layers_of,
@@ -206,13 +207,13 @@ def test_items_that_the_own_table_never_met_are_unknown_there(kind):
     rows = replace(rows, codes=[replace(lists, items=items), rows.codes[1]])
     task = make_task(rows, start, config)
     expected = np.where(rows.met(0, N_ROWS[0])[rows.fold[lists.rows], items], items, 0)
-    own = task.own_codes.take(torch.arange(60)).lists[0]
+    own = codes_of(task, own=True).lists[0]
     assert own.codes.tolist() == expected.tolist()
     assert own.lengths.tolist() == lists.lengths.tolist()
     assert set(np.unique(expected)) == {4, 5}
     alone = replace(lists, items=np.where(rows.fold[lists.rows] == 1, np.int32(5), np.int32(4)))
     rows = replace(rows, codes=[alone, rows.codes[1]])
-    own = make_task(rows, start, config).own_codes.take(torch.arange(60)).lists[0]
+    own = codes_of(make_task(rows, start, config), own=True).lists[0]
     assert set(own.codes.numpy()[rows.fold[lists.rows] == 1]) == {0}
 
 
@@ -235,7 +236,7 @@ def test_replaced_items_do_not_stay_replaced_and_train_the_unknown_row(kind):
     rows, start, config = make_problem(kind, unknown_rate=0.4)
     task, before = make_task(rows, start, config), make_task(rows, start, config)
     run(task, 3)
-    kept = task.codes.take(torch.arange(60)).lists[0]
+    kept = codes_of(task).lists[0]
     assert kept.codes.tolist() == rows.codes[0].items.tolist()
     unknown = tables_of(task)[0][:, 0]
     assert (unknown != tables_of(before)[0][:, 0]).any(axis=1).all()
@@ -308,12 +309,12 @@ def test_bounds_squash_what_the_head_gives():
 def test_batches_of_the_validation_loss_do_not_change_it(kind, monkeypatch):
     rows, start, config = make_problem(kind, same=False)
     expected = make_task(rows, start, config).validation_loss()
-    monkeypatch.setattr(crossfit, "_EVALUATION_ITEMS", 9)
+    monkeypatch.setattr(crossfit, "_ITEMS_AT_ONCE", 9)
     task = make_task(rows, start, config)
-    assert 1 <= task.evaluation_batch <= 9
+    assert 1 <= task.rows_at_once <= 9
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-6)
-    monkeypatch.setattr(crossfit, "_EVALUATION_ITEMS", 0)
-    assert make_task(rows, start, config).evaluation_batch == 1
+    monkeypatch.setattr(crossfit, "_ITEMS_AT_ONCE", 0)
+    assert make_task(rows, start, config).rows_at_once == 1
 
 
 def test_rows_without_categories_are_learned():

@@ -11,7 +11,7 @@ import torch
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.learning.averaging import RunningMean
-from sk_entity_embed.learning.learn import _ONE_THREAD, learn
+from sk_entity_embed.learning.learn import _THREADS, learn
 from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (
     KINDS,
@@ -89,8 +89,8 @@ def test_concurrent_trainings_give_the_callers_threads_back_once():
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        with _ONE_THREAD:
-            with _ONE_THREAD:
+        with _THREADS.reduced(1):
+            with _THREADS.reduced(1):
                 assert torch.get_num_threads() == 1
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2

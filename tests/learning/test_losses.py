@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit, softmax
 from sklearn import metrics
 
-from sk_entity_embed.learning.losses import loss_function
+from sk_entity_embed.learning.losses import loss_derivative, loss_function
 
 RNG = np.random.default_rng(0)
 RAW = RNG.standard_normal((50, 3))
@@ -100,3 +100,32 @@ def test_bounded_outputs_have_finite_gradients():
     assert loss[:2].sum() == 0
     assert torch.isfinite(gradient).all()
     assert gradient[2] > 0
+
+
+NAMES = ["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_are_those_of_torch(name, bounded):
+    generator = torch.Generator().manual_seed(0)
+    raw = 2 * torch.randn(50, 3, generator=generator)
+    target = (torch.rand(50, 3, generator=generator) < 0.5).float()
+    bounds = None
+    if bounded and name not in ("poisson", "log_loss"):
+        bounds = tuple(torch.tensor(v) for v in ([-1.0] * 3, [2.0] * 3, [0.5, 0, -1], [1.0, 2, 3]))
+    loss = loss_function(name, multiclass=False, bounds=bounds)
+    raw.requires_grad_()
+    (expected,) = torch.autograd.grad(loss(raw, target).sum(), raw)
+    found = loss_derivative(name, multiclass=False, bounds=bounds)(raw.detach(), target)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_derivative_over_exclusive_classes_is_that_of_torch():
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randn(50, 4, generator=generator, requires_grad=True)
+    target = torch.randint(0, 4, (50, 1), generator=generator).float()
+    loss = loss_function("log_loss", multiclass=True)
+    (expected,) = torch.autograd.grad(loss(raw, target).sum(), raw)
+    found = loss_derivative("log_loss", multiclass=True)(raw.detach(), target)
+    torch.testing.assert_close(found, expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_entity_embed.learning.optimizers import RowAdam
+from sk_entity_embed.learning.optimizers import AdamW, RowAdam
 
 SHAPES = [(12, 3), (7, 2)]
 FREE = [None, None]
@@ -117,3 +117,53 @@ def test_the_learning_rate_can_change_between_steps():
     optimizer.lr = 0.0
     optimizer.step(rows, gradients)
     assert torch.equal(weights[0], make_weights()[0])
+
+
+@pytest.mark.parametrize("whole", [0, 8, 100])
+def test_small_tables_as_a_whole_and_picked_rows_take_the_same_steps(whole):
+    weights, expected = make_weights(), make_weights()
+    fixed = [torch.rand(w.shape, generator=torch.Generator().manual_seed(2)) < 0.2 for w in weights]
+    ours = RowAdam(weights, fixed, lr=0.1, beta=0.9, whole=whole)
+    theirs = RowAdam(expected, fixed, lr=0.1, beta=0.9, whole=10)
+    for rows, gradients in make_steps(25):
+        ours.step(rows, gradients)
+        theirs.step(rows, gradients)
+    for weight, wanted in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight, wanted, rtol=1e-5, atol=1e-6)
+
+
+# The head's optimiser ----------------------------------------------------------------------
+
+
+def test_adamw_is_that_of_torch():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(5, 3), (2, 5), (5,), (2,)]
+    start = [torch.randn(s, generator=generator) for s in shapes]
+    ours, theirs = ([torch.nn.Parameter(p.clone()) for p in start] for _ in range(2))
+
+    def groups(parameters):
+        return [
+            {"params": parameters[:2], "weight_decay": 0.3},
+            {"params": parameters[2:], "weight_decay": 0.0},
+        ]
+
+    one, other = AdamW(groups(ours), lr=0.05), torch.optim.AdamW(groups(theirs), lr=0.05)
+    for step in range(20):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        for optimizer in (one, other):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.05 / (1 + step)
+            optimizer.step()
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    one.zero_grad()
+    assert all(p.grad is None for p in ours)
+
+
+def test_adamw_takes_a_missing_gradient_for_zero():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = AdamW([{"params": [parameter], "weight_decay": 0.0}], lr=0.1)
+    optimizer.step()
+    assert parameter.tolist() == [1.0, 1.0, 1.0]

@@ -1,0 +1,81 @@
+"""What all learned layers have in common, and dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+
+class Layer(nn.Module):
+    """A part of the network that learns with the head.
+
+    Attributes
+    ----------
+    weights, biases : ParameterList
+        What weight decay shrinks, and what it leaves alone.
+    """
+
+    weights: nn.ParameterList
+    biases: nn.ParameterList
+
+
+ErrorFunction: TypeAlias = Callable[[Tensor, slice], Tensor]
+"""From outputs of some rows, and which these are, to the objective's gradient in the outputs."""
+
+
+class Dropout:
+    """Random factors of mean one, drawn from a generator of one's own.
+
+    Factors are drawn in stock, for several calls at once, and each of them serves a few times in
+    other places: the generator is what dropout costs.
+
+    Parameters
+    ----------
+    rate : float
+        Share of units dropped, in steps of 1/256.
+    generator : torch.Generator
+        Draws; torch's global generator is left alone.
+    """
+
+    _STOCK = 2
+    """Calls that a stock is drawn for."""
+    _USES = 8
+    """Times that a factor serves."""
+    _STRIDE = 0.618034
+    """Share of the stock between the beginnings of two calls: later ones fall between earlier."""
+
+    def __init__(self, rate: float, generator: torch.Generator) -> None:
+        self.n_dropped = min(255, round(256 * rate))
+        self.generator = generator
+        self._stocks: dict[int, tuple[Tensor, int]] = {}
+
+    @property
+    def scale(self) -> float:
+        """Factor of the units that are kept."""
+        return 256 / (256 - self.n_dropped)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`x` with some units dropped."""
+        return x if self.n_dropped == 0 else x * self.factors(x.shape, x.device)
+
+    def factors(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """A factor for each unit, of float32: zero, or `scale`."""
+        size, place = prod(shape), shape[-1]
+        stock, n_calls = self._stocks.get(place, (torch.empty(0), 0))
+        if n_calls == self._STOCK * self._USES or len(stock) < size:
+            stock, n_calls = self._draw(self._STOCK * size, device), 0
+        start = int(self._STRIDE * n_calls * len(stock)) % (len(stock) - size + 1)
+        self._stocks[place] = stock, n_calls + 1
+        return stock[start : start + size].view(*shape)
+
+    def _draw(self, n: int, device: torch.device) -> Tensor:
+        """So many factors. One byte decides for each, so that a 64-bit draw serves eight."""
+        words = torch.empty(-(-n // 8), dtype=torch.int64, device=device)
+        words.random_(-(2**63), None, generator=self.generator)
+        drawn = words.view(torch.uint8)[:n].to(torch.float32)
+        # One where the byte is at least n_dropped, else zero; comparisons are slower.
+        return drawn.sub_(self.n_dropped - 1).clamp_(0.0, 1.0).mul_(self.scale)

@@ -1,0 +1,76 @@
+"""Two things at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+import torch
+
+from sk_entity_embed.learning import learn as module
+from sk_entity_embed.learning.parallel import submit, together
+from tests.learning.problems import KINDS, make_problem
+from tests.learning.tasks import make_task
+
+
+def test_without_a_second_thread_tasks_run_at_once():
+    done = []
+    assert submit(None, lambda: done.append(1)).result() is None
+    assert done == [1]
+
+
+def test_tasks_run_beside_the_body():
+    event = Event()
+    with ThreadPoolExecutor(1) as pool, together(pool, lambda: event.wait(10)) as other:
+        event.set()  # would wait in vain if the task came first
+    assert other.result()
+
+
+def test_a_failing_body_waits_for_the_task():
+    event, done = Event(), []
+
+    def task():
+        event.wait(10)
+        done.append(1)
+
+    def fail(pool):
+        with together(pool, task):
+            event.set()
+            raise KeyError
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyError):
+            fail(pool)
+        assert done == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_change_no_bit_of_a_training(kind):
+    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.3, batch_size=8)
+    states = []
+    for n_threads in (0, 2):
+        with ThreadPoolExecutor(2) as pool:
+            task = make_task(rows, start, config, beside=pool if n_threads else None)
+            for _ in range(4):
+                losses = [loss.tolist() for loss, _ in task.epoch()]
+            states.append((losses, [t.numpy().tobytes() for t in task.state()]))
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize(("batch_size", "n_threads", "threads"), [(4, 2, 1), (10**6, 2, 1)])
+def test_large_steps_get_a_second_thread(batch_size, n_threads, threads):
+    _, _, config = make_problem("plain")
+    head = make_task(*make_problem("plain")[:2], config).head
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        with module._threads(head, batch_size, torch.device("cpu")) as beside:
+            assert (beside is not None) == (batch_size > 4)
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == n_threads
+        torch.set_num_threads(1)
+        with module._threads(head, batch_size, torch.device("cpu")) as beside:
+            assert beside is None
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,64 @@
+"""Training rows: which categories a table learns from."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.learning.problems import make_lists, make_rows
+
+
+def naive_met(rows, codes, owners, n_rows):
+    """Which rows each table meets, one item at a time."""
+    met = np.zeros((rows.n_tables, n_rows), dtype=bool)
+    for code, row in zip(codes, owners, strict=True):
+        for table in range(rows.n_tables):
+            taught = int(rows.fold[row]) != table if rows.cross_fitted else not rows.validation[row]
+            met[table, code] |= taught
+    met[:, 0] = True
+    return met
+
+
+@pytest.mark.parametrize("lists", [False, True])
+@pytest.mark.parametrize("n_tables", [1, 3])
+def test_a_table_meets_the_categories_of_other_folds(n_tables, lists):
+    n, n_rows = 20_000, 9_000  # more items than are worked on at a time, most of them once
+    fold = (np.random.default_rng(1).permutation(n) % n_tables).astype(np.int8)
+    codes = np.random.default_rng(2).integers(3, n_rows, n).astype(np.int32)
+    rows = make_rows(n, n_tables, fold=fold)
+    items, owners = codes, np.arange(n)
+    if lists:
+        column = make_lists(codes, longest=2)
+        items, owners = column.items, column.rows
+        rows = replace(rows, codes=[column])
+    else:
+        rows = replace(rows, codes=[codes])
+    met = rows.met(0, n_rows)
+    assert 0.1 < met.mean() < 0.99
+    np.testing.assert_array_equal(met, naive_met(rows, items, owners, n_rows))
+
+
+def test_as_many_folds_as_their_type_holds_can_be_counted():
+    n_tables = 128
+    fold = np.arange(n_tables).astype(np.int8)
+    codes = np.array([3] * 127 + [4], dtype=np.int32)
+    rows = make_rows(n_tables, n_tables, fold=fold, codes=[codes])
+    met = rows.met(0, 5)
+    assert met[:, 3].all()  # in all folds but one
+    assert np.flatnonzero(~met[:, 4]).tolist() == [127]
+    assert not met[:, 1:3].any()
+
+
+def test_what_tables_met_takes_a_byte_each():
+    n, n_rows = 100_000, 50_000
+    fold = (np.arange(n) % 5).astype(np.int8)
+    codes = np.random.default_rng(0).integers(3, n_rows, n).astype(np.int32)
+    rows = make_rows(n, 5, fold=fold, codes=[codes])
+    tracemalloc.start()
+    met = rows.met(0, n_rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * met.nbytes + 32 * 16_384
