@@ -114,8 +114,8 @@ def test_the_public_cars_run_as_well(tmp_path: Path) -> None:
     folder = Path(os.environ.get("SK_ENTITY_EMBED_DATA", ""))
     if not (folder / "ebay_used_cars.parquet").is_file():
         pytest.skip("needs ebay_used_cars.parquet in SK_ENTITY_EMBED_DATA")
-    lines = run_well("similar_cars.py", tmp_path, "--rows", "1000", folder=folder)
-    assert lines[0] == "data: ebay_used_cars.parquet (1,000 listings)"
+    lines = run_well("similar_cars.py", tmp_path, "--rows", "2000", folder=folder)
+    assert lines[0] == "data: ebay_used_cars.parquet (2,000 listings)"
     cars = check_cars(lines, tmp_path)
     assert all(car[0] == "volkswagen" for car in cars)
 

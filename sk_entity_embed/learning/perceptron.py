@@ -132,12 +132,8 @@ class MLP(Layer):
                 halves.append(
                     partial(_half, x[rows], rows, models, weights, factors, wanted, learns)
                 )
-            if n == len(x):
-                halves.pop()
             if not below:
                 of_input[:n].zero_()
-            if len(halves) == 1:
-                return halves[0](), of_input
             with together(beside, halves[1]) as other:
                 raw = halves[0]()
             other.result()
