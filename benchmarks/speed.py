@@ -52,6 +52,7 @@ from _speed_report import (
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 3600  # seconds a job
+ALONE = 3  # runs at most of what is compared with no peer: growth, and grid search
 BYTES_A_ROW = 1_200  # of memory, at the most, of a fit of six columns with its data
 
 
@@ -123,15 +124,18 @@ class Bench:
         self.repeats, self.environments = repeats, environments
         self.failures = dict(left_out)
 
-    def alternate(self, jobs: Mapping[str, Job]) -> dict[str, dict[str, Any]]:
-        """Medians of what each job measures; all run in turn, each as often as `repeats`."""
+    def alternate(
+        self, jobs: Mapping[str, Job], most: int | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Medians of what each job measures; all run in turn, `repeats` times or `most`."""
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
         failed: dict[str, str] = {}
-        for i in range(self.repeats):
+        repeats = self.repeats if most is None else min(most, self.repeats)
+        for i in range(repeats):
             for name, job in jobs.items():
                 if name in failed:
                     continue
-                print(f"  {i + 1}/{self.repeats} {job.name}: {name}", file=sys.stderr, flush=True)
+                print(f"  {i + 1}/{repeats} {job.name}: {name}", file=sys.stderr, flush=True)
                 try:
                     runs[name].append(self.run(job, seed=i))
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -218,7 +222,7 @@ def measure_fits(bench: Bench, sizes: Sizes, folder: Path) -> dict[str, Any]:
     searched = {**data, "n_train": sizes.grid, "max_iter": sizes.grid_epochs}
     if sizes.grid:
         figures["grid"] = bench.alternate(
-            {f"n_jobs={n}": ours("grid", n_jobs=n, **searched) for n in (1, 2)}
+            {f"n_jobs={n}": ours("grid", n_jobs=n, **searched) for n in (1, 2)}, ALONE
         )
     return figures
 
@@ -260,7 +264,7 @@ def measure_growth(bench: Bench, sizes: Sizes) -> dict[str, Any]:
         },
     }
     return {
-        group: bench.alternate({str(n): job for n, job in by_size.items()})
+        group: bench.alternate({str(n): job for n, job in by_size.items()}, ALONE)
         for group, by_size in jobs.items()
     }
 

@@ -70,7 +70,7 @@ def fingerprint(given: Given, columns: Columns, decides_folds: Sequence[Any]) ->
             codes,
             columns.context_values,
             [v.labels for v in columns.vocabularies],
-            given.target.values,
+            np.ascontiguousarray(given.target.values),  # the order in memory tells nothing
             given.groups,
             # Without addresses in memory, which differ after a reload.
             [re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(x)) for x in decides_folds],

@@ -995,3 +995,13 @@ def test_a_reloaded_encoder_goes_on_with_the_same_rows(rows: Rows) -> None:
     encoder = make_encoder(warm_start=True, cv=cv).fit(X, y)
     loaded = pickle.loads(pickle.dumps(encoder)).fit(X, y)  # without a LeakageWarning
     np.testing.assert_array_equal(loaded.fold_, encoder.fold_)
+
+
+def test_going_on_does_not_depend_on_the_order_of_y_in_memory(rows: Rows) -> None:
+    X, y = rows
+    both = np.column_stack([y, -y])
+    encoder = make_encoder(warm_start=True)
+    encoder.fit(X, np.asfortranarray(both))
+    fold = encoder.fold_
+    encoder.fit(X, both.copy())
+    np.testing.assert_array_equal(encoder.fold_, fold)

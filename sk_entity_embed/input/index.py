@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 LONGEST = 64
@@ -78,7 +79,7 @@ class KeyIndex:
         """
         found = np.empty(len(cells), dtype=np.int32)
         for at in _blocks(len(cells)):
-            block = cells[at]
+            block = _without_long(cells[at])
             positions = self._probe(_words(block, len(self._keys)))
             if block.null_count:
                 positions[block.is_null().to_numpy(zero_copy_only=False)] = -1
@@ -122,6 +123,16 @@ class KeyIndex:
 def _take(values: NDArray[Any], positions: NDArray[np.signedinteger[Any]]) -> NDArray[Any]:
     """Values at the positions, quicker than by brackets; the first one's at position -1."""
     return np.take(values, positions, mode="clip")
+
+
+def _without_long(cells: pa.Array) -> pa.Array:
+    """Strings that are longer than any key as null, where they take much memory."""
+    if not _is_text(cells):
+        return cells
+    offsets = _offsets(cells)
+    if offsets[-1] - offsets[0] <= _BLOCK * LONGEST:
+        return cells
+    return pc.if_else(pc.greater(pc.binary_length(cells), LONGEST), None, cells)
 
 
 def fits(keys: pa.Array) -> bool:

@@ -292,8 +292,6 @@ class Vocabulary(_Derived):
             return np.where(_is_missing(cells), missing, np.where(found < 0, unknown, found))
         if _is_text(keys) != _is_text(cells):
             return np.where(_is_missing(cells), missing, unknown)
-        if not _is_text(keys):
-            keys, cells = _comparable(keys, cells)
         index = self._index_for(cells)
         if not _is_text(keys):
             keys, cells = _comparable(keys[:0] if index else keys, cells)

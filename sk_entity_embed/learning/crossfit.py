@@ -286,9 +286,10 @@ def _ahead(
     """What the functions give, each called while what the one before gave is in use."""
     following: Future[list[Examples]] | None = None
     for chunk in chunks:
-        present, following = following, submit(beside, chunk)
+        present = None if following is None else following.result()
+        following = submit(beside, chunk)  # only now: chunks draw from the same generator
         if present is not None:
-            yield present.result()
+            yield present
     if following is not None:
         yield following.result()
 

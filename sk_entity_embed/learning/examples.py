@@ -171,7 +171,12 @@ def _split(
     """Examples of each step: of every two sizes, the first is that of the rows in own tables."""
     edges = [0, *accumulate(sizes)]
     item_edges = [
-        edges if c is None else [0, *c.lengths.cumsum(0)[torch.tensor(edges[1:]) - 1].tolist()]
+        edges
+        if c is None
+        else [
+            0,
+            *c.lengths.cumsum(0)[torch.tensor(edges[1:], device=c.lengths.device) - 1].tolist(),
+        ]
         for c in lists
     ]
     for k in range(0, len(sizes), 2):

@@ -66,7 +66,7 @@ class Dropout:
         """A factor for each unit, of float32: zero, or `scale`."""
         size, place = prod(shape), shape[-1]
         stock, n_calls = self._stocks.get(place, (torch.empty(0), 0))
-        if n_calls == self._STOCK * self._USES or len(stock) < size:
+        if n_calls == self._STOCK * self._USES or len(stock) < self._STOCK * size:
             stock, n_calls = self._draw(self._STOCK * size, device), 0
         start = int(self._STRIDE * n_calls * len(stock)) % (len(stock) - size + 1)
         self._stocks[place] = stock, n_calls + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, local
 
 import numpy as np
 import torch
@@ -134,29 +134,35 @@ def _finite(values: Sequence[torch.Tensor]) -> bool:
 class _Threads:
     """Torch's threads while trainings run.
 
-    The caller's number comes back when the last of several concurrent trainings ends.
+    Torch keeps a number for each thread of Python's, and gives new ones the last that was set. Of
+    several concurrent trainings, the first finds what the caller had set, and each that ends gives
+    it back to its own thread.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._n_users = 0
         self._before = 1
+        self._own = local()
 
     @contextmanager
     def reduced(self, n: int) -> Iterator[None]:
         """Let each operation use so many."""
+        depth = getattr(self._own, "depth", 0)
         with self._lock:
             if self._n_users == 0:
                 self._before = torch.get_num_threads()
+            before = torch.get_num_threads() if depth else self._before
             self._n_users += 1
+            self._own.depth = depth + 1
             torch.set_num_threads(n)
         try:
             yield
         finally:
             with self._lock:
                 self._n_users -= 1
-                if self._n_users == 0:
-                    torch.set_num_threads(self._before)
+                self._own.depth = depth
+                torch.set_num_threads(before)
 
 
 _THREADS = _Threads()

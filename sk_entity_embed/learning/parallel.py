@@ -26,4 +26,8 @@ def together(beside: Executor | None, task: Callable[[], T]) -> Iterator[Future[
     try:
         yield other
     finally:
-        wait([other])
+        try:
+            wait([other])
+        except KeyboardInterrupt:  # nothing may go on in the background
+            wait([other])
+            raise

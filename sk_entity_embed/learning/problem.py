@@ -99,7 +99,7 @@ class TrainingRows:
             for first in range(0, len(codes), _BLOCK):
                 at = slice(first, first + _BLOCK)
                 inside[fold[at].astype(np.intp) * n_rows + codes[at]] = True
-            n_folds = met.sum(axis=0, dtype=np.min_scalar_type(-self.n_tables))
+            n_folds = met.sum(axis=0, dtype=np.min_scalar_type(self.n_tables))
             np.greater(n_folds, met, out=met)  # a fold other than the table's own has them
         met[:, 0] = True
         return met

@@ -18,9 +18,8 @@ class Task(Protocol):
     """What the loop drives.
 
     An epoch yields each step's summed losses, by output, and weight: arrays of any library, which
-    are added up before their values are asked for. `state` may reuse the memory of an earlier one.
-    `validation_loss` and `state` are those of the
-    mean over the last epochs, not of the last step.
+    are added up before their values are asked for. `validation_loss` and `state` are those of the
+    mean over the last epochs, not of the last step. `state` may reuse the memory of an earlier one.
     """
 
     @property
@@ -91,7 +90,7 @@ def train(
     history = History([], [], 0, interrupted=False, diverged=False)
     best = _Best(task, n_iter_no_change, tol)
     if early_stopping and baseline:
-        best.offer(float(task.validation_loss().mean()))
+        best.offer(float(task.validation_loss().mean()), 0)
     with tqdm(total=max_iter, unit="epoch", disable=not verbose, desc="embeddings") as bar:
         try:
             for i in range(max_iter):
@@ -107,12 +106,15 @@ def train(
                 if not np.isfinite(loss):
                     history.diverged = best.state is None
                     break
-                if not early_stopping or best.offer(loss):
-                    history.best_iteration = i + 1
+                if early_stopping:
+                    best.offer(loss, i + 1)
+                else:
+                    best.iteration = i + 1
                 if early_stopping and best.patience <= 0 and i + 1 >= min_iter:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
+    history.best_iteration = best.iteration
     task.restore(task.state() if best.state is None else best.state)
     return history
 
@@ -125,15 +127,20 @@ class _Best:
         self.patience = n_iter_no_change
         self.loss = np.inf
         self.state: Any = None
+        self.iteration = 0
 
-    def offer(self, loss: float) -> bool:
-        """Keep the task's state if its loss is lower; say whether it was."""
+    def offer(self, loss: float, iteration: int) -> None:
+        """Keep the task's state after so many epochs if its loss is lower."""
         enough = self.state is None or loss < self.loss - self.tol * abs(self.loss)
         self.patience = self.n_iter_no_change if enough else self.patience - 1
         if not loss < self.loss:
-            return False
-        self.loss, self.state = loss, self.task.state(self.state)
-        return True
+            return
+        self.loss, self.iteration = loss, iteration
+        try:
+            self.state = self.task.state(self.state)
+        except KeyboardInterrupt:  # a state that is half copied belongs to no epoch
+            self.state = self.task.state(self.state)
+            raise
 
 
 def _run_epoch(task: Task) -> NDArray[np.float64]:

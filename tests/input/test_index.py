@@ -78,3 +78,9 @@ def test_long_strings_do_not_fit():
     assert fits(pa.array(["é" * (LONGEST // 2), ""], type=TEXT))
     assert not fits(pa.array(["é" * (LONGEST // 2) + "x"], type=TEXT))
     assert fits(pa.array([2**60]))
+
+
+def test_cells_longer_than_any_key_take_no_words() -> None:
+    index = KeyIndex(pa.array(["a", "b" * 64], type=pa.large_string()))
+    long = ["a" * 100_000, "b" * 64, "a", "b" * 65, None] * 20
+    assert index.find(pa.array(long, type=pa.large_string())).tolist() == [-1, 1, 0, -1, -1] * 20

@@ -45,17 +45,19 @@ def test_a_failing_body_waits_for_the_task():
         assert done == [1]
 
 
+@pytest.mark.parametrize("rows_at_once", [4, 2048])
 @pytest.mark.parametrize("kind", KINDS)
-def test_threads_change_no_bit_of_a_training(kind):
+def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
     rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.3, batch_size=8)
     states = []
-    for n_threads in (0, 2):
+    for n_threads in (0, 2, 2, 2):
         with ThreadPoolExecutor(2) as pool:
             task = make_task(rows, start, config, beside=pool if n_threads else None)
+            task.rows_at_once = rows_at_once
             for _ in range(4):
                 losses = [loss.tolist() for loss, _ in task.epoch()]
             states.append((losses, [t.numpy().tobytes() for t in task.state()]))
-    assert states[0] == states[1]
+    assert all(state == states[0] for state in states)
 
 
 @pytest.mark.parametrize(("batch_size", "n_threads", "threads"), [(4, 2, 1), (10**6, 2, 1)])
@@ -72,5 +74,31 @@ def test_large_steps_get_a_second_thread(batch_size, n_threads, threads):
         torch.set_num_threads(1)
         with module._threads(head, batch_size, torch.device("cpu")) as beside:
             assert beside is None
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_each_thread_gets_its_number_back_whichever_training_ends_first():
+    before, started, ended = torch.get_num_threads(), Event(), Event()
+    seen = []
+
+    def other():
+        with module._THREADS.reduced(1):
+            started.set()
+            ended.wait(10)
+        seen.append(torch.get_num_threads())
+
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            task = pool.submit(other)
+            started.wait(10)
+            with module._THREADS.reduced(1):
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == 2
+            ended.set()
+            task.result()
+        assert seen == [2]
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -144,3 +144,12 @@ def test_factors_fit_any_batch():
     dropout = Dropout(0.5, torch.Generator().manual_seed(0))
     for n in (3, 50, 7, 200, 1, 50):
         assert dropout.factors((n, 16), torch.device("cpu")).shape == (n, 16)
+
+
+def test_factors_of_larger_batches_are_not_the_same_each_time():
+    dropout = Dropout(0.5, torch.Generator().manual_seed(0))
+    larger = []
+    for _ in range(4):
+        dropout.factors((20, 16), torch.device("cpu"))
+        larger.append(dropout.factors((40, 16), torch.device("cpu")).clone())
+    assert not any(torch.equal(a, b) for i, a in enumerate(larger) for b in larger[:i])

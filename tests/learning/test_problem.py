@@ -62,3 +62,15 @@ def test_what_tables_met_takes_a_byte_each():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.5 * met.nbytes + 32 * 16_384
+
+
+@pytest.mark.parametrize("n_tables", [127, 128, 129, 255, 256])
+def test_a_category_of_every_fold_is_met_by_every_table(n_tables):
+    rows = make_rows(
+        2 * n_tables,
+        n_tables,
+        fold=np.arange(2 * n_tables) % n_tables,
+        codes=[np.repeat([3, 4], n_tables).astype(np.int32)],
+    )
+    assert rows.met(0, 6)[:, [3, 4]].all()
+    assert not rows.met(0, 6)[:, 5].any()

@@ -194,3 +194,25 @@ def test_the_progress_bar_shows_the_validation_loss(capfd):
     shown = capfd.readouterr().err
     assert "3/3" in shown
     assert "validation_loss=1.2500" in shown
+
+
+def test_an_interrupt_while_a_state_is_copied_leaves_a_whole_one():
+    class Copying(FakeTask):
+        """Its state is a list of two numbers, and Ctrl-C is pressed between them, once."""
+
+        pressed = False
+
+        def state(self, into=None):
+            into = [None, None] if into is None else into
+            into[0] = self.n_epochs
+            if self.n_epochs == 3 and not self.pressed:
+                self.pressed = True
+                raise KeyboardInterrupt
+            into[1] = self.n_epochs
+            return into
+
+    task = Copying(validation=[9, 8, 7, 6, 5])
+    history = run(task)
+    assert history.interrupted
+    assert task.restored == [3, 3]
+    assert history.best_iteration == len(history.losses) == 3
