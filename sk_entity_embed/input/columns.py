@@ -1,15 +1,17 @@
 """Any container to named one-dimensional columns: the only code that knows data frames.
 
 A table becomes a :class:`Table` of :class:`Column` objects whose cells are Arrow arrays (strings,
-numbers, booleans) or NumPy object arrays (everything else). A column of lists holds the items of
-all its lists, and where each list begins. Equal data gives equal columns, whichever container it
-came in.
+numbers, decimals, booleans) or NumPy object arrays (everything else). A column of lists holds the
+items of all its lists, and where each list begins. No cell changes its value on the way, so that
+equal data gives equal categories, whichever container it came in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -36,7 +38,7 @@ from sk_entity_embed.input.lists import (
 Kind: TypeAlias = Literal["category", "number", "other", "list"]
 Cells: TypeAlias = pa.Array | NDArray[np.object_]
 
-_NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+_REALS = (int, float, Decimal, np.integer, np.floating)
 _OTHERS = frozenset(
     {"datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period", "interval"}
 )
@@ -126,29 +128,32 @@ class Column:
                 f"Column {self.name!r} must hold numbers, but is of type {self.dtype}; it was "
                 "numeric in fit."
             )
-        values = pc.cast(self.cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        if isinstance(self.cells, np.ndarray):
+            return _rounded(self.name, self.cells)
+        cells = self.cells
+        if pa.types.is_decimal(cells.type):  # by way of text, Arrow rounds to the nearest number
+            cells = pc.cast(cells, pa.string())
+        values = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.asarray(values, dtype=np.float64)
 
     @property
     def holds_numbers(self) -> bool:
         """Whether the column can enter a computation: numbers or booleans, not levels."""
-        return (
-            self.indices is None
-            and self.offsets is None
-            and isinstance(self.cells, pa.Array)
-            and (
-                pa.types.is_integer(self.cells.type)
-                or pa.types.is_floating(self.cells.type)
-                or pa.types.is_boolean(self.cells.type)
-                or pa.types.is_null(self.cells.type)
-            )
-        )
+        if self.indices is not None or self.offsets is not None:
+            return False
+        if isinstance(self.cells, np.ndarray):
+            return self.kind == "number"
+        kind = self.cells.type
+        return is_number(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
     @property
     def holds_fractions(self) -> bool:
         """Whether a cell or item is a number that is not whole."""
         cells = self.cells
-        if isinstance(cells, np.ndarray) or not pa.types.is_floating(cells.type):
+        if isinstance(cells, np.ndarray):
+            known = cells[~pd.isna(cells)].tolist()
+            return any(isinstance(v, float | Decimal | Fraction) and v % 1 != 0 for v in known)
+        if not (pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type)):
             return False
         return bool(pc.any(pc.not_equal(pc.floor(cells), cells)).as_py())
 
@@ -220,22 +225,36 @@ def read_table(X: Any) -> Table:
     """
     if isinstance(X, pd.DataFrame) and X.columns.is_unique:
         return _read_pandas(X)
+    if isinstance(X, pa.RecordBatch):
+        X = pa.Table.from_batches([X])
     try:
         frame = nw.from_native(X, pass_through=True, allow_series=True)
     except nw.exceptions.DuplicateError as error:
         raise InvalidDataError(f"X repeats a column name; names must be unique. {error}") from error
     if isinstance(frame, nw.LazyFrame):
-        raise UnsupportedDataError("X is a lazy frame; pass X.collect() instead.")
+        raise UnsupportedDataError(_lazy_message(X, frame.implementation))
     if isinstance(frame, nw.Series):
         raise InvalidDataError(
-            "Expected 2D array, got 1D array instead: X is a series; pass a data frame of one "
-            "column (for pandas, X.to_frame())."
+            "Expected 2D array, got 1D array instead: X is a series. Pass a data frame: of one "
+            "row, X.iloc[[0]] instead of X.iloc[0]; of one column, X.to_frame() or X[['name']]."
         )
     if isinstance(frame, nw.DataFrame):
         return _read_frame(frame, X)
     if isinstance(X, list | tuple) and X and all(isinstance(r, list | tuple) for r in X):
         return _read_lists(X)
     return _read_array(X)
+
+
+def _lazy_message(X: Any, implementation: nw.Implementation) -> str:
+    """How to get the rows of a table that is only a plan so far."""
+    if implementation.is_polars():
+        return "X is a lazy frame; pass X.collect() instead."
+    ways = {"duckdb": "X.to_arrow_table()", "dask": "X.compute()", "ibis": "X.to_pyarrow()"}
+    way = ways.get(implementation.name.lower(), "X.toPandas()")
+    return (
+        f"X is a table of {implementation.name.lower()} whose rows are not in memory; pass {way} "
+        "instead."
+    )
 
 
 def _read_pandas(X: pd.DataFrame) -> Table:
@@ -297,7 +316,8 @@ def _names(labels: list[Any]) -> list[str]:
 
 
 def _from_series(series: nw.Series[Any], name: str) -> Column:
-    if series.dtype == nw.Object:  # polars' Arrow form of these holds addresses
+    if series.dtype in (nw.Object, nw.Int128, nw.UInt128):
+        # Polars' Arrow form of objects holds addresses, and Arrow has no such integers.
         return _from_objects(name, object_array(series.to_list()))
     try:
         array = series.to_arrow()
@@ -323,11 +343,22 @@ def _from_categories(name: str, values: Any) -> Column:
     """A column from pandas' declared categories."""
     indices: NDArray[np.signedinteger[Any]] = np.asarray(values.codes)
     levels = values.categories
+    if len(indices) < len(levels):
+        used, indices = _used(indices)
+        levels = levels.take(used)
     if isinstance(levels.dtype, pd.StringDtype) and levels.dtype.storage == "pyarrow":
         column = _from_arrow(name, pa.array(levels.array))
     else:
         column = _from_objects(name, levels.to_numpy(dtype=object))
     return Column(name, "category", "category", column.cells, indices)
+
+
+def _used(
+    indices: NDArray[np.signedinteger[Any]],
+) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.signedinteger[Any]]]:
+    """The levels that few cells have, and each cell's position among them; -1 stays."""
+    used = np.unique(indices[indices >= 0])
+    return used, np.where(indices < 0, -1, np.searchsorted(used, indices))
 
 
 def _from_vector(name: str, values: NDArray[Any]) -> Column:
@@ -340,40 +371,53 @@ def _from_vector(name: str, values: NDArray[Any]) -> Column:
     if kind in "USTV":
         return _from_objects(name, values.astype(object), text=kind in "UT")
     if kind == "f" and values.dtype.itemsize not in (4, 8):
-        values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+        shorter = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+        if not ((shorter == values) | np.isnan(values)).all():  # more digits than Arrow has
+            return _from_objects(name, _as_fractions(values))
+        values = shorter
     native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
     return _from_arrow(name, pa.array(native, from_pandas=True))
 
 
 def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) -> Column:
     """A column from Python objects, its type inferred by value."""
-    inferred = "string" if text else pd.api.types.infer_dtype(values, skipna=True)
-    convert: Callable[[], pa.Array] | None = None
-    kind: Kind = "category"
+    inferred = "string" if text else _infer(name, values)
     if inferred.startswith("mixed"):
         flat = flatten_objects(name, values)
         if flat is not None:
             return _listed(_from_vector(name, flat[0]), "object of lists", *flat[1:])
+        if inferred != "mixed-integer-float" and _are_reals(values):
+            inferred = "decimal"
     if inferred == "complex":
         raise InvalidDataError(f"Complex data not supported: column {name!r} is complex.")
     if inferred == "empty":
-        return Column(name, kind, "object, all missing", pa.nulls(len(values)))
-    if inferred == "string":
-        convert = lambda: pa.array(values, type=pa.large_string(), from_pandas=True)  # noqa: E731
-    elif inferred == "boolean":
-        convert = lambda: pa.array(values, type=pa.bool_(), from_pandas=True)  # noqa: E731
-    elif inferred == "integer":
-        kind, convert = "number", lambda: _integers(values)
-    elif inferred in _NUMBERS:
-        kind, convert = "number", lambda: pa.array(_floats(values), from_pandas=True)
-    elif inferred in _OTHERS:
-        kind = "other"
+        return Column(name, "category", "object, all missing", pa.nulls(len(values)))
+    dtype = f"object of {inferred}"
+    kind, convert = _CONVERSIONS.get(inferred, ("category", None))
     if convert is not None:
         try:
-            return Column(name, kind, f"object of {inferred}", convert())
+            if (array := convert(values)) is not None:
+                return Column(name, kind, dtype, array)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
             kind = "category"  # lone surrogates, integers beyond 64 bits: Python's own equality
-    return Column(name, kind, f"object of {inferred}", _hashable(name, values))
+    return Column(name, kind, dtype, _hashable(name, values))
+
+
+def _infer(name: str, values: NDArray[np.object_]) -> str:
+    """Pandas' name for the type of the cells."""
+    try:
+        return str(pd.api.types.infer_dtype(values, skipna=True))
+    except InvalidOperation as error:
+        raise InvalidDataError(
+            f"Column {name!r} holds a signaling NaN (Decimal('sNaN')), which cannot be compared; "
+            "replace it by None."
+        ) from error
+
+
+def _are_reals(values: NDArray[np.object_]) -> bool:
+    """Whether the cells are real numbers of several types, such as decimals and integers."""
+    types = set(map(type, values[~pd.isna(values)]))
+    return all(issubclass(t, _REALS) and not issubclass(t, bool) for t in types)
 
 
 def _listed(items: Column, dtype: str, offsets: Offsets, absent: Absent) -> Column:
@@ -388,11 +432,45 @@ def _integers(values: NDArray[np.object_]) -> pa.Array:
         return pa.array(values, type=pa.uint64(), from_pandas=True)
 
 
-def _floats(values: NDArray[np.object_]) -> NDArray[np.float64]:
+def _floats(values: NDArray[np.object_]) -> pa.Array | None:
+    """Floats, or None where an integer among them is none."""
     known = ~pd.isna(values)
     out = np.full(len(values), np.nan)
     out[known] = values[known].astype(np.float64)
+    same = out[known].tolist() == values[known].tolist()
+    return pa.array(out, from_pandas=True) if same else None
+
+
+_CONVERSIONS: dict[str, tuple[Kind, Callable[[NDArray[np.object_]], pa.Array | None] | None]] = {
+    "string": ("category", lambda v: pa.array(v, type=pa.large_string(), from_pandas=True)),
+    "boolean": ("category", lambda v: pa.array(v, type=pa.bool_(), from_pandas=True)),
+    "integer": ("number", _integers),
+    "floating": ("number", _floats),
+    "mixed-integer-float": ("number", _floats),
+    "decimal": ("number", None),
+    **dict.fromkeys(_OTHERS, ("other", None)),
+}
+"""Kind of column, and Arrow's form of the cells where it has an exact one, by inferred type."""
+
+
+def _rounded(name: str, values: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Python's numbers as the nearest float64, missing ones as NaN."""
+    known = ~pd.isna(values)
+    out = np.full(len(values), np.nan)
+    try:
+        out[known] = [float(value) for value in values[known]]
+    except OverflowError as error:
+        raise InvalidDataError(
+            f"Column {name!r} has a number beyond the range of float64; scale it."
+        ) from error
     return out
+
+
+def _as_fractions(values: NDArray[Any]) -> NDArray[np.object_]:
+    """Long floats as exact fractions; infinite and missing ones as Python's floats."""
+    finite = np.isfinite(values)
+    cells = zip(values, finite, strict=True)
+    return object_array([Fraction(*v.as_integer_ratio()) if f else float(v) for v, f in cells])
 
 
 def object_array(values: Sequence[Any]) -> NDArray[np.object_]:
@@ -414,33 +492,32 @@ def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
-    if is_arrow_list(array.type):
+    array = _plain(array)
+    kind, dtype = array.type, str(array.type)
+    if is_arrow_list(kind):
         items, offsets, absent = flatten_arrow(name, array)
-        return _listed(_from_arrow(name, items), str(array.type), offsets, absent)
+        return _listed(_from_arrow(name, items), dtype, offsets, absent)
     if isinstance(array, pa.ChunkedArray):  # pandas' Arrow columns after a concatenation
-        if pa.types.is_dictionary(array.type):
+        if pa.types.is_dictionary(kind):
             array = array.unify_dictionaries()
-        elif pa.types.is_string(array.type):  # large enough for any number of chunks
+        elif pa.types.is_string(kind):  # large enough for any number of chunks
             array = array.cast(pa.large_string())
         array = array.combine_chunks()
-    kind, dtype = array.type, str(array.type)
+        kind = array.type
     if pa.types.is_dictionary(kind):
-        if is_arrow_list(kind.value_type):
-            return _from_arrow(name, array.dictionary.take(array.indices))
-        levels = _from_arrow(name, array.dictionary)
-        return Column(name, "category", dtype, levels.cells, _indices(array))
+        return _from_dictionary(name, array)
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return Column(name, "category", dtype, array.cast(pa.large_string()))
     if pa.types.is_large_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return Column(name, "category", dtype, array)
-    if pa.types.is_integer(kind):
+    if pa.types.is_floating(kind):
+        return Column(name, "number", dtype, _without_nan(array))
+    if pa.types.is_decimal(kind):
+        if kind.bit_width < 128:  # which have few of Arrow's functions
+            array = array.cast(pa.decimal128(kind.precision, kind.scale))
         return Column(name, "number", dtype, array)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = pc.cast(array, pa.float64(), safe=False)
-        missing = pc.is_nan(values)
-        if pc.any(missing).as_py():
-            values = pc.if_else(missing, pa.scalar(None, pa.float64()), values)
-        return Column(name, "number", dtype, values)
+    if is_number(kind):
+        return Column(name, "number", dtype, array)
     if pa.types.is_nested(kind):
         raise UnsupportedDataError(
             f"Column {name!r} has the nested type {dtype}; categories must be single values. "
@@ -449,6 +526,41 @@ def _from_arrow(name: str, array: pa.Array | pa.ChunkedArray) -> Column:
     objects = array.to_pandas().astype(object).to_numpy()
     is_bytes = bool(pd.api.types.infer_dtype(objects, skipna=True) == "bytes")
     return Column(name, "category" if is_bytes else "other", dtype, _hashable(name, objects))
+
+
+def _from_dictionary(name: str, array: pa.DictionaryArray) -> Column:
+    """A column from Arrow's levels and the position of each cell among them."""
+    if is_arrow_list(array.type.value_type):
+        return _from_arrow(name, array.dictionary.take(array.indices))
+    indices, levels = _indices(array), array.dictionary
+    if len(indices) < len(levels):
+        used, indices = _used(indices)
+        levels = levels.take(pa.array(used))
+    return Column(name, "category", str(array.type), _from_arrow(name, levels).cells, indices)
+
+
+def _plain(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The cells without run-length encoding, and booleans of a byte as Arrow's own."""
+    if isinstance(array, pa.ChunkedArray) and array.type in (pa.bool8(), pa.uuid()):
+        array = array.combine_chunks()
+    if pa.types.is_run_end_encoded(array.type):
+        return _plain(pc.run_end_decode(array))
+    return pc.cast(array.storage, pa.bool_()) if array.type == pa.bool8() else array
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    """Floats as 64 bits, with nulls where they are no numbers."""
+    values = pc.cast(array, pa.float64(), safe=False)
+    missing = pc.is_nan(values)
+    if pc.any(missing).as_py():
+        values = pc.if_else(missing, pa.scalar(None, pa.float64()), values)
+    return values
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is one of numbers."""
+    types = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(is_type(kind) for is_type in types)
 
 
 def _indices(array: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]]:

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
+from decimal import Decimal
+from fractions import Fraction
 from numbers import Integral
-from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Cells, Column, object_array
-from sk_entity_embed.input.index import KeyIndex, fits
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.matching import Matcher, find_objects, is_missing, is_text
 from sk_entity_embed.input.threads import on_threads, runs
 
 UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
@@ -33,20 +33,21 @@ UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
 _BLOCK = 16_384
 _PARALLEL = 65_536  # Cells to look up that are worth a thread of their own.
 
-_MANY = 100_000  # Keys for which an index is quicker however many cells there are.
-_INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
+_NUMBERS = (bool, np.bool_, int, np.integer, float, np.floating, Decimal, Fraction)
+"""Types whose values are equal where they are equal numbers."""
+_LONGEST_DECIMAL = 76
+"""Digits of the longest decimal number in Arrow."""
 
 _Rows: TypeAlias = NDArray[np.int32]
-_making = Lock()
 
 
 class _Derived:
     """Slots for what is made of the fields when it is first needed; no fields, never pickled."""
 
-    __slots__ = ("_by_position", "_index")
+    __slots__ = ("_by_position", "_matcher")
 
     _by_position: _Rows
-    _index: KeyIndex | None
+    _matcher: Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +192,7 @@ class Vocabulary(_Derived):
     def _encode_cells(self, column: Column) -> _Rows:
         """Table row of each cell; of a column of lists, of each item."""
         rows, cells = self._rows_by_position(), column.cells
-        if column.indices is not None and _has_many_levels(column):
-            cells = cells.take(pa.array(column.indices, mask=column.indices < 0))
-        elif column.indices is not None:
+        if column.indices is not None:
             # The missing row comes last, where the index -1 of missing cells finds it.
             by_level = np.append(rows[self._locate_cells(cells)], rows[-2:-1])
             return _take(by_level, column.indices)
@@ -285,37 +284,9 @@ class Vocabulary(_Derived):
         )
 
     def _locate_cells(self, cells: Cells) -> NDArray[np.integer[Any]]:
-        missing, unknown = len(self.categories), len(self.categories) + 1
-        keys = self.keys
-        if keys is None or isinstance(cells, np.ndarray) or _differ_in_sign(keys, cells):
-            found = _find_objects(self.categories, cells)
-            return np.where(_is_missing(cells), missing, np.where(found < 0, unknown, found))
-        if _is_text(keys) != _is_text(cells):
-            return np.where(_is_missing(cells), missing, unknown)
-        index = self._index_for(cells)
-        if not _is_text(keys):
-            keys, cells = _comparable(keys[:0] if index else keys, cells)
-        if index is None:
-            return np.asarray(pc.index_in(cells, value_set=keys).fill_null(unknown))
-        positions = index.find(cells)
-        positions[positions < 0] = unknown
-        if cells.null_count:
-            positions[_is_missing(cells)] = missing
-        return positions
-
-    def _index_for(self, cells: pa.Array) -> KeyIndex | None:
-        """An index where it is quicker than Arrow, which builds a hash table for each look-up."""
-        keys = self.keys
-        if keys is None or len(keys) < max(_INDEXED, min(len(cells) // 2, _MANY)):
-            return None
-        if not _is_text(keys) and _shared_type(keys, cells) != _shared_type(keys, keys):
-            return None  # wider numbers than these keys need
-        if not hasattr(self, "_index"):
-            with _making:  # one thread makes it, others wait
-                if not hasattr(self, "_index"):
-                    own = keys[:-1] if _is_text(keys) else _comparable(keys[:-1], keys)[0]
-                    object.__setattr__(self, "_index", KeyIndex(own) if fits(own) else None)
-        return self._index
+        if not hasattr(self, "_matcher"):
+            object.__setattr__(self, "_matcher", Matcher(self.categories, self.keys))
+        return self._matcher.find(cells)
 
 
 def learn_vocabulary(
@@ -410,7 +381,7 @@ def refuse_missing(name: str, count: int) -> None:
 
 def count_missing(column: Column) -> int:
     """Rows in which the column is missing; of a column of lists, missing lists and items."""
-    missing = _is_missing(column.cells)
+    missing = is_missing(column.cells)
     if column.indices is not None:
         missing = np.append(missing, True)[column.indices]
     return int(missing.sum()) + _count_lists(column)[0]
@@ -420,14 +391,16 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     """Distinct values in order, their counts, and the number of missing cells."""
     cells = column.cells
     if isinstance(cells, np.ndarray):
-        values = object_array(list(dict.fromkeys(cells[~_is_missing(cells)].tolist())))
-        positions = _find_objects(values, cells)
+        values = object_array(_distinct(cells[~is_missing(cells)].tolist()))
+        positions = find_objects(values, cells)
     else:
         if pa.types.is_floating(cells.type):
             cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0
         encoded = pc.dictionary_encode(cells)
         # Texts become Python's once, when their order is known.
-        values = encoded.dictionary if _is_text(cells) else np.asarray(encoded.dictionary)
+        values = encoded.dictionary if is_text(cells) else np.asarray(encoded.dictionary)
+        if pa.types.is_decimal(cells.type):
+            values = object_array(_distinct(encoded.dictionary.to_pylist()))
         positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if column.indices is not None:
         positions = np.append(positions, -1)[column.indices]
@@ -489,7 +462,7 @@ def _order(values: NDArray[Any] | pa.Array) -> NDArray[np.intp]:
 
 def _type_name(value: Hashable) -> str:
     # Python's numbers are equal across types (1 == 1.0 == True), so they sort as one type.
-    if isinstance(value, bool | int | float | np.number | np.bool_):
+    if isinstance(value, _NUMBERS):
         return "0 number"
     return f"1 {type(value).__module__}.{type(value).__qualname__}"
 
@@ -501,14 +474,45 @@ def _sorted_members(values: NDArray[Any], members: list[int]) -> list[int]:
         return sorted(members, key=lambda i: repr(values[i]))
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    """Distinct values; of equal numbers of several types the one of the first type in `_NUMBERS`.
+
+    Decimals lose the zeros at their end, which depend on the scale of the container.
+    """
+    types = set(map(type, values))
+    ranks = {t: rank for t in types if (rank := _rank(t)) < len(_NUMBERS)}
+    if len(ranks) > 1:  # stable, so that other values keep their order of arrival
+        values = sorted(values, key=lambda v: ranks.get(type(v), 0))
+    distinct = list(dict.fromkeys(values))
+    if Decimal not in types:
+        return distinct
+    return [_stripped(v) if type(v) is Decimal else v for v in distinct]
+
+
+def _rank(kind: type) -> int:
+    """Position of the first of the types of numbers that a type is, or their number."""
+    return next((i for i, t in enumerate(_NUMBERS) if issubclass(kind, t)), len(_NUMBERS))
+
+
+def _stripped(value: Decimal) -> Decimal:
+    """The same number written without an exponent and without zeros that end its fraction."""
+    sign, digits, exponent = value.as_tuple()  # exact, whatever precision the context has
+    if not isinstance(exponent, int) or exponent > _LONGEST_DECIMAL:
+        return value
+    if not any(digits):
+        return Decimal(0)
+    if exponent > 0:
+        return Decimal((sign, (*digits, *[0] * exponent), 0))
+    kept = len(digits)
+    while exponent < 0 and digits[kept - 1] == 0:
+        kept, exponent = kept - 1, exponent + 1
+    return Decimal((sign, digits[:kept], exponent))
+
+
 def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
-    return None if isinstance(cells, np.ndarray) else arrow_keys(categories, cells.type)
-
-
-def _has_many_levels(column: Column) -> bool:
-    """Whether a look-up of each cell is less work than one of each level."""
-    assert column.indices is not None
-    return isinstance(column.cells, pa.Array) and len(column.indices) < len(column.cells)
+    if isinstance(cells, np.ndarray) or pa.types.is_decimal(cells.type):
+        return None
+    return arrow_keys(categories, cells.type)
 
 
 def _take(values: _Rows, indices: NDArray[np.signedinteger[Any]]) -> _Rows:
@@ -522,41 +526,3 @@ def _take(values: _Rows, indices: NDArray[np.signedinteger[Any]]) -> _Rows:
 
     on_threads(take, runs(len(indices), at_least=4 * _PARALLEL))
     return taken
-
-
-def _is_text(cells: pa.Array) -> bool:
-    return bool(pa.types.is_large_string(cells.type))
-
-
-def _differ_in_sign(keys: pa.Array, cells: pa.Array) -> bool:
-    """Whether no 64-bit integer type holds both."""
-    types = (keys.type, cells.type)
-    return pa.uint64() in types and any(pa.types.is_signed_integer(t) for t in types)
-
-
-def _is_missing(cells: Cells) -> NDArray[np.bool_]:
-    if isinstance(cells, np.ndarray):
-        return np.asarray(pd.isna(cells), dtype=bool)
-    return np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _comparable(keys: pa.Array, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Numbers and booleans in one type, so that equal values are equal keys."""
-    if pa.types.is_floating(keys.type) or pa.types.is_floating(cells.type):
-        zero = pa.scalar(0.0, pa.float64())
-        return tuple(pc.add(pc.cast(a, pa.float64(), safe=False), zero) for a in (keys, cells))
-    wide = pa.uint64() if pa.uint64() in (keys.type, cells.type) else pa.int64()
-    return pc.cast(keys, wide), pc.cast(cells, wide)
-
-
-def _shared_type(keys: pa.Array, cells: pa.Array) -> pa.DataType:
-    """The type in which numbers are compared."""
-    return _comparable(keys[:0], cells[:0])[0].type
-
-
-def _find_objects(categories: NDArray[Any], cells: Cells) -> NDArray[np.intp]:
-    """Positions by Python's hash and equality; -1 for those not found."""
-    if not isinstance(cells, np.ndarray):
-        cells = object_array(cells.to_pylist())
-    index = pd.Index(categories.astype(object), dtype=object, tupleize_cols=False)
-    return index.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))

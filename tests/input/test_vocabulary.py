@@ -434,8 +434,10 @@ def test_few_cells_among_many_categories_are_found_as_many_are(kind, missing, mo
     vocabulary = learn_vocabulary(column)
     cells = [read_table(X).columns[0].take(np.arange(n)) for n in (1, 4, 300)]
     few = [vocabulary.encode(c).tolist() for c in cells]
-    assert hasattr(vocabulary, "_index")
-    monkeypatch.setattr("sk_entity_embed.input.vocabulary._INDEXED", 10**9)
+    matcher = vocabulary._matcher
+    assert (matcher._index is None) == (kind == "long text")  # which Python's index finds
+    assert (matcher._objects is None) == (kind != "long text")
+    monkeypatch.setattr("sk_entity_embed.input.matching._INDEXED", 10**9)
     assert few == [vocabulary.encode(c).tolist() for c in cells]
     assert few[2][1] == few[2][7] == UNKNOWN
     assert few[2][2] > MISSING
@@ -451,7 +453,7 @@ def test_numbers_of_other_types_are_found_among_many_categories(known, values, m
     vocabulary = learn_vocabulary(read_table(MANY[known]).columns[0])
     (column,) = read_table(pd.DataFrame({"c": values})).columns
     few = vocabulary.encode(column).tolist()
-    monkeypatch.setattr("sk_entity_embed.input.vocabulary._INDEXED", 10**9)
+    monkeypatch.setattr("sk_entity_embed.input.matching._INDEXED", 10**9)
     assert few == vocabulary.encode(column).tolist()
 
 
@@ -462,12 +464,12 @@ def test_the_index_is_no_part_of_what_is_learned():
     before = pickle.dumps(vocabulary)
     few = column.take(np.arange(3))
     expected = vocabulary.encode(few).tolist()
-    assert hasattr(vocabulary, "_index")
+    assert hasattr(vocabulary, "_matcher")
     assert pickle.dumps(vocabulary) == before
     for same in (copy.copy(vocabulary), copy.deepcopy(vocabulary), pickle.loads(before)):
-        assert not hasattr(same, "_index")
+        assert not hasattr(same, "_matcher")
         assert same.encode(few).tolist() == expected
-    assert "_index" not in {f.name for f in dataclasses.fields(vocabulary)}
+    assert "_matcher" not in {f.name for f in dataclasses.fields(vocabulary)}
 
 
 def test_several_threads_may_look_up_at_once():
