@@ -28,6 +28,7 @@ LAYERS = [
     {"_writing", "exceptions"},
     {"input.index", "input.lists", "input.threads"},
     {"input.columns", "pooling"},
+    {"input.matching"},
     {
         "datasets._random",
         "input.context",

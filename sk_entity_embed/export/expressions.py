@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowTransform", "polars_expressions", "pyarrow_transform"]
 
+_LAST_WHOLE = 2.0**53
+"""Below it every integer is a float."""
+
 
 def polars_expressions(encoder: Any) -> list[pl.Expr]:
     """Polars expressions that compute ``transform``, in memory, lazily or streaming.
@@ -58,12 +61,12 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Notes
     -----
     Columns are of the kind of type of fit: strings (or Categorical, Enum) where text was, any
-    numbers where numbers were, but integers where those of fit are too near for floats; polars
-    refuses others when the expression runs, also text for numbers and numbers for text, which
-    ``transform`` calls unknown. A value that ``transform`` refuses, by ``handle_unknown="error"``
-    or ``handle_missing="error"``, ends the query with polars' error of an incomplete mapping.
-    Numbers passed through stay null where they are null; those beyond the range of Float32 become
-    infinite.
+    numbers where numbers were. Polars refuses others when the expression runs: text for numbers and
+    numbers for text, which ``transform`` calls unknown, and decimals for floats and floats for
+    decimals, of which polars would round one to the other. A value that ``transform`` refuses, by
+    ``handle_unknown="error"`` or ``handle_missing="error"``, ends the query with polars' error of
+    an incomplete mapping. Numbers passed through stay null where they are null; those beyond the
+    range of Float32 become infinite.
 
     Examples
     --------
@@ -246,11 +249,8 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
         cells += pl.lit("", dtype=pl.String)  # also text: categories; but no numbers
     elif keys.dtype == pl.Boolean or keys.dtype.is_numeric():
         keys = keys.cast(pl.Int8) if keys.dtype == pl.Boolean else keys
-        # To the wider type of both, so that every key has a place in it; -0.0 becomes 0.0. By "or"
-        # floats are refused, of which one may be two of the keys and would find a row for each.
-        zero, as_floats = pl.lit(0, dtype=keys.dtype), keys.cast(pl.Float64)
-        cells = cells + zero if as_floats.n_unique() == len(keys) else cells | zero
-        cells = cells.fill_nan(None)
+        cells = _comparable(pl, cells, keys)
+        cells = cells if keys.dtype == pl.Decimal else cells.fill_nan(None)
     vectors = lookup.vectors[lookup.vocabulary.rows]
     if lookup.serves_missing:
         keys = keys.append(pl.Series([None], dtype=keys.dtype))
@@ -262,11 +262,42 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
             default = {"default": pl.lit(float(lookup.unknown[j]), dtype=pl.Float32)}
         values = pl.Series(np.ascontiguousarray(vectors[:, j]))
         found = cells.replace_strict(keys, values, return_dtype=pl.Float32, **default)
+        if keys.dtype == pl.Decimal and len(lookup.vocabulary.categories):
+            # Floats are not searched for among decimals, so that polars refuses them here.
+            is_first = _named(pl, lookup.name).is_in(keys[:1].to_list())
+            found = pl.when(is_first).then(pl.lit(values[0], dtype=pl.Float32)).otherwise(found)
         if not lookup.serves_missing:  # True has no place in this mapping, which raises
             served = cells.is_null().replace_strict([False], [True], return_dtype=pl.Boolean)
             found = pl.when(served).then(found)
         expressions.append(found.alias(output))
     return expressions
+
+
+def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
+    """Numbers in a type in which they equal the keys that they equal in value, and no others.
+
+    -0.0 becomes 0.0. Where polars would round decimals to floats, it is made to refuse them by a
+    sum that is not defined for decimals and changes no other number.
+    """
+    zero, as_floats = pl.lit(0, dtype=keys.dtype), keys.cast(pl.Float64)
+    if keys.dtype == pl.Decimal:
+        return cells + zero
+    if not keys.dtype.is_float() and (as_floats.abs() < _LAST_WHOLE).all():
+        return cells + zero
+    cells = cells + pl.lit(False)
+    wide = cells + zero
+    if (as_floats.abs() < _LAST_WHOLE).all():
+        return wide
+    # Numbers that are no integers, or are rounded on the way, become a number that is no key.
+    whole = cells.cast(pl.Int128, strict=False)
+    no_key = next(n for n in range(len(keys) + 1) if n not in set(keys.to_list()))
+    if keys.dtype.is_float():
+        same, none = whole.eq_missing(wide.cast(pl.Int128, strict=False)), pl.lit(float(no_key))
+    else:
+        is_missing = cells.is_null() | cells.is_nan()
+        same = is_missing | (whole.cast(pl.Float64) == cells.cast(pl.Float64)).fill_null(False)
+        wide, none = whole, pl.lit(no_key, dtype=pl.Int128)
+    return pl.when(same).then(wide).otherwise(none)
 
 
 def _named(pl: Any, name: str) -> pl.Expr:

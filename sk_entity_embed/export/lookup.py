@@ -205,9 +205,11 @@ def sql(
     refuses, pass through.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
-    ``transform``. In standard SQL the collation has to tell case and trailing spaces apart,
-    integers beyond 2**53 must not come as floats, only NULL is missing, and an unknown vector of
-    NaN is written as NULL.
+    ``transform``. A column of text where fit had numbers ends the query with an error, and so do
+    decimals where fit had floats, and floats where it had decimals, of which DuckDB would round one
+    to the other: cast them first. In standard SQL the collation has to tell case and trailing
+    spaces apart, numbers have to come in the type of fit, only NULL is missing, and an unknown
+    vector of NaN is written as NULL.
 
     Examples
     --------

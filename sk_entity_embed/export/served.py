@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _KEY_TYPES = (
     pa.types.is_string,
     pa.types.is_integer,
     pa.types.is_floating,
+    pa.types.is_decimal128,
     pa.types.is_boolean,
     pa.types.is_date,
     pa.types.is_timestamp,
@@ -130,14 +132,16 @@ class Lookup:
             return self.vocabulary.keys[:-1]
         values = self.vocabulary.categories.tolist()
         types = {type(value) for value in values}
+        if types == {int, Decimal}:
+            values, types = [Decimal(value) for value in values], {Decimal}
         names = ", ".join(sorted(t.__name__ for t in types))
         keys = _to_arrow(values) if len(types) == 1 else None
         if keys is None or not any(known(keys.type) for known in _KEY_TYPES):
             raise UnsupportedDataError(
                 f"The categories of column {self.name!r} cannot be keys of a table: they are of "
                 f"type {names}. Keys are strings (of valid Unicode), integers of 64 bits, floats, "
-                "booleans, dates, times or bytes, of one type in a column; make them strings "
-                "before the fit, or use lookup_frames."
+                "decimals of up to 38 digits, booleans, dates, times or bytes, of one type in a "
+                "column; make them strings before the fit, or use lookup_frames."
             )
         return keys
 

@@ -8,17 +8,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export.served import Lookup
+from sk_entity_embed.input.columns import is_number
 
 DIALECTS = ("duckdb", "standard")
-_LAST_SINGLE = 2**24
-"""Up to here every integer is a REAL."""
+_LAST_SINGLE, _LAST_DOUBLE = 2**24, 2**53
+"""Up to here every integer is a REAL, and a DOUBLE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +74,62 @@ def statement(
 def _joined(k: int, lookup: Lookup, relation: str | None, dialect: str) -> list[str]:
     """Two joins by equality, which every data base does by hashing, of at most one row each."""
     cell, category = _column("r", lookup.name), _column(f"c{k}", "category")
-    missing, equal, columns = f"{cell} IS NULL", f"{category} = {cell}", "*"
-    categories = lookup.vocabulary.categories
+    missing, equal = f"{cell} IS NULL", f"{category} = {cell}"
     if dialect == "duckdb" and pa.types.is_large_string(lookup.keys().type):
         # As bytes: a collation that ignores case would find two rows for one.
         equal = f"encode({category}) = encode({cell})"
-    elif dialect == "duckdb" and categories.dtype.kind in "iufb":
+    elif dialect == "duckdb" and _has_numbers(lookup):
         missing = f"{cell} IS NULL OR isnan(CAST({cell} AS DOUBLE))"
-    if dialect == "duckdb" and categories.dtype.kind in "iu":
-        as_floats = categories.astype(np.float64)
-        if np.abs(as_floats).max() > _LAST_SINGLE:  # DuckDB compares integers and REAL as REAL
-            equal += f" AND CAST({category} AS DOUBLE) = CAST({cell} AS DOUBLE)"
-        if len(np.unique(as_floats)) < len(as_floats):  # a float finds the first that is equal
-            same = 'PARTITION BY CAST("category" AS DOUBLE) ORDER BY "category"'
-            columns = f'*, row_number() OVER ({same}) AS "nth"'
-            is_float = f"typeof({cell}) IN ('FLOAT', 'DOUBLE')"
-            equal += f" AND ({_column(f'c{k}', 'nth')} = 1 OR NOT {is_float})"
+        equal = " AND ".join([equal, *_exactly(lookup, cell, category)])
     return [
-        f'LEFT JOIN (SELECT {columns} FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
+        f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
         f"  ON {equal}",
         f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" <> \'category\') AS "f{k}"',
         f"  ON {_column(f'f{k}', 'kind')} = CASE WHEN {missing} THEN 'missing' ELSE 'unknown' END",
     ]
 
 
+def _has_numbers(lookup: Lookup) -> bool:
+    kind = lookup.keys().type
+    return is_number(kind) or bool(pa.types.is_boolean(kind))
+
+
+def _exactly(lookup: Lookup, cell: str, category: str) -> list[str]:
+    """What else has to hold of equal numbers, since DuckDB rounds large integers to floats."""
+    kind, values = lookup.keys().type, lookup.keys().cast(pa.float64(), safe=False)
+    largest = pc.max(pc.abs(values)).as_py() or 0.0
+    is_float, conditions = f"typeof({cell}) IN ('FLOAT', 'DOUBLE')", []
+    if pa.types.is_integer(kind) and largest > _LAST_SINGLE:  # integers and REAL meet as REAL
+        conditions.append(f"CAST({category} AS DOUBLE) = CAST({cell} AS DOUBLE)")
+    if largest >= _LAST_DOUBLE and pa.types.is_integer(kind):
+        rounded = f"TRY_CAST(CAST({category} AS DOUBLE) AS HUGEINT)"
+        conditions.append(f"(NOT {is_float} OR {rounded} = CAST({category} AS HUGEINT))")
+    elif largest >= _LAST_DOUBLE and pa.types.is_floating(kind):
+        conditions.append(f"({is_float} OR TRY_CAST({category} AS HUGEINT) = {cell})")
+    return conditions
+
+
+def _unlike_types(lookup: Lookup, cell: str) -> str | None:
+    """Whether a cell is of a type that DuckDB would round to the type of the categories."""
+    kind = lookup.keys().type
+    if pa.types.is_decimal(kind):
+        return f"typeof({cell}) IN ('FLOAT', 'DOUBLE', 'VARCHAR')"
+    if pa.types.is_floating(kind):
+        return f"typeof({cell}) = 'VARCHAR' OR typeof({cell}) LIKE 'DECIMAL%'"
+    return f"typeof({cell}) = 'VARCHAR'" if _has_numbers(lookup) else None
+
+
 def _outputs(k: int, lookup: Lookup, dialect: str) -> list[str]:
     """The column's vector: that of its category, else that of missing or unknown cells."""
     found, other = _column(f"c{k}", "kind"), _column(f"f{k}", "kind")
     refuses = not (lookup.serves_missing and lookup.serves_unknown)
-    otherwise = ""
-    if refuses and dialect == "duckdb":
-        otherwise = f"WHEN {other} IS NULL THEN {_refusal(lookup)} "
+    first = otherwise = ""
+    if dialect == "duckdb":
+        cell = _column("r", lookup.name)
+        if unlike := _unlike_types(lookup, cell):
+            first = f"WHEN {unlike} THEN {_wrong_type(lookup)} "
+        if refuses:
+            otherwise = f"WHEN {other} IS NULL THEN {_refusal(lookup)} "
     columns = []
     for output in lookup.outputs:
         of_category, of_others = _column(f"c{k}", output), _column(f"f{k}", output)
@@ -110,8 +137,16 @@ def _outputs(k: int, lookup: Lookup, dialect: str) -> list[str]:
             choice = f"WHEN {found} IS NOT NULL THEN {of_category} {otherwise}ELSE {of_others}"
         else:
             choice = f"WHEN {found} IS NULL THEN {of_others} ELSE {of_category}"
-        columns.append(f"CAST(CASE {choice} END AS REAL)\n    AS {_identifier(output)}")
+        columns.append(f"CAST(CASE {first}{choice} END AS REAL)\n    AS {_identifier(output)}")
     return columns
+
+
+def _wrong_type(lookup: Lookup) -> str:
+    text = (
+        f"Column {lookup.name!r} held numbers of Arrow's type {lookup.keys().type} in fit, and has "
+        "a type that is not compared with them exactly; cast it to the type of fit."
+    )
+    return f"error({_text(text)})"
 
 
 def _refusal(lookup: Lookup) -> str:
@@ -151,6 +186,8 @@ def _literal(value: Any, lookup: Lookup, dialect: str) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, float):
         if dialect == "standard" and math.isinf(value):
             _refuse_literal(lookup)

@@ -165,7 +165,7 @@ def _convert(cells: pa.Array, kind: pa.DataType) -> tuple[pa.Array, NDArray[np.b
         return cells, None
     if pa.types.is_floating(cells.type):
         return _to_whole(cells, kind)
-    if pa.uint64() not in (cells.type, kind):
+    if pa.uint64() not in (cells.type, kind) or pa.types.is_boolean(cells.type):
         return pc.cast(cells, kind), None
     limit = pa.scalar(0 if kind == pa.uint64() else np.iinfo(np.int64).max, cells.type)
     beyond = pc.less(cells, limit) if kind == pa.uint64() else pc.greater(cells, limit)
