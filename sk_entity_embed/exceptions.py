@@ -16,6 +16,7 @@ __all__ = [
     "LeakageWarning",
     "ProjectionWarning",
     "TrainingInterruptedWarning",
+    "UnknownCategoriesWarning",
     "UnsupportedDataError",
 ]
 
@@ -58,3 +59,7 @@ class ProjectionWarning(EntityEmbedWarning):
 
 class TrainingInterruptedWarning(EntityEmbedWarning):
     """Training was interrupted from the keyboard; the best state so far was kept."""
+
+
+class UnknownCategoriesWarning(EntityEmbedWarning):
+    """A column has hardly any category of fit, perhaps because its type has changed."""

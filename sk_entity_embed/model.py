@@ -13,8 +13,10 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.head import Head
 from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
+from sk_entity_embed.input.kinds import shown
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Scale
+from sk_entity_embed.input.unknowns import explain_unknown, warn_unknown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, count_missing, refuse_missing
 from sk_entity_embed.pooling import Pooler
 from sk_entity_embed.tables import EmbeddingTable, gather, take
@@ -95,7 +97,14 @@ class EmbeddingModel:
         """First output column of each table, and the number of all."""
         return np.cumsum([0, *(t.width for t in self.tables)]).tolist()
 
-    def code(self, table: Table, *, refuse_unknown: bool, missing_is_error: bool) -> CodedRows:
+    def code(
+        self,
+        table: Table,
+        *,
+        refuse_unknown: bool,
+        missing_is_error: bool,
+        warn_level: int | None = None,
+    ) -> CodedRows:
         """Look the rows of a table up.
 
         Parameters
@@ -104,6 +113,9 @@ class EmbeddingModel:
             New rows, with the columns of fit.
         refuse_unknown, missing_is_error : bool
             Whether unknown categories and missing cells raise.
+        warn_level : int or None, default=None
+            Stack level, seen from the caller, of warnings about columns that are nearly all
+            unknown; None gives none.
 
         Raises
         ------
@@ -122,6 +134,8 @@ class EmbeddingModel:
             coded = vocabulary.encode(column)
             if refuse_unknown:
                 _refuse_unknown(column, coded, vocabulary)
+            if warn_level is not None:
+                warn_unknown(column, coded, vocabulary, warn_level + 1)
             codes.append(coded)
         numbers = stack_numbers([table.columns[j] for j in self.context], table.n_rows)
         return CodedRows(codes, numbers)
@@ -233,10 +247,11 @@ def _refuse_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> Non
         row = codes.rows[row]
         unknown = np.unique(codes.rows[unknown])
     cell = column.take(row)
+    wrong_kind = explain_unknown(column, vocabulary)
     raise InvalidDataError(
         f"Found unknown categories in column {column.name!r}: {len(unknown)} "
-        f"row(s), the first one {_shown(cell, vocabulary)}, and handle_unknown='error'. Use "
-        "another policy, such as 'learned', to accept them."
+        f"row(s), the first one {_shown(cell, vocabulary)}, and handle_unknown='error'. "
+        + (wrong_kind or "Use another policy, such as 'learned', to accept them.")
     )
 
 
@@ -247,7 +262,4 @@ def _shown(cell: Column, vocabulary: Vocabulary) -> str:
     if cell.is_list:
         at = int(np.argmax(vocabulary.rows_of(vocabulary.locate(cell.items)) == UNKNOWN))
         cell = cell.items.take(np.array([at]))
-    if count_missing(cell):
-        return "a missing value"
-    value = cell.cells[0 if cell.indices is None else int(cell.indices[0])]
-    return repr(value.as_py() if hasattr(value, "as_py") else value)
+    return "a missing value" if count_missing(cell) else shown(cell.value(0))

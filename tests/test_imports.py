@@ -27,7 +27,7 @@ PACKAGE = "sk_entity_embed"
 LAYERS = [
     {"_writing", "exceptions"},
     {"input.index", "input.lists", "input.threads"},
-    {"input.columns", "pooling"},
+    {"input.columns", "input.kinds", "pooling"},
     {"input.matching"},
     {
         "datasets._random",
@@ -45,7 +45,7 @@ LAYERS = [
         "datasets.tables",
         "sampling",
     },
-    {"head", "options"},
+    {"head", "input.unknowns", "options"},
     {"dimensions", "learning.problem"},
     {"canonical", "initialization", "tables"},
     {"canonical_dot"},

@@ -121,6 +121,11 @@ class Column:
         )
         return Column(self.name, self.kind, self.dtype, cells)
 
+    def value(self, row: int) -> Any:
+        """One cell, or item of lists, that is not missing, as a Python object."""
+        cell = self.cells[row if self.indices is None else int(self.indices[row])]
+        return cell.as_py() if isinstance(cell, pa.Scalar) else cell
+
     def to_numbers(self) -> NDArray[np.float64]:
         """The cells as float64, missing ones as NaN; the column must hold numbers or booleans."""
         if not self.holds_numbers:

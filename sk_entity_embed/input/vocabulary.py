@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Cells, Column, object_array
+from sk_entity_embed.input.kinds import kind_of
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.matching import Matcher, find_objects, is_missing, is_text
 from sk_entity_embed.input.threads import on_threads, runs
@@ -44,10 +45,12 @@ _Rows: TypeAlias = NDArray[np.int32]
 class _Derived:
     """Slots for what is made of the fields when it is first needed; no fields, never pickled."""
 
-    __slots__ = ("_by_position", "_matcher")
+    __slots__ = ("_by_position", "_kinds", "_matcher", "_told")
 
     _by_position: _Rows
+    _kinds: frozenset[str]
     _matcher: Matcher
+    _told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,20 @@ class Vocabulary(_Derived):
         if self.missing_row != MISSING:
             return self.counts
         return np.append(self.counts, self.missing_count)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What the categories are: "text", "integers", "dates", ..."""
+        if not hasattr(self, "_kinds"):
+            some = self.categories if self.keys is None else self.categories[:1]
+            object.__setattr__(self, "_kinds", frozenset(map(kind_of, some.tolist())))
+        return self._kinds
+
+    def tell_once(self) -> bool:
+        """True at the first call, so that a warning about this column can be given once."""
+        first = not hasattr(self, "_told")
+        object.__setattr__(self, "_told", True)
+        return first
 
     def encode(self, column: Column) -> Codes:
         """Table row of each cell, or of each item of its list.
@@ -381,10 +398,16 @@ def refuse_missing(name: str, count: int) -> None:
 
 def count_missing(column: Column) -> int:
     """Rows in which the column is missing; of a column of lists, missing lists and items."""
+    return int(missing_cells(column).sum()) + _count_lists(column)[0]
+
+
+def missing_cells(column: Column) -> NDArray[np.bool_]:
+    """Which cells, or items of lists, are missing."""
     missing = is_missing(column.cells)
-    if column.indices is not None:
-        missing = np.append(missing, True)[column.indices]
-    return int(missing.sum()) + _count_lists(column)[0]
+    if column.indices is None:
+        return missing
+    by_cell: NDArray[np.bool_] = np.append(missing, True)[column.indices]
+    return by_cell
 
 
 def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
