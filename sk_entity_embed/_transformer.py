@@ -16,7 +16,6 @@ from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Table
 from sk_entity_embed.input.context import stack_numbers
-from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning.problem import StartingPoint
 from sk_entity_embed.model import CodedRows
 from sk_entity_embed.preparation import Columns
@@ -177,11 +176,9 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
                 f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
             )
         model, edges = self._model, self._model.edges
-        unknown = self._unknown or [t.vectors[UNKNOWN] for t in model.tables]
+        unknown: list[Any] = self._unknown or [None] * len(model.tables)
         columns = {
-            position: table.nearest(
-                array[:, edges[j] : edges[j + 1]], table.with_unknown(unknown[j])
-            )
+            position: table.nearest(array[:, edges[j] : edges[j + 1]], unknown[j])
             for j, (position, table) in enumerate(zip(model.categorical, model.tables, strict=True))
         }
         if self._policies["remainder"] == "passthrough":

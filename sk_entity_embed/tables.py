@@ -8,23 +8,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.threads import on_threads, runs
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.pooling import GRU, Pooler, pool
+from sk_entity_embed.recognition import NearestRows, VectorIndex
 
 _BLOCK = 4096
 _PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.
 
 
+class _Derived:
+    """Slots for what is made of the fields when it is first needed; no fields, never pickled."""
+
+    __slots__ = ("_indexes",)
+
+    _indexes: tuple[VectorIndex, NearestRows, NDArray[np.int64]]
+
+
 @dataclass(frozen=True, slots=True)
-class EmbeddingTable:
+class EmbeddingTable(_Derived):
     """What was learned about one column.
 
     Attributes
@@ -83,22 +89,6 @@ class EmbeddingTable:
         n_tables, n_rows, _ = self.stack.shape
         return shift(codes, fold % n_tables, n_rows)
 
-    def _candidates(
-        self, served: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Table rows and vectors to recognise; of equal vectors the first one counts.
-
-        Categories that a table never met hold its unknown vector: there they are unknown.
-        """
-        used = np.unique(self.vocabulary.label_rows).astype(np.int64)
-        rows, vectors = [], []
-        for table, shown in [(self.vectors, served), *((t, t) for t in self.stack)]:
-            met = used[(table[used] != table[UNKNOWN]).any(axis=1)]
-            met = np.append(met, UNKNOWN)
-            rows.append(met)
-            vectors.append(shown[met])
-        return np.concatenate(rows), np.concatenate(vectors)
-
     def frame(self) -> pd.DataFrame:
         """Vectors of all categories, without a bias, indexed by category."""
         vectors = self.vectors[self.vocabulary.label_rows]
@@ -116,35 +106,62 @@ class EmbeddingTable:
         except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
             return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
 
-    def nearest(self, vectors: NDArray[np.float32], served: NDArray[np.float32]) -> NDArray[Any]:
+    def nearest(
+        self, vectors: NDArray[np.float32], unknown: NDArray[np.float32] | None = None
+    ) -> NDArray[Any]:
         """Category of the nearest row, exactly that of a vector taken from a table.
 
         Parameters
         ----------
         vectors : ndarray of float32 of shape (n_samples, width)
             Vectors; those that are not finite are unknown.
-        served : ndarray of float32 of shape (n_rows, width)
-            The vectors that ``transform`` gives.
+        unknown : ndarray of float32 of shape (width,), default=None
+            What ``transform`` gives unknown categories, if not the learned vector.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            See :meth:`Vocabulary.decode`.
+            See :meth:`Vocabulary.decode`. A category that a table never met is unknown there.
         """
-        rows_of, candidates = self._candidates(served)
-        found = pc.index_in(_as_bytes(vectors), value_set=_as_bytes(candidates)).fill_null(-1)
-        positions = np.asarray(found)
-        rows = np.where(positions < 0, UNKNOWN, rows_of[positions])
-        others = np.flatnonzero(positions < 0)
-        used = np.unique(rows_of)
-        others = others[np.isfinite(vectors[others]).all(axis=1)]
-        if len(others):
-            finite = used[np.isfinite(served[used]).all(axis=1)]
-            closest = pairwise_distances_argmin(
-                vectors[others].astype(np.float64), served[finite].astype(np.float64)
+        exact, near, used = self._recognised()
+        found = exact.find(vectors)
+        if unknown is not None:  # it comes after the mean table and before those of the folds
+            n_tables, n_rows, _ = self.stack.shape
+            is_unknown = (vectors == unknown).all(axis=1) & (found < (n_tables - 1) * n_rows)
+            found = np.where(is_unknown, UNKNOWN, found)
+        rows = np.where(found < 0, UNKNOWN, found % len(self.vectors))
+        others = np.flatnonzero((found < 0) & np.isfinite(vectors).all(axis=1))
+        if len(others) == 0 or len(used) == 0:
+            return self.vocabulary.decode(rows)
+        asked = vectors[others]
+        closest = used[near.find(asked)]
+        served = self.vectors[UNKNOWN] if unknown is None else unknown
+        if np.isfinite(served).all():
+            to_unknown, to_closest = (
+                ((asked.astype(np.float64) - v) ** 2).sum(axis=1)
+                for v in (served, self.vectors[closest])
             )
-            rows[others] = finite[closest]
+            closest = np.where(to_unknown <= to_closest, UNKNOWN, closest)
+        rows[others] = closest
         return self.vocabulary.decode(rows)
+
+    def _recognised(self) -> tuple[VectorIndex, NearestRows, NDArray[np.int64]]:
+        """Indexes of all vectors that mean something, and of those of `used` rows of the mean."""
+        if not hasattr(self, "_indexes"):
+            used = np.unique(self.vocabulary.label_rows).astype(np.int64)
+            n_tables, n_rows, width = self.stack.shape
+            positions = []
+            for g in (n_tables - 1, *range(n_tables - 1)):
+                table = self.stack[g]
+                met = used[(table[used] != table[UNKNOWN]).any(axis=1)]
+                positions.append(np.append(met, UNKNOWN) + g * n_rows)
+            flat = self.stack.reshape(-1, width)
+            exact = VectorIndex(flat, np.concatenate(positions))
+            together = len(used) and used[-1] - used[0] + 1 == len(used)
+            rows = slice(used[0], used[-1] + 1) if together else used
+            indexes = exact, NearestRows(self.vectors[rows]), used
+            object.__setattr__(self, "_indexes", indexes)
+        return self._indexes
 
 
 def vector_names(column: str, width: int, *, biased: bool) -> list[str]:
@@ -299,12 +316,3 @@ def _as_items(vectors: NDArray[np.float32]) -> NDArray[np.void]:
     """Each row as one opaque item, which numpy copies at once, not number by number."""
     items: NDArray[np.void] = vectors.view(np.dtype((np.void, 4 * vectors.shape[1])))[:, 0]
     return items
-
-
-def _as_bytes(vectors: NDArray[np.float32]) -> pa.Array:
-    """Vectors as opaque bytes; -0.0 becomes 0.0 first."""
-    clean = np.ascontiguousarray(vectors + np.float32(0.0))
-    n, width = clean.shape
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(4 * width), n, [None, pa.py_buffer(clean)]
-    )

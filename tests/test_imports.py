@@ -26,7 +26,7 @@ PACKAGE = "sk_entity_embed"
 
 LAYERS = [
     {"_writing", "exceptions"},
-    {"input.index", "input.lists", "input.threads"},
+    {"input.index", "input.lists", "input.threads", "recognition"},
     {"input.columns", "input.kinds", "pooling"},
     {"input.matching"},
     {

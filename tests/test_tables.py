@@ -92,7 +92,7 @@ def test_frame_keeps_tuples_as_single_categories():
 def test_vectors_of_any_table_give_exactly_their_category(n_tables):
     table = make_table(n_tables=n_tables)
     for vectors in table.stack:
-        found = table.nearest(vectors, table.vectors)
+        found = table.nearest(vectors)
         assert names(found) == [EXPECTED[row] for row in range(6)]
 
 
@@ -102,24 +102,24 @@ def test_exactness_does_not_depend_on_distance():
     table.stack[0, 3] = 1e6
     table.stack[1, 3] = table.vectors[5] + np.float32(1e-3)  # nearest to another category
     for vectors in table.stack:
-        assert table.nearest(vectors[3:4], table.vectors).tolist() == ["a"]
+        assert table.nearest(vectors[3:4]).tolist() == ["a"]
 
 
 def test_other_vectors_give_the_nearest_served_category():
     table = make_table()
     noise = 1e-3 * np.random.default_rng(1).standard_normal(table.vectors.shape)
-    found = table.nearest((table.vectors + noise).astype(np.float32), table.vectors)
+    found = table.nearest((table.vectors + noise).astype(np.float32))
     assert names(found) == [EXPECTED[row] for row in range(6)]
     far = np.float32(100) * table.vectors[3:4]
     distances = np.linalg.norm(table.vectors - far, axis=1)
-    assert names(table.nearest(far, table.vectors)) == [EXPECTED[int(distances.argmin())]]
+    assert names(table.nearest(far)) == [EXPECTED[int(distances.argmin())]]
 
 
 def test_unused_rows_are_never_the_nearest():
     table = make_table(["a", "a", "b", "b"])
     table.stack[:, [MISSING, INFREQUENT]] = 0.0
     table.stack[:, [UNKNOWN, 3, 4]] = 5.0 + np.arange(3, dtype=np.float32)[:, None]
-    assert table.nearest(np.full((1, 2), 1e-3, np.float32), table.vectors).tolist() == [None]
+    assert table.nearest(np.full((1, 2), 1e-3, np.float32)).tolist() == [None]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -127,29 +127,42 @@ def test_vectors_that_are_not_finite_are_unknown(value):
     table = make_table()
     asked = table.vectors[3:5].copy()
     asked[0, 1] = value
-    assert table.nearest(asked, table.vectors).tolist() == [None, "b"]
+    assert table.nearest(asked).tolist() == [None, "b"]
 
 
 def test_an_unknown_vector_of_nan_is_found_and_never_the_nearest():
     table = make_table()
     served = table.with_unknown(np.full(2, np.nan, dtype=np.float32))
     asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
-    assert names(table.nearest(asked, served)) == [*(EXPECTED[row] for row in range(6)), "a"]
+    assert names(table.nearest(asked, served[UNKNOWN])) == [
+        *(EXPECTED[row] for row in range(6)),
+        "a",
+    ]
 
 
 def test_of_equal_vectors_the_served_one_wins():
     table = make_table()
     table.stack[0, 5] = table.vectors[3]  # a fold's "c" is what transform gives for "a"
-    assert table.nearest(table.vectors[3:4], table.vectors).tolist() == ["a"]
+    assert table.nearest(table.vectors[3:4]).tolist() == ["a"]
+
+
+def test_the_unknown_vector_of_a_policy_comes_before_those_of_the_folds():
+    table = make_table()
+    policy = table.vectors[3] + np.float32(0.5)
+    table.stack[0, 5] = policy
+    assert table.nearest(policy[None], policy).tolist() == [None]
+    assert table.nearest(table.stack[-1, 3:4], table.stack[-1, 3].copy()).tolist() == ["a"]
+    near = policy[None] + np.float32(1e-4)
+    assert table.nearest(near, policy).tolist() == [None]
 
 
 def test_signs_of_zeros_do_not_matter():
     table = make_table()
     table.stack[-1, 3] = 1e-3  # the nearest
     table.stack[0, 4] = 0.0  # the same
-    assert table.nearest(np.full((1, 2), -0.0, np.float32), table.vectors).tolist() == ["b"]
+    assert table.nearest(np.full((1, 2), -0.0, np.float32)).tolist() == ["b"]
     table.stack[0, 4] = -0.0
-    assert table.nearest(np.zeros((1, 2), np.float32), table.vectors).tolist() == ["b"]
+    assert table.nearest(np.zeros((1, 2), np.float32)).tolist() == ["b"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 16384, 40_000])

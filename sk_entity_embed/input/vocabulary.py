@@ -45,9 +45,10 @@ _Rows: TypeAlias = NDArray[np.int32]
 class _Derived:
     """Slots for what is made of the fields when it is first needed; no fields, never pickled."""
 
-    __slots__ = ("_by_position", "_kinds", "_matcher", "_told")
+    __slots__ = ("_by_position", "_by_row", "_kinds", "_matcher", "_told")
 
     _by_position: _Rows
+    _by_row: _Rows
     _kinds: frozenset[str]
     _matcher: Matcher
     _told: bool
@@ -260,16 +261,24 @@ class Vocabulary(_Derived):
             the empty list's. In the dtype of `categories` where it can hold the answer, else
             object.
         """
-        frequent = self.rows >= N_RESERVED
-        by_row = np.empty(self.n_rows, dtype=object)
-        by_row[UNKNOWN], by_row[MISSING], by_row[INFREQUENT] = None, np.nan, "infrequent_sklearn"
-        by_row[self.rows[frequent]] = self.categories[frequent]
-        if self._knows_empty:
-            by_row[self.empty_row] = ()
-        values: NDArray[Any] = by_row[codes]
-        own = (codes >= N_RESERVED) & (codes < N_RESERVED + frequent.sum())
+        if not hasattr(self, "_by_row"):
+            by_row = np.full(self.n_rows, -1, dtype=np.int32)
+            frequent = np.flatnonzero(self.rows >= N_RESERVED)
+            by_row[self.rows[frequent]] = frequent
+            object.__setattr__(self, "_by_row", by_row)
+        positions = self._by_row[codes]
+        own = positions >= 0
         if self.categories.dtype != object and own.all():
-            values = values.astype(self.categories.dtype)
+            found: NDArray[Any] = self.categories[positions]
+            return found
+        values = np.empty(len(codes), dtype=object)
+        values[own] = self.categories[positions[own]]
+        others: dict[int, Any] = {UNKNOWN: None, MISSING: np.nan, INFREQUENT: "infrequent_sklearn"}
+        if self._knows_empty:
+            others[int(self.empty_row or 0)] = ()
+        for code, value in others.items():
+            for row in np.flatnonzero(codes == code):
+                values[row] = value  # one by one, since a tuple would be taken apart
         return values
 
     def _fill_empty(self, codes: _Rows, column: Column) -> Lists:

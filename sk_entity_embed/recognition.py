@@ -1,0 +1,113 @@
+"""Which row of some tables a vector is, or is nearest to, by an index that is built once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import gen_batches
+
+_BLOCK = 4_000_000  # Distances at a time.
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio
+_HALF = np.uint64(32)
+
+
+class VectorIndex:
+    """Rows by the exact vector that they hold.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32 of shape (n, width)
+        Vectors; they are kept, not copied.
+    positions : ndarray of int of shape (n_rows,)
+        Those that can be found; of equal vectors the first one is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.recognition import VectorIndex
+    >>> vectors = np.array([[0.5, 1.0], [2.0, 0.0], [0.5, 1.0]], dtype=np.float32)
+    >>> index = VectorIndex(vectors, np.array([2, 1, 0]))
+    >>> index.find(np.array([[0.5, 1.0], [0.5, 0.0]], dtype=np.float32)).tolist()
+    [2, -1]
+    """
+
+    __slots__ = ("_hashes", "_positions", "_vectors")
+
+    def __init__(self, vectors: NDArray[np.float32], positions: NDArray[np.integer[Any]]) -> None:
+        hashes = np.empty(len(positions), dtype=np.uint64)
+        for at in gen_batches(len(positions), 65_536):
+            hashes[at] = _hash(vectors[positions[at]])
+        order = np.argsort(hashes, kind="stable")
+        self._vectors = vectors
+        self._hashes, self._positions = hashes[order], positions[order]
+
+    def find(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Position of each vector, -1 where it is not there."""
+        hashes = _hash(vectors)
+        places = np.searchsorted(self._hashes, hashes)
+        found = np.full(len(vectors), -1, dtype=np.int64)
+        open_ = np.arange(len(vectors))
+        while len(open_):
+            at = places[open_]
+            same = at < len(self._hashes)
+            same[same] = self._hashes[at[same]] == hashes[open_[same]]
+            open_ = open_[same]
+            positions = self._positions[places[open_]]
+            equal = (self._vectors[positions] == vectors[open_]).all(axis=1)
+            found[open_[equal]] = positions[equal]
+            open_ = open_[~equal]
+            places[open_] += 1  # another vector of the same hash
+        return found
+
+
+class NearestRows:
+    """The nearest of some vectors by Euclidean distance, of equal distances the first.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32 of shape (n, width)
+        Finite vectors; they are kept, not copied.
+    """
+
+    __slots__ = ("_norms", "_vectors")
+
+    def __init__(self, vectors: NDArray[np.float32]) -> None:
+        self._vectors = vectors
+        self._norms = np.einsum("ij,ij->i", vectors, vectors)
+
+    def find(self, queries: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Position of the nearest vector to each finite query."""
+        found = np.empty(len(queries), dtype=np.intp)
+        for at in gen_batches(len(queries), max(1, _BLOCK // max(1, len(self._vectors)))):
+            found[at] = self._find(queries[at])
+        return found
+
+    def _find(self, queries: NDArray[np.float32]) -> NDArray[np.intp]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            distances = self._norms - 2 * (queries @ self._vectors.T)
+            sizes = np.einsum("ij,ij->i", queries, queries) + self._norms.max()
+        if not (np.isfinite(distances).all() and np.isfinite(sizes).all()):
+            wide = self._vectors.astype(np.float64)
+            return np.asarray(pairwise_distances_argmin(queries.astype(np.float64), wide))
+        # Rounding may have changed the order of those that are nearly as near.
+        limits = distances.min(axis=1) + 4 * np.finfo(np.float32).eps * queries.shape[1] * sizes
+        found = np.empty(len(queries), dtype=np.intp)
+        for i, (row, limit) in enumerate(zip(distances, limits, strict=True)):
+            near = np.flatnonzero(row <= limit)
+            offsets = self._vectors[near].astype(np.float64) - queries[i]
+            found[i] = near[np.argmin((offsets**2).sum(axis=1))]
+        return found
+
+
+def _hash(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """A number for each vector, equal for equal ones."""
+    words = (vectors + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0
+    mixed = np.zeros(len(vectors), dtype=np.uint64)
+    for j in range(words.shape[1]):
+        mixed ^= mixed >> _HALF
+        mixed += words[:, j]
+        mixed *= _MIX
+    return mixed
