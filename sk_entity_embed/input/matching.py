@@ -20,6 +20,7 @@ from sk_entity_embed.input.index import KeyIndex, fits
 
 _MANY = 100_000  # Keys for which an index is quicker however many cells there are.
 _INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
+_FEW = 32  # Cells that Python finds among few keys before Arrow has made its hash table.
 _EXACT = 2**53  # Up to here every integer is a float64.
 
 _Positions: TypeAlias = NDArray[np.integer[Any]]
@@ -49,12 +50,13 @@ class Matcher:
     [0, 3]
     """
 
-    __slots__ = ("_categories", "_index", "_indexable", "_keys", "_objects")
+    __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_objects")
 
     def __init__(self, categories: NDArray[Any], keys: pa.Array | None) -> None:
         self._categories = categories
         self._keys = None if keys is None else _in_common_type(keys)
         self._indexable = self._keys is not None and fits(self._keys)
+        self._by_value: dict[Any, int] | None = None
         self._index: KeyIndex | None = None
         self._objects: pd.Index | None = None
 
@@ -78,6 +80,8 @@ class Matcher:
             return np.where(is_missing(cells), n, n + 1)
         if self._keys is None or pa.types.is_decimal(cells.type):
             return self._find_distinct(cells)
+        if len(cells) <= _FEW and n < _INDEXED:
+            return self._find_few(cells)
         if is_text(self._keys) != is_text(cells):
             return np.where(is_missing(cells), n, n + 1)
         exact, inexact = (cells, None) if is_text(cells) else _convert(cells, self._keys.type)
@@ -102,6 +106,13 @@ class Matcher:
         if cells.null_count:
             positions[is_missing(cells)] = n
         return positions
+
+    def _find_few(self, cells: pa.Array) -> _Positions:
+        """Positions of few cells among few keys, which Python compares as exactly."""
+        n = len(self._categories)
+        if self._by_value is None:
+            self._by_value = {v: i for i, v in enumerate(self._categories.tolist())} | {None: n}
+        return np.array([self._by_value.get(v, n + 1) for v in cells.to_pylist()], dtype=np.intp)
 
     def _find_distinct(self, cells: pa.Array) -> _Positions:
         """Positions by Python's hash and equality, of each distinct value once."""

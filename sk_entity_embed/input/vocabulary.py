@@ -214,7 +214,7 @@ class Vocabulary(_Derived):
             # The missing row comes last, where the index -1 of missing cells finds it.
             by_level = np.append(rows[self._locate_cells(cells)], rows[-2:-1])
             return _take(by_level, column.indices)
-        if isinstance(cells, np.ndarray):
+        if isinstance(cells, np.ndarray) or len(cells) < 2 * _PARALLEL:
             return self.rows_of(self._locate_cells(cells))
         codes = np.empty(len(cells), dtype=np.int32)
 
