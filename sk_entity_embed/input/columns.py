@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
@@ -239,9 +239,10 @@ def read_table(X: Any) -> Table:
     if isinstance(frame, nw.LazyFrame):
         raise UnsupportedDataError(_lazy_message(X, frame.implementation))
     if isinstance(frame, nw.Series):
+        of_row = "of one row by X.iloc[[0]] instead of X.iloc[0], "
         raise InvalidDataError(
-            "Expected 2D array, got 1D array instead: X is a series. Pass a data frame: of one "
-            "row, X.iloc[[0]] instead of X.iloc[0]; of one column, X.to_frame() or X[['name']]."
+            "Expected 2D array, got 1D array instead: X is a series. Pass a data frame, "
+            f"{of_row if isinstance(X, pd.Series) else ''}of one column by X.to_frame()."
         )
     if isinstance(frame, nw.DataFrame):
         return _read_frame(frame, X)
@@ -386,7 +387,7 @@ def _from_vector(name: str, values: NDArray[Any]) -> Column:
 
 def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) -> Column:
     """A column from Python objects, its type inferred by value."""
-    inferred = "string" if text else _infer(name, values)
+    inferred = "string" if text else pd.api.types.infer_dtype(values, skipna=True)
     if inferred.startswith("mixed"):
         flat = flatten_objects(name, values)
         if flat is not None:
@@ -408,20 +409,9 @@ def _from_objects(name: str, values: NDArray[np.object_], text: bool = False) ->
     return Column(name, kind, dtype, _hashable(name, values))
 
 
-def _infer(name: str, values: NDArray[np.object_]) -> str:
-    """Pandas' name for the type of the cells."""
-    try:
-        return str(pd.api.types.infer_dtype(values, skipna=True))
-    except InvalidOperation as error:
-        raise InvalidDataError(
-            f"Column {name!r} holds a signaling NaN (Decimal('sNaN')), which cannot be compared; "
-            "replace it by None."
-        ) from error
-
-
 def _are_reals(values: NDArray[np.object_]) -> bool:
     """Whether the cells are real numbers of several types, such as decimals and integers."""
-    types = set(map(type, values[~pd.isna(values)]))
+    types = set(map(type, values)) - {type(None), type(pd.NA), type(pd.NaT)}
     return all(issubclass(t, _REALS) and not issubclass(t, bool) for t in types)
 
 

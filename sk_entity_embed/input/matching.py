@@ -132,11 +132,6 @@ class Matcher:
         return np.where(is_missing(cells), n, np.where(found < 0, n + 1, found))
 
 
-def find_objects(values: NDArray[Any], cells: NDArray[np.object_]) -> NDArray[np.intp]:
-    """Positions of cells among distinct values, as Python compares them; -1 where not found."""
-    return _object_index(values).get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
-
-
 def is_missing(cells: Cells) -> NDArray[np.bool_]:
     """Which cells are missing."""
     if isinstance(cells, np.ndarray):

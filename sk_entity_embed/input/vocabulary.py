@@ -18,6 +18,7 @@ from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Cells, Column, object_array
 from sk_entity_embed.input.kinds import kind_of
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.matching import Matcher, find_objects, is_missing, is_text
+from sk_entity_embed.input.matching import Matcher, is_missing, is_text
 from sk_entity_embed.input.threads import on_threads, runs
 
 UNKNOWN, MISSING, INFREQUENT, N_RESERVED = 0, 1, 2, 3
@@ -423,8 +424,7 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     """Distinct values in order, their counts, and the number of missing cells."""
     cells = column.cells
     if isinstance(cells, np.ndarray):
-        values = object_array(_distinct(cells[~is_missing(cells)].tolist()))
-        positions = find_objects(values, cells)
+        positions, values = _factorize(cells)
     else:
         if pa.types.is_floating(cells.type):
             cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0
@@ -432,7 +432,7 @@ def _count(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
         # Texts become Python's once, when their order is known.
         values = encoded.dictionary if is_text(cells) else np.asarray(encoded.dictionary)
         if pa.types.is_decimal(cells.type):
-            values = object_array(_distinct(encoded.dictionary.to_pylist()))
+            values = object_array(list(map(_stripped, encoded.dictionary.to_pylist())))
         positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if column.indices is not None:
         positions = np.append(positions, -1)[column.indices]
@@ -506,19 +506,23 @@ def _sorted_members(values: NDArray[Any], members: list[int]) -> list[int]:
         return sorted(members, key=lambda i: repr(values[i]))
 
 
-def _distinct(values: list[Any]) -> list[Any]:
-    """Distinct values; of equal numbers of several types the one of the first type in `_NUMBERS`.
+def _factorize(cells: NDArray[np.object_]) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    """Position of each cell among the distinct values, -1 where it is missing, and these values.
 
-    Decimals lose the zeros at their end, which depend on the scale of the container.
+    Of equal numbers of several types the one of the first type in `_NUMBERS` stands for all, and
+    decimals lose the zeros at their end, which depend on the scale of the container.
     """
-    types = set(map(type, values))
+    positions, values = pd.factorize(cells)
+    types = set(map(type, cells.tolist()))
     ranks = {t: rank for t in types if (rank := _rank(t)) < len(_NUMBERS)}
-    if len(ranks) > 1:  # stable, so that other values keep their order of arrival
-        values = sorted(values, key=lambda v: ranks.get(type(v), 0))
-    distinct = list(dict.fromkeys(values))
-    if Decimal not in types:
-        return distinct
-    return [_stripped(v) if type(v) is Decimal else v for v in distinct]
+    if len(ranks) > 1:
+        by_cell = np.array([ranks.get(type(v), len(_NUMBERS)) for v in cells.tolist()])
+        last_first = np.argsort(-by_cell, kind="stable")
+        last_first = last_first[positions[last_first] >= 0]
+        values[positions[last_first]] = cells[last_first]
+    if Decimal in types:
+        values = object_array([_stripped(v) if type(v) is Decimal else v for v in values])
+    return positions, values
 
 
 def _rank(kind: type) -> int:

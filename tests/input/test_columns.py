@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
+import duckdb
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy import sparse
 
@@ -16,7 +20,7 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     UnsupportedDataError,
 )
-from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.columns import _lazy_message, read_table
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
@@ -218,6 +222,8 @@ def test_header_has_the_labels_and_no_rows(container):
         (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
+        (pd.DataFrame({"a": ["x"]}).iloc[0], InvalidDataError, r"row by X\.iloc\[\[0\]\]"),
+        ([[Decimal("sNaN")], [1]], UnsupportedDataError, "'x0' .*signaling NaN"),
         (pl.Series([1]), InvalidDataError, "1D array"),
         ([[1], [1, 2]], InvalidDataError, "different lengths"),
         (pd.DataFrame({"a": []}), InvalidDataError, r"0 sample\(s\)"),
@@ -398,4 +404,60 @@ def test_strings_and_tuples_are_single_values(cells):
 def test_lists_are_refused_where_numbers_were():
     column = read_one([[[1, 2]], [[3]]])
     with pytest.raises(InvalidDataError, match=r"Column 'x0' must hold numbers.*lists"):
+        column.to_numbers()
+
+
+def test_tables_of_other_libraries_are_told_how_to_load_themselves():
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(UnsupportedDataError, match=r"of duckdb .*X\.to_arrow_table\(\)"),
+    ):
+        read_table(connection.sql("SELECT 1 AS a"))
+    ways = {"DASK": "compute", "IBIS": "to_pyarrow", "PYSPARK": "toPandas"}
+    for implementation, way in ways.items():
+        message = _lazy_message(None, nw.Implementation[implementation])
+        assert re.search(rf"table of {implementation.lower()} .*{way}\(\)", message)
+
+
+def test_record_batches_and_chunks_of_any_encoding_are_read():
+    batch = pa.record_batch({"a": pa.array(["x", None])})
+    assert read_table(batch).columns[0].cells.to_pylist() == ["x", None]
+    runs = pc.run_end_encode(pa.chunked_array([["x", None], ["x", "y"]]))
+    (column,) = read_table(pa.table({"a": runs})).columns
+    assert column.cells.to_pylist() == ["x", None, "x", "y"]
+    flags = pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, None], pa.int8()))
+    for array in (flags, pa.chunked_array([flags])):
+        (column,) = read_table(pa.table({"a": array})).columns
+        assert column.cells.equals(pa.array([True, False, None]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Decimal("1.2"), None, Decimal("-3")],
+        [Decimal("1.2"), None, -3],
+        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal128(9, 4)),
+        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal256(60, 30)),
+        pl.Series([Decimal("1.2"), None, Decimal("-3")]),
+    ],
+)
+def test_decimals_are_numbers_and_are_rounded_once(values):
+    if isinstance(values, list):
+        X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    else:
+        X = (
+            pl.DataFrame({"a": values})
+            if isinstance(values, pl.Series)
+            else pa.table({"a": values})
+        )
+    (column,) = read_table(X).columns
+    assert column.kind == "number"
+    assert column.holds_numbers
+    assert column.holds_fractions
+    np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
+
+
+def test_numbers_beyond_floats_are_refused_as_context():
+    (column,) = read_table([[Decimal(10) ** 400], [10**400], [0.5]]).columns
+    with pytest.raises(InvalidDataError, match="'x0' has a number beyond the range of float64"):
         column.to_numbers()

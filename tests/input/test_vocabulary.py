@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -507,3 +509,24 @@ def test_declared_categories_are_found_whether_they_are_few_or_many(n_cells):
     found = vocabulary.encode(read_table(X).columns[0])
     expected = np.where(codes < 1, UNKNOWN, codes + N_RESERVED - 1)
     assert found.tolist() == expected.tolist()
+
+
+def test_tuples_with_missing_entries_are_one_category():
+    X = [[(1, float("nan"))], [(1, float("nan"))], [(2, None)]]
+    (column,) = read_table(X).columns
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.counts.tolist() == [2, 1]
+    assert vocabulary.encode(column).tolist() == [3, 3, 4]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equal_numbers_the_same_one_stands_for_all_whatever_came_first(order):
+    values = [True, 1, 1.0, Decimal("1.00"), Fraction(1), "a", Decimal("2.50"), Fraction(5, 2)]
+    (column,) = read_table([[v] for v in values[::order]]).columns
+    categories = learn_vocabulary(column).categories.tolist()
+    assert [(type(c), c) for c in categories] == [
+        (bool, True),
+        (Decimal, Decimal("2.5")),
+        (str, "a"),
+    ]
+    assert str(categories[1]) == "2.5"
