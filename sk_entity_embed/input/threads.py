@@ -10,6 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
+_FORKED = 0x40
+"""Linux's mark of a process that was forked and has started no program of its own."""
+
 
 def runs(n_rows: int, at_least: int) -> list[slice]:
     """Divide rows into a run for each thread.
@@ -52,3 +55,23 @@ def on_threads(work: Callable[[slice], object], rows: Sequence[slice]) -> None:
         work(rows[0])
         for other in others:
             other.result()
+
+
+def is_forked() -> bool:
+    """Whether this process goes on where it was forked from another, as far as Linux tells.
+
+    OpenMP's threads stay behind in the other process, and GNU's library, which torch and
+    scikit-learn bring along on Linux, waits for them forever.
+
+    Examples
+    --------
+    >>> from sk_entity_embed.input.threads import is_forked
+    >>> isinstance(is_forked(), bool)
+    True
+    """
+    try:
+        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()  # after the name of the program
+    except OSError:
+        return False
+    return bool(int(fields[6]) & _FORKED)

@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, Head, MLPHead
+from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
 from sk_entity_embed.learning.perceptron import MLP
@@ -60,11 +61,13 @@ def learn(
     InvalidParameterError
         If the device does not exist, or training diverged.
     """
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
+    # Whatever the caller has set. All of torch's work is in here: what it shares out among threads
+    # never returns in a forked process, for torch's threads are not forked with it.
+    with torch.inference_mode(False), torch.enable_grad(), _THREADS.reduced(1) as n_threads:
         device = _device(config.device)
         give = torch.as_tensor if overwrite_start else torch.tensor
         bank = EmbeddingBank([give(table, device=device) for table in start.tables])
-        return _learn(rows, start, bank, config, device)
+        return _learn(rows, start, bank, config, device, n_threads)
 
 
 def _learn(
@@ -73,6 +76,7 @@ def _learn(
     bank: EmbeddingBank,
     config: TrainingConfig,
     device: torch.device,
+    n_threads: int,
 ) -> Learned:
     generator = torch.Generator(device=device).manual_seed(config.seed)
     head = _build_head(start.head, bank.widths, rows.context.shape[1], config, generator)
@@ -82,7 +86,7 @@ def _learn(
         _build_pool(pooler, width, generator)
         for pooler, width in zip(start.pooling, bank.widths, strict=True)
     ]
-    with _threads(head, config.batch_size, device) as beside:
+    with _threads(n_threads, head, config.batch_size, device) as beside:
         task = CrossFitting(
             rows,
             bank,
@@ -146,18 +150,19 @@ class _Threads:
         self._own = local()
 
     @contextmanager
-    def reduced(self, n: int) -> Iterator[None]:
-        """Let each operation use so many."""
+    def reduced(self, n: int) -> Iterator[int]:
+        """Let each operation use so many; gives how many it could use before."""
         depth = getattr(self._own, "depth", 0)
         with self._lock:
+            found = torch.get_num_threads()
             if self._n_users == 0:
-                self._before = torch.get_num_threads()
-            before = torch.get_num_threads() if depth else self._before
+                self._before = found
+            before = found if depth else self._before
             self._n_users += 1
             self._own.depth = depth + 1
             torch.set_num_threads(n)
         try:
-            yield
+            yield found
         finally:
             with self._lock:
                 self._n_users -= 1
@@ -170,26 +175,26 @@ _THREADS = _Threads()
 
 @contextmanager
 def _threads(
-    head: MLP | DotProduct, batch_size: int, device: torch.device
+    n: int, head: MLP | DotProduct, batch_size: int, device: torch.device
 ) -> Iterator[Executor | None]:
-    """Threads beside this one, if they pay.
+    """Threads beside this one, of `n` in all, if they pay.
 
     Small products gain nothing from a second thread, and on a busy machine each step would wait
     for it. Parts of a step side by side gain more than operations that are shared out one by one.
     """
-    n, products = torch.get_num_threads(), batch_size * sum(w.numel() for w in head.weights)
+    products = batch_size * sum(w.numel() for w in head.weights)
     if n == 1 or device.type != "cpu" or not isinstance(head, MLP) or products < _SHARED_PRODUCTS:
-        with _THREADS.reduced(1):
-            yield None
+        yield None
         return
-    each = n // 2 if products >= 8 * _SHARED_PRODUCTS else 1
+    each = n // 2 if products >= 8 * _SHARED_PRODUCTS and not is_forked() else 1
     with _THREADS.reduced(each), ThreadPoolExecutor(2) as beside:
         yield beside
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "auto":  # a process that was forked from one that used the GPU cannot use it
+        usable = torch.cuda.is_available() and not torch.cuda._is_in_bad_fork()
+        return torch.device("cuda" if usable else "cpu")
     try:
         device = torch.device(name)
         # "meta" holds no numbers, "mps" none of 64 bits

@@ -85,38 +85,41 @@ def train(
     Returns
     -------
     History
-        An interruption from the keyboard ends the training early and is recorded there.
+        An interruption from the keyboard ends the training early and is recorded there. Before the
+        end of the first epoch there is nothing to keep: it then has no losses.
     """
-    history = History([], [], 0, interrupted=False, diverged=False)
     best = _Best(task, n_iter_no_change, tol)
-    if early_stopping and baseline:
-        best.offer(float(task.validation_loss().mean()), 0)
+    epochs: list[tuple[NDArray[np.float64], ...]] = []
+    interrupted = diverged = False
     with tqdm(total=max_iter, unit="epoch", disable=not verbose, desc="embeddings") as bar:
         try:
+            if early_stopping and baseline:
+                best.offer(float(task.validation_loss().mean()), 0)
             for i in range(max_iter):
                 task.set_learning_rate(_decay(i / max_iter))
                 losses = _run_epoch(task)
-                if early_stopping:
-                    validation_losses = task.validation_loss()
-                    history.validation_losses.append(validation_losses)
-                history.losses.append(losses)
-                loss = float((validation_losses if early_stopping else losses).mean())
+                # Recorded at once, so that an interruption leaves whole epochs only.
+                epochs.append((losses, task.validation_loss()) if early_stopping else (losses,))
+                loss = float(epochs[-1][-1].mean())
                 bar.set_postfix({"validation_loss" if early_stopping else "loss": f"{loss:.4f}"})
                 bar.update()
                 if not np.isfinite(loss):
-                    history.diverged = best.state is None
+                    diverged = best.state is None
                     break
                 if early_stopping:
                     best.offer(loss, i + 1)
-                else:
-                    best.iteration = i + 1
-                if early_stopping and best.patience <= 0 and i + 1 >= min_iter:
-                    break
+                    if best.patience <= 0 and i + 1 >= min_iter:
+                        break
         except KeyboardInterrupt:
-            history.interrupted = True
-    history.best_iteration = best.iteration
+            interrupted = True
     task.restore(task.state() if best.state is None else best.state)
-    return history
+    return History(
+        losses=[epoch[0] for epoch in epochs],
+        validation_losses=[epoch[1] for epoch in epochs] if early_stopping else [],
+        best_iteration=len(epochs) if best.state is None else best.iteration,
+        interrupted=interrupted,
+        diverged=diverged,
+    )
 
 
 class _Best:
@@ -135,12 +138,15 @@ class _Best:
         self.patience = self.n_iter_no_change if enough else self.patience - 1
         if not loss < self.loss:
             return
-        self.loss, self.iteration = loss, iteration
         try:
-            self.state = self.task.state(self.state)
+            self._keep(loss, iteration)
         except KeyboardInterrupt:  # a state that is half copied belongs to no epoch
-            self.state = self.task.state(self.state)
+            self._keep(loss, iteration)
             raise
+
+    def _keep(self, loss: float, iteration: int) -> None:
+        self.state = self.task.state(self.state)
+        self.loss, self.iteration = loss, iteration
 
 
 def _run_epoch(task: Task) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sk_entity_embed.learning import learn as module
 from sk_entity_embed.learning.parallel import submit, together
@@ -60,22 +61,39 @@ def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
     assert all(state == states[0] for state in states)
 
 
-@pytest.mark.parametrize(("batch_size", "n_threads", "threads"), [(4, 2, 1), (10**6, 2, 1)])
-def test_large_steps_get_a_second_thread(batch_size, n_threads, threads):
+@pytest.mark.parametrize(
+    ("batch_size", "n_threads", "forked", "each"),
+    [(4, 4, False, None), (10**6, 1, False, None), (10**6, 4, False, 1), (10**7, 4, False, 2),
+     (10**7, 4, True, 1)],
+)  # fmt: skip
+def test_large_steps_get_a_second_thread(batch_size, n_threads, forked, each, monkeypatch):
+    monkeypatch.setattr(module, "is_forked", lambda: forked)
     _, _, config = make_problem("plain")
     head = make_task(*make_problem("plain")[:2], config).head
+    with module._THREADS.reduced(1):
+        with module._threads(n_threads, head, batch_size, torch.device("cpu")) as beside:
+            assert (beside is None) == (each is None)
+            assert torch.get_num_threads() == (each or 1)
+        assert torch.get_num_threads() == 1
+
+
+def test_all_work_of_torch_is_done_within_the_threads_given():
+    n_threads = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            n_threads.append(torch.get_num_threads())
+            return operation(*args, **(kwargs or {}))
+
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(2)
     try:
-        with module._threads(head, batch_size, torch.device("cpu")) as beside:
-            assert (beside is not None) == (batch_size > 4)
-            assert torch.get_num_threads() == threads
-        assert torch.get_num_threads() == n_threads
-        torch.set_num_threads(1)
-        with module._threads(head, batch_size, torch.device("cpu")) as beside:
-            assert beside is None
+        with Watch():
+            module.learn(*make_problem("gru"))
     finally:
         torch.set_num_threads(before)
+    assert len(n_threads) > 100
+    assert set(n_threads) == {1}
 
 
 def test_each_thread_gets_its_number_back_whichever_training_ends_first():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sk_entity_embed.learning import training
 from sk_entity_embed.learning.training import train
 
 
@@ -155,6 +156,32 @@ def test_no_baseline_is_taken_without_early_stopping():
     task = FakeTask()
     assert run(task, early_stopping=False, baseline=True).best_iteration == 10
     assert (task.n_validations, task.restored) == (0, 10)
+
+
+def test_an_interruption_before_any_epoch_leaves_a_record_of_none():
+    task = FakeTask([9, 3], ("validation", 0))  # of the state that training goes on from
+    history = run(task, baseline=True)
+    assert history.interrupted
+    assert (history.losses, history.validation_losses, task.restored) == ([], [], 0)
+
+
+def test_an_interruption_between_an_epochs_end_and_its_record_leaves_whole_epochs(monkeypatch):
+    class Bar:
+        """A progress bar that Ctrl-C is pressed in, once the first epoch is done."""
+
+        def __init__(self, **settings): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error): ...
+        def set_postfix(self, shown):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    history = run(task := FakeTask([9, 3, 2]))
+    assert history.interrupted
+    assert len(history.losses) == len(history.validation_losses) == history.best_iteration == 1
+    assert task.restored == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
