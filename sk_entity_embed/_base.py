@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
@@ -55,6 +54,8 @@ _CONTINUED_ELSEWHERE = (
     "from the mean table, so rows that the earlier fit has seen get vectors that have seen their "
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
+
+INTERRUPTED_EARLY = "Training was interrupted before the end of its first epoch"
 
 _SLOW_STEPS, _SLOW_START = 3000, 750
 """Steps that dot products and recurrent units are given, and those before patience counts.
@@ -117,13 +118,15 @@ class BaseEntityEmbedding(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
-        """Fit, set the fitted attributes and return the table read from `X`.
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table | None:
+        """Fit, and return the table read from `X`; None where no whole epoch was run.
 
-        Nothing of the estimator changes before the network is trained and checked.
+        The whole fit is built beside the estimator, which changes by one assignment: whatever is
+        raised here, it has either the earlier state or the new one.
         """
         from sk_entity_embed.learning.learn import learn
 
+        self._check_parameters()
         seeds = Seeds.draw(self.random_state)
         given = self._check_input(X, y, sample_weight, groups)
         previous = self._previous()
@@ -134,35 +137,31 @@ class BaseEntityEmbedding(BaseEstimator):
         rows = training_rows(given, columns, roles, scale)
         config = self._training_config(given, columns, scale, seeds)
         learned = learn(rows, start, config, overwrite_start=True)
+        if len(learned.loss_curve) == 0:
+            return None
         model = assemble(learned, start, rows, columns, scale, given.target.loss)
-        validate_data(self, given.table.header(), reset=True, skip_check_array=True)
-        self._model = model
-        self._memory = (
-            Memory(
-                mark,
-                roles,
-                _shape(given.table, columns.categorical, columns.context),
-                given.target.classes,
-                self._layers(given),
-                start.fixed,
-                start.pulled,
-            )
-            if self.warm_start
-            else None
+        fitted = copy(self)
+        validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
+        fitted.__dict__.update(
+            self._state(model, learned, given, columns, roles),
+            _memory=self._remember(mark, given, columns, roles, start),
         )
-        self._set_attributes(learned, given, columns, roles)
-        self._warn(learned)
+        self.__dict__ = fitted.__dict__
+        _warn(learned)
         return given.table
 
-    def _warn(self, learned: Learned) -> None:
-        kept = f"the best state so far, after {learned.best_iteration} full epoch(s), was kept."
-        if learned.interrupted:
-            message = f"Training was interrupted; {kept}"
-            warnings.warn(message, TrainingInterruptedWarning, stacklevel=4)
-        curves = [learned.loss_curve, learned.validation_loss_curve]
-        if not all(np.isfinite(c).all() for c in curves if c is not None):
-            message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    def _keep_earlier(self) -> None:
+        """Keep the fit before one that was interrupted too early, and say so.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If there is none.
+        """
+        if not hasattr(self, "_model"):
+            raise KeyboardInterrupt(f"{INTERRUPTED_EARLY}; the estimator is not fitted.")
+        message = f"{INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
+        warnings.warn(message, TrainingInterruptedWarning, stacklevel=4)
 
     def _read(self, X: Any) -> Table:
         """Read a table to look up, with the columns of fit."""
@@ -170,6 +169,9 @@ class BaseEntityEmbedding(BaseEstimator):
         table = read_table(X)
         validate_data(self, table.header(), reset=False, skip_check_array=True)
         return table
+
+    def _check_parameters(self) -> None:
+        """Room for a subclass's checks before anything is read."""
 
     def _check_start(self, start: StartingPoint, columns: Columns, table: Table) -> None:
         """Room for a subclass's checks just before training."""
@@ -272,7 +274,7 @@ class BaseEntityEmbedding(BaseEstimator):
                 model, memory, columns, roles, same_rows=same_rows, freeze=self.freeze
             )
             if cross_fit and not same_rows:
-                warnings.warn(_CONTINUED_ELSEWHERE, LeakageWarning, stacklevel=4)
+                warnings.warn(_CONTINUED_ELSEWHERE, LeakageWarning, stacklevel=5)
             return roles, start, model.scale
         start = starting_point(
             columns,
@@ -293,6 +295,16 @@ class BaseEntityEmbedding(BaseEstimator):
     def _cross_fits(self, columns: Columns) -> bool:
         """Whether there are folds: without tables they would have no purpose."""
         return bool(self.cross_fit) and len(columns.categorical) > 0
+
+    def _remember(
+        self, mark: str, given: Given, columns: Columns, roles: Roles, start: StartingPoint
+    ) -> Memory | None:
+        """What the next fit needs to go on from this one, if it may."""
+        if not self.warm_start:
+            return None
+        shape = _shape(given.table, columns.categorical, columns.context)
+        classes, layers = given.target.classes, self._layers(given)
+        return Memory(mark, roles, shape, classes, layers, start.fixed, start.pulled)
 
     def _mark(self, given: Given, columns: Columns) -> str:
         """What tells whether the next fit has the same rows and folds."""
@@ -350,33 +362,41 @@ class BaseEntityEmbedding(BaseEstimator):
             verbose=bool(self.verbose),
         )
 
-    def _set_attributes(
-        self, learned: Learned, given: Given, columns: Columns, roles: Roles
-    ) -> None:
-        """The public fitted attributes; mappings are by column name."""
-        tables, target = self._model.tables, given.target
+    def _state(
+        self,
+        model: EmbeddingModel,
+        learned: Learned,
+        given: Given,
+        columns: Columns,
+        roles: Roles,
+    ) -> dict[str, Any]:
+        """The fitted attributes by name; public mappings are by column name."""
+        tables, target = model.tables, given.target
         by_name = {t.vocabulary.name: t for t in tables}
-        names = list(by_name)
-        self.categorical_features_ = names
-        self.dimensions_ = {n: t.n_axes for n, t in by_name.items()}
-        self.categories_ = {n: t.vocabulary.labels for n, t in by_name.items()}
-        self.category_counts_ = {n: t.vocabulary.label_counts for n, t in by_name.items()}
-        self.category_target_means_ = dict(zip(names, columns.target_means, strict=True))
-        self.infrequent_categories_ = {n: t.vocabulary.infrequent for n, t in by_name.items()}
-        self.target_type_ = target.kind
-        self.classes_ = target.classes
-        self.fold_ = None
+        fold = None
         if self._cross_fits(columns):
-            self.fold_ = np.full(given.table.n_rows, -1, dtype=np.int64)
-            self.fold_[given.kept] = roles.fold
-        self.loss_curve_ = self._in_units(learned.loss_curve, given)
-        self.validation_loss_curve_ = (
-            None
-            if learned.validation_loss_curve is None
-            else self._in_units(learned.validation_loss_curve, given)
-        )
-        self.best_iteration_ = learned.best_iteration
-        self.n_iter_ = len(learned.loss_curve)
+            fold = np.full(given.table.n_rows, -1, dtype=np.int64)
+            fold[given.kept] = roles.fold
+        losses, validation_losses = learned.loss_curve, learned.validation_loss_curve
+        units = model.scale.loss_units(target.loss)
+        return {
+            "_model": model,
+            "categorical_features_": list(by_name),
+            "dimensions_": {n: t.n_axes for n, t in by_name.items()},
+            "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
+            "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
+            "category_target_means_": dict(zip(by_name, columns.target_means, strict=True)),
+            "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
+            "target_type_": target.kind,
+            "classes_": target.classes,
+            "fold_": fold,
+            "loss_curve_": (losses * units).mean(axis=1),
+            "validation_loss_curve_": (
+                None if validation_losses is None else (validation_losses * units).mean(axis=1)
+            ),
+            "best_iteration_": learned.best_iteration,
+            "n_iter_": len(losses),
+        }
 
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
@@ -395,14 +415,6 @@ class BaseEntityEmbedding(BaseEstimator):
             )
         return {t.vocabulary.name: t.biases() for t in tables}
 
-    def _in_units(self, losses: NDArray[np.float64], given: Given) -> NDArray[np.float64]:
-        """Losses in the target's own units, averaged over outputs."""
-        if len(losses) == 0:
-            return np.empty(0)
-        units = self._model.scale.loss_units(given.target.loss)
-        means: NDArray[np.float64] = (losses * units).mean(axis=1)
-        return means
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -411,6 +423,20 @@ class BaseEntityEmbedding(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _warn(learned: Learned) -> None:
+    """Say what went wrong in a training that has a result nevertheless."""
+    kept = f"the best state so far, after {learned.best_iteration} full epoch(s), was kept."
+    if learned.best_iteration == 0:
+        kept = "no epoch was better than the fit before, whose state was kept."
+    if learned.interrupted:
+        message = f"Training was interrupted; {kept}"
+        warnings.warn(message, TrainingInterruptedWarning, stacklevel=5)
+    curves = [learned.loss_curve, learned.validation_loss_curve]
+    if not all(np.isfinite(c).all() for c in curves if c is not None):
+        message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def _check_dot(given: Given, categorical: Sequence[int], pooling: Mapping[int, str]) -> None:

@@ -12,12 +12,12 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sk_entity_embed._base import BaseEntityEmbedding
+from sk_entity_embed._base import INTERRUPTED_EARLY, BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Table
 from sk_entity_embed.input.context import stack_numbers
 from sk_entity_embed.learning.problem import StartingPoint
-from sk_entity_embed.model import CodedRows
+from sk_entity_embed.model import CodedRows, EmbeddingModel
 from sk_entity_embed.preparation import Columns
 from sk_entity_embed.tables import vector_names
 
@@ -66,8 +66,18 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             If `X` or `y` hold what cannot be learned from, or a parameter does not fit them.
         TypeError
             If a container or the type of a column is not supported.
+        KeyboardInterrupt
+            If training is interrupted before the end of its first epoch and there is no earlier
+            fit.
+
+        Notes
+        -----
+        Whatever is raised, the estimator is afterwards as it was before. Ctrl-C ends the training
+        early: the best state so far is kept, with a warning. Before the end of the first epoch
+        there is none, and an earlier fit stays, with a warning, too.
         """
-        self._fit_policies(X, y, sample_weight, groups)
+        if self._fit(X, y, sample_weight, groups) is None:
+            self._keep_earlier()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -98,8 +108,18 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
             C-contiguous; or the container chosen by ``set_output``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit`.
+        KeyboardInterrupt
+            If training is interrupted before the end of its first epoch. An earlier fit stays, but
+            has no vectors of these rows that are out of fold.
         """
-        table = self._fit_policies(X, y, sample_weight, groups)
+        table = self._fit(X, y, sample_weight, groups)
+        if table is None:  # vectors of an earlier fit would not be out of fold
+            raise KeyboardInterrupt(f"{INTERRUPTED_EARLY}; there are no vectors of these rows.")
         rows = self._model.code(table, refuse_unknown=False, missing_is_error=False)
         out = self._encode(rows, fold=self.fold_)
         left_out = np.empty(0, int) if self.fold_ is None else np.flatnonzero(self.fold_ < 0)
@@ -223,20 +243,22 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         tags.transformer_tags.preserves_dtype = []  # float32 out, whatever comes in
         return tags
 
-    def _fit_policies(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
+    def _check_parameters(self) -> None:
+        """Refuse an output that the network does not have."""
         output = self._read_policies()["output"]
         if output != "embedding" and (self.head != "mlp" or not self._hidden_sizes()):
             lacks = "hidden_layer_sizes=()" if self.head == "mlp" else f"head={self.head!r}"
             raise InvalidParameterError(f"output={output!r} needs a hidden layer, but {lacks}.")
-        table = self._fit(X, y, sample_weight, groups)
+
+    def _state(self, model: EmbeddingModel, *found: Any) -> dict[str, Any]:
         # Policies become data here: later changes of the parameters wait for the next fit.
-        self._policies = self._read_policies()
-        self._unknown = None
+        unknown = None
         if self.handle_unknown == "zero":
-            self._unknown = [t.centre for t in self._model.tables]
+            unknown = [t.centre for t in model.tables]
         elif self.handle_unknown == "nan":
-            self._unknown = [np.full_like(t.centre, np.nan) for t in self._model.tables]
-        return table
+            unknown = [np.full_like(t.centre, np.nan) for t in model.tables]
+        policies = {"_policies": self._read_policies(), "_unknown": unknown}
+        return {**super()._state(model, *found), **policies}
 
     def _read_policies(self) -> dict[str, str]:
         return {

@@ -58,7 +58,7 @@ class ProjectionWarning(EntityEmbedWarning):
 
 
 class TrainingInterruptedWarning(EntityEmbedWarning):
-    """Training was interrupted from the keyboard; the best state so far was kept."""
+    """Training was interrupted from the keyboard; its best state or the earlier fit was kept."""
 
 
 class UnknownCategoriesWarning(EntityEmbedWarning):

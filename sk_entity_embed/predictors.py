@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import StrOptions
 from sk_entity_embed._base import CLASS_WEIGHT, QUANTITY_LOSSES
 from sk_entity_embed._transformer import EmbeddingTransformer
 from sk_entity_embed.learning.problem import Learned
-from sk_entity_embed.model import LINKS, MAX_EXPONENT, Link
-from sk_entity_embed.preparation import Columns, Given, Roles
+from sk_entity_embed.model import LINKS, MAX_EXPONENT, EmbeddingModel, Link
+from sk_entity_embed.preparation import Given
 
 __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
 
@@ -31,14 +31,14 @@ class _Predictor(EmbeddingTransformer):
         "handle_unknown": [StrOptions({"learned", "error"})],
     }
 
-    def _set_attributes(
-        self, learned: Learned, given: Given, columns: Columns, roles: Roles
-    ) -> None:
-        super()._set_attributes(learned, given, columns, roles)
+    def _state(
+        self, model: EmbeddingModel, learned: Learned, given: Given, *found: Any
+    ) -> dict[str, Any]:
         target = given.target
-        self._link = LINKS["poisson" if target.loss == "poisson" else target.kind]
-        if self._model.scale.bounds is not None:
-            self._link = "bounded"
+        link = LINKS["poisson" if target.loss == "poisson" else target.kind]
+        if model.scale.bounds is not None:
+            link = "bounded"
+        return {**super()._state(model, learned, given, *found), "_link": link}
 
     def _raw(self, X: Any) -> NDArray[np.float64]:
         """The head's outputs, of shape (n_samples, n_outputs)."""
@@ -365,11 +365,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     def _reading(self) -> dict[str, Any]:
         return {"target_type": "quantities", "loss": self.loss, "class_weight": None}
 
-    def _set_attributes(
-        self, learned: Learned, given: Given, columns: Columns, roles: Roles
-    ) -> None:
-        super()._set_attributes(learned, given, columns, roles)
-        del self.classes_
+    def _state(self, *found: Any) -> dict[str, Any]:
+        state = super()._state(*found)
+        del state["classes_"]
+        return state
 
 
 class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):

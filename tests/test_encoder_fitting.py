@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -554,20 +555,61 @@ def test_ctrl_c_keeps_the_best_so_far_and_warns(
     np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
 
 
-def test_ctrl_c_in_the_first_epoch_leaves_a_usable_encoder(
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Interrupt the first epoch: in one of its steps, or in the validation at its end."""
+
+    def interrupted(self: Any, *args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CrossFitting, where, interrupted)
+
+
+@pytest.mark.parametrize("where", ["_step", "validation_loss"])
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_ctrl_c_in_the_first_epoch_of_a_first_fit_is_raised(
+    method: str, where: str, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    press_ctrl_c(monkeypatch, where)
+    encoder = make_encoder()
+    before = dict(vars(encoder))
+    with pytest.raises(KeyboardInterrupt, match="before the end of its first epoch"):
+        getattr(encoder, method)(*rows)
+    assert vars(encoder) == before
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "where"), [(False, "_step"), (True, "_step"), (True, "validation_loss")]
+)
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("same_rows", [False, True])
+def test_ctrl_c_in_the_first_epoch_of_a_refit_keeps_the_earlier_fit(
+    early_stopping: bool, same_rows: bool, warm_start: bool, where: str,
+    monkeypatch: pytest.MonkeyPatch, rows: Rows,
+) -> None:  # fmt: skip
+    X, y = rows
+    encoder = make_encoder(warm_start=warm_start, early_stopping=early_stopping).fit(X, y)
+    before = dict(vars(encoder))
+    press_ctrl_c(monkeypatch, where)
+    again = (X, y) if same_rows else (X[::-1], y[::-1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert encoder.fit(*again) is encoder
+    assert caught[-1].category is TrainingInterruptedWarning
+    assert "first epoch; the estimator keeps its earlier fit" in str(caught[-1].message)
+    assert all(vars(encoder)[name] is value for name, value in before.items())
+    assert vars(encoder).keys() == before.keys()
+
+
+def test_ctrl_c_in_the_first_epoch_gives_no_vectors_of_the_earlier_fit(
     monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
     X, y = rows
-
-    def interrupted(self: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(CrossFitting, "epoch", interrupted)
-    encoder = make_encoder()
-    with pytest.warns(TrainingInterruptedWarning, match=r"after 0 full epoch\(s\)"):
-        encoder.fit(X, y)
-    assert encoder.best_iteration_ == encoder.n_iter_ == len(encoder.loss_curve_) == 0
-    assert np.isfinite(encoder.transform(X)).all()
+    encoder = make_encoder().fit(X, y)
+    expected = encoder.transform(X)
+    press_ctrl_c(monkeypatch, "_step")
+    with pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
+        encoder.fit_transform(X[::-1], y[::-1])
+    np.testing.assert_array_equal(encoder.transform(X), expected)
 
 
 # Going on ----------------------------------------------------------------------------------
@@ -689,6 +731,11 @@ def test_a_loss_that_diverges_after_a_good_epoch_warns(
     with pytest.warns(ConvergenceWarning, match=r"after 1 full epoch.*learning_rate_init"):
         encoder.fit(*rows)
     assert (encoder.n_iter_, encoder.best_iteration_) == (2, 1)
+    epochs.clear()
+    strict = make_encoder(max_iter=5)
+    with warnings.catch_warnings(action="error"), pytest.raises(ConvergenceWarning):
+        strict.fit(*rows)  # the warning comes last
+    np.testing.assert_array_equal(strict.transform(rows[0]), encoder.transform(rows[0]))
 
 
 def _distances(vectors: pd.DataFrame) -> np.ndarray:

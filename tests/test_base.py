@@ -1,0 +1,126 @@
+"""A fit is one commit: the estimator has the earlier state or the new one, never half of each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import copy, deepcopy
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import sk_entity_embed.learning.learn as learning
+from sk_entity_embed import EntityEmbeddingRegressor
+from sk_entity_embed.export import load, save
+from tests.samples import make_encoder, make_rows
+
+X, Y = make_rows(60)
+OTHER, OTHER_Y = make_rows(80, seed=1)
+NAMELESS = OTHER.to_numpy(dtype=object)  # so that feature_names_in_ has to go
+
+
+def make_regressor(**params: Any) -> EntityEmbeddingRegressor:
+    small = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0}
+    return EntityEmbeddingRegressor(**small, **params)
+
+
+ESTIMATORS: dict[str, tuple[Callable[..., Any], str]] = {
+    "encoder": (make_encoder, "zero"),
+    "regressor": (make_regressor, "error"),
+}
+
+
+@contextmanager
+def interrupting(n: int) -> Iterator[list[str]]:
+    """Press Ctrl-C before the nth line that is run after the network's end, ours or scikit-learn's.
+
+    Gives a list that holds where it was pressed.
+    """
+    before, original, left, pressed = sys.gettrace(), learning.learn, count(-n), []
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_globals.get("__name__", "").startswith(("sk_entity_embed", "sklearn")):
+            return None
+        if event == "line" and next(left) == 0:
+            pressed.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+            raise KeyboardInterrupt
+        return trace
+
+    def learn_and_trace(*args: Any, **options: Any) -> Any:
+        learned = original(*args, **options)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and trace(frame, "call", None):
+            frame.f_trace, frame = trace, frame.f_back
+        sys.settrace(trace)
+        return learned
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "learn", learn_and_trace)
+        try:
+            yield pressed
+        finally:
+            sys.settrace(before)
+
+
+@pytest.fixture
+def learn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training has the result of the first one of as many rows."""
+    original, results = learning.learn, {}
+
+    def learn(rows: Any, *args: Any, **options: Any) -> Any:
+        key = len(rows.fold)
+        results[key] = results[key] if key in results else original(rows, *args, **options)
+        return deepcopy(results[key])
+
+    monkeypatch.setattr(learning, "learn", learn)
+
+
+def answers(estimator: Any, table: Any) -> list[Any]:
+    """What a fitted estimator says of itself and of a table."""
+    found = [
+        estimator.transform(table).tolist(), estimator.get_feature_names_out().tolist(),
+        estimator.n_features_in_, list(getattr(estimator, "feature_names_in_", [])),
+        estimator.n_iter_, estimator.fold_.tolist(), estimator._policies,
+    ]  # fmt: skip
+    return [*found, estimator.predict(table).tolist()] if hasattr(estimator, "predict") else found
+
+
+def is_in_state(estimator: Any, state: dict[str, Any]) -> bool:
+    """Whether an estimator has just these attributes: the same objects."""
+    found = vars(estimator)
+    return found.keys() == state.keys() and all(found[name] is state[name] for name in state)
+
+
+@pytest.mark.parametrize("refit", [False, True], ids=["fresh", "refit"])
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_an_interrupt_leaves_the_state_before_or_after(
+    kind: str, refit: bool, learn_once: None, tmp_path: Path
+) -> None:
+    make, policy = ESTIMATORS[kind]
+    estimator = make(handle_unknown=policy).fit(NAMELESS, OTHER_Y)
+    new = answers(estimator, NAMELESS)
+    attributes = vars(estimator).keys()
+    before, after = 0, 0
+    earlier = make().fit(X, Y) if refit else make()
+    earlier.set_params(handle_unknown=policy)
+    for n in count():
+        estimator = copy(earlier)
+        state = dict(vars(estimator))
+        with interrupting(n) as pressed, suppress(KeyboardInterrupt):
+            estimator.fit(NAMELESS, OTHER_Y)
+        if not pressed:
+            break
+        if is_in_state(estimator, state):
+            before += 1
+            continue
+        after += 1
+        assert vars(estimator).keys() == attributes, pressed
+        assert answers(estimator, NAMELESS) == new, pressed
+        save(estimator, tmp_path / "estimator")
+        assert answers(load(tmp_path / "estimator"), NAMELESS) == new, pressed
+    assert before > 100
+    assert after >= 1
