@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy, deepcopy
@@ -11,7 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
+import sklearn
 
 import sk_entity_embed.learning.learn as learning
 from sk_entity_embed import EntityEmbeddingRegressor
@@ -43,7 +46,7 @@ def interrupting(n: int) -> Iterator[list[str]]:
     before, original, left, pressed = sys.gettrace(), learning.learn, count(-n), []
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_globals.get("__name__", "").startswith(("sk_entity_embed", "sklearn")):
+        if not frame.f_globals.get("__name__", "").startswith(("sk_entity_embed", "sklearn.utils")):
             return None
         if event == "line" and next(left) == 0:
             pressed.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
@@ -58,7 +61,11 @@ def interrupting(n: int) -> Iterator[list[str]]:
         sys.settrace(trace)
         return learned
 
-    with pytest.MonkeyPatch.context() as patch:
+    # An interrupt just at the end of a `with` block skips its clean-up, so that is done here.
+    with (
+        pytest.MonkeyPatch.context() as patch, sklearn.config_context(), np.errstate(),
+        warnings.catch_warnings(),
+    ):  # fmt: skip
         patch.setattr(learning, "learn", learn_and_trace)
         try:
             yield pressed
