@@ -19,6 +19,9 @@ from sk_entity_embed.input.columns import object_array
 Source: TypeAlias = Any
 """A fitted estimator, a data frame of vectors, or a mapping from columns to such frames."""
 
+_FREQUENT = 20
+"""Rows that make a category frequent, unless told otherwise."""
+
 _MANY = 20_000
 """Names compared letter by letter to find those close to an unknown one."""
 
@@ -104,7 +107,7 @@ class Catalogue:
             )
         return found.astype(np.intp)
 
-    def frequent(self, min_count: int | None) -> NDArray[np.intp]:
+    def frequent(self, min_count: int | str | None) -> NDArray[np.intp]:
         """Positions of categories with at least `min_count` rows; None takes all.
 
         Raises
@@ -162,6 +165,30 @@ class Catalogue:
         positions = {texts.index(name): None for name in close}
         shown = ", ".join(repr(_plain(self.labels[i])) for i in positions)
         return f" Did you mean {shown}?"
+
+
+def usual_min_count(
+    min_count: int | str | None, counts: NDArray[np.integer[Any]] | None
+) -> int | str | None:
+    """`min_count`, where "auto" is 20, or None where no category has as many rows.
+
+    Parameters
+    ----------
+    min_count : int, "auto" or None
+        What the user asks for; anything but "auto" is returned as it is.
+    counts : ndarray of int of shape (n_categories,) or None
+        Rows of each category; None where nobody knows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed.inspection.catalogue import usual_min_count
+    >>> usual_min_count("auto", np.array([3, 20])), usual_min_count("auto", np.array([3, 19]))
+    (20, None)
+    """
+    if not isinstance(min_count, str) or min_count != "auto":
+        return min_count
+    return _FREQUENT if counts is not None and (counts >= _FREQUENT).any() else None
 
 
 def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:

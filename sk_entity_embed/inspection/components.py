@@ -9,7 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Source, catalogue_of, label_series
+from sk_entity_embed.inspection.catalogue import (
+    Source,
+    catalogue_of,
+    label_series,
+    usual_min_count,
+)
 
 
 def principal_components(
@@ -56,7 +61,7 @@ def extremes(
     column: str | None = None,
     component: int = 1,
     k: int = 10,
-    min_count: int | None = 20,
+    min_count: int | str | None = "auto",
 ) -> pd.DataFrame:
     """The categories lowest and highest on a principal component: what an axis is about.
 
@@ -75,9 +80,9 @@ def extremes(
         Number of the component, from 1.
     k : int, default=10
         Categories at each end; fewer where there are not as many.
-    min_count : int or None, default=20
-        Leave out categories with fewer training rows. None takes all, and is what vectors made
-        elsewhere need, which have no counts.
+    min_count : int, "auto" or None, default="auto"
+        Leave out categories with fewer training rows. None takes all. "auto" is 20, or None where
+        no category has as many, or nobody knows how many (vectors made elsewhere).
 
     Returns
     -------
@@ -95,7 +100,7 @@ def extremes(
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import extremes
     >>> films = pd.DataFrame([[-2.0], [0.1], [1.5]], index=["Pi", "Jaws", "Alien"])
-    >>> extremes(films, k=1, min_count=None).round(1)
+    >>> extremes(films, k=1).round(1)
            end category  value
     0   lowest       Pi   -1.9
     1  highest    Alien    1.6
@@ -110,7 +115,7 @@ def extremes(
     if not _is_integer(k) or k < 1:
         raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
-    positions = catalogue.frequent(min_count)
+    positions = catalogue.frequent(usual_min_count(min_count, catalogue.counts))
     values = scores[positions, component - 1]
     order = np.argsort(values, kind="stable")
     k = min(int(k), len(order))

@@ -23,13 +23,15 @@ from sk_entity_embed.inspection.index import NeighborIndex
 from sk_entity_embed.inspection.search import check_metric, exact_search
 
 _LARGEST_MATRIX = 10_000
+_USUAL = 10
+"""Neighbours listed unless told otherwise."""
 
 
 def nearest(
     source: Source,
     column: str | None,
     query: Any,
-    k: int = 10,
+    k: int | None = None,
     *,
     metric: str = "cosine",
     min_count: int | None = None,
@@ -48,8 +50,8 @@ def nearest(
         One category (a string, a number, None for missing, ...); several of them as a list, a
         series or an index; a vector as a float array or a float series, or several as rows of an
         array; or a frame of vectors, whose index names them.
-    k : int, default=10
-        Neighbours of each query.
+    k : int, default=None
+        Neighbours of each query; None is 10, or all there are if they are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         What makes vectors similar. Axes are those of the embedding, so cosine compares what two
         categories do relative to an average one, and Euclidean distance how differently the
@@ -73,7 +75,7 @@ def nearest(
     InvalidDataError
         If a category is unknown (close names are suggested) or a vector has another width.
     InvalidParameterError
-        If there are fewer than `k` categories to choose from, or another parameter does not fit.
+        If there are fewer than `k` other categories, or another parameter does not fit.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
@@ -107,7 +109,7 @@ def nearest(
     found = find(catalogue, vectors, own[:, None], k, metric, min_count, index)
     frame = answer(catalogue, vectors, *found, metric)
     if names is not None:
-        frame.insert(0, "query", label_series(np.repeat(names, k)))
+        frame.insert(0, "query", label_series(np.repeat(names, found[0].shape[1])))
     return frame
 
 
@@ -116,7 +118,7 @@ def analogy(
     column: str | None,
     positive: Sequence[Any],
     negative: Sequence[Any] = (),
-    k: int = 10,
+    k: int | None = None,
     *,
     metric: str = "cosine",
     min_count: int | None = None,
@@ -134,8 +136,8 @@ def analogy(
         Added: ``a`` and ``c``.
     negative : sequence of categories, default=()
         Subtracted: ``b``.
-    k : int, default=10
-        Number of answers.
+    k : int, default=None
+        Number of answers; None is 10, or all there are if they are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         See :func:`nearest`. With "cosine" the vectors are added at unit length, which is the rule
         of [1]_.
@@ -313,28 +315,31 @@ def find(
     catalogue: Catalogue,
     queries: NDArray[Any],
     excluded: NDArray[np.intp],
-    k: int,
+    k: int | None,
     metric: str,
     min_count: int | None,
     index: NeighborIndex | None,
     what: str = "categories",
+    usual: int = _USUAL,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Neighbours of the queries among the frequent categories, without the excluded ones.
 
-    `excluded` has shape (n_queries, n_excluded), with -1 for nothing.
+    `excluded` has shape (n_queries, n_excluded), with -1 for nothing. Every query gets `k`
+    neighbours; where `k` is None, the `usual` number or as many as there are for every query.
     """
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-        raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+    if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+        raise InvalidParameterError(f"`k` must be a positive integer or None, got {k!r}.")
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
     candidates = catalogue.frequent(min_count)
     n_excluded = _count_excluded(excluded, candidates, len(catalogue))
-    if k + n_excluded > len(candidates):
+    n_others = len(candidates) - n_excluded
+    k = min(usual, n_others) if k is None else int(k)
+    if k > n_others:
         raise InvalidParameterError(
-            f"`k` is {k}, but there are only {len(candidates) - n_excluded} other {what} to "
-            "choose from."
+            f"`k` is {k}, but there are only {n_others} other {what} to choose from."
         )
-    wanted = int(k) + n_excluded
+    wanted = k + n_excluded
     if index is not None:
         index.check(catalogue, metric, min_count)
         positions, found = index.search(catalogue.vectors, queries, wanted)

@@ -17,12 +17,15 @@ from sk_entity_embed.inspection.neighbors import answer, find
 from sk_entity_embed.inspection.search import check_metric
 from sk_entity_embed.model import CodedRows, EmbeddingModel
 
+_USUAL = 5
+"""Neighbours listed unless told otherwise."""
+
 
 def nearest_rows(
     estimator: Any,
     X: Any,
     query: Any,
-    k: int = 5,
+    k: int | None = None,
     *,
     metric: str = "cosine",
     representation: str = "embedding",
@@ -42,8 +45,8 @@ def nearest_rows(
         Rows to search, with the columns of fit.
     query : int, list of int, or array-like of shape (n_queries, n_features)
         Positions of rows of `X`, or a table of other rows.
-    k : int, default=5
-        Neighbours of each query.
+    k : int, default=None
+        Neighbours of each query; None is 5, or all there are if they are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         What makes rows similar.
     representation : {"embedding", "hidden"}, default="embedding"
@@ -63,7 +66,7 @@ def nearest_rows(
     ValueError
         If the rows do not have the columns of fit, or a position is not in `X`.
     InvalidParameterError
-        If there are fewer than `k` rows to choose from, or a parameter does not fit.
+        If there are fewer than `k` other rows, or a parameter does not fit.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
@@ -96,10 +99,10 @@ def nearest_rows(
     else:
         asked, own, names = vectors[positions], positions[:, None], positions
     catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
-    found = find(catalogue, asked, own, k, metric, None, None, "rows of X")
+    found = find(catalogue, asked, own, k, metric, None, None, "rows of X", _USUAL)
     frame = answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
     if positions is None or not isinstance(query, Integral):
-        frame.insert(0, "query", np.repeat(names, k))
+        frame.insert(0, "query", np.repeat(names, found[0].shape[1]))
     return frame
 
 

@@ -167,7 +167,19 @@ def test_min_count(encoder):
     with pytest.raises(InvalidParameterError, match="No category of column 'letter' has"):
         extremes(encoder, "letter", min_count=1000)
     with pytest.raises(InvalidParameterError, match="min_count=None"):
-        extremes(encoder.embeddings_["letter"])
+        extremes(encoder.embeddings_["letter"], min_count=20)
+
+
+def test_min_count_is_no_hurdle_unless_asked_for(encoder):
+    frame = encoder.embeddings_["letter"]  # has no counts
+    assert set(map(str, extremes(frame)["category"])) == set(map(str, frame.index))
+    for counts, n in (([19] * 7, 7), ([19] * 6 + [20], 1)):
+        few = from_vectors(frame, counts=counts)
+        assert len(extremes(few)) == 2 * n
+    with pytest.raises(InvalidParameterError, match="the most frequent one has 20"):
+        extremes(few, min_count=21)
+    with pytest.raises(InvalidParameterError, match="must be a number or None, got 'all'"):
+        extremes(few, min_count="all")
 
 
 def test_extremes_of_dot_products_and_of_lists(dot, listed):

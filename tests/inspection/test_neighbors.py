@@ -14,7 +14,14 @@ from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection import analogy, nearest, nearest_rows, neighbors, similarity_matrix
+from sk_entity_embed.inspection import (
+    NeighborIndex,
+    analogy,
+    nearest,
+    nearest_rows,
+    neighbors,
+    similarity_matrix,
+)
 from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
 from sk_entity_embed.inspection.search import METRICS
 from tests.samples import make_encoder, make_rows
@@ -264,11 +271,11 @@ def test_vectors_of_zeros_are_not_their_own_neighbours():
     assert found["similarity"].tolist() == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("k", [0, -1, 1.0, 2.5, True, "3", None])
+@pytest.mark.parametrize("k", [0, -1, 1.0, 2.5, True, "3"])
 def test_k_must_be_a_positive_integer(k, encoder, data):
-    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer or None, got"):
         nearest(encoder, "letter", "a", k=k)
-    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
+    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer or None, got"):
         nearest_rows(encoder, data[0], 0, k=k)
 
 
@@ -277,6 +284,31 @@ def test_k_has_a_limit(encoder):
     with pytest.raises(InvalidParameterError, match="`k` is 7, but there are only 6 other categ"):
         nearest(encoder, "shop", 0, k=7)
     assert len(nearest(encoder, "shop", catalogue_of(encoder, "shop").vectors[0], k=7)) == 7
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 11, 12])
+def test_by_default_there_are_as_many_as_there_are(n):
+    frame = make_frame(n=n)
+    found = nearest(frame, None, "c0")
+    assert list(found) == ["category", "similarity"]
+    assert len(found) == min(10, n - 1)
+    pd.testing.assert_frame_equal(analogy(frame, None, ["c0"]), found)
+    several = nearest(frame, None, ["c0"] * 3, metric="euclidean")
+    assert list(several) == ["query", "category", "similarity", "distance"]
+    assert several["query"].tolist() == ["c0"] * 3 * min(10, n - 1)
+    assert len(nearest(frame, None, frame.to_numpy()[0])) == min(10, n)  # excludes nothing
+    with pytest.raises(InvalidParameterError, match=f"only {n - 1} other categories"):
+        nearest(frame, None, "c0", k=n)
+
+
+def test_by_default_all_queries_have_as_many_neighbours(counted):
+    found = nearest(counted, None, ["c2", "c12", "c19"], min_count=15)  # c19 excludes itself
+    assert found.groupby("query", sort=False).size().to_dict() == {"c2": 4, "c12": 4, "c19": 4}
+    index = NeighborIndex(counted, min_count=15)
+    indexed = nearest(counted, None, ["c2", "c12", "c19"], min_count=15, index=index)
+    pd.testing.assert_frame_equal(indexed, found)
+    most = analogy(counted, None, ["c16", "c17"], ["c18"], min_count=15)
+    assert sorted(most["category"]) == ["c15", "c19"]
 
 
 def test_parameters_are_checked(encoder, data):

@@ -73,6 +73,16 @@ def test_a_row_counted_from_the_end(encoder, data):
     )
 
 
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_by_default_there_are_as_many_as_there_are(encoder, data, n):
+    X = data[0][:n]
+    assert len(nearest_rows(encoder, X, 0)) == min(5, n - 1)
+    assert nearest_rows(encoder, X, [0, 0])["query"].tolist() == [0, 0] * min(5, n - 1)
+    assert len(nearest_rows(encoder, X, X[:1])) == min(5, n)
+    with pytest.raises(InvalidParameterError, match=f"only {n - 1} other rows of X"):
+        nearest_rows(encoder, X, 0, k=n)
+
+
 def test_other_rows(encoder, data):
     X = data[0]
     found = nearest_rows(encoder, X, X.iloc[[5, 30]], k=4)

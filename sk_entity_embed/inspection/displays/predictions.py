@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Column, object_array, read_table, read_values
-from sk_entity_embed.inspection.catalogue import close_names
+from sk_entity_embed.inspection.catalogue import close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
 from sk_entity_embed.inspection.displays.keys import dot, draw_legend
 from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
@@ -91,7 +91,7 @@ class CategoryPredictionDisplay:
     --------
     >>> from sk_entity_embed.inspection import CategoryPredictionDisplay
     >>> display = CategoryPredictionDisplay.from_predictions(
-    ...     [1.0, 3.0, 10.0], [2.0, 2.0, 9.0], ["Oslo", "Oslo", "Rome"], min_count=1
+    ...     [1.0, 3.0, 10.0], [2.0, 2.0, 9.0], ["Oslo", "Oslo", "Rome"]
     ... )
     >>> display.frame[["category", "count", "observed", "predicted"]]
       category  count  observed  predicted
@@ -125,7 +125,7 @@ class CategoryPredictionDisplay:
         response_method: str = "auto",
         pos_label: Any = None,
         sample_weight: Any = None,
-        min_count: int | None = 20,
+        min_count: int | str | None = "auto",
         n_labels: int = 8,
         ax: Axes | None = None,
         theme: str | None = None,
@@ -150,9 +150,9 @@ class CategoryPredictionDisplay:
             For classifiers the class whose share is drawn; None takes the second of two.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
-        min_count : int, default=20
-            Leave out categories with fewer rows, of which those of zero weight do not count; None
-            leaves out none.
+        min_count : int, "auto" or None, default="auto"
+            Leave out categories with fewer rows, of which those of zero weight do not count. None
+            leaves out none. "auto" is 20, or None where no category has as many.
         n_labels : int, default=8
             Categories to name: those furthest off in standard errors.
         ax : matplotlib Axes, default=None
@@ -189,7 +189,7 @@ class CategoryPredictionDisplay:
         column: str = "category",
         pos_label: Any = None,
         sample_weight: Any = None,
-        min_count: int | None = 20,
+        min_count: int | str | None = "auto",
         n_labels: int = 8,
         ax: Axes | None = None,
         theme: str | None = None,
@@ -210,9 +210,9 @@ class CategoryPredictionDisplay:
             The class in `y_true` whose share is drawn; None takes `y_true` as numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
-        min_count : int, default=20
-            Leave out categories with fewer rows, of which those of zero weight do not count; None
-            leaves out none.
+        min_count : int, "auto" or None, default="auto"
+            Leave out categories with fewer rows, of which those of zero weight do not count. None
+            leaves out none. "auto" is 20, or None where no category has as many.
         n_labels : int, default=8
             Categories to name: those furthest off in standard errors.
         ax : matplotlib Axes, default=None
@@ -244,12 +244,13 @@ class CategoryPredictionDisplay:
         column: Column,
         sample_weight: Any,
         pos_label: Any,
-        min_count: int | None,
+        min_count: int | str | None,
     ) -> Self:
-        if min_count is None:
-            min_count = 1
-        check_number("min_count", min_count)
+        if min_count is not None and min_count != "auto":
+            check_number("min_count", min_count)
         frame = residuals_by_category(y_true, y_pred, column, sample_weight, pos_label)
+        least = usual_min_count(min_count, frame["count"].to_numpy())
+        min_count = 1 if least is None else int(least)
         frequent = frame["count"] >= min_count
         if not frequent.any():
             raise InvalidParameterError(
@@ -263,7 +264,7 @@ class CategoryPredictionDisplay:
             column=column.name,
             target=target if pos_label is None else f"{target} = {pos_label}",
             n_left_out=int((~frequent).sum()),
-            min_count=int(min_count),
+            min_count=min_count,
         )
 
     def plot(self, ax: Axes | None = None, *, theme: str | None = None, n_labels: int = 8) -> Self:

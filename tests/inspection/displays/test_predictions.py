@@ -216,6 +216,15 @@ def test_rare_categories_are_left_out():
         from_predictions(y, y, names, min_count=31)
 
 
+def test_few_rows_are_drawn_by_default():
+    y, names = np.arange(24.0), ["a"] * 19 + ["b"] * 5
+    display = from_predictions(y, y, names)
+    assert display.frame["category"].tolist() == ["a", "b"]
+    assert "left out" not in display.ax_.get_title()
+    with pytest.raises(InvalidParameterError, match="the most frequent one has 19"):
+        from_predictions(y, y, names, min_count=20)
+
+
 def test_rows_of_zero_weight_do_not_count():
     y = np.array([1.0, 2.0, 99.0, 50.0])
     display = from_predictions(y, y, ["a", "a", "a", "b"], sample_weight=[1, 1, 0, 0], min_count=1)
@@ -319,6 +328,7 @@ def test_draws_again_elsewhere(regression):
         ({"pos_label": 1}, "`pos_label` is for classifiers"),
         ({"min_count": -1}, "`min_count`"),
         ({"min_count": 1.5}, "`min_count`"),
+        ({"min_count": "all"}, "`min_count`"),
         ({"sample_weight": [1.0]}, "sample_weight must be 240"),
         ({"sample_weight": [-1.0] * 240}, "must not be negative"),
         ({"sample_weight": [0.0] * 240}, "zero in all rows"),
