@@ -14,6 +14,7 @@ __all__ = [
     "InvalidFileError",
     "InvalidParameterError",
     "LeakageWarning",
+    "PartialExportWarning",
     "ProjectionWarning",
     "TrainingInterruptedWarning",
     "UnknownCategoriesWarning",
@@ -51,6 +52,10 @@ class FoldsReducedWarning(EntityEmbedWarning):
 
 class LeakageWarning(EntityEmbedWarning):
     """Training rows may get vectors that have seen their own target."""
+
+
+class PartialExportWarning(EntityEmbedWarning):
+    """One step of a pipeline is exported, and the steps around it are not."""
 
 
 class ProjectionWarning(EntityEmbedWarning):

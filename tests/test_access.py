@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
+from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import StackingRegressor, VotingRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skrub import TableVectorizer
 
-from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed._access import check_column, fitted_model, served_vectors, table_of
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed import EntityEmbeddingEncoder, _access, export, inspection
+from sk_entity_embed._access import (
+    check_column,
+    exported_step,
+    find_step,
+    fitted_model,
+    served_vectors,
+    table_of,
+)
+from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
 from sk_entity_embed.input.vocabulary import UNKNOWN
+from tests.composites import (
+    EVERYTHING,
+    NAME,
+    OF_ROWS,
+    SEVERAL,
+    WITHOUT,
+    assert_alike,
+    lower,
+    make_nested,
+    make_raw,
+    make_several,
+)
+from tests.containers import NAMELESS, make_container
 from tests.samples import make_encoder, make_rows
 
 
@@ -41,8 +74,8 @@ def test_an_unfitted_encoder_says_so():
         (StandardScaler(), "got StandardScaler."),
         (None, "got NoneType."),
         ("letter", "got str."),
-        (make_pipeline(StandardScaler()), "got Pipeline."),
-        (ColumnTransformer([("e", make_encoder(), ["letter"])]), "got ColumnTransformer."),
+        (make_pipeline(StandardScaler()), "got Pipeline, which has none inside."),
+        (ColumnTransformer([("e", "drop", ["letter"])]), "got ColumnTransformer."),
         (SimpleNamespace(steps=3), "got SimpleNamespace."),
         (SimpleNamespace(steps=[1]), "got SimpleNamespace."),
         (pd.DataFrame({"steps": [1, 2]}), "got DataFrame."),
@@ -52,28 +85,284 @@ def test_an_unfitted_encoder_says_so():
 def test_anything_else_is_named(estimator, described):
     with pytest.raises(InvalidParameterError) as caught:
         fitted_model(estimator)
-    assert str(caught.value).startswith("Expected a fitted estimator of sk_entity_embed, got")
+    assert str(caught.value).startswith("Expected a fitted estimator of sk_entity_embed, or a pip")
     assert described in str(caught.value)
 
 
-def test_a_pipeline_points_to_its_encoder(rows):
-    pipeline = make_pipeline(make_encoder(), LinearRegression()).fit(*rows)
-    with pytest.raises(InvalidParameterError, match=r"`\.named_steps\['entityembeddingencoder'\]`"):
-        fitted_model(pipeline)
-    assert fitted_model(pipeline.named_steps["entityembeddingencoder"])
+# Steps of pipelines
 
 
-def test_a_column_transformer_points_to_its_encoder(rows):
+@pytest.fixture(scope="module")
+def nested():
+    return make_nested().fit(*make_raw())
+
+
+@pytest.fixture(scope="module")
+def several():
+    return make_several().fit(*make_raw())
+
+
+def test_every_public_function_is_tried():
+    public = {*inspection.__all__, *export.__all__}
+    assert not set(EVERYTHING) & set(WITHOUT)
+    assert public == {*EVERYTHING, *WITHOUT}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_functions_find_the_step(nested, name, tmp_path):
+    step = nested.named_steps["columns"].named_transformers_["inner"].named_steps["encoder"]
+    expected = EVERYTHING[name](step, tmp_path / "step")
+    if name in OF_ROWS:
+        with pytest.warns(PartialExportWarning, match=f"{NAME!r} is exported") as caught:
+            found = EVERYTHING[name](nested, tmp_path / "nested")
+        assert caught[0].filename != _access.__file__
+    else:
+        found = EVERYTHING[name](nested, tmp_path / "nested")
+    assert_alike(found, expected)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_functions_ask_for_one_of_several_steps(several, name, tmp_path):
+    if name == "embedding_steps":
+        assert list(inspection.embedding_steps(several)) == SEVERAL
+        return
+    shown = f"Pipeline holds 2 embedding steps: {SEVERAL}. Pass one of them: inspection.embedding_"
+    with pytest.raises(InvalidParameterError, match=re.escape(shown)):
+        EVERYTHING[name](several, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_functions_tell_that_a_pipeline_is_not_fitted(name, tmp_path):
+    shown = f"This Pipeline instance is not fitted yet: its embedding step '{NAME}'.* Call 'fit'"
+    with pytest.raises(NotFittedError, match=shown):
+        EVERYTHING[name](make_nested(), tmp_path)
+
+
+def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
+    shown = (
+        f"Of the Pipeline only the embedding step {NAME!r} is exported, not ['lower', "
+        "'model', 'columns__numbers']. It takes the columns ['letter', 'color'] as ['lower'] leave"
+    )
+    with pytest.warns(PartialExportWarning, match=re.escape(shown)):
+        exported_step(nested)
     X, y = rows
-    transformer = ColumnTransformer(
-        [("scaled", StandardScaler(), ["size"]), ("names", make_encoder(), ["letter"])]
-    ).fit(X, y)
-    with pytest.raises(InvalidParameterError, match=r"`\.named_transformers_\['names'\]`"):
-        fitted_model(transformer)
-    assert fitted_model(transformer.named_transformers_["names"])
-    without = ColumnTransformer([("scaled", StandardScaler(), ["size"])]).fit(X)
-    with pytest.raises(InvalidParameterError, match="got ColumnTransformer"):
-        fitted_model(without)
+    alone = make_pipeline("passthrough", make_encoder()).fit(X, y)
+    assert exported_step(alone) is alone[1]  # no warning: nothing is missing
+    assert exported_step(alone[1]) is alone[1]
+    chosen = ColumnTransformer([("e", make_encoder(), ["letter"])]).fit(X, y)
+    assert exported_step(chosen) is chosen.named_transformers_["e"]
+    wide = pd.DataFrame(np.eye(20), columns=[f"c{j}" for j in range(20)]).assign(letter="a", b="c")
+    model = make_pipeline(make_encoder(cv=2), LinearRegression()).fit(wide, np.arange(20) + 0.5)
+    with pytest.warns(PartialExportWarning, match=r"'c7', '\.\.\.'\]\. To say"):
+        exported_step(model)
+
+
+class Passing(BaseEstimator):
+    """A composite of the user's own, which tells nobody what its part is given."""
+
+    def __init__(self, estimator=None):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        return self
+
+
+def no_score(estimator, X, y):
+    return 0.0
+
+
+STEP = "entityembeddingencoder"
+COMPOSITES = {
+    "best of a search": (
+        lambda e: GridSearchCV(e, {"max_iter": [1]}, cv=2, scoring=no_score),
+        "estimator",
+    ),
+    "candidate of a search": (
+        lambda e: RandomizedSearchCV(
+            make_pipeline("passthrough", DummyClassifier()), {"passthrough": [e]}, n_iter=1, cv=2
+        ),
+        "estimator__passthrough",
+    ),
+    "regressor of a target": (
+        lambda e: TransformedTargetRegressor(
+            make_pipeline(e, Ridge()), func=np.sqrt, inverse_func=np.square
+        ),
+        f"regressor__{STEP}",
+    ),
+    "part of a union": (
+        lambda e: FeatureUnion([("a", "drop"), ("b", "passthrough"), ("c", e)]),
+        "c",
+    ),
+    "remainder": (
+        lambda e: ColumnTransformer([("size", StandardScaler(), ["size"])], remainder=e),
+        "remainder",
+    ),
+    "beside empty columns": (
+        lambda e: ColumnTransformer([("none", make_encoder(), []), ("some", e, ["letter"])]),
+        "some",
+    ),
+    "model with a threshold": (
+        lambda e: TunedThresholdClassifierCV(make_pipeline(e, LogisticRegression()), cv=2),
+        f"estimator__{STEP}",
+    ),
+    "calibrated": (
+        lambda e: CalibratedClassifierCV(
+            make_pipeline(e, LogisticRegression()), cv=2, ensemble=False
+        ),
+        f"calibrated_classifiers_[0]__estimator__{STEP}",
+    ),
+    "one of a vote": (
+        lambda e: VotingRegressor([("a", make_pipeline(e, Ridge())), ("b", DummyRegressor())]),
+        f"a__{STEP}",
+    ),
+    "one of a stack": (
+        lambda e: StackingRegressor([("a", make_pipeline(e, Ridge()))], Ridge(), cv=2),
+        f"a__{STEP}",
+    ),
+    "one of several outputs": (
+        lambda e: MultiOutputRegressor(make_pipeline(e, Ridge())),
+        f"estimators_[0]__{STEP}",
+    ),
+    "own": (Passing, "estimator"),
+    "skrub's": (lambda e: TableVectorizer(low_cardinality=e), "letter"),
+}
+"""How an encoder is put into another estimator, and its name there."""
+
+
+@pytest.mark.parametrize("kind", COMPOSITES)
+def test_steps_of_every_composite(rows, kind):
+    make, name = COMPOSITES[kind]
+    X, y = rows[0][["letter", "size"]], (rows[1] > 0).astype(int)
+    plan = make_encoder(cv=2, categorical_features=[0], max_iter=1, handle_missing="error")
+    model = make(plan).fit(X, y[:, None] if kind == "one of several outputs" else y)
+    step = find_step(model)
+    assert step.name == name
+    assert step.estimator.handle_missing == "error"
+    assert fitted_model(model) is step.estimator._model
+    assert list(inspection.embedding_steps(model)) == [name]
+    frozen = make_pipeline(FrozenEstimator(model))
+    assert fitted_model(frozen) is step.estimator._model
+
+
+@pytest.mark.parametrize(
+    ("model", "how"),
+    [
+        (lambda e: GridSearchCV(e, {}, refit=False), "with refit=True first"),
+        (lambda e: ColumnTransformer([("e", e, ["letter"])]), "first"),
+        (lambda e: ColumnTransformer([], remainder=e), "first"),
+        (lambda e: FeatureUnion([("e", e)]), "first"),
+        (lambda e: VotingRegressor([("e", e)]), "first"),
+        (lambda e: TransformedTargetRegressor(make_pipeline(e, Ridge())), "first"),
+    ],
+)
+def test_composites_that_are_not_fitted(model, how):
+    for nested in (model(make_encoder()), make_pipeline(model(make_encoder()))):
+        with pytest.raises(NotFittedError, match=r"not fitted yet: .* Call 'fit' of the \w+"):
+            find_step(nested)
+    with pytest.raises(NotFittedError, match=how):
+        find_step(model(make_encoder()))
+
+
+def test_a_fitted_step_alone_has_its_own_name(encoder):
+    assert inspection.embedding_steps(encoder) == {STEP: encoder}
+
+
+# Rows of pipelines
+
+
+@pytest.mark.parametrize("query", [3, [0, 5], slice(2, 4)])
+@pytest.mark.parametrize("representation", ["embedding", "hidden"])
+def test_nearest_rows_of_a_pipeline_are_given_what_the_pipeline_is(nested, query, representation):
+    X, _ = make_raw()
+    step = inspection.embedding_steps(nested)[NAME]
+    seen = lower(X)[["letter", "color"]]
+    several = isinstance(query, slice)
+    found = inspection.nearest_rows(
+        nested, X, X[query] if several else query, representation=representation
+    )
+    expected = inspection.nearest_rows(
+        step, seen, seen[query] if several else query, representation=representation
+    )
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_nearest_rows_of_several_steps_or_none_fitted(several):
+    X, _ = make_raw()
+    with pytest.raises(InvalidParameterError, match="columns__letters"):
+        inspection.nearest_rows(several, X, 0)
+    with pytest.raises(NotFittedError, match=NAME):
+        inspection.nearest_rows(make_nested(), X, 0)
+
+
+@pytest.mark.parametrize("name", ["pandas", "polars", "pyarrow", "numpy_object", "lists"])
+@pytest.mark.parametrize(
+    "columns", [["letter", "flag"], [2, 0], slice(0, 3, 2), [True, False, True]]
+)
+def test_a_column_transformer_selects_the_columns_of_fit(name, columns):
+    cells = {"flag": [True, False] * 20, "size": [1.5, 2.5] * 20, "letter": list("abca") * 10}
+    if name in NAMELESS and columns == ["letter", "flag"]:
+        columns = [2, 0]
+    X = make_container(name, cells)
+    encoder = make_encoder(categorical_features="all", max_iter=1)
+    model = ColumnTransformer([("size", "drop", [1]), ("e", encoder, columns)])
+    model.fit(X, np.arange(40) + 0.5)
+    step = find_step(model)
+    assert_same_rows(step, step.rows_given(X), model.transform(X))
+    if name not in NAMELESS:
+        others = make_container(name, {"new": [0] * 40, **dict(reversed(cells.items()))})
+        assert_same_rows(step, step.rows_given(others), model.transform(X))
+    else:
+        with pytest.raises(ValueError, match="features"):
+            step.rows_given(make_container(name, {**cells, "new": [0] * 40}))
+
+
+def assert_same_rows(step, X, expected):
+    np.testing.assert_array_equal(step.estimator.transform(X), expected)
+
+
+def test_rows_pass_the_steps_before_and_no_other(rows):
+    X, y = rows[0][["letter", "size"]], (rows[1] > 0).astype(int)
+    for kind in ("best of a search", "regressor of a target", "part of a union"):
+        model = make_pipeline(FunctionTransformer(renamed), COMPOSITES[kind][0](make_encoder(cv=2)))
+        step = find_step(model.fit(X, y))
+        pd.testing.assert_frame_equal(step.rows_given(X), renamed(X))
+        assert step.before == ["functiontransformer"]
+    bag = COMPOSITES["one of several outputs"][0](make_encoder(cv=2)).fit(X, y[:, None])
+    with pytest.raises(
+        InvalidParameterError, match=r"MultiOutputRegressor gives .* pass the embed"
+    ):
+        inspection.nearest_rows(bag, X, 0)
+
+
+def renamed(X):
+    return X.rename(columns={"letter": "sign"})
+
+
+def test_predictions_are_those_of_the_whole_pipeline(nested, several):
+    X, y = make_raw()
+    for model in (nested, several):
+        display = inspection.CategoryPredictionDisplay.from_estimator(model, X, y, "letter")
+        means = pd.Series(model.predict(X)).groupby(X["letter"].to_numpy()).mean()
+        assert display.frame["category"].tolist() == list("ABCDE")  # as in X, not as in the step
+        np.testing.assert_allclose(display.frame["predicted"], means)
+    with pytest.raises(NotFittedError):
+        inspection.CategoryPredictionDisplay.from_estimator(make_nested(), X, y, "letter")
+
+
+def test_align_turns_the_step_and_gives_it_back(nested):
+    X, y = make_raw()
+    other = make_nested(make_encoder(random_state=1)).fit(X, y)
+    found = inspection.align(other, nested)
+    steps = [inspection.embedding_steps(model)[NAME] for model in (other, nested)]
+    assert type(found) is type(steps[0])
+    pd.testing.assert_frame_equal(
+        found.embeddings_["letter"], inspection.align(*steps).embeddings_["letter"]
+    )
+
+
+# Tables
 
 
 def test_the_table_of_a_column(encoder, rows):

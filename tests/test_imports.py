@@ -71,7 +71,7 @@ LAYERS = [
     {"_access"},
     {"_comparison"},
     {"evaluation"},
-    {"inspection.catalogue", "inspection.displays.theme"},
+    {"inspection.catalogue", "inspection.displays.theme", "inspection.steps"},
     {"inspection.components", "inspection.displays.labels", "inspection.search"},
     {
         "inspection.displays.cells",

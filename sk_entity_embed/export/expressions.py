@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sk_entity_embed._access import exported_step
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.input.columns import Column, read_table
@@ -93,6 +94,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
         raise ImportError(
             "polars_expressions needs polars; install it with: pip install polars"
         ) from error
+    encoder = exported_step(encoder)
     lookups, passed = lookups_of(encoder), passed_through(encoder, "The expressions")
     refuse_lists(lookups, "The expressions")
     expressions = [expression for lookup in lookups for expression in _mapped(pl, lookup)]
@@ -143,6 +145,7 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     >>> look_up(pa.table({"city": ["Rome", None, "Lima"], "fare": [3.0, 4.0, 5.0]})).column_names
     ['city_0', 'city_1']
     """
+    encoder = exported_step(encoder)
     passed = passed_through(encoder, "The function")
     return ArrowTransform(tuple(lookups_of(encoder)), tuple(passed))
 

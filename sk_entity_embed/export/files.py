@@ -32,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sk_entity_embed._access import exported_step, holds_step
 from sk_entity_embed.exceptions import InvalidFileError
 from sk_entity_embed.export.saving.container import Arrays, Document, read, write
 from sk_entity_embed.export.saving.state import describe, restore
@@ -98,6 +99,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded.transform(X) == encoder.transform(X)).all())
     True
     """
+    if holds_step(estimator):
+        estimator = exported_step(estimator)
     document, arrays = describe(estimator)
     write(path, document, arrays, version=FORMAT_VERSION)
 

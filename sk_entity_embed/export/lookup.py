@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sk_entity_embed._access import exported_step
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
@@ -232,6 +233,7 @@ def sql(
     """
     if dialect not in DIALECTS:
         raise InvalidParameterError(f"`dialect` is {dialect!r}, but must be one of {DIALECTS}.")
+    encoder = exported_step(encoder)
     found = lookups_of(encoder)
     passed = passed_through(encoder, "The query")
     refuse_lists(found, "The query")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sk_entity_embed._access import check_column, fitted_model
+from sk_entity_embed._access import check_column, exported_step, fitted_model
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -141,6 +141,7 @@ def to_onnx(
     True
     """
     _check_onnx()
+    encoder = exported_step(encoder)
     model = fitted_model(encoder)
     if not hasattr(encoder, "_policies"):
         raise InvalidParameterError(f"{type(encoder).__name__} has no transform to export.")

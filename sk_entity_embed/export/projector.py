@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sk_entity_embed._access import fitted_step
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.labels import escape_cell, text_of
 from sk_entity_embed.export.served import Lookup, lookup_of, lookups_of
@@ -90,6 +91,7 @@ def to_projector(
     [['category', 'kind', 'count', 'target_mean', 'country'],
      ['Oslo', 'category', '50', '49.5', 'Norway']]
     """
+    encoder = fitted_step(encoder)
     lookups = lookups_of(encoder) if column is None else [lookup_of(encoder, column)]
     names = [lookup.name for lookup in lookups]
     given = _metadata_by_column(metadata, names)

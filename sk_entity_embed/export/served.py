@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import fitted_model, served_vectors, table_of
+from sk_entity_embed._access import fitted_model, fitted_step, served_vectors, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.pooling import Pooler
@@ -162,6 +162,7 @@ def lookups_of(encoder: Any) -> list[Lookup]:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
+    encoder = fitted_step(encoder)
     model, policies = fitted_model(encoder), _policies(encoder)
     serves_unknown = policies.get("handle_unknown") != "error"
     lookups = []
@@ -206,6 +207,7 @@ def passed_through(encoder: Any, what: str) -> list[str]:
     InvalidParameterError
         If the hidden layer is part of the output: it depends on all columns at once.
     """
+    encoder = fitted_step(encoder)
     model = fitted_model(encoder)
     output = _policies(encoder).get("output", "embedding")
     if output != "embedding":

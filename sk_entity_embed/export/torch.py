@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sk_entity_embed._access import check_column, fitted_model, served_vectors
+from sk_entity_embed._access import check_column, exported_step, fitted_model, served_vectors
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -95,6 +95,7 @@ def to_torch(
     >>> module["city"]
     Embedding(6, 2)
     """
+    encoder = exported_step(encoder)
     model, served = fitted_model(encoder), served_vectors(encoder)
     names = [t.vocabulary.name for t in model.tables]
     chosen = [names.index(name) for name in _check_columns(columns, names)]

@@ -20,6 +20,7 @@ _HOMES = {
     "align": "alignment",
     "analogy": "neighbors",
     "drift": "alignment",
+    "embedding_steps": "steps",
     "explore": "explorer",
     "extremes": "components",
     "nearest": "neighbors",

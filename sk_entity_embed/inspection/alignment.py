@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import linear_sum_assignment
 
-from sk_entity_embed._access import check_column, fitted_model, table_of
+from sk_entity_embed._access import check_column, fitted_model, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.head import DotHead
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, label_series
+from sk_entity_embed.inspection.catalogue import (
+    Catalogue,
+    Source,
+    catalogue_of,
+    label_series,
+    source_of,
+)
 from sk_entity_embed.inspection.search import exact_search
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.pooling import GRU, Pooler
@@ -116,7 +122,8 @@ def align(encoder: Any, reference: Any) -> Any:
     >>> distance(align(new, old)) <= distance(new)
     True
     """
-    model, _ = fitted_model(encoder), fitted_model(reference)
+    encoder, reference = fitted_step(encoder), fitted_step(reference)
+    model = encoder._model
     names = _shared_columns(encoder, reference, None)
     _check_shapes(encoder, reference, names)
     pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in names}
@@ -195,6 +202,7 @@ def drift(
     """
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+    encoder, reference = source_of(encoder), source_of(reference)
     shared = _shared_columns(encoder, reference, column)
     names = shared if column is None else [check_column(column, shared)]
     together = None

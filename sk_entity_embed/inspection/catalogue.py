@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import check_column, table_of
+from sk_entity_embed._access import check_column, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import object_array
 
 Source: TypeAlias = Any
-"""A fitted estimator, a data frame of vectors, or a mapping from columns to such frames."""
+"""A fitted estimator or a pipeline with one, a frame of vectors, or a mapping from columns to such.
+"""
 
 _FREQUENT = 20
 """Rows that make a category frequent, unless told otherwise."""
@@ -232,6 +233,19 @@ def close_names(wanted: str, names: Sequence[str], n: int = 3) -> list[str]:
     return [by_fold[name] for name in close]
 
 
+def source_of(source: Source) -> Any:
+    """What is to be looked at: vectors as they are, or the estimator of this package.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is neither, or a pipeline with several such estimators.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    """
+    return source if isinstance(source, Catalogue | pd.DataFrame | Mapping) else fitted_step(source)
+
+
 def catalogue_of(source: Source, column: str | None) -> Catalogue:
     """The catalogue of a column.
 
@@ -252,6 +266,7 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     """
+    source = source_of(source)
     if isinstance(source, Catalogue):
         return source
     if isinstance(source, pd.DataFrame):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import fitted_model
+from sk_entity_embed._access import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.inspection.neighbors import answer, find
@@ -88,12 +88,13 @@ def nearest_rows(
     (3, 2)
     """
     check_metric(metric)
-    model = fitted_model(estimator)
-    rows = _code(estimator, X)
+    step = find_step(estimator)
+    model: EmbeddingModel = step.estimator._model
+    rows = _code(step, X)
     vectors = _represent(model, rows, representation, columns)
     positions = _row_positions(query, len(rows))
     if positions is None:
-        asked = _represent(model, _code(estimator, query), representation, columns)
+        asked = _represent(model, _code(step, query), representation, columns)
         own = np.full((len(asked), 1), -1)
         names = np.arange(len(asked))
     else:
@@ -106,9 +107,9 @@ def nearest_rows(
     return frame
 
 
-def _code(estimator: Any, X: Any) -> CodedRows:
-    table = estimator._read(X)
-    rows: CodedRows = fitted_model(estimator).code(
+def _code(step: Step, X: Any) -> CodedRows:
+    table = step.estimator._read(step.rows_given(X))
+    rows: CodedRows = step.estimator._model.code(
         table, refuse_unknown=False, missing_is_error=False
     )
     return rows

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
@@ -243,8 +244,8 @@ def test_parameters_are_checked(encoder, arguments, message):
 def test_what_cannot_be_explored_is_refused(encoder, vectors, monkeypatch):
     with pytest.raises(NotFittedError):
         explore(EntityEmbeddingEncoder())
-    with pytest.raises(InvalidParameterError, match="pass its encoder"):
-        explore(make_pipeline(encoder))
+    with pytest.raises(InvalidParameterError, match="got Pipeline, which has none inside"):
+        explore(make_pipeline("passthrough", StandardScaler()))
     with pytest.raises(InvalidParameterError, match="the name to give to the one column"):
         explore(vectors, ["a", "b"])
     with pytest.raises(InvalidDataError, match="must be finite"):

@@ -346,12 +346,10 @@ def test_sources_that_are_none(data):
         nearest(EntityEmbeddingEncoder, "letter", "a")
     with pytest.raises(InvalidParameterError, match="got LinearRegression"):
         nearest(LinearRegression(), "letter", "a")
-    X, y = data
-    pipeline = make_pipeline(make_encoder(), LinearRegression()).fit(X[["letter"]], y)
-    with pytest.raises(InvalidParameterError, match="named_steps"):
-        nearest(pipeline, "letter", "a")
-    with pytest.raises(InvalidParameterError, match="named_steps"):
-        nearest_rows(pipeline, X[["letter"]], 0)
+    with pytest.raises(InvalidParameterError, match="got Pipeline, which has none inside"):
+        nearest(make_pipeline(LinearRegression()), "letter", "a")
+    with pytest.raises(InvalidParameterError, match="got list"):
+        nearest_rows([1.0], data[0], 0)
 
 
 # Analogies

@@ -204,8 +204,8 @@ def _class_name(estimator: Any) -> str:
     if isinstance(estimator, BaseEntityEmbedding):
         shown = f"{name}, a subclass, which a file cannot name"
     raise InvalidParameterError(
-        f"`estimator` must be one of {sorted(REGISTRY)}, got {shown}. Of a pipeline, save the "
-        "encoder in it; other estimators are joblib's or skops.io's to save."
+        f"`estimator` must be one of {sorted(REGISTRY)}, or a pipeline with one inside, got "
+        f"{shown}. Other estimators are joblib's or skops.io's to save."
     )
 
 

@@ -227,6 +227,7 @@ class EmbeddingDisplay:
         >>> display.colorbar_.ax.get_ylabel()
         'share of True'
         """
+        estimator = catalogues.source_of(estimator)
         catalogue = catalogues.catalogue_of(estimator, column)
         classes = getattr(estimator, "classes_", None)
         display = cls._computed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sk_entity_embed._access import fitted_model
+from sk_entity_embed._access import fitted_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection.displays.keys import draw_legend
 from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
@@ -120,7 +120,7 @@ class LossCurveDisplay:
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         """
-        fitted_model(estimator)
+        estimator = fitted_step(estimator)
         validation = estimator.validation_loss_curve_
         loss = estimator.loss
         if loss == "auto":

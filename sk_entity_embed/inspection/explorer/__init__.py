@@ -12,7 +12,7 @@ import pandas as pd
 from sk_entity_embed._access import check_column, fitted_model
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
 from sk_entity_embed.inspection.explorer.page import (
     build_page,
     iframe,
@@ -220,7 +220,7 @@ def explore(
     True
     """
     plotly_source()  # before the work, not after it
-    methods = _check_methods(methods)
+    methods, encoder = _check_methods(methods), source_of(encoder)
     catalogues = [catalogue_of(encoder, name) for name in _columns(encoder, column)]
     names = [str(c.name) for c in catalogues]
     n_bytes = sum(c.vectors.nbytes for c in catalogues)
