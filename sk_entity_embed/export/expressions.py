@@ -33,7 +33,8 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
+        is exported, and it takes the columns that the step is given.
 
     Returns
     -------
@@ -54,6 +55,11 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
         key.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are no part of the expressions.
 
     See Also
     --------
@@ -113,7 +119,8 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
+        is exported, and it takes the columns that the step is given.
 
     Returns
     -------
@@ -128,6 +135,11 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
         If the encoder's output has a hidden layer, which is no look-up.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are no part of the function.
 
     See Also
     --------

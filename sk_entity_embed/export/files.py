@@ -58,7 +58,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
-        Fitted, or not: then its parameters are saved.
+        Fitted, or not: then its parameters are saved. Of a fitted pipeline that holds one of them,
+        this step alone is saved, and :func:`load` returns the step. Save whole pipelines with
+        joblib or skops.io.
     path : str or path-like
         Where to. An existing file is replaced.
 
@@ -67,8 +69,15 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     InvalidParameterError
         If it is another estimator, or has what a file cannot hold: functions, encoders in `init`,
         iterators in `cv`, categories that are objects of your own. Nothing is written then.
+    sklearn.exceptions.NotFittedError
+        If it is a pipeline that is not fitted.
     OSError
         If the file cannot be written.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are not saved.
 
     See Also
     --------

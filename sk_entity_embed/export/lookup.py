@@ -32,7 +32,7 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step.
     folder : str or path-like
         Where to; made if it does not exist. Files of the same name are replaced, each at once:
         a reader sees the old one or the new one.
@@ -162,7 +162,8 @@ def sql(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
+        is exported, and it takes the columns that the step is given.
     table : str, sequence of str or path-like
         The rows: the name of a table or a view, a qualified name in parts, such as
         ``("sales", "flights")``, or a :class:`~pathlib.Path` of a Parquet file. Names are quoted.
@@ -194,6 +195,11 @@ def sql(
         If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are no part of the query.
 
     See Also
     --------

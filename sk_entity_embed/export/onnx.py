@@ -83,7 +83,8 @@ def to_onnx(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step. Of a pipeline the step alone
+        is exported, and it takes the columns that the step is given.
     path : str or path-like, default=None
         File to write, usually ``*.onnx``; it appears at once or not at all.
     missing_values : dict of str, int or None, default=None
@@ -113,6 +114,11 @@ def to_onnx(
         integers, booleans or numbers (dates, values of mixed type), or do not fit ONNX's types.
     InvalidDataError
         If the model would exceed the 2 GB that ONNX allows.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are no part of the model.
 
     Notes
     -----

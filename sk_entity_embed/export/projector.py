@@ -30,7 +30,7 @@ def to_projector(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step.
     column : str or None
         The column; None is all of them.
     folder : str or path-like

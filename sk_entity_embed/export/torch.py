@@ -42,7 +42,8 @@ def to_torch(
     Parameters
     ----------
     encoder : estimator
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step. Of a pipeline the step alone
+        is exported, and it takes the columns that the step is given.
     columns : str or sequence of str, default=None
         Names of the columns, in the order of the module's output; None takes all of them.
     freeze : bool, default=False
@@ -59,6 +60,11 @@ def to_torch(
         If the estimator is not one of this package, or has no such column.
     UnsupportedDataError
         If one of the columns holds lists, which the module does not pool.
+
+    Warns
+    -----
+    PartialExportWarning
+        If a pipeline is given that has other steps, which are no part of the module.
 
     Notes
     -----

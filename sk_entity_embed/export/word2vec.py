@@ -34,7 +34,7 @@ def to_word2vec(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step.
     column : str or None
         The column; None is the only one.
     path : str or path-like

@@ -68,16 +68,16 @@ def align(encoder: Any, reference: Any) -> Any:
     Parameters
     ----------
     encoder : estimator
-        Fitted; it is left as it is.
+        Fitted, or a fitted pipeline that holds one such step; it is left as it is.
     reference : estimator
-        Fitted, with vectors of the same width for the columns they share.
+        The same, with vectors of the same width for the columns they share.
 
     Returns
     -------
     estimator
-        A copy of `encoder` with moved vectors. Columns that the reference lacks are unchanged,
-        but for those of dot products, and so are biases, the hidden layer and what a recurrent
-        unit makes of lists.
+        A copy of `encoder`, or of the embedding step in it, with moved vectors. Columns that the
+        reference lacks are unchanged, but for those of dot products, and so are biases, the hidden
+        layer and what a recurrent unit makes of lists.
 
     Raises
     ------

@@ -252,8 +252,9 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     Parameters
     ----------
     source : estimator, DataFrame or mapping of DataFrame
-        A fitted estimator of this package; or vectors made elsewhere, one category a row, indexed
-        by category: a frame for one column, or a mapping from column names to frames.
+        A fitted estimator of this package, or a fitted pipeline that holds one such step; or
+        vectors made elsewhere, one category a row, indexed by category: a frame for one column, or
+        a mapping from column names to frames.
     column : str or None
         Name of the column; may be None where there is only one.
 

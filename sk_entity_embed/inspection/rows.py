@@ -40,9 +40,10 @@ def nearest_rows(
     Parameters
     ----------
     estimator : estimator
-        Fitted.
+        Fitted, or a fitted pipeline that holds one such step.
     X : array-like of shape (n_samples, n_features)
-        Rows to search, with the columns of fit.
+        Rows to search, with the columns of fit. Rows for a pipeline pass its steps before the
+        embedding; those for a column transformer may have other columns.
     query : int, list of int, or array-like of shape (n_queries, n_features)
         Positions of rows of `X`, or a table of other rows.
     k : int, default=None
@@ -66,7 +67,9 @@ def nearest_rows(
     ValueError
         If the rows do not have the columns of fit, or a position is not in `X`.
     InvalidParameterError
-        If there are fewer than `k` other rows, or a parameter does not fit.
+        If there are fewer than `k` other rows, or a parameter does not fit; or if the embedding
+        step is inside an estimator of which nobody knows what rows it gives it, such as an
+        ensemble.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 

@@ -166,7 +166,7 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted.
+            Fitted, or a fitted pipeline that holds one such step.
         column : str, default=None
             Name of the column; may be None where there is only one.
         method : {"pca", "tsne", "umap"}, default="pca"

@@ -107,7 +107,7 @@ class EmbeddingHeatmapDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted.
+            Fitted, or a fitted pipeline that holds one such step.
         column : str, default=None
             Name of the column; may be None where there is only one.
         categories : sequence, default=None

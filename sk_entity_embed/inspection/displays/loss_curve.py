@@ -100,7 +100,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted.
+            Fitted, or a fitted pipeline that holds one such step.
         ax : matplotlib Axes, default=None
             Axes to draw in; None makes a figure.
         theme : {"light", "dark"}, default=None

@@ -132,7 +132,7 @@ class SimilarityDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted.
+            Fitted, or a fitted pipeline that holds one such step.
         column : str, default=None
             Name of the column; may be None where there is only one.
         categories : sequence, default=None

@@ -161,8 +161,9 @@ def explore(
     Parameters
     ----------
     encoder : estimator, DataFrame or mapping of DataFrame
-        A fitted estimator of this package; or vectors made elsewhere, one category a row, indexed
-        by category: a frame for one column, or a mapping from column names to frames.
+        A fitted estimator of this package, or a fitted pipeline that holds one such step; or
+        vectors made elsewhere, one category a row, indexed by category: a frame for one column, or
+        a mapping from column names to frames.
     column : str or sequence of str, default=None
         What to show; None shows all columns.
     metadata : Series, DataFrame or mapping of these, default=None
