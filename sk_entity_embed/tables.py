@@ -17,6 +17,9 @@ from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.pooling import GRU, Pooler, pool
 from sk_entity_embed.recognition import NearestRows, VectorIndex
 
+NOT_INFERRED = (NotImplementedError, TypeError, UnicodeEncodeError)
+"""What pandas raises where no type of its own fits: lone surrogates, intervals of unlike ends."""
+
 _BLOCK = 4096
 _PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.
 
@@ -100,11 +103,7 @@ class EmbeddingTable(_Derived):
         return pd.Series(biases, index=self._index(), name="bias")
 
     def _index(self) -> pd.Index:
-        labels, name = self.vocabulary.labels, self.vocabulary.name
-        try:
-            return pd.Index(labels, name=name, tupleize_cols=False)
-        except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
-            return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
+        return label_index(self.vocabulary.labels, self.vocabulary.name)
 
     def nearest(
         self, vectors: NDArray[np.float32], unknown: NDArray[np.float32] | None = None
@@ -162,6 +161,23 @@ class EmbeddingTable(_Derived):
             indexes = exact, NearestRows(self.vectors[rows]), used
             object.__setattr__(self, "_indexes", indexes)
         return self._indexes
+
+
+def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:
+    """Categories as an index, of pandas' own type where it has one; tuples stay single categories.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_entity_embed.tables import label_index
+    >>> label_index(np.array([("a", 1), 2], dtype=object)).tolist()
+    [('a', 1), 2]
+    """
+    try:
+        return pd.Index(labels, name=name, tupleize_cols=False)
+    except NOT_INFERRED:
+        return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
 
 
 def vector_names(column: str, width: int, *, biased: bool) -> list[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sk_entity_embed._access import check_column, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.tables import NOT_INFERRED
 
 Source: TypeAlias = Any
 """A fitted estimator or a pipeline with one, a frame of vectors, or a mapping from columns to such.
@@ -192,19 +193,11 @@ def usual_min_count(
     return _FREQUENT if counts is not None and (counts >= _FREQUENT).any() else None
 
 
-def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:
-    """Categories as an index; tuples stay single categories."""
-    try:
-        return pd.Index(labels, name=name, tupleize_cols=False)
-    except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
-        return pd.Index(labels, name=name, tupleize_cols=False, dtype=object)
-
-
 def label_series(labels: NDArray[Any]) -> pd.Series:
     """Categories as a column of a data frame."""
     try:
         return pd.Series(labels)
-    except UnicodeEncodeError:
+    except NOT_INFERRED:
         return pd.Series(labels, dtype=object)
 
 

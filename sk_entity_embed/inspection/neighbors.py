@@ -16,11 +16,11 @@ from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
     catalogue_of,
-    label_index,
     label_series,
 )
 from sk_entity_embed.inspection.index import NeighborIndex
 from sk_entity_embed.inspection.search import check_metric, exact_search
+from sk_entity_embed.tables import label_index
 
 _LARGEST_MATRIX = 10_000
 _USUAL = 10

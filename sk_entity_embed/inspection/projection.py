@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, label_index
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 from sk_entity_embed.inspection.components import principal_components
+from sk_entity_embed.tables import label_index
 
 METHODS = ("pca", "tsne", "umap")
 

@@ -15,11 +15,11 @@ from sk_entity_embed.inspection.catalogue import (
     catalogue_of,
     close_names,
     from_vectors,
-    label_index,
     label_series,
     text_of,
     values_by_category,
 )
+from sk_entity_embed.tables import label_index
 from tests.samples import make_encoder, make_rows
 
 
@@ -399,8 +399,12 @@ def test_values_that_do_not_match(values, message):
 
 # Categories in frames
 
+SPANS = [pd.Interval(0, 2**70), pd.Interval(1, 2)]
 
-@pytest.mark.parametrize("labels", [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], ["a", "b"]])
+
+@pytest.mark.parametrize(
+    "labels", [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], ["a", "b"], SPANS]
+)
 def test_labels_in_frames_stay_what_they_are(labels):
     array = np.fromiter(labels, dtype=object, count=len(labels))
     index = label_index(array, "n")
