@@ -33,8 +33,8 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
-        is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
+        pipeline the step alone is exported, and it takes the columns that the step is given.
 
     Returns
     -------
@@ -119,8 +119,8 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
-        is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
+        pipeline the step alone is exported, and it takes the columns that the step is given.
 
     Returns
     -------

@@ -39,12 +39,13 @@ from sk_entity_embed.export.saving.state import describe, restore
 
 __all__ = ["load", "save"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """What :func:`save` writes."""
 
 READERS: dict[int, Callable[[Document, Arrays], Any]] = {
     1: partial(restore, version=1),  # without head="dot", y_range and columns of lists
-    2: partial(restore, version=2),
+    2: partial(restore, version=2),  # without periods, intervals and other categories
+    3: partial(restore, version=3),
 }
 """For each version of the format there ever was, what makes an estimator of it."""
 
@@ -68,7 +69,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     ------
     InvalidParameterError
         If it is another estimator, or has what a file cannot hold: functions, encoders in `init`,
-        iterators in `cv`, categories that are objects of your own. Nothing is written then.
+        iterators in `cv`, categories of types of your own. Nothing is written then.
     sklearn.exceptions.NotFittedError
         If it is a pipeline that is not fitted.
     OSError
@@ -87,7 +88,10 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     -----
     Parameters and fitted state come back equal in value and type, so that results are equal to
     the last bit. Categories can be strings, bytes, numbers, booleans, dates, times, durations,
-    decimals, UUIDs and tuples of them.
+    pandas' periods and intervals, time zones, decimals, fractions, UUIDs, IP addresses, paths, and
+    tuples and frozen sets of these. Members of an enumeration that equal a plain value, as those of
+    StrEnum and IntEnum do, come back as that value, and are found by it as before. Other members
+    are refused: their class is code. Take their ``.name`` or ``.value`` before fit.
 
     References
     ----------

@@ -20,6 +20,7 @@ from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, re
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.tables import NOT_INFERRED
 
 __all__ = ["lookup_frames", "sql", "to_parquet"]
 
@@ -162,8 +163,8 @@ def sql(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a pipeline the step alone
-        is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
+        pipeline the step alone is exported, and it takes the columns that the step is given.
     table : str, sequence of str or path-like
         The rows: the name of a table or a view, a qualified name in parts, such as
         ``("sales", "flights")``, or a :class:`~pathlib.Path` of a Parquet file. Names are quoted.
@@ -278,7 +279,7 @@ def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
         return values.astype(pd.api.types.pandas_dtype(name))
     try:
         return values.infer_objects()
-    except UnicodeEncodeError:  # lone surrogates do not fit pandas' strings
+    except NOT_INFERRED:
         return values
 
 

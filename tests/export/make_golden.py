@@ -13,7 +13,11 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from decimal import Decimal
-from pathlib import Path
+from enum import StrEnum
+from fractions import Fraction
+from ipaddress import IPv4Network, IPv6Address
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -48,6 +52,36 @@ LISTS = {
 }
 """Columns of lists, since version 2."""
 
+
+class Level(StrEnum):
+    """Members equal their value, as which they come back."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+KINDS = {
+    "month": [pd.Period(f"2026-{m:02}") for m in (1, 2, 1, 3, 2, 1)],
+    "band": pd.cut([0.5, 1.5, 2.5, 0.5, 1.5, 0.5], [0, 1, 2, 3]).tolist(),
+    "odd": [
+        Fraction(1, 3),
+        IPv6Address("fe80::1%eth0"),
+        PurePosixPath("a/b"),
+        ZoneInfo("Europe/Oslo"),
+        pd.Interval(pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01"), "left"),
+        Level.HIGH,
+    ],
+    "odder": [
+        (Fraction(-2, 1), IPv4Network("10.0.0.0/8")),
+        pd.Period("2026-01-01 10:00", "ns"),
+        pd.Interval(pd.Timedelta(0), pd.Timedelta("1D"), "both"),
+        dt.timezone(dt.timedelta(hours=5)),
+        pd.Interval(np.int64(-1), np.float32(0.5), "neither"),
+        PureWindowsPath("c:/a"),
+    ],
+}
+"""Columns of further types, since version 3."""
+
 UNKNOWN = {
     "text": "new",
     "gappy": None,
@@ -63,13 +97,17 @@ UNKNOWN = {
     "steps": [9],
     "words": [],
     "path": ["out", None, "new", "in"],
+    "month": pd.Period("2027-01"),
+    "band": pd.Interval(7, 8),
+    "odd": PurePosixPath("b"),
+    "odder": Fraction(1, 7),
 }
 """A row of categories that no encoder met in fit."""
 
 
 def golden_rows(n_times):
     """The rows, several times over."""
-    cells = CELLS | LISTS
+    cells = CELLS | LISTS | KINDS
     return pd.DataFrame({n: pd.Series(c * n_times, dtype=object) for n, c in cells.items()})
 
 
@@ -128,12 +166,14 @@ def golden_encoders():
         cv=2,
         max_iter=1,
     )
+    kinds = make_encoder(categorical_features="all", dimensions=2, cv=2, max_iter=1)
     return {
         "everything": everything.fit(X[list(CELLS)], classes),
         "warm": warm.fit(X[["text", "rare", "size"]], target),
         "predictor": predictor.fit(X[["text", "gappy", "size"]], classes),
         "dot": dot.fit(X[["text", "gappy", "tags", "size"]], target),
         "lists": lists.fit(X[["text", *LISTS]], target),
+        "kinds": kinds.fit(X[list(KINDS)], target),
     }
 
 

@@ -32,6 +32,9 @@ PLAIN = [
     {"array": "model.scale.width"},
     *({"strings": ["a", "b"]}, {"MLPHead": {}}, {"dict": [[1, 2]]}, {"os.system": "true"}),
     *("EntityEmbeddingEncoder", "int64", "large_string", {"random_state": [1, 2, 3, 4]}),
+    *({"period": [2**62, "D"]}, {"period": [0, "B"]}, {"interval": [1, 0, "left"]}),
+    *({"interval": [{"float": "nan"}, 1, "left"]}, {"fraction": [1, 0]}, {"zone": "../x"}),
+    *({"of_text": ["PosixPath", "/etc"]}, {"of_text": ["IPv4Address", 5]}, "D", "M", "left"),
 ]  # fmt: skip
 
 
@@ -112,21 +115,46 @@ def places(value, found=()):
         yield from places(inner, (*found, key))
 
 
+def change(draw, document):
+    """Another value, or one more or fewer, at a place in nested JSON."""
+    *before, last = draw.choice([p for p in places(document) if p])
+    inside = document
+    for key in before:
+        inside = inside[key]
+    if draw.random() < 0.15:
+        del inside[last]
+    elif isinstance(inside, list) and draw.random() < 0.3:
+        inside.insert(last, copy.deepcopy(inside[last]))
+    else:
+        inside[last] = copy.deepcopy(draw.choice(PLAIN))
+
+
 def edit(draw, raw):
     """Other values in the document, under a checksum that fits."""
     header, metadata, document, data = take_apart(raw)
     for _ in range(draw.randint(1, 2)):
-        *before, last = draw.choice([p for p in places(document) if p])
-        inside = document
-        for key in before:
-            inside = inside[key]
-        if draw.random() < 0.15:
-            del inside[last]
-        elif isinstance(inside, list) and draw.random() < 0.3:
-            inside.insert(last, copy.deepcopy(inside[last]))
-        else:
-            inside[last] = copy.deepcopy(draw.choice(PLAIN))
+        change(draw, document)
     return put_together(header, metadata, document, data)
+
+
+def edit_cells(draw, raw):
+    """Other values in the cells of a column of objects, under a checksum that fits."""
+    header, metadata, document, data = take_apart(raw)
+    texts = [name for name in header if name.endswith("categories.json")]
+    if not texts:
+        return edit(draw, raw)
+    chosen, parts, end = draw.choice(texts), [], 0
+    for name, entry in sorted(header.items(), key=lambda pair: pair[1]["data_offsets"]):
+        part = data[slice(*entry["data_offsets"])]
+        if name == chosen:
+            cells = json.loads(part)
+            change(draw, cells)
+            part = json.dumps(cells).encode()
+            entry["shape"] = [len(part)]
+        entry["data_offsets"] = [end, end + len(part)]
+        end += len(part)
+        parts.append(part)
+    return put_together(header, metadata, document, b"".join(parts))
 
 
 def nest(draw, raw):
@@ -141,7 +169,7 @@ def nest(draw, raw):
 
 
 DAMAGE = [flip_bits, change_bytes, truncate, insert, lengthen_header, swap_length, repeat]
-FORGERY = [declare, shuffle_tensors, change_data, edit, edit, edit, change_data, nest]
+FORGERY = [declare, shuffle_tensors, change_data, edit, edit, edit, change_data, nest, edit_cells]
 
 
 def use(estimator):

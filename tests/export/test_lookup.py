@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from fractions import Fraction
+from ipaddress import IPv4Address
+from pathlib import PurePosixPath
 
 import duckdb
 import numpy as np
@@ -20,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export import lookup_frames, sql, to_parquet
+from sk_entity_embed.inspection import nearest
 from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
 
@@ -426,6 +430,33 @@ def test_frames_of_categories_that_are_no_keys():
     assert frames["x1"]["category"].tolist()[:2] == ["b", "\ud800"]
 
 
+def test_frames_of_periods_and_intervals_join(tmp_path):
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "month": pd.Series(pd.period_range("2026-01", periods=90, freq="M")[np.arange(90) % 4]),
+            "band": pd.cut(random.random(90), [0, 0.3, 0.6, 1]),
+            "span": pd.Series(pd.arrays.IntervalArray.from_breaks(range(91))[np.arange(90) % 3]),
+        }
+    )
+    encoder = make_encoder(categorical_features="all", cv=2).fit(X, random.normal(size=90))
+    for name, frame in lookup_frames(encoder).items():
+        vectors = frame[frame["kind"] == "category"].drop(columns="kind")
+        joined = X[[name]].merge(vectors, left_on=name, right_on="category", how="left")
+        expected = encoder.set_output(transform="pandas").transform(X)
+        pd.testing.assert_frame_equal(joined.iloc[:, 2:], expected[joined.columns[2:]])
+
+
+def test_frames_of_intervals_that_pandas_has_no_type_for():
+    spans = [pd.Interval(0, 2**63 + 2), pd.Interval(0, 2**70), pd.Interval(np.int8(0), 1)]
+    X = pd.DataFrame({"span": pd.Series(spans * 20, dtype=object)})
+    encoder = make_encoder(categorical_features="all", cv=2)
+    encoder.fit(X, np.random.default_rng(0).normal(size=60))
+    assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
+    assert set(encoder.embeddings_["span"].index) == set(spans)
+    assert set(nearest(encoder, "span", spans[0])["category"]) == set(spans[1:])
+
+
 def test_files(encoder, tmp_path):
     folder = tmp_path / "new" / "folder"
     paths = to_parquet(encoder, str(folder))
@@ -457,6 +488,10 @@ BAD_KEYS = {
     "int": [2**70, 1],
     "timedelta": [timedelta(1), timedelta(2)],
     "Period": [pd.Period("2020", "Y"), pd.Period("2021", "Y")],
+    "Interval": [pd.Interval(0, 1), pd.Interval(1, 2)],
+    "Fraction": [Fraction(1, 2), Fraction(1, 3)],
+    "IPv4Address": [IPv4Address(1), IPv4Address(2)],
+    "PurePosixPath": [PurePosixPath("a"), PurePosixPath("b")],
     "datetime": [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=h))) for h in (1, 2)],
 }
 

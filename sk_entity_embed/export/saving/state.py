@@ -18,7 +18,8 @@ from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export.saving.checks import check_fitted, need
 from sk_entity_embed.export.saving.container import Arrays, Document
-from sk_entity_embed.export.saving.scalars import UnrepresentableError
+from sk_entity_embed.export.saving.plain import UnrepresentableError
+from sk_entity_embed.export.saving.scalars import CATEGORIES
 from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
 from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
@@ -120,14 +121,14 @@ def describe(estimator: Any) -> tuple[Document, Arrays]:
     }, packer.arrays
 
 
-def restore(document: Document, arrays: Arrays, *, version: int = 2) -> Any:
+def restore(document: Document, arrays: Arrays, *, version: int = 3) -> Any:
     """The estimator that a file holds.
 
     Parameters
     ----------
     document, arrays
         What :func:`describe` gave.
-    version : int, default=2
+    version : int, default=3
         The version of the format that they are in.
 
     Returns
@@ -298,8 +299,7 @@ def _pack_fitted(packer: Packer, estimator: Any, name: str, params: set[str]) ->
             str(error),
         )
         raise InvalidParameterError(
-            f"`estimator` cannot be saved: {reason}. Categories can be strings, bytes, numbers, "
-            "booleans, dates, times, durations, decimals, UUIDs and tuples of them."
+            f"`estimator` cannot be saved: {reason}. Categories can be {CATEGORIES}."
         ) from error
 
 
@@ -377,4 +377,5 @@ _STRUCTURES_OF: dict[int, Structures] = {
         "Memory": (Memory, _describe_fields, _memory_of_1),
     },
     2: _STRUCTURES,
+    3: _STRUCTURES,
 }

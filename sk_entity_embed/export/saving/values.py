@@ -23,15 +23,13 @@ from numpy.typing import NDArray
 from sklearn import model_selection
 
 from sk_entity_embed.export.saving.container import Arrays, parse_json
+from sk_entity_embed.export.saving.plain import NUMBERS, UnrepresentableError, time_dtype
 from sk_entity_embed.export.saving.scalars import (
     BUILDERS,
     MAX_DEPTH,
-    NUMBERS,
-    UnrepresentableError,
     as_list,
     pack_cell,
     pack_scalar,
-    time_dtype,
     unpack_cell,
     unpack_scalar,
 )

@@ -8,6 +8,11 @@ import io
 import json
 import pickle
 from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from fractions import Fraction
+from ipaddress import IPv4Address
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import joblib
 import numpy as np
@@ -36,6 +41,9 @@ class Cell:
     """A category of the user's own."""
 
 
+ODD = [Fraction(1, 3), IPv4Address("10.0.0.1"), Path("a/b"), ZoneInfo("Europe/Oslo")]
+
+
 class Subclass(EntityEmbeddingEncoder):
     """An encoder of the user's own."""
 
@@ -59,6 +67,9 @@ def rows_of_every_kind():
         [1, "1", None, Decimal("1.5"), ("a", (1, 2.5)), dt.date(2026, 1, 1), b"x", 10**30] * 30,
         dtype=object,
     )
+    X["month"] = pd.period_range("2026-01", periods=240, freq="M").to_numpy()[np.arange(240) % 5]
+    X["band"] = pd.cut(np.arange(240) % 10, 3)
+    X["odd"] = pd.Series([*ODD, None] * 48, dtype=object)
     X.loc[::7, "size"] = np.nan
     return X, y, [name for name in X if name != "size"]
 
@@ -271,6 +282,26 @@ def test_categories_that_are_objects_are_refused_with_their_column():
         describe(encoder)
 
 
+@pytest.mark.parametrize("kind", [StrEnum, IntEnum, Enum])
+def test_members_of_enumerations_find_their_category_after_loading(kind):
+    members = list(kind("Size", {"small": "1", "large": "2"} if kind is not IntEnum else "a b"))
+    X = pd.DataFrame({"size": pd.Series([*members, dt.date(2026, 1, 1)] * 20, dtype=object)})
+    encoder = make_encoder(max_iter=1, categorical_features="all", cv=2).fit(
+        X, np.linspace(0, 1, 60)
+    )
+    assert set(encoder.categories_["size"]) == {*members, dt.date(2026, 1, 1)}
+    if kind is Enum:
+        shown = r"category \d of column 'size' is Size\.\w+, .*`\.name` or its `\.value`"
+        with pytest.raises(InvalidParameterError, match=shown):
+            describe(encoder)
+        return
+    twin = there_and_back(encoder)
+    assert {type(c) for c in twin.categories_["size"]} == {dt.date, type(members[0].value)}
+    assert_same(twin.transform(X), encoder.transform(X))
+    plain = X["size"].map(lambda cell: getattr(cell, "value", cell)).astype(object)
+    assert_same(twin.transform(plain.to_frame()), encoder.transform(X))
+
+
 def test_attributes_of_the_users_are_refused():
     X, y = make_rows(60)
     encoder = make_encoder(max_iter=1)
@@ -459,7 +490,8 @@ def test_joblib_and_skops_work_as_well(settings):
     ours = "sk_entity_embed."
     trusted = skops.io.get_untrusted_types(data=dumped)
     others = [name for name in trusted if not name.startswith(ours)]
-    assert others == ["datetime.date", "decimal.Decimal"]  # cells of the column of objects
+    libraries = {name.split(".")[0] for name in others}  # of the cells of columns of objects
+    assert libraries == {*"datetime decimal fractions ipaddress pandas pathlib zoneinfo".split()}
     twin = skops.io.loads(dumped, trusted=trusted)
     assert_same(twin.transform(X), encoder.transform(X))
     assert_same(twin._model, encoder._model)

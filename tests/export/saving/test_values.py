@@ -7,7 +7,17 @@ import json
 import uuid
 from collections import OrderedDict
 from decimal import Decimal
-from enum import IntEnum
+from enum import Enum, IntEnum, IntFlag, StrEnum
+from fractions import Fraction
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,7 +28,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, PredefinedSplit, ShuffleSplit
 
 from sk_entity_embed.export.saving.container import read, write
-from sk_entity_embed.export.saving.scalars import UnrepresentableError
+from sk_entity_embed.export.saving.kinds import KINDS
+from sk_entity_embed.export.saving.plain import UnrepresentableError
 from sk_entity_embed.export.saving.values import Packer, Unpacker
 from tests.export.saved import assert_same
 
@@ -48,6 +59,23 @@ SCALARS = [
         np.datetime64("NaT"),
     ),
     *(np.datetime64(25, "3s"), np.timedelta64(2**62, "ns")),
+]
+
+OSLO_TIME = pd.Timestamp("2026-03-29 01:30", tz="UTC").tz_convert(OSLO)
+FREQUENCIES = ["Y-JAN", "Y-DEC", "Q-FEB", "M", "W-WED", "D", "h", "min", "s", "ms", "us", "ns"]
+SCALARS += [
+    *(pd.Period("2026-03-29 01:02:03.000000004", freq) for freq in FREQUENCIES),
+    *(pd.Period("0001-01-02", "D"), pd.Period("9999-12-31", "h"), pd.Period("2026-01", "25h")),
+    *(pd.Period("1969-12", "3M"), pd.Period(ordinal=2**63 - 1, freq="ns")),
+    *(pd.Interval(0, 1, closed) for closed in ("left", "right", "both", "neither")),
+    *(pd.Interval(-0.059, 14.75), pd.Interval(-np.inf, 2**70), pd.Interval(0.1, 0.1)),
+    pd.Interval(np.int64(3), np.float32(7.5)),
+    *(pd.Interval(pd.Timedelta("-1ns"), pd.Timedelta("1D")), pd.Interval(OSLO_TIME, OSLO_TIME)),
+    *(Fraction(-1, 3), Fraction(0), Fraction(10**3000, 7), IPv4Address("10.0.0.1")),
+    *(IPv6Address("fe80::1%eth0"), IPv4Network("10.0.0.0/8"), IPv6Network("::/0")),
+    *(IPv4Interface("10.0.0.1/8"), IPv6Interface("::1/64"), PurePosixPath("a//b/../\ud800")),
+    *(PurePosixPath(), PureWindowsPath("C:a\\B"), Path("a/b"), OSLO, dt.UTC),
+    *(dt.timezone(dt.timedelta(minutes=-90)), np.bytes_(b"\0a"), Decimal("NaN"), Decimal("sNaN12")),
 ]
 
 CONTAINERS = [
@@ -177,8 +205,65 @@ def test_arrays_in_containers_keep_names_that_tell_where_they_are():
     }
 
 
-class Color(IntEnum):
+class Color(Enum):
     red = 1
+
+
+class Hashed(int, Enum):
+    """Members that do not hash as their values do."""
+
+    one = 1
+
+    def __hash__(self):
+        return 7
+
+
+class Unequal(StrEnum):
+    """Members that differ from their values."""
+
+    a = "b"
+
+    def __new__(cls, value):
+        made = str.__new__(cls, "a")
+        made._value_ = value
+        return made
+
+
+Listed = Enum("Listed", {"a": [1]})
+Number = IntEnum("Number", {"two": 2})
+Name = StrEnum("Name", {"oslo": "Oslo", "lone": LONE[0]})
+Mixed = Enum("Mixed", {"a": "A"}, type=str)
+Flags = IntFlag("Flags", {"read": 1, "write": 2})
+Day = Enum("Day", {"first": (2026, 1, 1)}, type=dt.date)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        (Number.two, 2),
+        (Name.oslo, "Oslo"),
+        (Name.lone, LONE[0]),
+        (Mixed.a, "A"),
+        (Flags.read | Flags.write, 3),
+        (Day.first, dt.date(2026, 1, 1)),
+        ((Number.two, frozenset({Name.oslo})), (2, frozenset({"Oslo"}))),
+    ],
+    ids=str,
+)
+def test_members_that_equal_a_plain_value_come_back_as_it(member, value):
+    found = there_and_back([member])
+    assert_same(found, [value])
+    assert (found[0], hash(found[0])) == (member, hash(member))
+    cells = np.empty(2, dtype=object)
+    cells[:] = [member, None]
+    assert_same(there_and_back(cells).tolist(), [value, None])
+
+
+@pytest.mark.parametrize("member", [Color.red, Hashed.one, Unequal.a, Listed.a], ids=str)
+def test_other_members_are_refused_with_what_to_do(member):
+    refused(
+        [member], rf"here\.0 is {member}, a member of an enum.*`\.name` or its `\.value` before fit"
+    )
 
 
 class Text(str):
@@ -198,7 +283,6 @@ class Odd:
         ({"a": {"b": Odd()}}, r"here\.a\.b is of type"),
         ({Odd(): 1}, "a key of here is of type"),
         ((i for i in range(3)), "of type builtins.generator"),
-        (Color.red, "of type .*Color"),
         (Text("a"), "of type .*Text"),
         (OrderedDict(a=1), "of type collections.OrderedDict"),
         (10**20_000, "number of 16612 characters"),
@@ -211,7 +295,14 @@ class Odd:
         (np.array([("a", [1])], dtype=[("a", "U1"), ("b", object)]), "array of dtype"),
         (np.ma.masked_array([1]), "of type numpy.ma"),
         (dt.datetime(2026, 1, 1, tzinfo=type("Zone", (dt.tzinfo,), {})()), "time zone of type"),
-        (pd.Period("2026"), "of type pandas"),
+        (pd.Period(ordinal=10**6, freq="Y-DEC"), "is no period of frequency 'Y-DEC'"),
+        (pd.Period(ordinal=8030, freq="Y-DEC"), "a period is in the year 10000"),
+        (pd.Period(ordinal=-(2**63) + 1, freq="D"), "is no period of frequency 'D'"),
+        (pd.Interval(np.longdouble(0), np.longdouble(1)), "of type numpy.longdouble"),
+        (Fraction(1, 10**20_000), "number of 16612 characters"),
+        (ZoneInfo.no_cache("Europe/Oslo"), "a time zone of its own"),
+        (type("Here", (PurePosixPath,), {})("a"), "of type .*Here"),
+        (pd.offsets.MonthEnd(), "of type .*MonthEnd"),
         (pd.Timestamp(np.datetime64("20000-01-01", "s")), "in the year 20000"),
         ({1, Odd()}, "of type .*Odd"),
         (pd.Series([1, None], dtype="Int64"), "series is of dtype Int64"),
@@ -275,6 +366,49 @@ UTF8 = {"t": np.frombuffer(b"ab\xff", np.uint8), "o": np.array([0, 1, 2])}
         ({"scalar": ["float64", [1]]}, {}),
         ({"scalar": ["float64", {"tuple": []}]}, {}),
         ({"time64": ["O", 1]}, {}),
+        ({"np_bytes": "x"}, {}),
+        ({"period": [0, "X"]}, {}),
+        ({"period": [0, "B"]}, {}),
+        ({"period": [0, "0D"]}, {}),
+        ({"period": [0, "1D1h"]}, {}),
+        ({"period": [0, "W-JAN"]}, {}),
+        ({"period": [0, "Y"]}, {}),
+        ({"period": [0, "M\n"]}, {}),
+        ({"period": [0, "9" * 20_000 + "D"]}, {}),
+        ({"period": [0, ["D"]]}, {}),
+        ({"period": [True, "D"]}, {}),
+        ({"period": [0.5, "D"]}, {}),
+        ({"period": [2**63, "ns"]}, {}),
+        ({"period": [-(2**63), "ns"]}, {}),
+        ({"period": [-(2**63) + 1, "Y-DEC"]}, {}),
+        ({"period": ["2026", "D"]}, {}),
+        ({"interval": [1, 0, "left"]}, {}),
+        ({"interval": [0, 1, "open"]}, {}),
+        ({"interval": [0, 1, None]}, {}),
+        ({"interval": ["a", "b", "left"]}, {}),
+        ({"interval": [None, None, "left"]}, {}),
+        ({"interval": [0, {"float": "nan"}, "left"]}, {}),
+        ({"interval": [0, {"timestamp": [0, "ns", None]}, "left"]}, {}),
+        ({"interval": [{"interval": [0, 1, "left"]}, 2, "left"]}, {}),
+        ({"interval": [{"time64": ["datetime64[D]", 0]}, 2, "left"]}, {}),
+        ({"interval": [[0], 1, "left"]}, {}),
+        ({"fraction": [1, 0]}, {}),
+        ({"fraction": [1.5, 1]}, {}),
+        ({"fraction": ["1/2", 1]}, {}),
+        ({"fraction": [True, 1]}, {}),
+        ({"fraction": [1]}, {}),
+        ({"fraction": [1, {"int": "0x" + "f" * 20_000}]}, {}),
+        ({"of_text": ["IPv4Address", "300.0.0.1"]}, {}),
+        ({"of_text": ["IPv4Address", 5]}, {}),
+        ({"of_text": ["IPv4Network", "10.0.0.1/8"]}, {}),
+        ({"of_text": ["Path", "a"]}, {}),
+        ({"of_text": ["os.system", "true"]}, {}),
+        ({"of_text": ["PosixPath", ["a"]]}, {}),
+        ({"zone": None}, {}),
+        ({"zone": 5}, {}),
+        ({"zone": "../../etc/passwd"}, {}),
+        ({"zone": "Europe"}, {}),
+        ({"zone": [9, 0, 0]}, {}),
         ({"array": "x"}, {}),
         ({"array": ["x"]}, {}),
         ([{"array": "x"}, {"array": "x"}], {"x": np.arange(3)}),
@@ -325,6 +459,20 @@ def test_what_no_packer_makes_is_refused(packed, arrays):
         (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
     ):
         Unpacker(arrays).unpack(packed)
+
+
+def test_paths_of_another_system_are_loaded_as_what_needs_no_disk():
+    other = "WindowsPath" if type(Path()) is PosixPath else "PosixPath"
+    found = Unpacker({}).unpack({"of_text": [other, "a/b"]})
+    assert type(found).__name__ == f"Pure{other}"
+    assert found.parts == ("a", "b")
+
+
+def test_every_kind_is_tried():
+    assert {kind for found in KINDS for kind in found.types} <= {
+        *map(type, SCALARS),
+        WindowsPath,
+    }
 
 
 def test_depth_is_limited():
