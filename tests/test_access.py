@@ -8,29 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, clone
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import StackingRegressor, VotingRegressor
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import (
-    GridSearchCV,
-    RandomizedSearchCV,
-    TunedThresholdClassifierCV,
-)
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from skrub import TableVectorizer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder, _access, export, inspection
 from sk_entity_embed._access import (
     check_column,
     exported_step,
-    find_step,
     fitted_model,
     served_vectors,
     table_of,
@@ -49,7 +36,6 @@ from tests.composites import (
     make_raw,
     make_several,
 )
-from tests.containers import NAMELESS, make_container
 from tests.samples import make_encoder, make_rows
 
 
@@ -158,117 +144,6 @@ def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
         exported_step(model)
 
 
-class Passing(BaseEstimator):
-    """A composite of the user's own, which tells nobody what its part is given."""
-
-    def __init__(self, estimator=None):
-        self.estimator = estimator
-
-    def fit(self, X, y):
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        return self
-
-
-def no_score(estimator, X, y):
-    return 0.0
-
-
-STEP = "entityembeddingencoder"
-COMPOSITES = {
-    "best of a search": (
-        lambda e: GridSearchCV(e, {"max_iter": [1]}, cv=2, scoring=no_score),
-        "estimator",
-    ),
-    "candidate of a search": (
-        lambda e: RandomizedSearchCV(
-            make_pipeline("passthrough", DummyClassifier()), {"passthrough": [e]}, n_iter=1, cv=2
-        ),
-        "estimator__passthrough",
-    ),
-    "regressor of a target": (
-        lambda e: TransformedTargetRegressor(
-            make_pipeline(e, Ridge()), func=np.sqrt, inverse_func=np.square
-        ),
-        f"regressor__{STEP}",
-    ),
-    "part of a union": (
-        lambda e: FeatureUnion([("a", "drop"), ("b", "passthrough"), ("c", e)]),
-        "c",
-    ),
-    "remainder": (
-        lambda e: ColumnTransformer([("size", StandardScaler(), ["size"])], remainder=e),
-        "remainder",
-    ),
-    "beside empty columns": (
-        lambda e: ColumnTransformer([("none", make_encoder(), []), ("some", e, ["letter"])]),
-        "some",
-    ),
-    "model with a threshold": (
-        lambda e: TunedThresholdClassifierCV(make_pipeline(e, LogisticRegression()), cv=2),
-        f"estimator__{STEP}",
-    ),
-    "calibrated": (
-        lambda e: CalibratedClassifierCV(
-            make_pipeline(e, LogisticRegression()), cv=2, ensemble=False
-        ),
-        f"calibrated_classifiers_[0]__estimator__{STEP}",
-    ),
-    "one of a vote": (
-        lambda e: VotingRegressor([("a", make_pipeline(e, Ridge())), ("b", DummyRegressor())]),
-        f"a__{STEP}",
-    ),
-    "one of a stack": (
-        lambda e: StackingRegressor([("a", make_pipeline(e, Ridge()))], Ridge(), cv=2),
-        f"a__{STEP}",
-    ),
-    "one of several outputs": (
-        lambda e: MultiOutputRegressor(make_pipeline(e, Ridge())),
-        f"estimators_[0]__{STEP}",
-    ),
-    "own": (Passing, "estimator"),
-    "skrub's": (lambda e: TableVectorizer(low_cardinality=e), "letter"),
-}
-"""How an encoder is put into another estimator, and its name there."""
-
-
-@pytest.mark.parametrize("kind", COMPOSITES)
-def test_steps_of_every_composite(rows, kind):
-    make, name = COMPOSITES[kind]
-    X, y = rows[0][["letter", "size"]], (rows[1] > 0).astype(int)
-    plan = make_encoder(cv=2, categorical_features=[0], max_iter=1, handle_missing="error")
-    model = make(plan).fit(X, y[:, None] if kind == "one of several outputs" else y)
-    step = find_step(model)
-    assert step.name == name
-    assert step.estimator.handle_missing == "error"
-    assert fitted_model(model) is step.estimator._model
-    assert list(inspection.embedding_steps(model)) == [name]
-    frozen = make_pipeline(FrozenEstimator(model))
-    assert fitted_model(frozen) is step.estimator._model
-
-
-@pytest.mark.parametrize(
-    ("model", "how"),
-    [
-        (lambda e: GridSearchCV(e, {}, refit=False), "with refit=True first"),
-        (lambda e: ColumnTransformer([("e", e, ["letter"])]), "first"),
-        (lambda e: ColumnTransformer([], remainder=e), "first"),
-        (lambda e: FeatureUnion([("e", e)]), "first"),
-        (lambda e: VotingRegressor([("e", e)]), "first"),
-        (lambda e: TransformedTargetRegressor(make_pipeline(e, Ridge())), "first"),
-    ],
-)
-def test_composites_that_are_not_fitted(model, how):
-    for nested in (model(make_encoder()), make_pipeline(model(make_encoder()))):
-        with pytest.raises(NotFittedError, match=r"not fitted yet: .* Call 'fit' of the \w+"):
-            find_step(nested)
-    with pytest.raises(NotFittedError, match=how):
-        find_step(model(make_encoder()))
-
-
-def test_a_fitted_step_alone_has_its_own_name(encoder):
-    assert inspection.embedding_steps(encoder) == {STEP: encoder}
-
-
 # Rows of pipelines
 
 
@@ -294,50 +169,6 @@ def test_nearest_rows_of_several_steps_or_none_fitted(several):
         inspection.nearest_rows(several, X, 0)
     with pytest.raises(NotFittedError, match=NAME):
         inspection.nearest_rows(make_nested(), X, 0)
-
-
-@pytest.mark.parametrize("name", ["pandas", "polars", "pyarrow", "numpy_object", "lists"])
-@pytest.mark.parametrize(
-    "columns", [["letter", "flag"], [2, 0], slice(0, 3, 2), [True, False, True]]
-)
-def test_a_column_transformer_selects_the_columns_of_fit(name, columns):
-    cells = {"flag": [True, False] * 20, "size": [1.5, 2.5] * 20, "letter": list("abca") * 10}
-    if name in NAMELESS and columns == ["letter", "flag"]:
-        columns = [2, 0]
-    X = make_container(name, cells)
-    encoder = make_encoder(categorical_features="all", max_iter=1)
-    model = ColumnTransformer([("size", "drop", [1]), ("e", encoder, columns)])
-    model.fit(X, np.arange(40) + 0.5)
-    step = find_step(model)
-    assert_same_rows(step, step.rows_given(X), model.transform(X))
-    if name not in NAMELESS:
-        others = make_container(name, {"new": [0] * 40, **dict(reversed(cells.items()))})
-        assert_same_rows(step, step.rows_given(others), model.transform(X))
-    else:
-        with pytest.raises(ValueError, match="features"):
-            step.rows_given(make_container(name, {**cells, "new": [0] * 40}))
-
-
-def assert_same_rows(step, X, expected):
-    np.testing.assert_array_equal(step.estimator.transform(X), expected)
-
-
-def test_rows_pass_the_steps_before_and_no_other(rows):
-    X, y = rows[0][["letter", "size"]], (rows[1] > 0).astype(int)
-    for kind in ("best of a search", "regressor of a target", "part of a union"):
-        model = make_pipeline(FunctionTransformer(renamed), COMPOSITES[kind][0](make_encoder(cv=2)))
-        step = find_step(model.fit(X, y))
-        pd.testing.assert_frame_equal(step.rows_given(X), renamed(X))
-        assert step.before == ["functiontransformer"]
-    bag = COMPOSITES["one of several outputs"][0](make_encoder(cv=2)).fit(X, y[:, None])
-    with pytest.raises(
-        InvalidParameterError, match=r"MultiOutputRegressor gives .* pass the embed"
-    ):
-        inspection.nearest_rows(bag, X, 0)
-
-
-def renamed(X):
-    return X.rename(columns={"letter": "sign"})
 
 
 def test_predictions_are_those_of_the_whole_pipeline(nested, several):

@@ -68,6 +68,7 @@ LAYERS = [
     {"_base"},
     {"_transformer"},
     {"encoder", "predictors"},
+    {"_steps"},
     {"_access"},
     {"_comparison"},
     {"evaluation"},

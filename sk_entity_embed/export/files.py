@@ -32,7 +32,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sk_entity_embed._access import exported_step, holds_step
+from sk_entity_embed._access import exported_step
+from sk_entity_embed._steps import holds_step
 from sk_entity_embed.exceptions import InvalidFileError
 from sk_entity_embed.export.saving.container import Arrays, Document, read, write
 from sk_entity_embed.export.saving.state import describe, restore

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import Step, find_step
+from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.inspection.neighbors import answer, find

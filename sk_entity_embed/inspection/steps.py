@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sk_entity_embed._access import find_steps
+from sk_entity_embed._steps import find_steps
 
 
 def embedding_steps(estimator: Any) -> dict[str, Any]:
