@@ -31,7 +31,11 @@ from sk_entity_embed._comparison import (
     run,
 )
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    FoldsReducedWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.context import stack_numbers
 from sk_entity_embed.input.selection import select_categorical
@@ -105,7 +109,8 @@ def encoding_report(
         imputed and standardised columns; one-hot columns stay 0 and 1) and "boosting"
         (histogram gradient boosting).
     cv : int, splitter or iterable, default=5
-        Folds of the comparison. An integer shuffles, stratifies by class and respects `groups`.
+        Folds of the comparison. An integer shuffles, stratifies by class and respects `groups`;
+        too few rows, members of a class or groups reduce it with a warning.
     scoring : str or callable, default=None
         A scorer's name or ``scorer(model, X, y)``. None is "roc_auc" for two classes,
         "roc_auc_ovr" for more and "r2" for quantities.
@@ -343,19 +348,35 @@ def _splits(cv: Any, rows: Rows, random: RandomState) -> list[Split]:
     everything = np.arange(n)
     try:
         if cv is None or isinstance(cv, Integral):
-            return rows.split(5 if cv is None else int(cv), random)
+            return rows.split(_n_folds(5 if cv is None else int(cv), rows), random)
         given = check_cv(cv).split(np.zeros((n, 1)), rows.y, rows.groups)
         splits = [(everything[np.asarray(a)], everything[np.asarray(b)]) for a, b in given]
     except InvalidDataError as error:  # whose advice is for folds inside an encoder
         raise InvalidDataError(
-            f"An integer `cv` needs two rows, two groups and two members of two classes at least; "
-            f"the {n} rows of X have fewer. Give more data, merge classes or pass a splitter."
+            f"An integer `cv` needs two rows and two groups at least; the {n} rows of X have "
+            "fewer. Give more data or pass a splitter."
         ) from error
     except (IndexError, TypeError, ValueError) as error:
         raise InvalidParameterError(f"`cv` does not split the {n} rows of X: {error}") from error
     if not splits or not all(len(part) for split in splits for part in split):
         raise InvalidParameterError("`cv` must give training and test rows in every split.")
     return splits
+
+
+def _n_folds(n_folds: int, rows: Rows) -> int:
+    """So few folds that each can test a member of every class of two or more."""
+    if rows.strata is None:
+        return n_folds
+    rarest = int(np.unique(rows.strata, return_counts=True)[1].min())
+    if rarest >= n_folds or rarest < 2:
+        return n_folds
+    warnings.warn(
+        f"cv={n_folds} test sets need as many members of each class, but the rarest class has "
+        f"{rarest}; using {rarest} folds.",
+        FoldsReducedWarning,
+        stacklevel=2,
+    )
+    return rarest
 
 
 def _check_classes(splits: Sequence[Split], y: NDArray[Any]) -> None:

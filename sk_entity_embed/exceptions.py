@@ -7,6 +7,7 @@ catches scikit-learn's built-in exceptions catches these as well.
 from __future__ import annotations
 
 __all__ = [
+    "EmptyColumnWarning",
     "EntityEmbedError",
     "EntityEmbedWarning",
     "FoldsReducedWarning",
@@ -16,6 +17,7 @@ __all__ = [
     "LeakageWarning",
     "PartialExportWarning",
     "ProjectionWarning",
+    "RareClassWarning",
     "TrainingInterruptedWarning",
     "UnknownCategoriesWarning",
     "UnsupportedDataError",
@@ -46,8 +48,12 @@ class EntityEmbedWarning(UserWarning):
     """Base class of the package's warnings."""
 
 
+class EmptyColumnWarning(EntityEmbedWarning):
+    """Columns have only missing values in fit, so that nothing is learned from them."""
+
+
 class FoldsReducedWarning(EntityEmbedWarning):
-    """There are too few rows, class members or groups for the folds asked for."""
+    """There are too few rows or groups for the folds asked for."""
 
 
 class LeakageWarning(EntityEmbedWarning):
@@ -60,6 +66,10 @@ class PartialExportWarning(EntityEmbedWarning):
 
 class ProjectionWarning(EntityEmbedWarning):
     """Vectors are drawn by another method than the one asked for."""
+
+
+class RareClassWarning(EntityEmbedWarning):
+    """Classes of the target have fewer members than there are folds."""
 
 
 class TrainingInterruptedWarning(EntityEmbedWarning):

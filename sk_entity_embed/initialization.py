@@ -176,10 +176,7 @@ def encoder_vectors(
     texts = _texts(vocabulary)
     seen = np.unique(codes)
     if _needs_target(encoder):
-        outputs = [
-            _encode_with_target(encoder, vocabulary.name, texts, codes[t], seen, target, t)
-            for t in teaches
-        ]
+        outputs = _encode_with_target(encoder, vocabulary.name, texts, codes, seen, target, teaches)
     else:
         outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
         teaches = np.ones((1, len(codes)), dtype=bool).repeat(len(teaches), axis=0)
@@ -221,12 +218,36 @@ def _encode_with_target(
     seen: NDArray[np.integer[Any]],
     target: Target,
     teaches: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    taught: Any = target.indicators()[teaches]
-    taught = taught.toarray() if sparse.issparse(taught) else taught
-    if target.is_classification:
-        taught = taught.astype(int)
-    return np.hstack([_run(encoder, name, texts[codes], texts[seen], y) for y in taught.T])
+) -> list[NDArray[np.float64]]:
+    """One encoding a table, by the rows that teach it.
+
+    A class that none or all of these rows belong to tells nothing, and encoders may refuse it: its
+    numbers are zero.
+    """
+    indicators: Any = target.indicators()
+    encoded: list[list[NDArray[np.float64] | None]] = []
+    for rows in teaches:
+        taught = indicators[rows]
+        taught = taught.toarray() if sparse.issparse(taught) else taught
+        taught = taught.astype(int) if target.is_classification else taught
+        tells = (taught != taught[:1]).any(axis=0) | (not target.is_classification)
+        cells = texts[codes[rows]]
+        encoded.append(
+            [
+                _run(encoder, name, cells, texts[seen], y) if told else None
+                for y, told in zip(taught.T, tells, strict=True)
+            ]
+        )
+    by_output = [_complete(blocks, len(seen)) for blocks in zip(*encoded, strict=True)]
+    return [np.hstack(blocks) for blocks in zip(*by_output, strict=True)]
+
+
+def _complete(
+    blocks: Sequence[NDArray[np.float64] | None], n_rows: int
+) -> list[NDArray[np.float64]]:
+    """All tables' encodings of one output, zeros where a table has none."""
+    width = max((block.shape[1] for block in blocks if block is not None), default=1)
+    return [np.zeros((n_rows, width)) if block is None else block for block in blocks]
 
 
 def _run(

@@ -107,9 +107,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         rows. Without it one table learns from all rows but those set aside for early stopping.
 
     cv : int, splitter or iterable, default=5
-        Folds. An integer shuffles, stratifies by class and respects `groups`; too few rows,
-        members of a class or groups reduce it with a warning. The test sets of a splitter or an
-        iterable must cover each row exactly once; their training sets are not used.
+        Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
+        groups reduce it with a warning. A class with fewer members than folds warns, too, and is
+        in as many folds as it has members. The test sets of a splitter or an iterable must cover
+        each row exactly once; their training sets are not used.
 
     min_frequency : int or float, default=None
         Categories with fewer rows, or a smaller share of the rows, share one vector.
@@ -430,9 +431,10 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         rows. Without it one table learns from all rows but those set aside for early stopping.
 
     cv : int, splitter or iterable, default=5
-        Folds. An integer shuffles, stratifies by class and respects `groups`; too few rows,
-        members of a class or groups reduce it with a warning. The test sets of a splitter or an
-        iterable must cover each row exactly once; their training sets are not used.
+        Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
+        groups reduce it with a warning. A class with fewer members than folds warns, too, and is
+        in as many folds as it has members. The test sets of a splitter or an iterable must cover
+        each row exactly once; their training sets are not used.
 
     min_frequency : int or float, default=None
         Categories with fewer rows, or a smaller share of the rows, share one vector.

@@ -17,7 +17,12 @@ from sklearn.utils.validation import _check_sample_weight
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import Column, Table, read_table, read_values
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
-from sk_entity_embed.input.folds import assign_folds, pick_validation
+from sk_entity_embed.input.folds import (
+    assign_folds,
+    is_integer,
+    pick_validation,
+    warn_of_rare_classes,
+)
 from sk_entity_embed.input.lists import Codes
 from sk_entity_embed.input.target import (
     Scale,
@@ -242,6 +247,8 @@ def assign_roles(
     if cross_fit:
         kept = np.flatnonzero(given.kept)
         folds = assign_folds(cv, strata, groups, kept, given.table.n_rows, random_state)
+        if is_integer(cv) and strata is not None and given.target.classes is not None:
+            warn_of_rare_classes(folds, strata, given.target.classes)
         n_tables = int(folds.max()) + 1
         fold = folds.astype(np.min_scalar_type(-n_tables))
     validation = np.zeros(n, dtype=bool)

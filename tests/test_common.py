@@ -66,6 +66,7 @@ ESTIMATORS = [
 
 # The checks' tables are too small for five folds.
 @pytest.mark.filterwarnings("ignore::sk_entity_embed.exceptions.FoldsReducedWarning")
+@pytest.mark.filterwarnings("ignore::sk_entity_embed.exceptions.RareClassWarning")
 @sklearn_checks.parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn_checks(estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if getattr(estimator, "target_type", None) == "binary":

@@ -31,12 +31,13 @@ from sklearn.preprocessing import (
 from skrub import StringEncoder
 
 import sk_entity_embed._base as base
-from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
     LeakageWarning,
+    RareClassWarning,
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
@@ -230,13 +231,11 @@ def test_folds_that_are_no_partition_are_refused(cv: Any, message: str, rows: Ro
 @pytest.mark.parametrize(
     ("n", "y", "groups", "n_folds", "what"),
     [
-        (3, [0.5, 1.5, 2.5], None, 3, "rows"),
-        (12, [0] * 9 + [1] * 3, None, 3, "members of each class"),
-        (12, ["a"] * 5 + ["b"] * 5 + ["c"] * 2, None, 2, "members of each class"),
+        (3, [0.5, 1.5, 2.5], None, 3, "samples"),
         (12, np.arange(12) / 7, np.arange(12) // 3, 4, "groups"),
     ],
 )
-def test_too_few_rows_class_members_or_groups_reduce_the_folds(
+def test_too_few_rows_or_groups_reduce_the_folds(
     n: int, y: Any, groups: Any, n_folds: int, what: str
 ) -> None:
     X, _ = make_rows(n)
@@ -249,20 +248,19 @@ def test_too_few_rows_class_members_or_groups_reduce_the_folds(
 @pytest.mark.parametrize(
     ("y", "groups", "what"),
     [
-        ([0, 0, 0, 0, 0, 1], None, "members of each class"),
-        ([0.5, 1.5, 2.5, 0.5, 1.5, 2.5], [1, 1, 1, 1, 1, 1], "groups"),
-        ([0.5], None, "rows"),
+        ([0.5, 1.5, 2.5, 0.5, 1.5, 2.5], [1, 1, 1, 1, 1, 1], "group"),
+        ([0.5], None, "sample"),
     ],
 )
 def test_fewer_than_two_are_refused(y: list[float], groups: Any, what: str) -> None:
     X, _ = make_rows(len(y))
-    with pytest.raises(InvalidDataError, match=f"two {what}, got 1.*cross_fit=False"):
+    with pytest.raises(InvalidDataError, match=f"two {what}s, got 1 {what}.*cross_fit=False"):
         make_encoder().fit(X, y, groups=groups)
 
 
 def test_one_row_cannot_stop_early_without_cross_fitting_either() -> None:
     X, _ = make_rows(1)
-    with pytest.raises(InvalidDataError, match="n_samples = 1; set early_stopping=False"):
+    with pytest.raises(InvalidDataError, match="got 1 sample; set early_stopping=False"):
         make_encoder(cross_fit=False).fit(X, [0.5])
     encoder = make_encoder(cross_fit=False, early_stopping=False).fit(X, [0.5])
     assert encoder.transform(X).shape[0] == 1
@@ -275,13 +273,38 @@ def test_folds_that_weights_empty_are_refused() -> None:
         make_encoder(cv=list(KFold(3).split(X))).fit(X, y, sample_weight=weight)
 
 
-def test_a_class_of_one_member_is_in_one_fold_only() -> None:
-    X, _ = make_rows(30)
-    y = np.array(["a"] * 15 + ["b"] * 14 + ["c"])
-    with pytest.warns(FoldsReducedWarning, match="using 2 folds"):
-        encoder = make_encoder().fit(X, y)
-    assert encoder.classes_.tolist() == ["a", "b", "c"]
-    assert sorted(set(encoder.fold_)) == [0, 1]
+@pytest.mark.parametrize("head", ["mlp", "dot"])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_a_single_positive_keeps_five_folds_and_is_bearable(head: str, class_weight: Any) -> None:
+    X, _ = make_rows(300)
+    y = np.array(["no"] * 300)
+    y[7] = "ok"
+    encoder = make_encoder(head=head, class_weight=class_weight, cv=5, max_iter=6)
+    with pytest.warns(RareClassWarning, match=r"5 folds: 'ok' \(1 member\)\.") as caught:
+        out = encoder.fit_transform(X, y)
+    assert len(caught) == 1
+    assert sorted(set(encoder.fold_)) == [0, 1, 2, 3, 4]
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() < 10
+    assert np.isfinite(encoder.loss_curve_).all()
+
+
+def test_one_rare_class_among_many_leaves_the_folds_of_the_others(rows: Rows) -> None:
+    X, _ = rows
+    y = np.array(["a", "b"] * 120, dtype=object)
+    y[5] = "rare"
+    with pytest.warns(RareClassWarning, match="'rare'"):
+        model = EntityEmbeddingClassifier(max_iter=1, random_state=0).fit(X, y)
+    assert np.bincount(model.fold_).tolist() == [48] * 5
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_a_single_label_among_labels_needs_no_warning(rows: Rows) -> None:
+    X, _ = rows
+    y = np.column_stack([np.arange(240) % 2, np.arange(240) == 0]).astype(int)
+    encoder = make_encoder().fit(X, y)
+    assert len(set(encoder.fold_)) == 5
+    assert np.isfinite(encoder.transform(X)).all()
 
 
 # Determinism -------------------------------------------------------------------------------

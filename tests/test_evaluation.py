@@ -29,7 +29,11 @@ from sklearn.tree import DecisionTreeRegressor
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed._comparison import default_models
 from sk_entity_embed.evaluation import encoding_report
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    FoldsReducedWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
 from sk_entity_embed.input.target import read_target
 from tests.samples import make_encoder, make_rows
 from tests.test_docstrings import problems_of
@@ -614,13 +618,23 @@ def test_bad_data_are_refused_before_anything_is_fitted() -> None:
         quick(X, y[1:])
     with pytest.raises(ValueError, match="requires y to be passed"):
         quick(X, None)
-    for options in ({"groups": np.zeros(60)}, {"y": np.arange(60) == 0}):
-        with pytest.raises(InvalidDataError, match=r"^An integer `cv` needs two rows, two groups"):
-            quick(X, **{"y": y, **options})
+    with pytest.raises(InvalidDataError, match=r"^An integer `cv` needs two rows and two groups"):
+        quick(X, y, groups=np.zeros(60))
+    with pytest.raises(InvalidParameterError, match=r"lack the classes \[True\]"):
+        quick(X, np.arange(60) == 0)
     with pytest.raises(InvalidDataError, match="Column 'size' contains infinity"):
         quick(X.assign(size=np.inf), y)
     with pytest.raises(InvalidDataError, match="Column 'letter' has only missing"):
         quick(X.assign(letter=pd.Series([None] * 60, dtype=object)), y)
+
+
+def test_a_class_of_few_members_reduces_the_folds_that_test_it(rows: Any) -> None:
+    X, y = rows
+    labels = np.where(np.arange(240) < 3, "rare", np.where(y > 0, "late", "early"))
+    model = LogisticRegression()
+    with pytest.warns(FoldsReducedWarning, match="cv=4 .* rarest class has 3; using 3 folds"):
+        report = quick(X, labels, make_encoder(cv=2), encoders={}, cv=4, downstream=model)
+    assert set(report["n_splits"]) == {3}
 
 
 def test_docstring() -> None:

@@ -17,7 +17,9 @@ from sk_entity_embed import exceptions
         ("InvalidParameterError", (exceptions.EntityEmbedError, ValueError)),
         ("UnsupportedDataError", (exceptions.EntityEmbedError, TypeError)),
         ("LeakageWarning", (exceptions.EntityEmbedWarning, UserWarning)),
+        ("EmptyColumnWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("FoldsReducedWarning", (exceptions.EntityEmbedWarning, UserWarning)),
+        ("RareClassWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("TrainingInterruptedWarning", (exceptions.EntityEmbedWarning, UserWarning)),
     ],
 )

@@ -252,6 +252,15 @@ def test_supervised_encodings_of_all_folds_share_one_space():
     assert directions[1] < 1e-5 * directions[0]  # one encoding, mapped along one axis for all
 
 
+@pytest.mark.parametrize("encoder", [ce.WOEEncoder(), ce.JamesSteinEncoder()])
+def test_a_class_that_does_not_teach_a_table_is_kept_from_the_encoder(encoder):
+    vocabulary, codes, _, teaches = problem()
+    target = read_target(np.where(np.arange(90) == 4, "yes", "no"), "auto", "auto")
+    found = encode(encoder, (vocabulary, codes, target, teaches))  # table 1 learns of "no" alone
+    moved = found.tables - 0.1 * start_of(vocabulary)
+    assert [bool((np.abs(m) > 1e-6).any()) for m in moved] == [True, False, True]
+
+
 def test_an_encoder_without_y_is_fitted_once_and_without_y():
     vocabulary, codes, target, teaches = problem()
     encode(SpyEncoder(), (vocabulary, codes, target, teaches))

@@ -23,10 +23,10 @@ from sk_entity_embed import (
     EntityEmbeddingRegressor,
 )
 from sk_entity_embed.exceptions import (
-    FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
     LeakageWarning,
+    RareClassWarning,
     UnsupportedDataError,
 )
 from sk_entity_embed.export import load, save, to_onnx, to_torch
@@ -131,7 +131,7 @@ def test_integers_are_quantities_for_a_regressor_and_classes_for_a_classifier() 
     X, y = make_rows(240)
     numbers = np.argsort(np.argsort(y)) // 2  # 120 of them: the encoder asks which
     assert EntityEmbeddingRegressor(**QUICK).fit(X, numbers).target_type_ == "continuous"
-    with pytest.warns(FoldsReducedWarning):
+    with pytest.warns(RareClassWarning):
         model = EntityEmbeddingClassifier(**QUICK | {"cv": 3}).fit(X, numbers)
     assert model.target_type_ == "multiclass"
     assert model.predict_proba(X).shape == (240, 120)

@@ -22,6 +22,7 @@ from tests.samples import make_encoder
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sk_entity_embed.exceptions.FoldsReducedWarning",
+    "ignore::sk_entity_embed.exceptions.RareClassWarning",
     "ignore:X (does not have valid|has) feature names",
 )
 
@@ -121,7 +122,7 @@ def expected_error(columns: dict[str, list[Any]], params: dict[str, Any]) -> str
             if cells and all(isinstance(c, datetime.datetime) for c in cells)
         ]
     if len(columns["x0"]) == 1:
-        messages.append("n_samples = 1")
+        messages.append("got 1 sample")
     return "|".join(messages) or None
 
 
@@ -266,9 +267,6 @@ def test_any_labels_are_learned_or_refused(values: list[Any], cross_fit: bool) -
     encoder = make_encoder(cross_fit=cross_fit)
     if len(counts) < 2:
         with pytest.raises(InvalidDataError, match="one class only"):
-            encoder.fit(X, y)
-    elif cross_fit and np.sort(counts)[-2] < 2:
-        with pytest.raises(InvalidDataError, match="two members of each class, got 1"):
             encoder.fit(X, y)
     else:
         out = encoder.fit_transform(X, y)

@@ -22,7 +22,11 @@ from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
+    RareClassWarning,
 )
+
+_SHOWN = 3
+"""Rare classes that a warning names."""
 
 
 def assign_folds(
@@ -60,12 +64,16 @@ def assign_folds(
     InvalidParameterError
         If the folds are not an exact partition of the rows.
     InvalidDataError
-        If there are too few rows, class members or groups for two folds.
+        If there are too few rows or groups for two folds.
+
+    Notes
+    -----
+    An integer `cv` is reduced, with a warning, where there are fewer rows or groups. A class does
+    not reduce it: one with fewer members than folds is in as many folds as it has members.
     """
     cv = 5 if cv is None else cv
-    if isinstance(cv, int | np.integer):
-        splits = _integer_folds(int(cv), strata, groups, len(kept), random_state)
-        return _partition(splits, len(kept))
+    if is_integer(cv):
+        return _integer_folds(int(cv), strata, groups, len(kept), random_state)
     if hasattr(cv, "split"):
         y = np.zeros(len(kept)) if strata is None else strata
         return _partition(cv.split(np.zeros((len(kept), 1)), y, groups), len(kept))
@@ -74,6 +82,45 @@ def assign_folds(
     if len(used) < 2:
         raise InvalidParameterError("`cv` leaves rows of non-zero weight in fewer than two folds.")
     return renumbered.astype(np.int64)
+
+
+def is_integer(cv: Any) -> bool:
+    """True if `cv` is a number of folds, of which None is the default one."""
+    return cv is None or isinstance(cv, int | np.integer)
+
+
+def warn_of_rare_classes(
+    fold: NDArray[np.integer[Any]], strata: NDArray[Any], classes: NDArray[Any]
+) -> None:
+    """Warn once if classes have fewer members than there are folds.
+
+    Parameters
+    ----------
+    fold : ndarray of int of shape (n_samples,)
+        Fold of each row.
+    strata : ndarray of shape (n_samples,)
+        Position of each row's class among the `classes`.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    """
+    n_folds = int(fold.max()) + 1
+    members = np.bincount(strata.astype(np.intp), minlength=len(classes))
+    rare = np.flatnonzero(members < n_folds)
+    if len(rare) == 0:
+        return
+    rare = rare[np.argsort(members[rare], kind="stable")]
+    shown = [
+        f"{label!r} ({n} member{'s' if n > 1 else ''})"
+        for label, n in zip(classes[rare[:_SHOWN]].tolist(), members[rare], strict=False)
+    ]
+    shown += [f"{len(rare) - _SHOWN} more"] if len(rare) > _SHOWN else []
+    warnings.warn(
+        f"Classes with fewer members than the {n_folds} folds: {', '.join(shown)}. A row whose "
+        "class is in no other fold is encoded by tables that never met its class. Give more data "
+        "or merge rare classes.",
+        RareClassWarning,
+        stacklevel=2,
+    )
 
 
 def pick_validation(
@@ -99,7 +146,9 @@ def pick_validation(
     Returns
     -------
     ndarray of bool of shape (n_samples,)
-        At least one row (or group) is drawn, and at least one left.
+        At least one row (or group) is drawn, and at least one left. Rows are stratified by class
+        where there are enough of them, and the only member of a class is left to the head unless
+        there are too few others.
 
     Raises
     ------
@@ -108,27 +157,38 @@ def pick_validation(
     """
     units = n_samples if groups is None else len(np.unique(groups))
     if units < 2:
+        what = "sample" if groups is None else "group"
         raise InvalidDataError(
-            f"Early stopping needs two {'rows' if groups is None else 'groups'} at least, but "
-            f"n_samples = {n_samples}; set early_stopping=False."
+            f"Early stopping needs at least two {what}s, got 1 {what}; set early_stopping=False."
         )
     size = min(max(1, round(fraction * units)), units - 1)
     mask = np.zeros(n_samples, dtype=bool)
     if groups is not None:
         splitter = GroupShuffleSplit(n_splits=1, test_size=size, random_state=random_state)
         _, chosen = next(splitter.split(mask, groups=groups))
-    elif strata is not None and _can_stratify(strata, size):
-        stratified = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=random_state)
-        _, chosen = next(stratified.split(mask, strata))
     else:
-        chosen = random_state.permutation(n_samples)[:size]
+        chosen = _pick_rows(size, strata, n_samples, random_state)
     mask[chosen] = True
     return mask
 
 
-def _can_stratify(strata: NDArray[Any], size: int) -> bool:
-    counts = np.unique(strata, return_counts=True)[1]
-    return bool(counts.min() >= 2 and min(size, len(strata) - size) >= len(counts))
+def _pick_rows(
+    size: int, strata: NDArray[Any] | None, n_samples: int, random_state: RandomState
+) -> NDArray[np.intp]:
+    """Rows by class, where there are enough of each."""
+    rows = np.arange(n_samples)
+    if strata is None:
+        return random_state.permutation(n_samples)[:size]
+    _, codes, members = np.unique(strata, return_inverse=True, return_counts=True)
+    repeated = rows[members[codes] > 1]
+    rows = repeated if len(repeated) > size else rows
+    n_classes = len(np.unique(codes[rows]))
+    if members[codes[rows]].min() < 2 or min(size, len(rows) - size) < n_classes:
+        return rows[random_state.permutation(len(rows))[:size]]
+    splitter = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=random_state)
+    _, chosen = next(splitter.split(rows, codes[rows]))
+    picked: NDArray[np.intp] = rows[chosen]
+    return picked
 
 
 def _integer_folds(
@@ -137,42 +197,55 @@ def _integer_folds(
     groups: NDArray[Any] | None,
     n_samples: int,
     random_state: RandomState,
-) -> Iterable[Any]:
+) -> NDArray[np.int64]:
     seed = random_state.randint(np.iinfo(np.int32).max)
-    n_folds = _reduce(n_folds, n_samples, "rows")
+    n_folds = _reduce(n_folds, n_samples, "sample")
     if groups is not None:
-        n_folds = _reduce(n_folds, len(np.unique(groups)), "groups")
+        n_folds = _reduce(n_folds, len(np.unique(groups)), "group")
     if strata is not None:
-        members = np.unique(strata, return_counts=True)[1]
-        common = np.sort(members)[-2]  # at least two classes must be there out of fold
-        n_folds = _reduce(n_folds, min(common, max(2, members.min())), "members of each class")
+        codes = np.unique(strata, return_inverse=True)[1]
+        return _partition(_stratified(codes, groups, n_folds, seed), n_samples)
+    splitter: Any = KFold if groups is None else GroupKFold
+    folds = splitter(n_folds, shuffle=True, random_state=seed)
+    return _partition(folds.split(np.broadcast_to(0.0, (n_samples, 1)), groups=groups), n_samples)
+
+
+def _stratified(
+    codes: NDArray[np.intp], groups: NDArray[Any] | None, n_folds: int, seed: int
+) -> list[tuple[None, NDArray[np.intp]]]:
+    """scikit-learn's stratified folds, also where it raises: if every class is rare."""
+    n_samples = len(codes)
     splitter: Any
-    if groups is not None and strata is not None:
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    elif groups is not None:
-        splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
-    elif strata is not None:
+    if groups is None:
+        # One more class, with a member for each fold, changes nothing for the others.
+        codes = np.append(codes, np.full(n_folds, codes.max() + 1))
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     else:
-        splitter = KFold(n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # Said in _reduce; a class of one member remains possible and is in one fold only.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        splits = splitter.split(np.broadcast_to(0.0, (n_samples, 1)), strata, groups)
-        return [(None, test) for _, test in splits]  # nobody needs the other rows' positions
+        # Copies of all rows change no shares, and so no folds.
+        n_copies = -(-n_folds // int(np.bincount(codes).max()))
+        codes, groups = np.tile(codes, n_copies), np.tile(groups, n_copies)
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # warn_of_rare_classes says it
+        warnings.simplefilter("ignore", UserWarning)
+        splits = splitter.split(np.broadcast_to(0.0, (len(codes), 1)), codes, groups)
+        # Nobody needs the other rows' positions.
+        return [(None, test[test < n_samples]) for _, test in splits]
 
 
 def _reduce(n_folds: int, available: int, what: str) -> int:
     if available >= n_folds:
         return n_folds
     if available < 2:
+        if what == "group":
+            advice = "Leave `groups` out, pass a splitter such as KFold(shuffle=True) as `cv`, or"
+        else:
+            advice = "Give more data, or"
         raise InvalidDataError(
-            f"Cross-fitting needs at least two {what}, got {available} "
-            f"(n_samples = 1 is too few). Give more data, merge or drop rare classes, pass a "
-            "splitter such as KFold(shuffle=True) as `cv`, or set cross_fit=False."
+            f"Cross-fitting needs at least two {what}s, got 1 {what}. {advice} set cross_fit=False."
         )
     warnings.warn(
-        f"cv={n_folds} folds need as many {what}, but there are too few; using {available} folds.",
+        f"cv={n_folds} folds need as many {what}s, but there are {available}; using {available} "
+        "folds.",
         FoldsReducedWarning,
         stacklevel=2,
     )

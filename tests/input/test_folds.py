@@ -12,8 +12,9 @@ from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
+    RareClassWarning,
 )
-from sk_entity_embed.input.folds import assign_folds, pick_validation
+from sk_entity_embed.input.folds import assign_folds, pick_validation, warn_of_rare_classes
 
 
 def folds(n, cv=5, *, strata=None, groups=None, kept=None, seed=0):
@@ -68,29 +69,25 @@ def test_groups_and_classes_are_both_heeded():
 @pytest.mark.parametrize(
     ("n", "strata", "groups", "expected", "what"),
     [
-        (3, None, None, 3, "rows"),
+        (3, None, None, 3, "samples"),
+        (4, np.array([0, 0, 0, 1]), None, 4, "samples"),
         (9, None, np.repeat([0, 1, 2], 3), 3, "groups"),
-        (13, np.repeat([0, 1], [10, 3]), None, 3, "members of each class"),
-        (31, np.repeat([0, 1, 2], [20, 10, 1]), None, 2, "members of each class"),
+        (9, np.repeat([0, 1], [7, 2]), np.repeat([0, 1, 2], 3), 3, "groups"),
     ],
 )
 def test_too_few_units_reduce_the_folds_with_a_warning(n, strata, groups, expected, what):
     with pytest.warns(FoldsReducedWarning, match=f"cv=5.*{what}.*using {expected} folds"):
         fold = folds(n, 5, strata=strata, groups=groups)
-    assert fold.max() + 1 == expected
+    assert set(fold) == set(range(expected))
 
 
 @pytest.mark.parametrize(
-    ("n", "strata", "groups", "what"),
-    [
-        (1, None, None, "rows"),
-        (6, None, np.zeros(6, dtype=int), "groups"),
-        (10, np.repeat([0, 1], [9, 1]), None, "members of each class"),
-    ],
+    ("n", "groups", "what"), [(1, None, "sample"), (6, np.zeros(6, dtype=int), "group")]
 )
-def test_units_for_one_fold_only_are_refused(n, strata, groups, what):
-    with pytest.raises(InvalidDataError, match=f"at least two {what}, got 1.*cross_fit=False"):
-        folds(n, 5, strata=strata, groups=groups)
+def test_units_for_one_fold_only_are_refused(n, groups, what):
+    message = f"at least two {what}s, got 1 {what}\\..*cross_fit=False"
+    with pytest.raises(InvalidDataError, match=message):
+        folds(n, 5, groups=groups)
 
 
 def test_enough_units_do_not_warn():
@@ -100,12 +97,57 @@ def test_enough_units_do_not_warn():
     assert np.bincount(fold).tolist() == [2] * 5
 
 
-def test_every_class_is_left_out_of_fold():
-    strata = np.repeat([0, 1, 2], [20, 10, 2])
-    with pytest.warns(FoldsReducedWarning):
-        fold = folds(32, 5, strata=strata)
-    for f in np.unique(fold):
-        assert set(strata[fold != f]) == {0, 1, 2}
+@pytest.mark.parametrize(
+    "members",
+    [[999, 1], [600, 399, 1], [20, 10, 3], [3, 3, 3], [2] * 30, [1] * 6],
+    ids=["one of two", "one of three", "three", "all of three", "pairs", "all of one"],
+)
+def test_a_rare_class_costs_no_fold_and_is_in_as_many_as_it_has_members(members):
+    strata = np.random.default_rng(0).permutation(np.repeat(np.arange(len(members)), members))
+    fold = folds(len(strata), 5, strata=strata)
+    assert set(fold) == set(range(5))
+    for label, count in enumerate(members):
+        assert len(set(fold[strata == label])) == min(5, count)
+    assert np.ptp(np.bincount(fold)) <= 1
+
+
+def test_stratified_folds_are_those_of_scikit_learn():
+    strata = np.random.default_rng(1).integers(3, size=70).astype(float)
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    expected = StratifiedKFold(5, shuffle=True, random_state=seed).split(strata, strata)
+    fold = folds(70, 5, strata=strata)
+    for f, (_, test) in enumerate(expected):
+        np.testing.assert_array_equal(np.flatnonzero(fold == f), test)
+
+
+@pytest.mark.parametrize("members", [[96, 4], [2] * 50], ids=["one class", "all classes"])
+def test_rare_classes_cost_no_fold_of_groups_either(members):
+    strata = np.repeat(np.arange(len(members)), members)
+    groups = np.arange(100) % 25
+    fold = folds(100, 5, strata=strata, groups=groups)
+    assert set(fold) == set(range(5))
+    assert all(len(set(fold[groups == g])) == 1 for g in range(25))
+    assert all(len(set(fold[strata == c])) == min(5, n) for c, n in enumerate(members[:1]))
+
+
+def test_rare_classes_are_named_with_their_members_in_one_warning():
+    strata = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0], [1, 20, 4, 2, 3])
+    labels = np.array(["gold", "iron", "tin", "lead", "zinc"])
+    fold = folds(30, 5, strata=strata)
+    with pytest.warns(RareClassWarning) as caught:
+        warn_of_rare_classes(fold, strata, labels)
+    assert len(caught) == 1
+    named = r"5 folds: 'gold' \(1 member\), 'lead' \(2 members\), 'zinc' \(3 members\), 1 more\."
+    assert caught[0].message.args[0].startswith("Classes with fewer members than the 5 folds")
+    with pytest.warns(RareClassWarning, match=named):
+        warn_of_rare_classes(fold, strata, labels)
+
+
+def test_classes_with_a_member_for_each_fold_are_not_rare():
+    strata = np.repeat([0.0, 1.0], [20, 5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_rare_classes(folds(25, 5, strata=strata), strata, np.array([False, True]))
 
 
 @pytest.mark.parametrize(
@@ -189,11 +231,16 @@ def test_validation_is_stratified_where_it_can_be():
     assert np.bincount(strata[mask]).tolist() == [8, 2]
 
 
-@pytest.mark.parametrize(
-    "strata", [np.array([0] * 99 + [1]), np.arange(100) // 2], ids=["one member", "many classes"]
-)
+@pytest.mark.parametrize("strata", [np.arange(100) // 2, np.arange(100)], ids=["pairs", "single"])
 def test_validation_is_plain_where_it_cannot_be_stratified(strata):
     assert validation(100, 0.1, strata=strata).sum() == 10
+
+
+def test_the_only_member_of_a_class_teaches_the_head_and_the_others_stay_stratified():
+    strata = np.repeat([0, 1, 2, 3], [80, 18, 1, 1])
+    for seed in range(30):
+        mask = validation(100, 0.1, strata=strata, seed=seed)
+        assert np.bincount(strata[mask]).tolist() == [8, 2]
 
 
 def test_validation_takes_whole_groups():
@@ -205,8 +252,9 @@ def test_validation_takes_whole_groups():
 
 
 @pytest.mark.parametrize(
-    ("n", "groups", "what"), [(1, None, "rows"), (5, np.zeros(5, dtype=int), "groups")]
+    ("n", "groups", "what"), [(1, None, "sample"), (5, np.zeros(5, dtype=int), "group")]
 )
 def test_validation_needs_two_units(n, groups, what):
-    with pytest.raises(InvalidDataError, match=f"two {what}.*early_stopping=False"):
+    message = f"two {what}s, got 1 {what}; set early_stopping=False"
+    with pytest.raises(InvalidDataError, match=message):
         validation(n, groups=groups)
