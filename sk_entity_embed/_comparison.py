@@ -148,12 +148,13 @@ def _encode(
     else:
         fitted = dict.fromkeys(contender.rows, (encoder, _fit_other(encoder, train, seed)))
     fit_time = perf_counter() - start
+    known = ~np.isnan(train.numbers).all(axis=0)  # of missing numbers alone nothing can be learned
     for name, (transformer, encoded) in fitted.items():
         start = perf_counter()
         encoded_test = transformer.transform(test.X if is_network else test.texts)
         times = {"fit_time": fit_time, "transform_time": perf_counter() - start}
-        X_train = _append(encoded, train.numbers)
-        X_test = _append(encoded_test, test.numbers)
+        X_train = _append(encoded, train.numbers[:, known])
+        X_test = _append(encoded_test, test.numbers[:, known])
         yield {"encoder": name, "n_features": X_train.shape[1], **times}, X_train, X_test
 
 

@@ -68,7 +68,7 @@ def starting_point(
         start = normal_vectors(vocabulary.n_rows, width, roles.n_tables, random_state)
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, start))
-        elif isinstance(init, str) or isinstance(init, Mapping):
+        elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
             given = np.zeros(vocabulary.n_rows, dtype=bool)
             given[vocabulary.label_rows] = True
             vectors.append(InitialVectors(start, given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils.validation import _check_sample_weight
 
-from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidDataError
 from sk_entity_embed.input.columns import Column, Table, read_table, read_values
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import (
@@ -216,8 +217,10 @@ def read_columns(
     )
     coded = [_code(column, v, given) for column, v in zip(cut, vocabularies, strict=True)]
     numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
-    names = [table.columns[j].name for j in context]
-    scaling = fit_context(numbers, names) if scaling is None else scaling
+    scaling = fit_context(numbers) if scaling is None else scaling
+    empty = [j for j, v in zip(categorical, vocabularies, strict=True) if len(v.categories) == 0]
+    empty += [context[k] for k in np.flatnonzero(np.isnan(numbers).all(axis=0)).tolist()]
+    _warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
     pa.default_memory_pool().release_unused()  # what reading took and needs no more
     return Columns(
         categorical=tuple(categorical),
@@ -230,6 +233,17 @@ def read_columns(
         pooling=tuple(pooling),
         max_lengths=tuple(max_lengths),
     )
+
+
+def _warn_of_empty_columns(names: list[str]) -> None:
+    """Warn once of columns that there is nothing to learn from."""
+    if names:
+        warnings.warn(
+            f"Columns {names} have only missing values or empty lists. Nothing is learned "
+            "from them: categories that come later are unknown, and numbers count as missing.",
+            EmptyColumnWarning,
+            stacklevel=2,
+        )
 
 
 def assign_roles(

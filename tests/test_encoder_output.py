@@ -488,7 +488,7 @@ def test_a_kept_encoder_answers_without_torch(
     ("change", "params", "message"),
     [
         (lambda X, y: (X, y[:-1]), {}, "inconsistent"),
-        (lambda X, y: (X.assign(letter=None), y), {}, "'letter' has only missing"),
+        (lambda X, y: (X.assign(size=np.inf), y), {}, "'size' contains infinity"),
         (lambda X, y: (X.drop(columns="color"), np.full(N, np.nan)), {}, "NaN"),
         (lambda X, y: (X.drop(columns="color"), np.zeros(N, dtype=int)), {}, "one class"),
         (lambda X, y: (X[["color"]], y), {"dimensions": {"letter": 3}}, "`dimensions` names"),

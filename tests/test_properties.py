@@ -21,6 +21,7 @@ from tests.list_containers import LIST_CONTAINERS, make_lists
 from tests.samples import make_encoder
 
 pytestmark = pytest.mark.filterwarnings(
+    "ignore::sk_entity_embed.exceptions.EmptyColumnWarning",
     "ignore::sk_entity_embed.exceptions.FoldsReducedWarning",
     "ignore::sk_entity_embed.exceptions.RareClassWarning",
     "ignore:X (does not have valid|has) feature names",
@@ -109,11 +110,7 @@ def is_missing(value: Any) -> bool:
 
 def expected_error(columns: dict[str, list[Any]], params: dict[str, Any]) -> str | None:
     """What must be said about a table that cannot be fitted; None for all others."""
-    messages = [
-        f"Column '{name}' has only missing values"
-        for name, cells in columns.items()
-        if all(is_missing(c) for c in cells)
-    ]
+    messages = []
     known = [[c for c in cells if not is_missing(c)] for cells in columns.values()]
     if params["categorical_features"] == "auto":
         messages += [
@@ -311,10 +308,8 @@ def test_any_lists_through_fit_transform_and_pickle(
     }
     encoder, n = make_encoder(**params), len(cells)
     used = [v for cell in cells if cell for v in cell[-(max_length or 9) :]]
-    if all(v is None for v in used):
-        with pytest.raises(InvalidDataError):
-            encoder.fit(make_lists("arrow_list", cells), target(n))
-        return
+    if all(cell is None for cell in cells):  # of which Python does not say that they are lists
+        first = second = "arrow_list"
     trained = encoder.fit_transform(make_lists(first, cells), target(n))
     again = make_encoder(**params)
     assert again.fit_transform(make_lists(second, cells), target(n)).tobytes() == trained.tobytes()

@@ -73,7 +73,8 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     decimals, of which polars would round one to the other. A value that ``transform`` refuses, by
     ``handle_unknown="error"`` or ``handle_missing="error"``, ends the query with polars' error of
     an incomplete mapping. Numbers passed through stay null where they are null; those beyond the
-    range of Float32 become infinite.
+    range of Float32 become infinite. A column without a type, which had only missing cells in fit,
+    takes any type, but NaN is no missing cell in it.
 
     Examples
     --------
@@ -258,6 +259,8 @@ def _rows_with(marked: Lists) -> NDArray[np.bool_]:
 
 def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
     """The expressions of one column."""
+    if len(lookup.vocabulary.categories) == 0:
+        return _mapped_to_none(pl, lookup)
     keys = pl.Series(lookup.keys())
     cells = _named(pl, lookup.name)
     if keys.dtype == pl.String:
@@ -313,6 +316,23 @@ def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
         same = is_missing | (whole.cast(pl.Float64) == cells.cast(pl.Float64)).fill_null(False)
         wide, none = whole, pl.lit(no_key, dtype=pl.Int128)
     return pl.when(same).then(wide).otherwise(none)
+
+
+def _mapped_to_none(pl: Any, lookup: Lookup) -> list[pl.Expr]:
+    """The expressions of a column without categories, in which cells are missing or unknown."""
+    cells = _named(pl, lookup.name)
+    if lookup.vocabulary.categories.dtype.kind in "iuf":
+        cells = cells.cast(pl.Float64).fill_nan(None)
+    is_missing = cells.is_null()
+    # What is refused has no place in the mapping, which raises.
+    served = {True: lookup.missing} if lookup.serves_missing else {}
+    served |= {False: lookup.unknown} if lookup.serves_unknown else {}
+    return [
+        is_missing.replace_strict(
+            list(served), [float(v[j]) for v in served.values()], return_dtype=pl.Float32
+        ).alias(output)
+        for j, output in enumerate(lookup.outputs)
+    ]
 
 
 def _named(pl: Any, name: str) -> pl.Expr:

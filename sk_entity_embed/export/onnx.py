@@ -25,7 +25,7 @@ from sk_entity_embed.export.onnx_graph import (
     add_transform,
 )
 from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
-from sk_entity_embed.input.vocabulary import MISSING, Vocabulary
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.pooling import GRU, Pooler
 
@@ -62,7 +62,7 @@ def to_onnx(
     ==========================  ==============  ============================================
     column                      input           missing cell
     ==========================  ==============  ============================================
-    categories: text            tensor(string)  as `missing_values` says
+    categories: text, or none   tensor(string)  as `missing_values` says
     categories: integers        tensor(int64)   as `missing_values` says
     categories: booleans        tensor(bool)    as `missing_values` says; the input is then
                                                 tensor(int64), with 0 and 1
@@ -245,7 +245,10 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
 
 
 def _kind(vocabulary: Vocabulary) -> str:
-    """Type of a column's input, if ONNX has one for its categories."""
+    """Type of a column's input, if ONNX has one for its categories; text where there are none."""
+    if vocabulary.keys is None or pa.types.is_null(vocabulary.keys.type):
+        if len(vocabulary.categories) == 0:
+            return "STRING"
     if vocabulary.keys is not None:
         kind = vocabulary.keys.type
         if pa.types.is_large_string(kind):
@@ -254,7 +257,7 @@ def _kind(vocabulary: Vocabulary) -> str:
             return "BOOL"
         if pa.types.is_floating(kind):
             return "DOUBLE"
-        if int(vocabulary.categories.max()) <= np.iinfo(np.int64).max:
+        if int(vocabulary.categories.max(initial=0)) <= np.iinfo(np.int64).max:
             return "INT64"
     raise UnsupportedDataError(
         f"Column {vocabulary.name!r} has categories that no ONNX tensor holds: dates, bytes, "
@@ -278,6 +281,8 @@ def _input(
     if marker is not None:
         rows = np.append(rows, np.int64(vocabulary.missing_row))
         kind = "INT64" if kind == "BOOL" else kind
+    if len(rows) == 0:  # a look-up needs a key: it is as unknown as all others
+        keys, rows = [b"" if kind == "STRING" else 0], np.array([UNKNOWN], dtype=np.int64)
     lists = _list_input(graph, vocabulary, model.pooling[j], model.max_lengths[j])
     can_miss = kind == "DOUBLE" or marker is not None or lists is not None
     return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)

@@ -340,10 +340,10 @@ def _scaled(graph: Graph, scaling: ContextScaling, numbers: str) -> str:
     score = graph.node("Add", graph.node("Mul", slope, beyond), score)
     score = graph.node("Where", missing, graph.constant(np.array([0.0])), score)
     parts = [graph.cast(score, "FLOAT")]
-    some = np.flatnonzero(scaling.missing_shares > 0)
-    if len(some):
-        flags = graph.cast(graph.node("Gather", missing, graph.constant(some), axis=1), "DOUBLE")
-        shares = graph.constant(scaling.missing_shares[some][None])
+    flagged = np.flatnonzero(scaling.flagged)
+    if len(flagged):
+        flags = graph.cast(graph.node("Gather", missing, graph.constant(flagged), axis=1), "DOUBLE")
+        shares = graph.constant(scaling.missing_shares[flagged][None])
         parts.append(graph.cast(graph.node("Sub", flags, shares), "FLOAT"))
     return graph.node("Concat", *parts, axis=1)
 

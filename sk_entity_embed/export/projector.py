@@ -32,7 +32,7 @@ def to_projector(
     encoder : EntityEmbeddingEncoder
         Fitted, or a fitted pipeline that holds one such step.
     column : str or None
-        The column; None is all of them.
+        The column; None is all of them, but for lists that were all empty in fit.
     folder : str or path-like
         Where to; made if it does not exist. Files of the same name are replaced.
     metadata : Series, DataFrame or mapping, default=None
@@ -92,7 +92,10 @@ def to_projector(
      ['Oslo', 'category', '50', '49.5', 'Norway']]
     """
     encoder = fitted_step(encoder)
-    lookups = lookups_of(encoder) if column is None else [lookup_of(encoder, column)]
+    if column is None:
+        lookups = [found for found in lookups_of(encoder) if len(found.vocabulary.labels)]
+    else:
+        lookups = [lookup_of(encoder, column)]
     names = [lookup.name for lookup in lookups]
     given = _metadata_by_column(metadata, names)
     # All cells are made before the first file is written.

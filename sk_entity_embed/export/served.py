@@ -95,6 +95,13 @@ class Lookup:
         return self.vocabulary.missing_row == MISSING
 
     @property
+    def has_type(self) -> bool:
+        """Whether fit told the type of the categories: a column of missing cells may have none."""
+        keys = self.vocabulary.keys
+        typed = keys is not None and not pa.types.is_null(keys.type)
+        return typed or len(self.vocabulary.categories) > 0
+
+    @property
     def serves_empty(self) -> bool:
         """Whether an empty list gets a vector; False for a column of single values."""
         known = self.vocabulary.empty_row != UNKNOWN  # else it is treated as an unknown item
@@ -121,13 +128,15 @@ class Lookup:
         return kinds, self.vectors[codes]
 
     def keys(self) -> pa.Array:
-        """The categories as an Arrow array, without missing.
+        """The categories as an Arrow array, without missing; strings where there are none.
 
         Raises
         ------
         UnsupportedDataError
             If they are of mixed type, or of one that is no key in a data base.
         """
+        if not self.has_type:
+            return pa.array([], pa.large_string())
         if self.vocabulary.keys is not None:
             return self.vocabulary.keys[:-1]
         values = self.vocabulary.categories.tolist()

@@ -75,12 +75,17 @@ def _joined(k: int, lookup: Lookup, relation: str | None, dialect: str) -> list[
     """Two joins by equality, which every data base does by hashing, of at most one row each."""
     cell, category = _column("r", lookup.name), _column(f"c{k}", "category")
     missing, equal = f"{cell} IS NULL", f"{category} = {cell}"
-    if dialect == "duckdb" and pa.types.is_large_string(lookup.keys().type):
+    if dialect == "duckdb" and not lookup.has_type:
+        is_float = f"typeof({cell}) IN ('FLOAT', 'DOUBLE')"
+        missing = f"{cell} IS NULL OR {is_float} AND CAST({cell} AS VARCHAR) = 'nan'"
+    elif dialect == "duckdb" and pa.types.is_large_string(lookup.keys().type):
         # As bytes: a collation that ignores case would find two rows for one.
         equal = f"encode({category}) = encode({cell})"
     elif dialect == "duckdb" and _has_numbers(lookup):
         missing = f"{cell} IS NULL OR isnan(CAST({cell} AS DOUBLE))"
         equal = " AND ".join([equal, *_exactly(lookup, cell, category)])
+    if len(lookup.vocabulary.categories) == 0:
+        equal = "1 = 0"
     return [
         f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
         f"  ON {equal}",

@@ -338,7 +338,9 @@ def _from_pandas(series: pd.Series, name: str) -> Column:
         return _from_categories(name, series.array)
     if isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow":
         return _from_arrow(name, pa.array(series.array))
-    if series.dtype == object or isinstance(dtype, pd.SparseDtype):
+    if isinstance(dtype, pd.SparseDtype):
+        return _from_vector(name, np.asarray(series.array))
+    if series.dtype == object:
         return _from_objects(name, series.to_numpy(dtype=object))
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
         return _from_vector(name, series.to_numpy())

@@ -24,7 +24,7 @@ class ContextScaling:
     knots, scores : tuple of ndarray of float64 of shape (n_knots,)
         For each column, values and the network's number at each of them.
     missing_shares : ndarray of float64 of shape (n_columns,)
-        Share of missing cells in fit; columns that had any get an indicator.
+        Share of missing cells in fit; columns that had some, but not only such, get an indicator.
     """
 
     knots: tuple[NDArray[np.float64], ...]
@@ -34,7 +34,12 @@ class ContextScaling:
     @property
     def n_context(self) -> int:
         """Numbers a row."""
-        return len(self.knots) + int((self.missing_shares > 0).sum())
+        return len(self.knots) + int(self.flagged.sum())
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """Which columns have a missing indicator; of missing cells alone it would tell nothing."""
+        return (self.missing_shares > 0) & (self.missing_shares < 1)
 
     def apply(self, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
         """The network's numbers.
@@ -48,14 +53,14 @@ class ContextScaling:
         -------
         ndarray of float32 of shape (n_samples, n_context)
             Scores, 0 where missing and the outermost ones beyond the range of fit; then an
-            indicator for each column that had missing cells in fit.
+            indicator for each column that had missing cells and others in fit.
         """
         missing = np.isnan(numbers)
         out = np.empty((len(numbers), self.n_context), dtype=np.float32)
         for j, (knots, scores) in enumerate(zip(self.knots, self.scores, strict=True)):
             out[:, j] = np.where(missing[:, j], 0.0, np.interp(numbers[:, j], knots, scores))
-        some = self.missing_shares > 0
-        out[:, len(self.knots) :] = missing[:, some] - self.missing_shares[some]
+        flagged = self.flagged
+        out[:, len(self.knots) :] = missing[:, flagged] - self.missing_shares[flagged]
         return out
 
 
@@ -90,28 +95,21 @@ def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float
     return numbers
 
 
-def fit_context(numbers: NDArray[np.float64], names: Sequence[str]) -> ContextScaling:
+def fit_context(numbers: NDArray[np.float64]) -> ContextScaling:
     """Learn the scaling of context columns.
 
     Each value becomes the normal score of its mid-rank, standardised, so that heavy tails do not
     reach the network and the few values of a discrete column stay at a moderate distance. A
-    constant column becomes 0.
+    constant column becomes 0, and so does one of missing values only, whatever comes later.
 
     Parameters
     ----------
     numbers : ndarray of float64 of shape (n_samples, n_columns)
         Training values, missing ones as NaN.
-    names : sequence of str
-        Names of the columns.
 
     Returns
     -------
     ContextScaling
-
-    Raises
-    ------
-    InvalidDataError
-        If a column has only missing values.
 
     References
     ----------
@@ -122,16 +120,10 @@ def fit_context(numbers: NDArray[np.float64], names: Sequence[str]) -> ContextSc
     >>> import numpy as np
     >>> from sk_entity_embed.input.context import fit_context
     >>> numbers = np.array([[0.0], [1.0], [0.0], [1.0]])
-    >>> fit_context(numbers, ["flag"]).apply(numbers).tolist()
+    >>> fit_context(numbers).apply(numbers).tolist()
     [[-1.0], [1.0], [-1.0], [1.0]]
     """
     missing = np.isnan(numbers)
-    empty = missing.all(axis=0)
-    if empty.any():
-        raise InvalidDataError(
-            f"Column {names[int(np.argmax(empty))]!r} has only missing values; there is nothing "
-            "to learn from. Drop it or fill it in."
-        )
     maps = [_normal_scores(numbers[~missing[:, j], j]) for j in range(numbers.shape[1])]
     return ContextScaling(
         knots=tuple(knots for knots, _ in maps),
@@ -144,6 +136,8 @@ def _normal_scores(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distinct values, or quantiles of them, and their standardised normal scores."""
+    if len(values) == 0:  # of any later value the score is 0
+        return np.zeros(1), np.zeros(1)
     ordered = np.sort(values)
     distinct = np.unique(ordered)
     if len(distinct) > MAX_KNOTS:

@@ -189,7 +189,8 @@ class Vocabulary(_Derived):
         ------
         InvalidDataError
             If the column holds lists and held single values in fit, or the other way round. A
-            column of which every cell is missing may stand for missing lists.
+            column of which every cell is missing may stand for missing lists, and where fit met
+            missing cells alone all lists are unknown.
         """
         if self.is_list != column.is_list:
             return self._encode_other(column)
@@ -295,8 +296,10 @@ class Vocabulary(_Derived):
         added = np.append(0, np.cumsum(empty))
         return Lists(filled, column.offsets + added)
 
-    def _encode_other(self, column: Column) -> Lists:
+    def _encode_other(self, column: Column) -> Codes:
         """Lists where fit had single values, or the other way round: missing ones only."""
+        if column.absent is not None and len(self.categories) == 0:
+            return np.where(column.absent, self.missing_row, UNKNOWN).astype(np.int32)
         if self.is_list and count_missing(column) == len(column):
             n = len(column)
             return Lists(np.full(n, self.missing_row, dtype=np.int32), np.arange(n + 1))
@@ -340,12 +343,13 @@ def learn_vocabulary(
     Returns
     -------
     Vocabulary
-        Equal for equal values, in whatever order or container they came.
+        Equal for equal values, in whatever order or container they came. Without categories
+        where every cell is missing or no list has an item.
 
     Raises
     ------
     InvalidDataError
-        If every cell is missing, or one is and `missing` is "error", or no list has an item.
+        If a cell is missing and `missing` is "error".
 
     Examples
     --------
@@ -369,12 +373,6 @@ def learn_vocabulary(
     missing_count += absent_count
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
-    if len(categories) == 0:
-        raise InvalidDataError(
-            f"Column {column.name!r} has only missing values"
-            f"{' or empty lists' if column.is_list else ''}; there is nothing to learn from. "
-            "Drop it or fill it in."
-        )
     infrequent = _infrequent(counts, n_cells, min_frequency, max_categories)
     rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
     end = N_RESERVED + int((~infrequent).sum())

@@ -256,7 +256,8 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     InvalidParameterError
         If `source` is something else or there is no such column.
     InvalidDataError
-        If a frame does not hold one finite vector for each of several distinct categories.
+        If a frame does not hold one finite vector for each of several distinct categories, or fit
+        met nothing but empty lists.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     """
@@ -271,6 +272,11 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
         return from_vectors(source[name], name=name)
     table = table_of(source, column)
     vocabulary = table.vocabulary
+    if len(vocabulary.labels) == 0:
+        raise InvalidDataError(
+            f"Column {vocabulary.name!r} has no categories to look at: all of its lists were empty "
+            "in fit."
+        )
     return Catalogue(
         name=vocabulary.name,
         labels=vocabulary.labels,

@@ -30,7 +30,7 @@ def test_infinity_is_refused_by_name(container, value):
 
 
 def scaled(x, new=None):
-    scaling = fit_context(x, [f"c{j}" for j in range(x.shape[1])])
+    scaling = fit_context(x)
     return scaling.apply(x if new is None else new)
 
 
@@ -69,7 +69,7 @@ def test_values_beyond_the_range_of_fit_are_at_its_ends():
 
 
 def test_large_tables_are_mapped_through_a_bounded_number_of_knots():
-    scaling = fit_context(RANDOM.standard_normal((20 * MAX_KNOTS, 1)), ["a"])
+    scaling = fit_context(RANDOM.standard_normal((20 * MAX_KNOTS, 1)))
     assert len(scaling.knots[0]) == MAX_KNOTS
 
 
@@ -92,11 +92,13 @@ def test_constant_columns_are_zero_whatever_comes_later():
     assert not scaled(np.full((5, 1), 2013.0), np.array([[2013.0], [2014.0], [-1.0]])).any()
 
 
-def test_a_column_of_missing_numbers_only_is_refused_by_name():
-    x = np.array([[1.0, np.nan], [2.0, np.nan]])
-    with pytest.raises(InvalidDataError, match="'b' has only missing values"):
-        fit_context(x, ["a", "b"])
+def test_a_column_of_missing_numbers_only_is_zero_whatever_comes_later_and_has_no_flag():
+    x = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    out = scaled(x, np.array([[1.0, np.nan], [2.0, 0.0], [np.nan, 1e300], [3.0, -1.0]]))
+    assert out.shape == (4, 3)  # two numbers, and the flag of the first
+    assert (out[:, 1] == 0).all()
+    np.testing.assert_allclose(out[:, 2], [-0.5, -0.5, 0.5, -0.5])
 
 
 def test_no_columns_give_no_columns():
-    assert fit_context(np.empty((3, 0)), []).apply(np.empty((2, 0))).shape == (2, 0)
+    assert fit_context(np.empty((3, 0))).apply(np.empty((2, 0))).shape == (2, 0)

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -189,10 +190,72 @@ def test_missing_can_be_an_error(container):
         learn_vocabulary(column, missing="error")
 
 
-def test_a_column_of_missing_cells_only_is_refused(container):
-    (column,) = read_table(container({"c": [None, None]})).columns
-    with pytest.raises(InvalidDataError, match=f"'{column.name}' has only missing values"):
-        learn_vocabulary(column)
+EMPTY = {
+    "object": pd.Series([None, np.nan], dtype=object),
+    "NA": pd.Series([pd.NA, pd.NA], dtype=object),
+    "NaT": pd.Series([pd.NaT, pd.NaT], dtype=object),
+    "float": pd.Series([np.nan, np.nan]),
+    "sparse": pd.Series(pd.arrays.SparseArray([np.nan, np.nan])),
+    "str": pd.Series([None, None], dtype="string"),
+    "Int64": pd.Series([None, None], dtype="Int64"),
+    "boolean": pd.Series([None, None], dtype="boolean"),
+    "datetime": pd.Series([pd.NaT, pd.NaT]),
+    "no levels": pd.Series(pd.Categorical([None, None])),
+    "levels": pd.Series(pd.Categorical([None, None], categories=["x", "y"])),
+    "levels of numbers": pd.Series(pd.Categorical([None, None], categories=[1, 2])),
+    "Arrow null": pa.nulls(2),
+    "Arrow date": pa.nulls(2, pa.date32()),
+    "Arrow dictionary": pa.nulls(2, pa.dictionary(pa.int8(), pa.string())),
+    "polars null": pl.Series([None, None]),
+    "polars enum": pl.Series([None, None], dtype=pl.Enum(["x"])),
+    "polars object": pl.Series([None, None], dtype=pl.Object),
+}
+LATER = {
+    "text": ["x", None],
+    "integers": [1, None],
+    "floats": [1.5, float("nan")],
+    "booleans": [True, None],
+    "dates": [datetime(2020, 1, 1), None],
+    "tuples": [(1, 2), None],
+    "mixed": [1, None, "x"],
+    "lists": [["x"], None],
+}
+
+
+def single_column(values):
+    frames = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}
+    return read_table(frames.get(type(values), pa.table)({"c": values})).columns[0]
+
+
+@pytest.mark.parametrize("values", EMPTY.values(), ids=EMPTY)
+def test_of_missing_cells_only_there_are_no_categories_and_all_values_are_unknown(values):
+    column = single_column(values)
+    learned = learn_vocabulary(column, min_frequency=2, max_categories=1)
+    for vocabulary in (learned, pickle.loads(pickle.dumps(learned))):
+        assert len(vocabulary.categories) == 0
+        assert pd.isna(vocabulary.labels).tolist() == [True]
+        assert vocabulary.label_counts.tolist() == [2]
+        assert (vocabulary.cardinality, vocabulary.n_rows) == (1, N_RESERVED)
+        assert vocabulary.infrequent is None
+        assert vocabulary.encode(column).tolist() == [MISSING, MISSING]
+        assert vocabulary.decode(np.array([UNKNOWN]))[0] is None
+        for cells in LATER.values():
+            expected = [MISSING if c is None or c != c else UNKNOWN for c in cells]
+            later = [single_column(pd.Series(cells, dtype=object))]
+            if not any(isinstance(c, list) for c in cells):
+                later.append(single_column(pd.Series(cells, dtype="category")))
+            for new in later:
+                assert vocabulary.encode(new).tolist() == expected
+    with pytest.raises(InvalidDataError, match=r"'c' has 2 missing.*handle_missing"):
+        learn_vocabulary(column, missing="error")
+
+
+@pytest.mark.parametrize("values", EMPTY.values(), ids=EMPTY)
+def test_a_column_without_values_has_the_role_of_its_type(values):
+    kinds = {"float": "number", "sparse": "number", "Int64": "number", "NaT": "other"}
+    kinds |= {"datetime": "other", "Arrow date": "other"}
+    name = next(name for name, given in EMPTY.items() if given is values)
+    assert single_column(values).kind == kinds.get(name, "category")
 
 
 @pytest.mark.parametrize(
@@ -359,10 +422,25 @@ def test_missing_lists_and_items_can_be_an_error(values):
     assert learn_vocabulary(list_column([["a"], []]), missing="error").empty_count == 1
 
 
-@pytest.mark.parametrize("values", [[[], None], [[], []], [[None], []]])
-def test_lists_without_anything_in_them_are_refused(values):
-    with pytest.raises(InvalidDataError, match="'x0' has only missing values or empty lists"):
-        learn_vocabulary(list_column(values))
+@pytest.mark.parametrize(
+    ("values", "codes", "cardinality"),
+    [
+        ([[], None], [3, MISSING], 2),
+        ([[], []], [3, 3], 1),
+        ([[None], []], [MISSING, 3], 2),
+        ([[None], [None]], [MISSING, MISSING], 1),
+    ],
+)
+def test_lists_without_anything_in_them_have_no_categories(values, codes, cardinality):
+    learned = learn_vocabulary(list_column(values))
+    for vocabulary in (learned, pickle.loads(pickle.dumps(learned))):
+        assert len(vocabulary.categories) == 0
+        assert vocabulary.cardinality == cardinality
+        assert vocabulary.encode(list_column(values)).items.tolist() == codes
+        for later in (["x", "y"], [1, 2], [None, 2.5]):
+            items = vocabulary.encode(list_column([later, later])).items
+            known = [vocabulary.missing_row if v is None else UNKNOWN for v in later]
+            assert items.tolist() == 2 * known
 
 
 def test_lists_and_single_values_are_not_mistaken_for_each_other():

@@ -65,7 +65,7 @@ _KEY_TYPES = {
     for kind in (
         *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
         *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
-        *(pa.bool_(), pa.float64(), pa.large_string()),
+        *(pa.bool_(), pa.float64(), pa.large_string(), pa.null()),
     )
 }
 _REMEDIES = {
@@ -334,7 +334,8 @@ def _make_vocabulary(fields: dict[str, Any]) -> Vocabulary:
     if name is None:
         return Vocabulary(**fields)
     kind = _KEY_TYPES[name]
-    natural = object if pa.types.is_large_string(kind) else kind.to_pandas_dtype()
+    as_objects = pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    natural = object if as_objects else kind.to_pandas_dtype()
     need(
         type(categories) is np.ndarray and categories.ndim == 1 and categories.dtype == natural,
         f"categories are not of type {name}",

@@ -165,7 +165,7 @@ def explore(
         vectors made elsewhere, one category a row, indexed by category: a frame for one column, or
         a mapping from column names to frames.
     column : str or sequence of str, default=None
-        What to show; None shows all columns.
+        What to show; None shows all columns, but for lists that were all empty in fit.
     metadata : Series, DataFrame or mapping of these, default=None
         What else is known of the categories, indexed by category; those it lacks are missing. With
         several columns, a mapping from columns to frames, or a frame whose index is named after
@@ -252,11 +252,13 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
             f"`column` must be the name to give to the one column of vectors, got {column!r}."
         )
     if isinstance(source, Mapping):
-        known = list(source)
+        known = shown = list(source)
     else:
-        known = [t.vocabulary.name for t in fitted_model(source).tables]
+        vocabularies = [t.vocabulary for t in fitted_model(source).tables]
+        known = [v.name for v in vocabularies]
+        shown = [v.name for v in vocabularies if len(v.labels)]
     if column is None:
-        chosen = known
+        chosen = shown
     else:
         given: list[Any] = [column] if isinstance(column, str) or column in known else [*column]
         chosen = [check_column(name, known) for name in given]

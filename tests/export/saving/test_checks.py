@@ -86,7 +86,7 @@ CHANGES = [
     (f"{TABLE}.vocabulary", None, "no vocabulary"),
     (f"{WORDS}.name", 3, "no vocabulary"),
     (f"{WORDS}.categories", list, "no categories"),
-    (f"{WORDS}.categories", lambda a: a[:0], "no categories"),
+    (f"{WORDS}.categories", lambda a: a[:0], "counts of"),
     (f"{WORDS}.categories", lambda a: a[:, None], "no categories"),
     (f"{WORDS}.categories", lambda a: a[:-1], "counts of"),
     (f"{WORDS}.counts", lambda a: a.astype(float), "counts of"),
