@@ -97,15 +97,18 @@ def check_column(column: str | None, names: list[str]) -> str:
 
 
 def served_vectors(estimator: Any) -> list[NDArray[np.float32]]:
-    """The vectors that ``transform`` looks up, for each column; row ``UNKNOWN`` by its policy.
+    """The vectors that ``transform`` looks up, for each column, by its policies.
 
     Returns
     -------
     list of ndarray of float32 of shape (n_rows, width)
-        NaN in the unknown row where ``handle_unknown="nan"``.
+        NaN in the unknown row where ``handle_unknown="nan"``, and in the missing one where
+        ``handle_missing="nan"``.
     """
     step = fitted_step(estimator)
-    model, unknown = step._model, getattr(step, "_unknown", None)
-    if unknown is None:
-        return [t.vectors for t in model.tables]
-    return [t.with_unknown(v) for t, v in zip(model.tables, unknown, strict=True)]
+    if not hasattr(step, "_policies"):
+        return [t.vectors for t in step._model.tables]
+    return [
+        t.with_rows(vectors) if vectors else t.vectors
+        for t, vectors in zip(step._model.tables, step._replaced(), strict=True)
+    ]

@@ -16,10 +16,11 @@ from sk_entity_embed._base import INTERRUPTED_EARLY, BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Table
 from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.learning.problem import StartingPoint
 from sk_entity_embed.model import CodedRows, EmbeddingModel
 from sk_entity_embed.preparation import Columns
-from sk_entity_embed.tables import vector_names
+from sk_entity_embed.tables import Replaced, vector_names
 
 
 class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
@@ -162,8 +163,9 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered. Vectors that came from a table give
             exactly their category, or None where that table never met it. Unknown categories are
-            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. Of dtype object
-            unless all columns have one numeric dtype.
+            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. A vector of NaN is
+            that of missing cells under ``handle_missing="nan"``; with ``handle_unknown="nan"`` it
+            may be either, and is None. Of dtype object unless all columns have one numeric dtype.
 
         Raises
         ------
@@ -196,10 +198,11 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
                 f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
             )
         model, edges = self._model, self._model.edges
-        unknown: list[Any] = self._unknown or [None] * len(model.tables)
         columns = {
-            position: table.nearest(array[:, edges[j] : edges[j + 1]], unknown[j])
-            for j, (position, table) in enumerate(zip(model.categorical, model.tables, strict=True))
+            position: table.nearest(array[:, start:end], replaced)
+            for position, table, replaced, start, end in zip(
+                model.categorical, model.tables, self._replaced(), edges, edges[1:], strict=False
+            )
         }
         if self._policies["remainder"] == "passthrough":
             passed = array[:, array.shape[1] - len(model.context) :]
@@ -292,6 +295,19 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
                 "come from."
             )
 
+    def _replaced(self, *, unknown: bool = True) -> list[Replaced]:
+        """Vectors given in place of rows of each column's table, `unknown` ones among them or not.
+
+        Out of fold the unknown vector stays: it stands for categories that fit has met.
+        """
+        replaced: list[dict[int, NDArray[np.float32]]] = [{} for _ in self._model.tables]
+        if unknown and self._unknown is not None:
+            replaced = [{UNKNOWN: vector} for vector in self._unknown]
+        if self._policies["handle_missing"] == "nan":
+            for rows, table in zip(replaced, self._model.tables, strict=True):
+                rows[MISSING] = np.full_like(table.centre, np.nan)
+        return list(replaced)
+
     def _code(self, X: Any) -> CodedRows:
         """Read and look up new rows, by the policies of fit."""
         table = self._read(X)
@@ -311,7 +327,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         n_passed = rows.numbers.shape[1] if policies["remainder"] == "passthrough" else 0
         out = np.empty((len(rows), n_vectors + n_hidden + n_passed), dtype=np.float32)
         if n_vectors:
-            model.embed(rows.codes, out[:, :n_vectors], fold=fold, unknown=self._unknown)
+            replaced = self._replaced(unknown=fold is None)
+            model.embed(rows.codes, out[:, :n_vectors], fold=fold, replaced=replaced)
         if n_hidden:
             model.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
         if n_passed:

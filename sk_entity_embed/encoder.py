@@ -117,9 +117,11 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
         centre of the column, NaN, or an error. The hidden layer always uses the trained vector.
 
-    handle_missing : {"category", "error"}, default="category"
-        Whether missing cells are a category of their own (unknown if there was none in fit) or an
-        error.
+    handle_missing : {"category", "nan", "error"}, default="category"
+        What missing cells are: a category of their own (unknown if there was none in fit), an
+        error, or, with "nan", a category of their own whose vectors :meth:`transform` and
+        :meth:`fit_transform` give as NaN, whether fit had any or not. The hidden layer always uses
+        the trained vector.
 
     init : "normal", encoder or dict of DataFrame, default="normal"
         First vectors: small normal numbers; an unfitted encoder of category_encoders,
@@ -180,8 +182,8 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     Attributes
     ----------
     embeddings_ : mapping of DataFrame
-        For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
-        Frames are made when they are asked for.
+        For each categorical column, its vectors, indexed by category; those of :meth:`transform`,
+        and that of missing cells as it was trained. Frames are made when they are asked for.
     biases_ : dict of Series
         Under ``head="dot"``, for each categorical column the biases of its categories.
     categories_ : dict of ndarray
@@ -273,6 +275,7 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
         "output": [StrOptions({"embedding", "hidden", "both"})],
         "y_range": ["array-like", None],
         "handle_unknown": [StrOptions({"learned", "zero", "nan", "error"})],
+        "handle_missing": [StrOptions({"category", "nan", "error"})],
     }
 
     def __init__(

@@ -19,7 +19,7 @@ from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.unknowns import explain_unknown, warn_unknown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, count_missing, refuse_missing
 from sk_entity_embed.pooling import Pooler
-from sk_entity_embed.tables import EmbeddingTable, gather, take
+from sk_entity_embed.tables import EmbeddingTable, Replaced, gather, take
 
 Link: TypeAlias = Literal["identity", "bounded", "log", "logit", "softmax"]
 
@@ -146,7 +146,7 @@ class EmbeddingModel:
         out: NDArray[np.float32],
         *,
         fold: NDArray[np.int64] | None = None,
-        unknown: Sequence[NDArray[np.float32]] | None = None,
+        replaced: Sequence[Replaced] | None = None,
     ) -> None:
         """Write the vectors of all columns side by side into `out`.
 
@@ -159,34 +159,25 @@ class EmbeddingModel:
         fold : ndarray of int64 of shape (n_samples,), default=None
             Fold of each row, to take its vectors from the tables that never saw it; -1 asks for
             the mean table, as None does for all rows.
-        unknown : sequence of ndarray of float32 of shape (width,), default=None
-            Vectors for unknown categories instead of the learned ones.
+        replaced : sequence of mappings from int to ndarray of float32 of shape (width,), \
+                default=None
+            Vectors for some rows of each column's tables instead of the learned ones.
         """
+        stacks = [t.stack if fold is not None else t.stack[-1:] for t in self.tables]
+        rows = codes
         if fold is not None:
-            sources = [t.stack.reshape(-1, t.width) for t in self.tables]
-            codes = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
-        else:
-            sources = [t.vectors for t in self.tables]
-            if unknown is not None:
-                self._embed_with(unknown, sources, codes, out)
-                return
-        gather(sources, codes, out, self.pooling)
-
-    def _embed_with(
-        self,
-        unknown: Sequence[NDArray[np.float32]],
-        sources: list[NDArray[np.float32]],
-        codes: Sequence[Codes],
-        out: NDArray[np.float32],
-    ) -> None:
-        """Write vectors with others for unknown categories; only for lists the table is copied."""
-        for j, (table, c) in enumerate(zip(self.tables, codes, strict=True)):
-            if isinstance(c, Lists):
-                sources[j] = table.with_unknown(unknown[j])
-        gather(sources, codes, out, self.pooling)
-        for c, vector, start in zip(codes, unknown, self.edges, strict=False):
+            rows = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
+        for j, vectors in enumerate(replaced or ()):
+            if vectors and isinstance(codes[j], Lists):  # what is pooled cannot be replaced later
+                stacks[j] = stacks[j].copy()
+                for row, vector in vectors.items():
+                    stacks[j][:, row] = vector
+        sources = [s.reshape(-1, s.shape[2]) for s in stacks]
+        gather(sources, rows, out, self.pooling)
+        for c, vectors, start in zip(codes, replaced or (), self.edges, strict=False):
             if not isinstance(c, Lists):
-                out[np.flatnonzero(c == UNKNOWN), start : start + len(vector)] = vector
+                for row, vector in vectors.items():
+                    out[np.flatnonzero(c == row), start : start + len(vector)] = vector
 
     def hidden(
         self, rows: CodedRows, out: NDArray[np.float32], *, fold: NDArray[np.int64] | None = None

@@ -64,28 +64,34 @@ class VectorIndex:
 
 
 class NearestRows:
-    """The nearest of some vectors by Euclidean distance, of equal distances the first.
+    """The nearest of some rows of a table by Euclidean distance, of equal distances the first.
 
     Parameters
     ----------
     vectors : ndarray of float32 of shape (n, width)
-        Finite vectors; they are kept, not copied.
+        Vectors.
+    rows : ndarray of int of shape (n_rows,)
+        Those that can be found, in rising order; their vectors are finite.
     """
 
-    __slots__ = ("_norms", "_vectors")
+    __slots__ = ("_norms", "_rows", "_vectors")
 
-    def __init__(self, vectors: NDArray[np.float32]) -> None:
-        self._vectors = vectors
-        self._norms = np.einsum("ij,ij->i", vectors, vectors)
+    def __init__(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+        self._vectors = vectors[rows[0] : rows[-1] + 1] if together else vectors[rows]
+        self._norms = np.einsum("ij,ij->i", self._vectors, self._vectors)
+        self._rows = rows
 
-    def find(self, queries: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Position of the nearest vector to each finite query."""
-        found = np.empty(len(queries), dtype=np.intp)
-        for at in gen_batches(len(queries), max(1, _BLOCK // max(1, len(self._vectors)))):
-            found[at] = self._find(queries[at])
+    def find(self, queries: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Row nearest to each finite query; -1 where there is none to find."""
+        found = np.full(len(queries), -1, dtype=np.int64)
+        if len(self._rows):
+            for at in gen_batches(len(queries), max(1, _BLOCK // len(self._rows))):
+                found[at] = self._rows[self._find(queries[at])]
         return found
 
     def _find(self, queries: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Positions among the rows."""
         with np.errstate(over="ignore", invalid="ignore"):
             distances = self._norms - 2 * (queries @ self._vectors.T)
             sizes = np.einsum("ij,ij->i", queries, queries) + self._norms.max()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,15 @@ from sklearn.utils import gen_batches
 
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.threads import on_threads, runs
-from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.pooling import GRU, Pooler, pool
 from sk_entity_embed.recognition import NearestRows, VectorIndex
 
 NOT_INFERRED = (NotImplementedError, TypeError, UnicodeEncodeError)
 """What pandas raises where no type of its own fits: lone surrogates, intervals of unlike ends."""
+
+Replaced: TypeAlias = Mapping[int, NDArray[np.float32]]
+"""Vectors that ``transform`` gives in place of some rows of a table, by row: policies as data."""
 
 _BLOCK = 4096
 _PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.
@@ -29,7 +32,7 @@ class _Derived:
 
     __slots__ = ("_indexes",)
 
-    _indexes: tuple[VectorIndex, NearestRows, NDArray[np.int64]]
+    _indexes: tuple[VectorIndex, NearestRows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,11 @@ class EmbeddingTable(_Derived):
         """Names of the numbers in a vector, as output columns."""
         return vector_names(self.vocabulary.name, self.width, biased=self.biased)
 
-    def with_unknown(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The vectors of ``transform`` with another unknown row."""
+    def with_rows(self, replaced: Replaced) -> NDArray[np.float32]:
+        """The mean vectors with others in some rows, of shape (n_rows, width)."""
         vectors = self.vectors.copy()
-        vectors[UNKNOWN] = vector
+        for row, vector in replaced.items():
+            vectors[row] = vector
         return vectors
 
     def flat(self, codes: Codes, fold: NDArray[np.int64]) -> Codes:
@@ -106,46 +110,55 @@ class EmbeddingTable(_Derived):
         return label_index(self.vocabulary.labels, self.vocabulary.name)
 
     def nearest(
-        self, vectors: NDArray[np.float32], unknown: NDArray[np.float32] | None = None
+        self, vectors: NDArray[np.float32], replaced: Replaced | None = None
     ) -> NDArray[Any]:
         """Category of the nearest row, exactly that of a vector taken from a table.
 
         Parameters
         ----------
         vectors : ndarray of float32 of shape (n_samples, width)
-            Vectors; those that are not finite are unknown.
-        unknown : ndarray of float32 of shape (width,), default=None
-            What ``transform`` gives unknown categories, if not the learned vector.
+            Vectors; those that are not finite are unknown, but those of NaN missing where
+            ``transform`` gives NaN for missing cells alone.
+        replaced : mapping of int to ndarray of float32 of shape (width,), default=None
+            Vectors that ``transform`` gives in place of the unknown and the missing row.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             See :meth:`Vocabulary.decode`. A category that a table never met is unknown there.
         """
-        exact, near, used = self._recognised()
+        replaced = replaced or {}
+        exact, _ = self._recognised()
         found = exact.find(vectors)
-        if unknown is not None:  # it comes after the mean table and before those of the folds
-            n_tables, n_rows, _ = self.stack.shape
-            is_unknown = (vectors == unknown).all(axis=1) & (found < (n_tables - 1) * n_rows)
-            found = np.where(is_unknown, UNKNOWN, found)
-        rows = np.where(found < 0, UNKNOWN, found % len(self.vectors))
+        n_tables, n_rows, _ = self.stack.shape
+        in_mean = found >= (n_tables - 1) * n_rows
+        for row, vector in replaced.items():  # after the mean table, before those of the folds
+            equal = np.array_equal(vector, vector) & (vectors == vector).all(axis=1)
+            found = np.where(equal & ~in_mean, row, found)
+        rows = np.where(found < 0, UNKNOWN, found % n_rows)
+        if _is_nan(replaced.get(MISSING)) and not _is_nan(replaced.get(UNKNOWN)):
+            rows[np.isnan(vectors).all(axis=1)] = MISSING
         others = np.flatnonzero((found < 0) & np.isfinite(vectors).all(axis=1))
-        if len(others) == 0 or len(used) == 0:
-            return self.vocabulary.decode(rows)
-        asked = vectors[others]
-        closest = used[near.find(asked)]
-        served = self.vectors[UNKNOWN] if unknown is None else unknown
-        if np.isfinite(served).all():
-            to_unknown, to_closest = (
-                ((asked.astype(np.float64) - v) ** 2).sum(axis=1)
-                for v in (served, self.vectors[closest])
-            )
-            closest = np.where(to_unknown <= to_closest, UNKNOWN, closest)
-        rows[others] = closest
+        if len(others):
+            rows[others] = self._closest(vectors[others], replaced)
         return self.vocabulary.decode(rows)
 
-    def _recognised(self) -> tuple[VectorIndex, NearestRows, NDArray[np.int64]]:
-        """Indexes of all vectors that mean something, and of those of `used` rows of the mean."""
+    def _closest(self, vectors: NDArray[np.float32], replaced: Replaced) -> NDArray[np.int64]:
+        """The nearest row of ``transform``; of equally near ones the first."""
+        _, near = self._recognised()
+        rows = near.find(vectors)
+        wide = vectors.astype(np.float64)
+        least = ((wide - self.vectors[rows]) ** 2).sum(axis=1)
+        least[rows < 0] = np.inf
+        others = (MISSING, UNKNOWN) if MISSING in self.vocabulary.label_rows else (UNKNOWN,)
+        for row in others:
+            distances = ((wide - replaced.get(row, self.vectors[row])) ** 2).sum(axis=1)
+            nearer = distances <= least  # never to NaN
+            rows[nearer], least[nearer] = row, distances[nearer]
+        return np.where(rows < 0, UNKNOWN, rows)
+
+    def _recognised(self) -> tuple[VectorIndex, NearestRows]:
+        """Indexes of all vectors that stand for something, and of those of categories."""
         if not hasattr(self, "_indexes"):
             used = np.unique(self.vocabulary.label_rows).astype(np.int64)
             n_tables, n_rows, width = self.stack.shape
@@ -154,12 +167,9 @@ class EmbeddingTable(_Derived):
                 table = self.stack[g]
                 met = used[(table[used] != table[UNKNOWN]).any(axis=1)]
                 positions.append(np.append(met, UNKNOWN) + g * n_rows)
-            flat = self.stack.reshape(-1, width)
-            exact = VectorIndex(flat, np.concatenate(positions))
-            together = len(used) and used[-1] - used[0] + 1 == len(used)
-            rows = slice(used[0], used[-1] + 1) if together else used
-            indexes = exact, NearestRows(self.vectors[rows]), used
-            object.__setattr__(self, "_indexes", indexes)
+            exact = VectorIndex(self.stack.reshape(-1, width), np.concatenate(positions))
+            near = NearestRows(self.vectors, used[used > MISSING])
+            object.__setattr__(self, "_indexes", (exact, near))
         return self._indexes
 
 
@@ -332,3 +342,7 @@ def _as_items(vectors: NDArray[np.float32]) -> NDArray[np.void]:
     """Each row as one opaque item, which numpy copies at once, not number by number."""
     items: NDArray[np.void] = vectors.view(np.dtype((np.void, 4 * vectors.shape[1])))[:, 0]
     return items
+
+
+def _is_nan(vector: NDArray[np.float32] | None) -> bool:
+    return vector is not None and bool(np.isnan(vector).any())

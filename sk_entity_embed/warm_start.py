@@ -141,7 +141,7 @@ def continued_point(
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
     """Row that each row of the new vocabulary had in the old one."""
     rows = np.full(new.n_rows, UNKNOWN, dtype=np.int32)
-    rows[MISSING] = old.missing_row
+    rows[MISSING] = MISSING if old.knows_missing else UNKNOWN
     if old.infrequent is not None:
         rows[INFREQUENT] = INFREQUENT
     cells = new.categories.astype(object) if new.keys is None else new.keys[:-1]

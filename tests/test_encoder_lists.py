@@ -258,7 +258,7 @@ def test_unknown_items_may_become_zero_or_nan(way: str, list_rows: Rows) -> None
     table = zero._model.tables[0]
     items = [row for cell in X["words"] for row in codes_of(zero, cell)]
     centre = table.vectors[items].mean(axis=0)
-    vectors = table.with_unknown(centre.astype(np.float32))
+    vectors = table.with_rows({UNKNOWN: centre.astype(np.float32)})
     found = zero.transform(asked)
     for row, cell in enumerate(asked["words"]):
         np.testing.assert_allclose(

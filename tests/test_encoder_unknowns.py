@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidDataError, LeakageWarning
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN
 from tests.samples import make_encoder, make_rows, watch_learning
 
@@ -71,6 +71,93 @@ def test_missing_can_be_an_error_in_fit_and_in_transform() -> None:
     assert encoder.transform(full).shape[0] == 120
     with pytest.raises(InvalidDataError, match=r"Column 'letter' has 24 missing"):
         encoder.transform(X)
+
+
+@pytest.mark.parametrize("gaps_in_fit", [True, False])
+@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize("output", ["embedding", "both"])
+def test_missing_vectors_may_be_nan_where_the_head_sees_the_learned_one(
+    gaps_in_fit: bool, cross_fit: bool, output: str
+) -> None:
+    X, y = with_gaps() if gaps_in_fit else make_rows(120)
+    params = {"cross_fit": cross_fit, "output": output, "max_iter": 4}
+    learned = make_encoder(**params)
+    encoder = make_encoder(handle_missing="nan", **params)
+    asked, _ = with_gaps()
+    trained, out = learned.fit_transform(X, y), encoder.fit_transform(X, y)
+    width = learned.dimensions_["letter"]
+    for expected, got, rows in (
+        (trained, out, X),
+        (learned.transform(asked), encoder.transform(asked), asked),
+        (learned.transform(asked[:1]), encoder.transform(asked[:1]), asked[:1]),
+    ):
+        expected[rows["letter"].isna(), :width] = np.nan
+        np.testing.assert_array_equal(got, expected)
+    # What was learned stays to be looked at, with no category more than fit has met.
+    pd.testing.assert_frame_equal(encoder.embeddings_["letter"], learned.embeddings_["letter"])
+    assert len(encoder.categories_["letter"]) == 5 + gaps_in_fit
+    counts = encoder.category_counts_["letter"]
+    assert counts.tolist() == learned.category_counts_["letter"].tolist()
+
+
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+def test_unknown_categories_keep_their_policy_beside_missing_cells_of_nan(policy: str) -> None:
+    X, y = make_rows(120)
+    encoder = make_encoder(handle_missing="nan", handle_unknown=policy).fit(X, y)
+    plain = make_encoder(handle_unknown=policy).fit(X, y)
+    width = encoder.dimensions_["letter"]
+    gone = encoder.transform(X.assign(letter=None))
+    assert np.isnan(gone[:, :width]).all()
+    assert np.isfinite(gone[:, width:]).all()
+    if policy != "error":
+        unseen = X.assign(letter="?")
+        np.testing.assert_array_equal(encoder.transform(unseen), plain.transform(unseen))
+    back = encoder.inverse_transform(gone)[0, 0]
+    assert back is None if policy == "nan" else np.isnan(back)
+
+
+def test_rows_without_weight_get_nan_for_missing_cells_too() -> None:
+    X, y = with_gaps()
+    encoder = make_encoder(handle_missing="nan")
+    out = encoder.fit_transform(X, y, sample_weight=np.arange(120) % 10 > 0)
+    gaps = np.isnan(out[:, : encoder.dimensions_["letter"]])
+    np.testing.assert_array_equal(gaps.all(axis=1), X["letter"].isna())
+    np.testing.assert_array_equal(gaps.any(axis=1), X["letter"].isna())
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max", "gru"])
+def test_a_missing_item_makes_the_vector_of_its_list_nan(pooling: str) -> None:
+    lists = [["a", "b"], ["a", None], None, [], ["b"]] * 12
+    X, y = pd.DataFrame({"words": pd.Series(lists, dtype=object)}), np.arange(60) % 7 / 7
+    encoder = make_encoder(pooling=pooling, handle_missing="nan", output="both")
+    learned = make_encoder(pooling=pooling, output="both")
+    trained, out = learned.fit_transform(X, y), encoder.fit_transform(X, y)
+    width = encoder.dimensions_["words"]
+    for expected, got in ((trained, out), (learned.transform(X), encoder.transform(X))):
+        expected[np.isin(np.arange(60) % 5, [1, 2]), :width] = np.nan
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_warm_start_may_begin_to_give_nan_for_missing_cells() -> None:
+    X, y = make_rows(120)
+    encoder = make_encoder(warm_start=True, freeze=True).fit(X, y)
+    gaps, _ = with_gaps()
+    with pytest.warns(LeakageWarning):
+        encoder.set_params(handle_missing="nan").fit(gaps, y)
+    assert np.isnan(encoder.transform(gaps)[::5, : encoder.dimensions_["letter"]]).all()
+    assert np.isfinite(encoder.embeddings_["letter"]).all(axis=None)
+
+
+def test_an_empty_column_of_nan_has_unknown_categories_only() -> None:
+    X, y = make_rows(60)
+    empty = X.assign(letter=pd.Series([None] * 60, dtype=object))
+    with pytest.warns(EmptyColumnWarning):
+        encoder = make_encoder(handle_missing="nan").fit(empty, y)
+    assert np.isnan(encoder.transform(empty)[:, : encoder.dimensions_["letter"]]).all()
+    out = encoder.transform(X)
+    assert np.isfinite(out).all()
+    assert encoder.inverse_transform(out)[0, 0] is None
+    assert encoder.inverse_transform(out + np.float32(0.01))[0, 0] is None
 
 
 MARKERS = {

@@ -53,7 +53,7 @@ def test_the_mean_table_is_that_of_transform():
 def test_another_unknown_vector_leaves_the_table_alone():
     table = make_table()
     before = table.stack.copy()
-    served = table.with_unknown(np.array([7.0, 8.0], dtype=np.float32))
+    served = table.with_rows({UNKNOWN: np.array([7.0, 8.0], dtype=np.float32)})
     assert served[UNKNOWN].tolist() == [7.0, 8.0]
     np.testing.assert_array_equal(served[1:], table.vectors[1:])
     np.testing.assert_array_equal(table.stack, before)
@@ -132,12 +132,34 @@ def test_vectors_that_are_not_finite_are_unknown(value):
 
 def test_an_unknown_vector_of_nan_is_found_and_never_the_nearest():
     table = make_table()
-    served = table.with_unknown(np.full(2, np.nan, dtype=np.float32))
+    served = table.with_rows({UNKNOWN: np.full(2, np.nan, dtype=np.float32)})
     asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
-    assert names(table.nearest(asked, served[UNKNOWN])) == [
+    assert names(table.nearest(asked, {UNKNOWN: served[UNKNOWN]})) == [
         *(EXPECTED[row] for row in range(6)),
         "a",
     ]
+
+
+def test_a_vector_of_nan_is_missing_where_only_missing_cells_get_it():
+    table, nan = make_table(), np.full(2, np.nan, dtype=np.float32)
+    served = table.with_rows({MISSING: nan})
+    asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
+    assert names(table.nearest(asked, {MISSING: nan})) == [
+        *(EXPECTED[row] for row in range(6)),
+        "a",
+    ]
+    half = np.array([[np.nan, 1.0], [np.inf, np.inf]], dtype=np.float32)
+    assert table.nearest(half, {MISSING: nan}).tolist() == [None, None]
+    both = {MISSING: nan, UNKNOWN: nan}
+    assert table.nearest(nan[None], both).tolist() == [None]
+    never = make_table(["a", "a", "b", "b"])  # fit met none missing
+    assert names(never.nearest(nan[None], {MISSING: nan})) == ["nan"]
+
+
+def test_without_a_finite_vector_all_others_are_unknown():
+    table, nan = make_table([None, None]), np.full(2, np.nan, dtype=np.float32)
+    served = {UNKNOWN: nan, MISSING: nan}
+    assert table.nearest(np.ones((1, 2), dtype=np.float32), served).tolist() == [None]
 
 
 def test_of_equal_vectors_the_served_one_wins():
@@ -150,10 +172,12 @@ def test_the_unknown_vector_of_a_policy_comes_before_those_of_the_folds():
     table = make_table()
     policy = table.vectors[3] + np.float32(0.5)
     table.stack[0, 5] = policy
-    assert table.nearest(policy[None], policy).tolist() == [None]
-    assert table.nearest(table.stack[-1, 3:4], table.stack[-1, 3].copy()).tolist() == ["a"]
+    assert table.nearest(policy[None], {UNKNOWN: policy}).tolist() == [None]
+    assert table.nearest(table.stack[-1, 3:4], {UNKNOWN: table.stack[-1, 3].copy()}).tolist() == [
+        "a"
+    ]
     near = policy[None] + np.float32(1e-4)
-    assert table.nearest(near, policy).tolist() == [None]
+    assert table.nearest(near, {UNKNOWN: policy}).tolist() == [None]
 
 
 def test_signs_of_zeros_do_not_matter():

@@ -45,7 +45,8 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
         fit; infrequent ones are among them, each with the
         vector they share. Two rows without a category may follow, of kind "missing" and
         "unknown": what missing cells and any other category get. Without missing cells in fit
-        the two are equal. The unknown row follows `handle_unknown`, NaN with "nan". What
+        the two are equal. The unknown row follows `handle_unknown` and the missing one
+        `handle_missing`, NaN with "nan". What
         :meth:`~sk_entity_embed.EntityEmbeddingEncoder.transform` refuses, by
         ``handle_unknown="error"`` or ``handle_missing="error"``, has no row.
 
@@ -216,8 +217,8 @@ def sql(
     ``transform``. A column of text where fit had numbers ends the query with an error, and so do
     decimals where fit had floats, and floats where it had decimals, of which DuckDB would round one
     to the other: cast them first. In standard SQL the collation has to tell case and trailing
-    spaces apart, numbers have to come in the type of fit, only NULL is missing, and an unknown
-    vector of NaN is written as NULL.
+    spaces apart, numbers have to come in the type of fit, only NULL is missing, and vectors of NaN
+    are written as NULL.
 
     Examples
     --------

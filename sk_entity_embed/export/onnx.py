@@ -25,7 +25,7 @@ from sk_entity_embed.export.onnx_graph import (
     add_transform,
 )
 from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
-from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
+from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.pooling import GRU, Pooler
 
@@ -209,7 +209,7 @@ def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
         if marker is not None:
             _check_marker(vocabulary, marker)
     for name, vocabulary in vocabularies.items():
-        lost = vocabulary.missing_row == MISSING and _kind(vocabulary) != "DOUBLE"
+        lost = vocabulary.knows_missing and _kind(vocabulary) != "DOUBLE"
         if lost and name not in given:
             example = "<missing>" if _kind(vocabulary) == "STRING" else -1
             raise InvalidParameterError(

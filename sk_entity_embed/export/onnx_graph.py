@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
-from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.tables import EmbeddingTable, Replaced
 
 _MAX_BYTES = 2**31 - 2**20
 """Protocol buffers end at 2 GiB; the rest is for what is not counted."""
@@ -152,27 +153,25 @@ def add_transform(
     passes = policies["remainder"] == "passthrough" and len(model.context) > 0
     parts, learned = [], []
     for table, entry in zip(model.tables, inputs, strict=True):
-        unknown = {
-            "learned": table.vectors[UNKNOWN],
-            "zero": table.centre,
-            "nan": np.full_like(table.centre, np.nan),
-        }[policies["handle_unknown"]]
+        replaced = _replaced(table, policies)
         if entry.lists is not None:  # what is pooled has no row that could be replaced later
             if wants_hidden:
                 learned.append(_vectors(graph, table.vectors, entry))
             if policies["output"] != "hidden":
-                parts.append(_vectors(graph, table.with_unknown(unknown), entry))
+                parts.append(_vectors(graph, table.with_rows(replaced), entry))
             continue
         rows = _rows(graph, entry)
         if wants_hidden:  # it always reads the learned vector, so the row is replaced later
             learned.append(graph.node("Gather", graph.constant(table.vectors), rows, axis=0))
         if policies["output"] == "both":
-            is_unknown = graph.node("Equal", rows, graph.constant(np.array([UNKNOWN])))
-            column = graph.node("Unsqueeze", is_unknown, graph.constant(np.array([1])))
-            replaced = graph.constant(unknown[None])
-            parts.append(graph.node("Where", column, replaced, learned[-1]))
+            parts.append(learned[-1])
+            for row, vector in replaced.items():
+                is_row = graph.node("Equal", rows, graph.constant(np.array([row])))
+                column = graph.node("Unsqueeze", is_row, graph.constant(np.array([1])))
+                other = graph.constant(vector[None])
+                parts[-1] = graph.node("Where", column, other, parts[-1])
         elif not wants_hidden:
-            served = graph.constant(table.with_unknown(unknown))
+            served = graph.constant(table.with_rows(replaced))
             parts.append(graph.node("Gather", served, rows, axis=0))
     numbers = ""
     if len(model.context) and (wants_hidden or passes):
@@ -184,6 +183,14 @@ def add_transform(
         hidden = _layers(graph, model.head, state, len(model.head.weights) - 1)
         parts.append(graph.cast(hidden, "FLOAT"))
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
+
+
+def _replaced(table: EmbeddingTable, policies: Mapping[str, str]) -> Replaced:
+    """Vectors that are given in place of learned ones, by row."""
+    nan = np.full_like(table.centre, np.nan)
+    replaced = {"zero": {UNKNOWN: table.centre}, "nan": {UNKNOWN: nan}}
+    missing = {MISSING: nan} if policies["handle_missing"] == "nan" else {}
+    return {**replaced.get(policies["handle_unknown"], {}), **missing}
 
 
 def add_scores(
@@ -249,7 +256,7 @@ def _pooled(
         lowest = graph.constant(np.array(-np.inf, dtype=np.float32))
         largest = graph.node("Where", used, items, lowest)
         largest = graph.node("ReduceMax", largest, axes=[1], keepdims=0)
-        # A maximum passes over NaN, which is in vectors of unknown items alone.
+        # A maximum passes over NaN, which is in vectors of unknown and missing items alone.
         if np.isfinite(vectors).all():
             return largest
         nan = graph.constant(np.array(np.nan, dtype=np.float32))

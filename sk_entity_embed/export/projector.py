@@ -65,8 +65,8 @@ def to_projector(
     "missing" or "unknown"), "count", and the mean target as "target_mean", or one of them for
     each class or output. Tabs, line ends and backslashes in names are written as ``\\t``, ``\\n``
     and ``\\\\``. The last row is the unknown vector, unless ``handle_unknown`` is "error" or
-    "nan". Of a column of lists, the rows are the items. Biases, which vectors have under
-    ``head="dot"``, are left out.
+    "nan"; missing cells have no row if ``handle_missing`` is "nan". Of a column of lists, the rows
+    are the items. Biases, which vectors have under ``head="dot"``, are left out.
 
     References
     ----------
@@ -141,8 +141,8 @@ def _metadata_by_column(metadata: Any, names: list[str]) -> Mapping[str, Any]:
 
 
 def _vectors(lookup: Lookup) -> NDArray[np.float32]:
-    """One row a category, missing included, and the unknown one where it can be shown."""
-    codes = lookup.vocabulary.label_rows
+    """One row a category, and those of missing and unknown cells where they can be shown."""
+    codes = lookup.vocabulary.label_rows if lookup.shows_missing else lookup.vocabulary.rows
     return lookup.coordinates[np.append(codes, UNKNOWN) if lookup.shows_unknown else codes]
 
 
@@ -166,6 +166,8 @@ def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]
             f"`metadata` has columns {repeated}, which the file has already; rename them."
         )
     columns |= added
+    if lookup.has_missing_category and not lookup.shows_missing:
+        columns = {name: values[:-1] for name, values in columns.items()}
     if lookup.shows_unknown:
         last = {"category": "(unknown)", "kind": "unknown", "count": 0}
         columns = {name: [*values, last.get(name)] for name, values in columns.items()}

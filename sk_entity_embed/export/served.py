@@ -92,7 +92,12 @@ class Lookup:
     @property
     def has_missing_category(self) -> bool:
         """Whether missing is a category with a vector of its own."""
-        return self.vocabulary.missing_row == MISSING
+        return self.vocabulary.knows_missing
+
+    @property
+    def shows_missing(self) -> bool:
+        """Whether missing is a category with a vector that a viewer can show: no NaN."""
+        return self.has_missing_category and bool(np.isfinite(self.missing).all())
 
     @property
     def has_type(self) -> bool:

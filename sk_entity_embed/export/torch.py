@@ -21,6 +21,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.input.columns import Column, Table, read_table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import (
+    MISSING,
     UNKNOWN,
     Vocabulary,
     count_missing,
@@ -131,7 +132,8 @@ class _Methods:
         0 unknown    1 missing    2 infrequent    3, 4, ... frequent categories in sorted order
 
     Row 0 is what ``transform`` gives by ``handle_unknown``: the learned vector, the centre, or
-    NaN, which makes the loss of any batch with an unknown category NaN. Rows 1 and 2 are not used
+    NaN, which makes the loss of any batch with an unknown category NaN; and so does row 1 under
+    ``handle_missing="nan"`` in a batch with a missing cell. Rows 1 and 2 are not used
     where the fit had no missing cells or no infrequent categories.
 
     Parameters
@@ -275,13 +277,17 @@ class _Methods:
         -------
         dict of DataFrame
             For each column, the present vectors, without biases, indexed by category: infrequent
-            ones have the vector they share, and missing, where it is a category, is NaN.
+            ones have the vector they share, and missing, where it is a category, is NaN; it is left
+            out if its vector is NaN.
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):
             vectors = embedding.weight.detach().cpu().float().numpy()
             table = EmbeddingTable(vocabulary, vectors[None], vectors[0], self._biased)
-            frames[vocabulary.name] = table.frame()
+            frame = table.frame()
+            if np.isnan(vectors[MISSING]).all():  # by policy, and no vector to start from
+                frame = frame[frame.index.notna()]
+            frames[vocabulary.name] = frame
         return frames
 
     def extra_repr(self) -> str:

@@ -65,8 +65,9 @@ def to_word2vec(
     :func:`urllib.parse.unquote` undoes it. Categories that are no strings are written as they are
     printed, dates by ISO 8601; where a column holds strings too, they carry their type, as in
     ``<int>1``. Three words have a meaning of their own: ``<empty>`` is the empty string,
-    ``<missing>`` is there where missing is a category, and ``<unknown>``, the vector of all other
-    categories, is there unless ``handle_unknown`` is "error" or "nan". Infrequent categories are
+    ``<missing>`` is there where missing is a category, unless ``handle_missing`` is "nan", and
+    ``<unknown>``, the vector of all other categories, is there unless ``handle_unknown`` is
+    "error" or "nan". Infrequent categories are
     words with the vector they share.
 
     Of a column of lists, the words are the items, with the items' vectors and counts. Biases, which
@@ -112,7 +113,7 @@ def _words(lookup: Lookup) -> _Words:
     meanings = vocabulary.categories.tolist()
     words = to_words(meanings)
     codes, counts = vocabulary.rows.tolist(), vocabulary.counts.tolist()
-    if lookup.has_missing_category:
+    if lookup.shows_missing:
         words.append(MISSING_WORD)
         meanings.append(np.nan)
         codes.append(MISSING)
@@ -125,4 +126,5 @@ def _words(lookup: Lookup) -> _Words:
         codes.append(UNKNOWN)
         counts.append(0)
     ordered = {words[i]: meanings[i] for i in order}
-    return ordered, lookup.coordinates[np.array(codes)[order]], np.array(counts)[order]
+    rows = np.array(codes, dtype=np.intp)[order]
+    return ordered, lookup.coordinates[rows], np.array(counts)[order]

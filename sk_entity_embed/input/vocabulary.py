@@ -72,7 +72,8 @@ class Vocabulary(_Derived):
     missing_count : int
         Rows in which the column was missing; in a column of lists, missing lists and items.
     missing_row : int
-        ``MISSING`` where missing is a category of its own, else ``UNKNOWN``.
+        ``MISSING`` where missing is a category of its own or has to be told from unknown ones,
+        else ``UNKNOWN``.
     keys : pyarrow.Array or None
         The categories and, last, a null for missing, for Arrow's look-up; None where only
         Python's hash and equality can compare them (values of mixed type, dates, tuples).
@@ -119,8 +120,13 @@ class Vocabulary(_Derived):
     @property
     def cardinality(self) -> int:
         """Distinct rows in use: frequent categories, the infrequent group, missing, empty."""
-        n_others = int(self.missing_row == MISSING) + int(self._knows_empty)
+        n_others = int(self.knows_missing) + int(self._knows_empty)
         return len(np.unique(self.rows)) + n_others
+
+    @property
+    def knows_missing(self) -> bool:
+        """Whether missing is a category: fit met some."""
+        return self.missing_count > 0
 
     @property
     def _knows_empty(self) -> bool:
@@ -136,7 +142,7 @@ class Vocabulary(_Derived):
     @property
     def labels(self) -> NDArray[Any]:
         """The categories, with NaN as the last one where missing is a category."""
-        if self.missing_row != MISSING:
+        if not self.knows_missing:
             return self.categories
         if self.categories.dtype.kind == "f":
             return np.append(self.categories, np.nan)
@@ -145,14 +151,14 @@ class Vocabulary(_Derived):
     @property
     def label_rows(self) -> _Rows:
         """Table row of each of the `labels`."""
-        if self.missing_row != MISSING:
+        if not self.knows_missing:
             return self.rows
         return np.append(self.rows, np.int32(MISSING))
 
     @property
     def label_counts(self) -> NDArray[np.int64]:
         """Rows that held each of the `labels`."""
-        if self.missing_row != MISSING:
+        if not self.knows_missing:
             return self.counts
         return np.append(self.counts, self.missing_count)
 
@@ -324,7 +330,7 @@ def learn_vocabulary(
     *,
     min_frequency: float | int | None = None,
     max_categories: int | None = None,
-    missing: Literal["category", "error"] = "category",
+    missing: Literal["category", "nan", "error"] = "category",
 ) -> Vocabulary:
     """Learn a column's categories.
 
@@ -337,8 +343,9 @@ def learn_vocabulary(
         Categories with fewer rows (int), or a smaller share of the rows (float), are infrequent.
     max_categories : int, default=None
         Upper limit on the distinct rows, the infrequent group included. Missing does not count.
-    missing : {"category", "error"}, default="category"
-        Whether missing cells, lists or items are a category or an error.
+    missing : {"category", "nan", "error"}, default="category"
+        Whether missing cells, lists or items are a category or an error. With "nan" they keep a
+        row of their own where fit met none.
 
     Returns
     -------
@@ -384,7 +391,7 @@ def learn_vocabulary(
         counts=counts,
         rows=rows,
         missing_count=missing_count,
-        missing_row=MISSING if missing_count else UNKNOWN,
+        missing_row=MISSING if missing_count or missing == "nan" else UNKNOWN,
         keys=_keys(categories, column.cells),
         empty_row=empty_row if column.is_list else None,
         empty_count=empty_count,

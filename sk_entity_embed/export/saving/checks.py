@@ -27,12 +27,13 @@ _POLICIES = {
     "output": ("embedding", "hidden", "both"),
     "remainder": ("drop", "passthrough"),
     "handle_unknown": ("learned", "zero", "nan", "error"),
-    "handle_missing": ("category", "error"),
+    "handle_missing": ("category", "nan", "error"),
 }
 _OF_PREDICTORS = {
     "output": ("embedding",),
     "remainder": ("drop",),
     "handle_unknown": ("learned", "error"),
+    "handle_missing": ("category", "error"),
 }
 _KINDS = ("continuous", "binary", "multiclass", "multilabel-indicator")
 
@@ -95,8 +96,8 @@ def _check_vocabulary(vocabulary: Any) -> None:
     own = v.rows[v.rows != INFREQUENT]
     need(np.array_equal(own, N_RESERVED + np.arange(len(own))), f"rows of {at} are out of order")
     need(_is_count(v.missing_count) and (v.counts >= 0).all(), f"counts of {at} are negative")
-    expected = MISSING if v.missing_count else UNKNOWN
-    need(_is_count(v.missing_row) and v.missing_row == expected, f"{at} has no missing row")
+    fits = _is_count(v.missing_row) and v.missing_row in (MISSING, UNKNOWN)
+    need(fits and (v.missing_row or not v.missing_count), f"{at} has no missing row")
     need(_is_count(v.empty_count), f"counts of {at} are negative")
     if v.empty_row is None:
         need(v.empty_count == 0, f"{at} has empty lists, but no lists")
@@ -345,6 +346,10 @@ def _check_policies(model: EmbeddingModel, policies: Any, unknown: Any) -> None:
     for name, value in policies.items():
         need(type(value) is str and value in _POLICIES[name], f"{name}={value!r} is no policy")
     need(policies["output"] == "embedding" or model.head.n_hidden > 0, "there is no hidden layer")
+    for table in model.tables:
+        v = table.vocabulary
+        own = v.knows_missing or policies["handle_missing"] == "nan"
+        need(own == (v.missing_row == MISSING), f"column {v.name!r} has no missing row")
     policy = policies["handle_unknown"]
     need((unknown is None) == (policy in ("learned", "error")), f"no vectors for {policy!r}")
     if unknown is None:

@@ -352,12 +352,17 @@ def test_refuses(regression, parameters, message):
         ((["x", "y"], [1.0, 2.0], ["a", "b"]), "`pos_label` name a class"),
         (([1.0, 2.0], [1.0, 2.0], [[["a"]], [["b"]]]), "holds lists of lists"),
         (([1.0, 2.0], [1.0, 2.0], np.array([["a"], ["b"]])), "must be one a row"),
-        (([1.0, 2.0], [1.0, 2.0], [None, None]), "only missing"),
     ],
 )
 def test_refuses_predictions(arguments, message):
     with pytest.raises((InvalidDataError, TypeError), match=message):
         from_predictions(*arguments, min_count=1)
+
+
+def test_rows_without_a_category_are_those_of_the_missing_one():
+    display = from_predictions([1.0, 2.0], [1.0, 3.0], [None, None], min_count=1)
+    assert display.frame["category"].isna().tolist() == [True]
+    assert display.frame["count"].tolist() == [2]
 
 
 def test_a_class_nobody_has():
