@@ -206,6 +206,7 @@ def test_quantities_are_no_classes() -> None:
         (EntityEmbeddingClassifier, "class_weight", "heavy"),
         (EntityEmbeddingRegressor, "handle_unknown", "nan"),
         (EntityEmbeddingClassifier, "handle_unknown", "zero"),
+        (EntityEmbeddingRegressor, "handle_missing", "nan"),
     ],
 )
 def test_what_does_not_fit_a_predictor_is_named(cls: Any, name: str, value: Any) -> None:
