@@ -54,8 +54,8 @@ READERS: dict[int, Callable[[Document, Arrays], Any]] = {
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Save an estimator in one file that is safe to load.
 
-    The file is a safetensors file with a JSON document: no pickle, and no code. It is written in
-    one piece: whatever goes wrong, a file that was there before stays as it was.
+    The file is a safetensors file with a JSON document: no pickle, and no code. It is replaced
+    atomically: after an error, a file that was there before is as it was.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     ------
     InvalidParameterError
         If it is another estimator, or has what a file cannot hold: functions, encoders in `init`,
-        iterators in `cv`, categories of types of your own. Nothing is written then.
+        iterators in `cv`, categories of types of your own, millions of numbers in lists. Nothing is
+        written then.
     sklearn.exceptions.NotFittedError
         If it is a pipeline that is not fitted.
     OSError

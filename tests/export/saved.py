@@ -22,14 +22,21 @@ def take_apart(raw):
     return header, metadata, json.loads(metadata["document"]), raw[8 + length :]
 
 
-def put_together(header, metadata, document, data, *, sign=True):
-    """The bytes of a file, with a checksum that fits unless `sign` is False."""
+def put_together(header, metadata, document, data, *, sign=True, escaped=False):
+    """The bytes of a file, with a checksum that fits unless `sign` is False.
+
+    With `escaped`, the header spells the document's brackets, commas and colons by escapes.
+    """
     text = document if isinstance(document, str) else json.dumps(document)
     metadata = {**metadata, "document": text}
     if sign:
         metadata["sha256"] = BLANK
     parts = {"__metadata__": metadata, **header}
-    raw = json.dumps(parts, separators=(",", ":")).encode()
+    raw = json.dumps(parts, separators=(",", ":"))
+    if escaped:
+        spelled = [f"\\u{ord(c):04x}" if c in "[]{},:" else c for c in json.dumps(text)]
+        raw = raw.replace(json.dumps(text), "".join(spelled))
+    raw = raw.encode()
     raw = len(raw).to_bytes(8, "little") + raw + data
     if not sign:
         return raw

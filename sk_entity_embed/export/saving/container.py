@@ -9,8 +9,9 @@ The file is a safetensors file, which other programs can open::
 ``__metadata__`` holds four strings: "format", "format_version", "document" (the JSON document)
 and "sha256", the hash of the whole file with these 64 digits replaced by zeros.
 
-What is read is checked before anything is allocated for it, so that a bad file costs no more
-memory than a good one of its size. Nothing here knows what the document says.
+What is read is checked before anything is allocated for it, and JSON is bounded before it is
+parsed, so that a bad file costs about the memory of a good one. Nothing here knows what the
+document says.
 
 References
 ----------
@@ -24,6 +25,7 @@ import json
 import math
 import os
 import re
+import reprlib
 import stat
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, NoReturn, TypeAlias
@@ -37,6 +39,14 @@ from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 FORMAT = "sk_entity_embed"
 MAX_HEADER = 100_000_000
 """Bytes of the header; other readers of the format accept no more either."""
+
+MAX_NODES = 5_000_000
+"""Values in the header or the document, which take up to about 120 bytes of memory each.
+
+An encoder of 10,000 columns with starting vectors for all of them has 2.3 million, and one of
+10,000 columns without has 1.4 million. They are counted before they are made, by the marks that
+begin or part values; marks inside strings count as well.
+"""
 
 Document: TypeAlias = dict[str, Any]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -58,6 +68,10 @@ _NAMES = {
 _DTYPES = {name: np.dtype(dtype).newbyteorder("<") for dtype, name in _NAMES.items()}
 _MAX_DIMENSIONS = 64
 _BLANK = "0" * 64
+_NODES, _CONTAINERS = "[{,:", "[{:"
+"""Marks of all values in JSON, and of those that take much more memory than text."""
+_CUT = reprlib.Repr()
+_CUT.maxstring = _CUT.maxother = 100
 
 
 def write(
@@ -84,7 +98,7 @@ def write(
     Raises
     ------
     InvalidParameterError
-        If the document is too long for a header.
+        If the document is too long for a header, or has too many values.
     OSError
         If the file cannot be written.
     """
@@ -133,7 +147,7 @@ def read(path: str | os.PathLike[str], *, newest: int) -> tuple[int, Document, A
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = _read_header(file, size)
-        header = _parse(start[8:], "header")
+        header = _parse(_decode(start[8:]), "header")
         metadata = header.pop("__metadata__", None)
         version = _check_metadata(metadata, newest)
         places = _places(header, size, size - len(start))
@@ -145,10 +159,16 @@ def read(path: str | os.PathLike[str], *, newest: int) -> tuple[int, Document, A
         _refuse("its checksum does not fit: the file was changed or damaged")
     for name, array in arrays.items():
         if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
-            _refuse(f"tensor {name!r} has bytes that are neither true nor false")
-    # JSON can escape half a character; passed on here, it is refused as no UTF-8.
-    document = metadata["document"].encode("utf-8", "surrogatepass")
-    return version, _parse(document, "document"), arrays
+            _refuse(f"tensor {shown(name)} has bytes that are neither true nor false")
+    return version, _parse(metadata["document"], "document"), arrays
+
+
+def is_dense(text: str) -> bool:
+    """Whether JSON may hold more containers than cells of its length need.
+
+    The shortest cell that is no number or string, an empty tuple, takes 3 marks and 13 characters.
+    """
+    return _count(text, _CONTAINERS) > max(MAX_NODES, len(text) // 4)
 
 
 def parse_json(text: str) -> Any:
@@ -157,16 +177,27 @@ def parse_json(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON of this kind.
+        If it is not JSON of this kind, or is dense.
     """
+    if is_dense(text):
+        raise ValueError("it has too many lists and objects for its length")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
+def shown(value: Any) -> str:
+    """The repr of something from a file, cut off where it is long."""
+    return _CUT.repr(value)
+
+
 def _refuse(reason: str) -> NoReturn:
     raise InvalidFileError(reason)
+
+
+def _count(text: str, marks: str) -> int:
+    return sum(map(text.count, marks))
 
 
 def _make_header(
@@ -188,14 +219,20 @@ def _make_header(
             "shape": list(array.shape),
             "data_offsets": [begin, end],
         }
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    if len(text) > MAX_HEADER:
-        raise InvalidParameterError(
-            f"The parameters take {len(text)} bytes as text, and a file has room for {MAX_HEADER}; "
-            "give long ones as NumPy arrays."
-        )
-    return len(text).to_bytes(8, "little") + text
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+    raw = text.encode()
+    raw += b" " * (-len(raw) % 8)
+    for found, most, what in (
+        (len(raw), MAX_HEADER, "bytes of text"),
+        (_count(text, _NODES), MAX_NODES, "values"),
+    ):
+        if found > most:
+            raise InvalidParameterError(
+                f"The parameters and columns take {found} {what} besides arrays, and a file has "
+                f"room for {most}. Give long lists, such as the splits in `cv`, as NumPy arrays, "
+                "or use joblib."
+            )
+    return len(raw).to_bytes(8, "little") + raw
 
 
 def _digits(hexadecimal: str) -> bytes:
@@ -228,9 +265,19 @@ def _read_header(file: IO[bytes], size: int) -> bytes:
     return start
 
 
-def _parse(raw: bytes, what: str) -> dict[str, Any]:
+def _decode(raw: bytes) -> str:
     try:
-        found = parse_json(raw.decode())
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidFileError(f"its header is no valid JSON: {error}") from None
+
+
+def _parse(text: str, what: str) -> dict[str, Any]:
+    if _count(text, _NODES) > MAX_NODES:
+        _refuse(f"its {what} has more than {MAX_NODES} values")
+    try:
+        text.encode()  # JSON can escape half a character
+        found = parse_json(text)
     except ValueError as error:
         raise InvalidFileError(f"its {what} is no valid JSON: {error}") from error
     if not isinstance(found, dict):
@@ -255,14 +302,14 @@ def _check_metadata(metadata: Any, newest: int) -> int:
         _refuse("it is a safetensors file, but not one of sk_entity_embed")
     version = metadata.get("format_version")
     if not isinstance(version, str) or not re.fullmatch("[1-9][0-9]{0,8}", version):
-        _refuse(f"its format version {version!r} is no number")
+        _refuse(f"its format version {shown(version)} is no number")
     if int(version) > newest:
         _refuse(
             f"it has format version {version}, and this version of sk_entity_embed reads up to "
             f"{newest}: pip install --upgrade sk-entity-embed"
         )
     if set(metadata) != {"format", "format_version", "sha256", "document"}:
-        _refuse(f"its metadata are {sorted(metadata)}")
+        _refuse(f"its metadata are {shown(sorted(metadata))}")
     if not isinstance(metadata["document"], str) or not isinstance(metadata["sha256"], str):
         _refuse("its document or its checksum is no text")
     if not re.fullmatch("[0-9a-f]{64}", metadata["sha256"]):
@@ -279,7 +326,7 @@ def _places(
     position = 0
     for begin, end, _, _, name in found:
         if begin != position:
-            _refuse(f"tensor {name!r} begins at byte {begin} instead of {position}")
+            _refuse(f"tensor {shown(name)} begins at byte {begin} instead of {position}")
         position = end
     if position != n_bytes:
         what = "was cut off" if position > n_bytes else "is too long"
@@ -292,24 +339,24 @@ def _check_entry(
 ) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
     """Begin, end, dtype and shape of a tensor, if they fit each other."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        _refuse(f"tensor {name!r} is not described as safetensors does")
+        _refuse(f"tensor {shown(name)} is not described as safetensors does")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        _refuse(f"tensor {name!r} has the unknown dtype {dtype!r}")
+        _refuse(f"tensor {shown(name)} has the unknown dtype {shown(dtype)}")
     if not all(
         isinstance(numbers, list) and all(type(n) is int and 0 <= n <= size for n in numbers)
         for numbers in (shape, offsets)
     ):
-        _refuse(f"tensor {name!r} has a shape or offsets beyond the file")
+        _refuse(f"tensor {shown(name)} has a shape or offsets beyond the file")
+    # Before products are made: that of a million factors takes minutes.
+    if len(offsets) != 2 or len(shape) > _MAX_DIMENSIONS:
+        _refuse(f"tensor {shown(name)} has {len(offsets)} offsets and {len(shape)} dimensions")
     # An empty tensor has no bytes to hold its shape against, so that the file's size has to do.
     if math.prod(n for n in shape if n) > size:
-        _refuse(f"tensor {name!r} of shape {shape} is larger than the file")
-    if len(offsets) != 2 or len(shape) > _MAX_DIMENSIONS:
-        _refuse(f"tensor {name!r} has {len(offsets)} offsets and {len(shape)} dimensions")
+        _refuse(f"tensor {shown(name)} of shape {shape} is larger than the file")
     if math.prod(shape) * _DTYPES[dtype].itemsize != offsets[1] - offsets[0]:
-        _refuse(
-            f"tensor {name!r} of shape {shape} does not fit its {offsets[1] - offsets[0]} bytes"
-        )
+        held = offsets[1] - offsets[0]
+        _refuse(f"tensor {shown(name)} of shape {shape} does not fit its {held} bytes")
     return offsets[0], offsets[1], _DTYPES[dtype], tuple(shape)
 
 

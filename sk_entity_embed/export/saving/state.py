@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export.saving.checks import check_fitted, need
-from sk_entity_embed.export.saving.container import Arrays, Document
+from sk_entity_embed.export.saving.container import Arrays, Document, shown
 from sk_entity_embed.export.saving.plain import UnrepresentableError
 from sk_entity_embed.export.saving.scalars import CATEGORIES
 from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
@@ -75,6 +75,9 @@ _REMEDIES = {
     "init": ("init='normal'", "'normal' or a dict of data frames of numbers"),
 }
 """What to set after fit in place of a parameter that cannot be saved, and what before it."""
+
+_LONGEST = 500
+"""Characters of an error about what a file says."""
 
 _IMPOSSIBLE = (
     ArithmeticError,
@@ -146,40 +149,45 @@ def restore(document: Document, arrays: Arrays, *, version: int = 3) -> Any:
     except InvalidFileError:
         raise
     except _IMPOSSIBLE as error:
-        raise InvalidFileError(f"what it says of the estimator cannot be: {error}") from error
+        raise InvalidFileError(
+            f"what it says of the estimator cannot be: {str(error)[:_LONGEST]}"
+        ) from error
 
 
 def _restore(document: Document, unpacker: Unpacker) -> Any:
     need(
         set(document) == {"class", "package_version", "parameters", "settings", "fitted"},
-        f"its entries are {sorted(document)}",
+        f"its entries are {shown(sorted(document))}",
     )
     estimator = _make(document, unpacker)
     _apply_settings(estimator, document["settings"])
     if document["fitted"] is not None:
         state = {name: unpacker.unpack(packed) for name, packed in document["fitted"].items()}
         names = _stored_names(document["class"])
-        need(set(state) - {"feature_names_in_"} == names, f"its attributes are {sorted(state)}")
+        need(
+            set(state) - {"feature_names_in_"} == names,
+            f"its attributes are {shown(sorted(state))}",
+        )
         check_fitted(state)
         vars(estimator).update(state, **_derived(state["_model"]))
-    need(not unpacker.arrays, f"it has tensors without a use: {sorted(unpacker.arrays)[:3]}")
+    need(not unpacker.arrays, f"it has tensors without a use: {shown(sorted(unpacker.arrays))}")
     return estimator
 
 
 def _make(document: Document, unpacker: Unpacker) -> Any:
     """The estimator with the parameters of the file; later ones keep their defaults."""
-    name, written = document["class"], document["package_version"]
+    name, written = document["class"], shown(document["package_version"]).strip("'")
     if name not in REGISTRY:
         raise InvalidFileError(
-            f"it holds the estimator {name!r}, written by sk_entity_embed {written}; this version, "
-            f"{_version()}, knows {sorted(REGISTRY)}"
+            f"it holds the estimator {shown(name)}, written by sk_entity_embed {written}; this "
+            f"version, {_version()}, knows {sorted(REGISTRY)}"
         )
     estimator = _class(name)()
     unknown = set(document["parameters"]) - set(estimator.get_params(deep=False))
     if unknown:
         raise InvalidFileError(
-            f"it sets {sorted(unknown)}, written by sk_entity_embed {written}; this version, "
-            f"{_version()}, knows no such parameters of {name}: pip install --upgrade "
+            f"it sets {shown(sorted(unknown))}, written by sk_entity_embed {written}; this "
+            f"version, {_version()}, knows no such parameters of {name}: pip install --upgrade "
             "sk-entity-embed"
         )
     values = {p: unpacker.unpack(packed) for p, packed in document["parameters"].items()}
@@ -255,9 +263,9 @@ def _apply_settings(estimator: Any, settings: dict[str, Any]) -> None:
         return
     request = estimator._get_metadata_request()
     for method, asked in requests.items():
-        need(method in _methods(request), f"requests of {method!r} are not known")
+        need(method in _methods(request), f"requests of {shown(method)} are not known")
         for param, alias in asked.items():
-            need(param in getattr(request, method).requests, f"{param!r} cannot be requested")
+            need(param in getattr(request, method).requests, f"{shown(param)} cannot be requested")
             getattr(request, method).add_request(param=param, alias=alias)
     estimator._metadata_request = request
 

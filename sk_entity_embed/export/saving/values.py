@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn import model_selection
 
-from sk_entity_embed.export.saving.container import Arrays, parse_json
+from sk_entity_embed.export.saving.container import Arrays, is_dense, parse_json
 from sk_entity_embed.export.saving.plain import NUMBERS, UnrepresentableError, time_dtype
 from sk_entity_embed.export.saving.scalars import (
     BUILDERS,
@@ -144,6 +144,11 @@ class Packer:
             return {"strings": [self._put(data, f"{at}.utf8"), self._put(offsets, f"{at}.offsets")]}
         cells = [pack_cell(v, f"{at}, position {i}") for i, v in enumerate(array)]
         text = json.dumps(cells, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if is_dense(text):  # text full of brackets
+            raise UnrepresentableError(
+                f"{at} has too many brackets and colons in text beside other values; make all "
+                "values strings"
+            )
         return {"objects": self._put(np.frombuffer(text.encode(), np.uint8), f"{at}.json")}
 
     def _put(self, array: NDArray[Any], at: str) -> str:

@@ -180,6 +180,8 @@ def test_the_length_of_the_header_is_not_believed(path, length):
         (entry("U8", [2**40, 0], 0, 0), "beyond the file"),
         (entry("U8", [300, 300, 0], 0, 0), "larger than the file"),
         (entry("U8", [0] * 65, 0, 0), "65 dimensions"),
+        (entry("U8", [2] * 65, 0, 0), "65 dimensions"),  # of a million, no product is made
+        (entry("U8" * 10_000, [1], 0, 1), r"dtype 'U8U8.{10,100}U8'$"),
         (entry("U8", [-1], 0, 0), "beyond the file"),
         (entry("U8", [True], 0, 1), "beyond the file"),
         (entry("U8", [1.0], 0, 1), "beyond the file"),
@@ -274,11 +276,56 @@ def test_the_document_is_strict_json(path, text):
     refused(path, put_together(header, metadata, text, data), "its document is no")
 
 
-def test_documents_too_long_for_a_header_are_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "MAX_HEADER", 300)
-    with pytest.raises(InvalidParameterError, match="NumPy arrays"):
-        write(tmp_path / "file", {"text": "x" * 300}, {}, version=1)
+@pytest.mark.parametrize(
+    ("limit", "document", "match"),
+    [
+        ("MAX_HEADER", {"text": "x" * 400}, r"bytes of text .* room for 400.* NumPy arrays"),
+        ("MAX_NODES", {"list": [0] * 400}, r"values .* room for 400.* NumPy arrays"),
+    ],
+)
+def test_what_could_not_be_read_is_not_written(tmp_path, monkeypatch, limit, document, match):
+    monkeypatch.setattr(container, limit, 400)
+    with pytest.raises(InvalidParameterError, match=match):
+        write(tmp_path / "file", document, {}, version=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_just_room_is_written_and_read(tmp_path, monkeypatch):
+    document, path = {"list": [[]] * 40}, tmp_path / "file"
+    write(path, document, {}, version=1)
+    marks = sum(map(path.read_bytes().decode().count, "[{,:"))
+    monkeypatch.setattr(container, "MAX_NODES", marks)
+    write(path, document, {}, version=1)
+    assert read(path, newest=1)[1] == document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": [' + "[]," * 2_600_000 + "[]]}",
+        "{" + ",".join(f'"{i}":0' for i in range(2_600_000)) + "}",
+    ],
+    ids=["lists", "keys"],
+)
+def test_a_crowded_file_costs_no_more_memory_than_a_good_one(path, text):
+    header, metadata, _, data = take_apart(path.read_bytes())
+    raw = put_together(header, metadata, text, data)
+    tracemalloc.start()
+    try:
+        refused(path, raw, "its header has more than 5000000 values")
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(raw)
+    finally:
+        tracemalloc.stop()
+
+
+def test_values_are_counted_before_they_are_made(path, monkeypatch):
+    header, metadata, _, data = take_apart(path.read_bytes())
+    raw = put_together(header, metadata, {"a": [[]] * 500}, data, escaped=True)
+    monkeypatch.setattr(container, "MAX_NODES", 1000)
+    made = []
+    monkeypatch.setattr(container, "parse_json", lambda text: made.append(text) or json.loads(text))
+    refused(path, raw, "its document has more than 1000 values")
+    assert len(made) == 1  # the header, which has few: there the document is one text
 
 
 @pytest.mark.parametrize(("by", "match"), [(-1, "while it was read"), (1, "grew")])

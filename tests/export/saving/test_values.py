@@ -27,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, PredefinedSplit, ShuffleSplit
 
+from sk_entity_embed.export.saving import container
 from sk_entity_embed.export.saving.container import read, write
 from sk_entity_embed.export.saving.kinds import KINDS
 from sk_entity_embed.export.saving.plain import UnrepresentableError
@@ -152,6 +153,22 @@ def test_values_as_cells(value):
 @pytest.mark.parametrize("value", ARRAYS + FRAMES, ids=lambda v: type(v).__name__)
 def test_arrays_and_frames(value, tmp_path):
     assert_same(there_and_back(value, tmp_path / "file"), value)
+
+
+def test_crowded_cells_are_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(container, "MAX_NODES", 10)
+    for crowd in ("[]," * 200, "{}," * 200):
+        raw = np.frombuffer(f"[{crowd}0]".encode(), np.uint8)
+        with pytest.raises(ValueError, match="too many lists and objects"):
+            Unpacker({"cells": raw}).unpack({"objects": "cells"})
+    refused(np.array([":[" * 20, 1], dtype=object), "too many brackets .* make all values strings")
+
+
+def test_the_shortest_cells_are_not_too_many(monkeypatch):
+    monkeypatch.setattr(container, "MAX_NODES", 1)
+    cells = np.empty(300, dtype=object)
+    cells[:] = [(), ((),), ((), (), ((),))] * 100
+    assert_same(there_and_back(cells), cells)
 
 
 json_like = st.recursive(
