@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from sk_entity_embed._writing import write_whole
+from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidFileError
 
 _URL = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
@@ -149,9 +149,11 @@ def _cached() -> bytes:
             f"publishes {expected or 'none'} at {_URL}.md5. Nothing was kept; try again, or give "
             "the path of an archive that you trust."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(archive, lambda file: file.write(content))
-    write_whole(checksum, lambda file: file.write(published))
+    files = {
+        archive: lambda file: file.write(content),
+        checksum: lambda file: file.write(published),
+    }
+    write_set(files, make_folders=True)
     return content
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed._access import fitted_step
+from sk_entity_embed._writing import Write, write_set
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.labels import escape_cell, text_of
 from sk_entity_embed.export.served import Lookup, lookup_of, lookups_of
-from sk_entity_embed.export.writing import PathLike, file_names, write_lines
+from sk_entity_embed.export.writing import PathLike, as_lines, file_names
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, values_by_category
 
 __all__ = ["to_projector"]
+
+_Entry: TypeAlias = tuple[str, tuple[int, ...], list[str]]
+"""Name and shape of a column's vectors, and its two files."""
 
 
 def to_projector(
@@ -34,7 +38,8 @@ def to_projector(
     column : str or None
         The column; None is all of them, but for lists that were all empty in fit.
     folder : str or path-like
-        Where to; made if it does not exist. Files of the same name are replaced.
+        Where to; made if it does not exist. Files of the same name are replaced, all of them or,
+        after an error, none.
     metadata : Series, DataFrame or mapping, default=None
         More to show about each category: a series, or a frame with several columns, indexed by
         category. Where several columns are written, a mapping from their names to these.
@@ -98,21 +103,20 @@ def to_projector(
         lookups = [lookup_of(encoder, column)]
     names = [lookup.name for lookup in lookups]
     given = _metadata_by_column(metadata, names)
-    # All cells are made before the first file is written.
     tables = [_cells(encoder, lookup, given.get(lookup.name)) for lookup in lookups]
     folder = Path(folder)
     stems = [""] if len(names) == 1 else [f"{stem}/" for stem in file_names(names)]
-    paths, entries = {}, []
+    paths, entries, files = {}, [], {}
     for lookup, table, stem in zip(lookups, tables, stems, strict=True):
         vectors = _vectors(lookup)
         parts = [f"{stem}vectors.tsv", f"{stem}metadata.tsv"]
         paths[lookup.name] = [folder / part for part in parts]
-        paths[lookup.name][0].parent.mkdir(parents=True, exist_ok=True)
-        numbers = vectors.astype(str).tolist()
-        write_lines(paths[lookup.name][0], ["\t".join(row) for row in numbers])
-        write_lines(paths[lookup.name][1], ["\t".join(row) for row in table])
+        files[paths[lookup.name][0]] = _vector_lines(vectors)
+        files[paths[lookup.name][1]] = as_lines("\t".join(row) for row in table)
         entries.append((lookup.name, vectors.shape, parts))
-    _write_config(folder, entries)
+    files[folder / "projector_config.json"] = as_lines(_config_json(entries))
+    files[folder / "projector_config.pbtxt"] = as_lines(_config_text(entries))
+    write_set(files, make_folders=True)
     return paths
 
 
@@ -144,6 +148,11 @@ def _vectors(lookup: Lookup) -> NDArray[np.float32]:
     """One row a category, and those of missing and unknown cells where they can be shown."""
     codes = lookup.vocabulary.label_rows if lookup.shows_missing else lookup.vocabulary.rows
     return lookup.coordinates[np.append(codes, UNKNOWN) if lookup.shows_unknown else codes]
+
+
+def _vector_lines(vectors: NDArray[np.float32]) -> Write:
+    """What writes the vectors; their text is made one column at a time."""
+    return lambda file: as_lines("\t".join(row) for row in vectors.astype(str).tolist())(file)
 
 
 def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]:
@@ -206,21 +215,24 @@ def _cell(value: Any) -> str:
     return "" if missing else escape_cell(text_of(value))
 
 
-def _write_config(folder: Path, entries: list[tuple[str, tuple[int, ...], list[str]]]) -> None:
-    """Both forms of the configuration, last, so that it names files that are there."""
+def _config_json(entries: Sequence[_Entry]) -> list[str]:
+    """Lines of the configuration for the projector on its own."""
     as_json = [
         {"tensorName": name, "tensorShape": shape, "tensorPath": v, "metadataPath": m}
         for name, shape, (v, m) in entries
     ]
-    text = json.dumps({"embeddings": as_json}, indent=2)
-    write_lines(folder / "projector_config.json", text.splitlines())
+    return json.dumps({"embeddings": as_json}, indent=2).splitlines()
+
+
+def _config_text(entries: Sequence[_Entry]) -> list[str]:
+    """Lines of the configuration for TensorBoard."""
     lines = []
     for name, shape, (v, m) in entries:
         lines.append("embeddings {")
         lines.append(f"  tensor_name: {_quoted(name)}")
         lines += [f"  tensor_shape: {size}" for size in shape]
         lines += [f"  tensor_path: {_quoted(v)}", f"  metadata_path: {_quoted(m)}", "}"]
-    write_lines(folder / "projector_config.pbtxt", lines)
+    return lines
 
 
 def _quoted(text: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed._writing import write_whole
+from sk_entity_embed._writing import Write, write_set
+from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.labels import MISSING_WORD, UNKNOWN_WORD, to_words
 from sk_entity_embed.export.served import Lookup, lookup_of
-from sk_entity_embed.export.writing import PathLike, write_lines
+from sk_entity_embed.export.writing import PathLike, as_lines
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 
 __all__ = ["to_word2vec"]
@@ -38,7 +41,7 @@ def to_word2vec(
     column : str or None
         The column; None is the only one.
     path : str or path-like
-        Where to; what is there is replaced at once.
+        Where to; what is there is replaced at once, together with the file at `vocab_path`.
     binary : bool, default=False
         Whether to write the binary format. Both keep all digits of float32.
     vocab_path : str or path-like, default=None
@@ -54,7 +57,8 @@ def to_word2vec(
     Raises
     ------
     InvalidParameterError
-        If `encoder` is no estimator of this package, or has no such column.
+        If `encoder` is no estimator of this package, or has no such column, or if `path` and
+        `vocab_path` are the same file.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -93,18 +97,27 @@ def to_word2vec(
     '3 2'
     """
     words, vectors, counts = _words(lookup_of(encoder, column))
-    header = f"{len(words)} {vectors.shape[1]}"
+    files = {Path(path): _vectors_of(words, vectors, binary)}
+    if vocab_path is not None:
+        if os.path.realpath(vocab_path) == os.path.realpath(path):
+            raise InvalidParameterError(
+                f"`vocab_path` and `path` are the same file, {str(path)!r}; give two files."
+            )
+        pairs = zip(words, counts.tolist(), strict=True)
+        files[Path(vocab_path)] = as_lines(f"{word} {count}" for word, count in pairs)
+    write_set(files)
+    return words
+
+
+def _vectors_of(words: Iterable[str], vectors: NDArray[np.float32], binary: bool) -> Write:
+    """What writes a line, or a record, for each word."""
+    header = "{} {}".format(*vectors.shape)
     if binary:
         encoded = [word.encode() for word in words]
         body = (b"%b %b\n" % (w, v.tobytes()) for w, v in zip(encoded, vectors, strict=True))
-        write_whole(Path(path), lambda file: file.writelines([f"{header}\n".encode(), *body]))
-    else:
-        lines = zip(words, vectors.astype(str).tolist(), strict=True)
-        write_lines(Path(path), [header, *(" ".join([word, *numbers]) for word, numbers in lines)])
-    if vocab_path is not None:
-        pairs = zip(words, counts.tolist(), strict=True)
-        write_lines(Path(vocab_path), [f"{word} {count}" for word, count in pairs])
-    return words
+        return lambda file: file.writelines([f"{header}\n".encode(), *body])
+    lines = zip(words, vectors.astype(str).tolist(), strict=True)
+    return as_lines([header, *(" ".join([word, *numbers]) for word, numbers in lines)])
 
 
 def _words(lookup: Lookup) -> _Words:

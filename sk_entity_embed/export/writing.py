@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import TypeAlias
 
-from sk_entity_embed._writing import write_whole
+from sk_entity_embed._writing import Write
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -39,9 +38,9 @@ def file_names(columns: Sequence[str]) -> list[str]:
     ]
 
 
-def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Write lines of text as UTF-8, each ended by one newline."""
-    write_whole(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
+def as_lines(lines: Iterable[str]) -> Write:
+    """What writes lines of text as UTF-8, each ended by one newline."""
+    return lambda file: file.writelines(f"{line}\n".encode() for line in lines)
 
 
 def _is_plain(name: str) -> bool:

@@ -47,6 +47,19 @@ def encoder():
     return fit([*TEXTS, None], counts=range(4, 2 * (len(TEXTS) + 1) + 4, 2))
 
 
+def test_both_files_change_together(encoder, tmp_path):
+    path, vocab = tmp_path / "x.w2v", tmp_path / "x.vocab"
+    to_word2vec(encoder, "x", path, vocab_path=vocab)
+    before = path.read_bytes(), vocab.read_bytes()
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        to_word2vec(fit(["a", "b"]), "x", path, vocab_path=tmp_path / "nothing" / "x.vocab")
+    (tmp_path / "link").symlink_to(path)
+    for same in (path, tmp_path / "link"):
+        with pytest.raises(InvalidParameterError, match="`vocab_path` and `path` are the same"):
+            to_word2vec(fit(["a", "b"]), "x", path, vocab_path=same)
+    assert (path.read_bytes(), vocab.read_bytes()) == before
+
+
 @pytest.mark.parametrize("binary", [False, True])
 def test_gensim_reads_the_vectors(encoder, binary, tmp_path):
     path, vocab = tmp_path / "x.w2v", str(tmp_path / "x.vocab")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sk_entity_embed.export.writing import file_names, write_lines
+from sk_entity_embed._writing import write_whole
+from sk_entity_embed.export.writing import as_lines, file_names
 
 
 def test_file_names_are_safe_and_distinct():
@@ -42,5 +43,5 @@ def test_any_names_give_different_files(names):
 
 
 def test_lines_end_the_same_way_everywhere(tmp_path):
-    write_lines(tmp_path / "file", ["é", "b"])
+    write_whole(tmp_path / "file", as_lines(["é", "b"]))
     assert (tmp_path / "file").read_bytes() == "é\nb\n".encode()
