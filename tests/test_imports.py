@@ -98,7 +98,7 @@ LAYERS = [
         "inspection.displays.similarity",
         "inspection.explorer",
     },
-    {"export.labels", "export.onnx_graph", "export.served", "export.writing"},
+    {"export.labels", "export.names", "export.onnx_graph", "export.served", "export.writing"},
     {"export.onnx_outputs", "export.statement"},
     {
         "export.expressions",

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sk_entity_embed._access import exported_step
-from sk_entity_embed._writing import write_whole
+from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.export.names import check_sql_names
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
@@ -101,8 +102,8 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     encoder : EntityEmbeddingEncoder
         Fitted, or a fitted pipeline that holds one such step.
     folder : str or path-like
-        Where to; made if it does not exist. Files of the same name are replaced, each at once:
-        a reader sees the old one or the new one.
+        Where to; made if it does not exist. Files of the same name are replaced, all of them or,
+        after an error, none. A reader sees each file as the old one or the new one.
 
     Returns
     -------
@@ -142,12 +143,10 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     ('city.parquet', (4, 4))
     """
     tables = {lookup.name: _arrow_table(lookup) for lookup in lookups_of(encoder)}
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for (name, table), stem in zip(tables.items(), file_names(list(tables)), strict=True):
-        paths[name] = folder / f"{stem}.parquet"
-        write_whole(paths[name], partial(pq.write_table, table))
+    stems = file_names(list(tables))
+    paths = {n: Path(folder, f"{stem}.parquet") for n, stem in zip(tables, stems, strict=True)}
+    files = {paths[name]: partial(pq.write_table, table) for name, table in tables.items()}
+    write_set(files, make_folders=True)
     return paths
 
 
@@ -192,7 +191,11 @@ def sql(
     ------
     InvalidParameterError
         If the encoder's output has a hidden layer, which is no look-up, a look-up table is
-        missing, or `keep` has a name of the output.
+        missing, or a name in `keep` is empty, is one of the output, or differs in case only from
+        another one in the query.
+    InvalidDataError
+        If the name of a column that the query reads is empty or holds a zero character, or
+        differs from another column of fit in case only, or if two output columns do.
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
@@ -253,8 +256,7 @@ def sql(
         )
     keep = [keep] if isinstance(keep, str) else list(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed
-    if repeated := [name for k, name in enumerate(keep) if name in outputs or name in keep[:k]]:
-        raise InvalidParameterError(f"`keep` would give columns {repeated} twice.")
+    check_sql_names(encoder._check_feature_names(None), names + passed, keep, outputs)
     joins = [Join(lookup, None if lookups is None else lookups[lookup.name]) for lookup in found]
     return statement(joins, table, keep, passed, dialect)
 

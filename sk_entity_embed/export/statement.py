@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
+from sk_entity_embed.export.names import can_be_named
 from sk_entity_embed.export.served import Lookup
 from sk_entity_embed.input.columns import is_number
 
@@ -231,14 +232,17 @@ def _relation(given: Any, parameter: str, dialect: str) -> str:
                 "and give the table's name."
             )
         # DuckDB reads *, ? and [ as patterns of names.
-        path = re.sub(r"([*?[])", r"[\1]", os.fspath(given))
-        return f"read_parquet({_text(path)})"
+        path = re.sub(r"([*?[])", r"[\1]", os.fsdecode(given))
+        # It would also take a folder such as kind=7 for a column, before that of a look-up table.
+        own = ", hive_partitioning = false" if parameter == "lookups" else ""
+        if can_be_named(path):
+            return f"read_parquet({_text(path)}{own})"
     parts = [given] if isinstance(given, str) else given
-    named = isinstance(parts, Sequence) and all(isinstance(p, str) and p for p in parts)
-    if not (named and parts):
+    named = isinstance(parts, Sequence) and all(isinstance(p, str) for p in parts)
+    if not (named and parts and all(map(can_be_named, parts))):
         raise InvalidParameterError(
             f"`{parameter}` must be the name of a table, its parts, or a Path of a Parquet file, "
-            f"got {given!r}."
+            f"in UTF-8 and without a zero character, got {given!r}."
         )
     return ".".join(map(_identifier, parts))
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from fractions import Fraction
 from ipaddress import IPv4Address
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import duckdb
 import numpy as np
@@ -21,8 +21,12 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from sk_entity_embed.export import lookup_frames, sql, to_parquet
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.export import lookup, lookup_frames, sql, to_parquet
 from sk_entity_embed.inspection import nearest
 from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
@@ -229,6 +233,94 @@ def test_some_tables_may_be_in_the_query(tmp_path):
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
+def fit_columns(*categorical, **numbers):
+    """An encoder, with columns of these names, and its rows."""
+    X = pd.DataFrame({name: ["a", "b"] * 20 for name in categorical} | numbers)
+    encoder = make_encoder(
+        categorical_features=list(categorical),
+        remainder="passthrough",
+        cv=2,
+        max_iter=1,
+        dimensions=1,
+    )
+    return encoder.fit(X, np.random.default_rng(0).normal(size=40)), X
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "standard"])
+@pytest.mark.parametrize(
+    ("categorical", "numbers", "keep", "pair"),
+    [
+        (["Type", "type"], [], [], {"Type", "type"}),
+        (["Type"], ["TYPE"], [], {"Type", "TYPE"}),
+        (["É", "é"], [], [], {"É", "é"}),
+        (["\u0131", "i"], [], [], {"\u0131", "i"}),  # equal in upper case
+        (["g"], ["G_0"], [], {"g_0", "G_0"}),
+        (["g"], [], ["G_0"], {"g_0", "G_0"}),
+        (["g"], ["n"], ["N"], {"n", "N"}),
+        (["g"], ["n"], ["G"], {"g", "G"}),
+        (["g"], ["n"], ["x", "X"], {"x", "X"}),
+    ],
+)
+def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, pair, dialect):
+    encoder, _ = fit_columns(*categorical, **dict.fromkeys(numbers, 1.0))
+    error = InvalidParameterError if keep else InvalidDataError
+    with pytest.raises(error, match="differ in upper and lower case only") as found:
+        sql(encoder, "rows", keep=keep, dialect=dialect)
+    assert all(repr(name) in str(found.value) for name in pair)
+    assert ("leave it out of `keep`" in str(found.value)) == bool(keep)
+
+
+def test_columns_that_the_query_does_not_read_may_differ_in_case():
+    encoder, X = fit_columns("g", n=1.0, N=2.0)
+    encoder.set_params(remainder="drop").fit(X, np.linspace(0, 1, 40))
+    _, found = run(sql(encoder, "rows", keep="id"), rows=X[["g"]].assign(id=range(40)))
+    np.testing.assert_array_equal(found, encoder.transform(X))
+
+
+@pytest.mark.parametrize("name", ["", "\0", "a\0b"])
+def test_names_that_no_database_has_are_refused(name):
+    encoder, _ = fit_columns(name, "b")
+    with pytest.raises(InvalidDataError, match="has a name that SQL does not allow"):
+        sql(encoder, "rows")
+    encoder, _ = fit_columns("b")
+    for keep in (name, "\ud800", 3):
+        with pytest.raises(InvalidParameterError, match=r"`keep` has .* SQL does not allow"):
+            sql(encoder, "rows", keep=[keep])
+
+
+def test_a_file_has_each_name_once_whatever_its_case(tmp_path):
+    encoder, X = fit_columns("kind", "KIND", "category", "Category_0", "type", "Type")
+    paths = to_parquet(encoder, tmp_path)
+    assert len({path.name.casefold() for path in paths.values()}) == 6
+    expected = pd.DataFrame(encoder.transform(X[:2]), columns=encoder.get_feature_names_out())
+    for name, path in paths.items():
+        with duckdb.connect() as connection:
+            found = connection.read_parquet(str(path)).to_arrow_table()
+        assert found.column_names == [
+            "category",
+            "kind",
+            f"{name}_0",
+        ]  # DuckDB renames repeated ones
+        assert found[f"{name}_0"].to_pylist()[:2] == expected[f"{name}_0"].tolist()
+
+
+@pytest.mark.parametrize("folder", ["kind=missing", "Category=7", "g_0=1"])
+def test_a_folder_is_not_taken_for_a_column(folder, tmp_path):
+    encoder, X = fit_columns("g")
+    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / folder))
+    _, found = run(query, rows=X.assign(id=range(40)))
+    np.testing.assert_array_equal(found, encoder.transform(X))
+
+
+@pytest.mark.parametrize("name", ["r", "c0", "F0", "lookup_0"])
+def test_look_up_tables_may_be_called_as_the_query_calls_its_own(name):
+    encoder, X = fit_columns("g", "h")
+    frames = lookup_frames(encoder)
+    query = sql(encoder, "rows", keep="id", lookups={"g": name, "h": None})
+    _, found = run(query, rows=X.assign(id=range(40)), **{name: frames["g"]})
+    np.testing.assert_array_equal(found, encoder.transform(X))
+
+
 @pytest.mark.parametrize("form", ["inline", "files"])
 def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
     rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
@@ -340,13 +432,13 @@ def test_the_query_refuses_what_is_no_look_up():
 def test_bad_parameters(encoder, tmp_path):
     with pytest.raises(InvalidParameterError, match=r"`lookups` lacks the columns \['integer'"):
         sql(encoder, "rows", lookups={"text": "t"})
-    with pytest.raises(InvalidParameterError, match=r"columns \['text_0'\] twice"):
+    with pytest.raises(InvalidParameterError, match=r"columns \['text_0'\] twice. Rename it"):
         sql(encoder, "rows", keep=["text_0"])
     with pytest.raises(InvalidParameterError, match=r"columns \['id'\] twice"):
         sql(encoder, "rows", keep=["id", "x", "id"])
     with pytest.raises(InvalidParameterError, match="`dialect` is 'mysql'"):
         sql(encoder, "rows", dialect="mysql")
-    for table in ("", [], 3, ["a", ""], ["a", 1]):
+    for table in ("", [], 3, ["a", ""], ["a", 1], "a\0", ["\ud800"], Path("a\0b")):
         with pytest.raises(InvalidParameterError, match="`table` must be the name"):
             sql(encoder, table)
     with pytest.raises(InvalidParameterError, match="`table` is a file"):
@@ -455,6 +547,29 @@ def test_frames_of_intervals_that_pandas_has_no_type_for():
     assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
     assert set(encoder.embeddings_["span"].index) == set(spans)
     assert set(nearest(encoder, "span", spans[0])["category"]) == set(spans[1:])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_files_change_together(tmp_path, monkeypatch, there):
+    encoder, _ = fit_columns("a", "b")
+    folder = tmp_path / "new" / "folder"
+    if there:
+        before = {p: p.read_bytes() for p in to_parquet(encoder, folder).values()}
+        encoder, _ = fit_columns("a", "b", n=np.arange(40.0))
+    write = lookup.pq.write_table
+
+    def full(table, file):
+        write(table, file)
+        if "b_0" in table.column_names:
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(lookup.pq, "write_table", full)
+    with pytest.raises(OSError, match="No space left"):
+        to_parquet(encoder, folder)
+    if there:
+        assert {p: p.read_bytes() for p in folder.iterdir()} == before
+    else:
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_files(encoder, tmp_path):
