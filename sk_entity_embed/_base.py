@@ -63,6 +63,9 @@ _SLOW_STEPS, _SLOW_START = 3000, 750
 Both start near a saddle, where products of small numbers have small gradients.
 """
 
+_LARGEST = 1e30
+"""Of what training multiplies with: products with it are numbers of its type, float32."""
+
 TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
 QUANTITY_LOSSES = {"squared_error", "absolute_error", "huber", "poisson"}
 CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
@@ -106,12 +109,12 @@ class BaseEntityEmbedding(BaseEstimator):
         "freeze": ["boolean", "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, _LARGEST, closed="right")],
+        "alpha": [Interval(Real, 0, _LARGEST, closed="both")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, _LARGEST, closed="both")],
         "warm_start": ["boolean"],
         "device": [str],
         "random_state": ["random_state"],

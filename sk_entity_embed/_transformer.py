@@ -33,7 +33,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
@@ -47,7 +47,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         X : array-like of shape (n_samples, n_features)
             Training rows, in any of the containers listed above.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+            Target. It is required.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. They enter losses, target scaling and the canonical
             coordinates, not `min_frequency`. Rows of zero weight are dropped before anything is
@@ -85,7 +85,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
     def fit_transform(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> NDArray[np.float32]:
@@ -99,7 +99,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
         X : array-like of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+            Target. It is required.
         sample_weight : array-like of shape (n_samples,), default=None
             See :meth:`fit`. Rows of zero weight get the vectors of :meth:`transform`.
         groups : array-like of shape (n_samples,), default=None

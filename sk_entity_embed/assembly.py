@@ -34,6 +34,8 @@ from sk_entity_embed.pooling import GRU, Pooler
 from sk_entity_embed.preparation import Columns, Roles
 from sk_entity_embed.tables import EmbeddingTable, gather, merge_tables, shift, take
 
+_UNITS = 1e-30, 1e30
+"""Units of the target that dot products can have: float32 holds vectors in them, and squares."""
 _SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""
 
@@ -65,7 +67,13 @@ def starting_point(
         widths = _equal_widths(widths, vocabularies, dimensions, frames, columns.categorical)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
-        start = normal_vectors(vocabulary.n_rows, width, roles.n_tables, random_state)
+        try:
+            start = normal_vectors(vocabulary.n_rows, width, roles.n_tables, random_state)
+        except (MemoryError, ValueError) as error:
+            raise InvalidParameterError(
+                f"`dimensions` gives {width} for column {vocabulary.name!r}, whose tables then "
+                "take more memory than there is; give less."
+            ) from error
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, start))
         elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
@@ -162,6 +170,8 @@ def assemble(
         if not any(frozen):
             centred = [way != "sum" for way in pooling]
             unit = scale.output_unit(loss)
+            if not _UNITS[0] <= unit <= _UNITS[1]:
+                unit = 1.0
             stacks, head = canonicalise_dot(stacks, counts, head, centred=centred, unit=unit)
     else:
         stacks, head, pooling = _canonical(stacks, counts, head, pooling, frozen, rows, columns)

@@ -21,6 +21,8 @@ from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocab
 
 INITIAL_SCALE = 0.02
 """Standard deviation of initial vector entries."""
+_BITS = 60
+"""Of a target that is handed to encoders as it is; these square it or round it to integers."""
 _BLOCK = 16_384  # Rows to draw at a time, in double precision.
 
 
@@ -229,7 +231,7 @@ def _encode_with_target(
     for rows in teaches:
         taught = indicators[rows]
         taught = taught.toarray() if sparse.issparse(taught) else taught
-        taught = taught.astype(int) if target.is_classification else taught
+        taught = taught.astype(int) if target.is_classification else _in_range(taught)
         tells = (taught != taught[:1]).any(axis=0) | (not target.is_classification)
         cells = texts[codes[rows]]
         encoded.append(
@@ -248,6 +250,12 @@ def _complete(
     """All tables' encodings of one output, zeros where a table has none."""
     width = max((block.shape[1] for block in blocks if block is not None), default=1)
     return [np.zeros((n_rows, width)) if block is None else block for block in blocks]
+
+
+def _in_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns in units in which they are no numbers beyond those that encoders reckon with."""
+    _, exponent = np.frexp(np.abs(values).max(axis=0))
+    return np.ldexp(values, np.where(np.abs(exponent) > _BITS, -exponent, 0))
 
 
 def _run(

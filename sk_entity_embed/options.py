@@ -9,6 +9,9 @@ from typing import Any
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.pooling import POOLINGS, Pooling
 
+_LONGEST = 2**62
+"""Items of a list; larger numbers mean the same and do not fit 64 bits."""
+
 
 def by_column(
     value: Mapping[Any, Any], parameter: str, names: Sequence[str], positions: Sequence[int]
@@ -120,4 +123,4 @@ def resolve_max_length(
                 f"`max_length` is {n!r} for the lists in column {name!r}; it must be a positive "
                 "integer, or None to keep all items."
             )
-    return [None if lengths[name] is None else int(lengths[name]) for name in names]
+    return [None if lengths[name] is None else min(int(lengths[name]), _LONGEST) for name in names]

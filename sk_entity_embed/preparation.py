@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils.validation import _check_sample_weight
 
-from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidDataError
-from sk_entity_embed.input.columns import Column, Table, read_table, read_values
+from sk_entity_embed.exceptions import (
+    EmptyColumnWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
+from sk_entity_embed.input.columns import Column, Table, read_table
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import (
     assign_folds,
@@ -32,12 +38,17 @@ from sk_entity_embed.input.target import (
     check_target,
     read_target,
     scale_of,
+    to_unit,
 )
+from sk_entity_embed.input.values import read_array, to_float64
 from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import TrainingRows
 from sk_entity_embed.pooling import Pooling
 
 _BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory to speak of.
+
+_WIDEST = 1e6
+"""Distance of the bounds of predictions over the spread of the target: 1e7 is too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +283,23 @@ def assign_roles(
 
 
 def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) -> TrainingRows:
-    """Everything the network trains on."""
-    values, weights = given.target.values, given.weights
+    """Everything the network trains on.
+
+    Raises
+    ------
+    InvalidDataError
+        If the weights leave none for the rows that teach the head, or for those that validate it.
+    """
+    values = given.target.values
+    weights = np.divide(
+        given.weights, given.weights.mean(), out=np.empty(len(values), dtype=np.float32)
+    )
+    for part in (roles.validation, ~roles.validation):
+        if part.any() and not weights[part].any():
+            raise InvalidDataError(
+                "sample_weight gives nearly all weight to few rows, so that none is left for "
+                "training or for early stopping; give weights that differ less."
+            )
     target = np.empty(values.shape, dtype=np.float32)
     for at in gen_batches(len(values), _BLOCK):
         target[at] = scale.apply(values[at])
@@ -281,7 +307,7 @@ def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) ->
         codes=columns.codes,
         context=columns.context_values,
         target=target,
-        weights=np.divide(weights, weights.mean(), out=np.empty(len(weights), dtype=np.float32)),
+        weights=weights,
         fold=roles.fold,
         validation=roles.validation,
         n_tables=roles.n_tables,
@@ -289,9 +315,24 @@ def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) ->
 
 
 def target_scale(given: Given, y_range: tuple[float, float] | None) -> Scale:
-    """Units of the target, by the rows' weights, and the bounds of predictions."""
+    """Units of the target, by the rows' weights, and the bounds of predictions.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the bounds are so far apart that float32 does not tell the values between them apart.
+    """
     scale = scale_of(given.target, given.weights)
-    return scale if y_range is None else replace(scale, bounds=np.array(y_range))
+    if y_range is None:
+        return scale
+    low, high = y_range
+    if not high / 2 - low / 2 <= _WIDEST / 2 * scale.width.min():  # halves, for the sake of 1e308
+        raise InvalidParameterError(
+            f"`y_range`={y_range} is too wide for a y that varies by about "
+            f"{scale.width.min():.1g}: training cannot tell such values apart. Give bounds that "
+            "are nearer to y, or None."
+        )
+    return replace(scale, bounds=np.array(y_range))
 
 
 def _code(
@@ -350,21 +391,31 @@ def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     """Weight of each row; a single one, repeated without memory, where none are given."""
     if sample_weight is None:
         return np.broadcast_to(np.float64(1.0), n_samples)
-    weights: NDArray[np.float64] = _check_sample_weight(
-        read_values(sample_weight),
-        np.empty((n_samples, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
+    weights = sample_weight
+    if not isinstance(sample_weight, Number):  # the one weight of all rows
+        array = read_array(sample_weight, "sample_weight")
+        weights = to_float64(array, "sample_weight", "Weights must be numbers")
+    weights = _check_sample_weight(
+        weights, np.empty((n_samples, 1)), dtype=np.float64, ensure_non_negative=True
     )
-    return weights
+    return to_unit(weights)
 
 
 def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
-    array = column_or_1d(read_values(groups))
+    array = read_array(groups, "groups")
+    if array.ndim == 2 and array.shape[1] > 1:
+        raise InvalidDataError(f"groups has {array.shape[1]} columns; give one group a row.")
+    array = column_or_1d(array)
     if len(array) != n_samples:
         raise InvalidDataError(
             f"X and groups have inconsistent numbers of samples: {n_samples} and {len(array)}."
         )
     if pd.isna(array).any():
         raise InvalidDataError("groups has missing values; give each row a group.")
-    return np.unique(array, return_inverse=True)[1]
+    try:
+        codes, labels = pd.factorize(array)
+    except TypeError as error:
+        raise InvalidDataError(f"groups holds values that are no labels: {error}.") from error
+    with suppress(TypeError):  # the order of numbers or text, if there is one
+        codes = np.argsort(np.argsort(labels))[codes]
+    return codes

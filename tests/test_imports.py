@@ -28,7 +28,7 @@ LAYERS = [
     {"_writing", "exceptions"},
     {"input.index", "input.lists", "input.threads", "recognition"},
     {"input.columns", "input.kinds", "pooling"},
-    {"input.matching"},
+    {"input.matching", "input.values"},
     {
         "datasets._random",
         "input.context",

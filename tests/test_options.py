@@ -66,6 +66,7 @@ def test_columns_that_hold_no_lists_are_refused(key, parameter):
         (None, [None, None]),
         (7, [7, 7]),
         (np.int32(7), [7, 7]),
+        (10**30, [2**62, 2**62]),
         ({}, [None, None]),
         ({"history": 3}, [None, 3]),
         ({1: 2, "history": None}, [2, None]),

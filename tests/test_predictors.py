@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from scipy.special import expit, softmax
 from sklearn.base import clone, is_classifier, is_regressor
@@ -14,6 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError as SklearnParameterError
 
@@ -103,6 +107,40 @@ def test_predictions_are_in_the_targets_units(halves: Any, loss: str) -> None:
     expected = raw * model._model.scale.width + model._model.scale.center
     np.testing.assert_allclose(model.predict(X_new), expected, rtol=1e-12)
     assert model.score(X_new, 1000 + 50 * y_new) > 0.85
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-100, 1e100, 1e300])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"loss": "absolute_error"}, {"loss": "poisson"}, {"head": "dot"}, {"y_range": (0, 20)},
+     {"head": "dot", "y_range": (0, 20)}, {"init": TargetEncoder(random_state=0)}],
+    ids=str,
+)  # fmt: skip
+def test_the_unit_of_the_target_does_not_matter(params: dict[str, Any], unit: float) -> None:
+    X, y = make_rows(200)
+    y = y - y.min()
+    plain = EntityEmbeddingRegressor(**QUICK, **params).fit(X, y)
+    if "y_range" in params:
+        params = {**params, "y_range": (0, 20 * unit)}
+    model = EntityEmbeddingRegressor(**QUICK, **params).fit(X, y * unit)
+    np.testing.assert_allclose(model.predict(X) / unit, plain.predict(X), rtol=1e-3)
+    vectors = model.transform(X)
+    assert np.isfinite(vectors).all()
+    assert np.ptp(vectors, axis=0).max() > 1e-3
+    for name, means in plain.category_target_means_.items():
+        np.testing.assert_allclose(model.category_target_means_[name] / unit, means)
+
+
+def test_a_target_of_decimals_is_one_of_numbers() -> None:
+    X, y = make_rows(60)
+    cents = [Decimal(int(100 * v)) / 100 for v in y]
+    expected = EntityEmbeddingRegressor(**QUICK).fit(X, np.array(cents, dtype=float))
+    for container in (list, pd.Series, pl.Series, pa.array):
+        for model in (EntityEmbeddingRegressor(**QUICK), make_encoder()):
+            model.fit(X, container(cents))
+            assert model.target_type_ == "continuous"
+        model = EntityEmbeddingRegressor(**QUICK).fit(X, container(cents))
+        np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
 def test_poisson_predictions_are_positive_with_the_right_mean(halves: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sk_entity_embed.preparation import (
     Columns,
     Given,
     Roles,
+    _check_groups,
     assign_roles,
     check_given,
     read_columns,
@@ -118,3 +120,28 @@ def test_what_fit_keeps_of_a_row_is_little_more_than_its_codes() -> None:
     # Codes, network target and weight of 4 bytes, the target of 8, and three masks or folds of 1.
     assert kept < 1.2 * N * (4 + 4 + 4 + 8 + 3)
     assert len(rows.codes[0]) == N
+
+
+@pytest.mark.parametrize("weight", [1e308, 1e-320])
+def test_a_weight_of_all_rows_is_no_weight(weight: float) -> None:
+    given = give(targets("outputs"), np.full(N, weight))
+    rows = training_rows(given, read(given), roles_of(given), Scale(np.zeros(2), np.ones(2)))
+    assert set(rows.weights) == {1.0}
+
+
+def test_weights_may_be_decimals() -> None:
+    weight = [Decimal("0.5"), Decimal("1.5")] * (N // 2)
+    given, plain = (give(targets("binary"), w) for w in (weight, np.array(weight, dtype=float)))
+    assert given.weights.tolist() == plain.weights.tolist()
+
+
+@pytest.mark.parametrize("groups", [[3, 1, 2, 1], ["c", "a", "b", "a"], [1.5, -1.0, 0.0, -1.0]])
+def test_groups_are_numbered_in_their_order(groups: list[Any]) -> None:
+    assert _check_groups(groups, 4).tolist() == [2, 0, 1, 0]
+    assert _check_groups(np.array(groups, dtype=object), 4).tolist() == [2, 0, 1, 0]
+
+
+def test_groups_may_be_of_several_types() -> None:
+    groups = np.array(["a", 1, None, 1], dtype=object)
+    groups[2] = (2, 3)
+    assert _check_groups(groups, 4).tolist() == [0, 1, 2, 1]

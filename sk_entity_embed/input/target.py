@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -11,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit, logit
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import read_values
+from sk_entity_embed.input.values import read_array, shown, to_float64
 
 TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
 Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
@@ -29,6 +30,10 @@ Bounds: TypeAlias = tuple[
 MAX_INTEGER_CLASSES = 100
 _LEAST_SHARE = 1e-3
 """How near the centre may come to a bound, as a share of the range, for the sigmoid's sake."""
+_LARGEST = 1e301
+"""Quantity of which sums over some million rows are numbers."""
+_LEAST_WEIGHT = 1e-30
+"""Of one class over that of another: training knows no numbers below 1e-38."""
 _CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
 
 
@@ -141,7 +146,8 @@ class Scale:
     def loss_units(self, loss: Loss) -> NDArray[np.float64]:
         """What a loss of one in the network's units is in the target's own."""
         power = {"squared_error": 2, "huber": 2, "absolute_error": 1, "poisson": 1}
-        return self.width ** power.get(loss, 0)
+        with np.errstate(over="ignore", under="ignore"):  # squares may be beyond all numbers
+            return self.width ** power.get(loss, 0)
 
 
 def check_target(y: Any, n_samples: int) -> NDArray[Any]:
@@ -234,11 +240,22 @@ def scale_of(target: Target, weights: NDArray[np.float64]) -> Scale:
     mean = np.average(target.values, axis=0, weights=weights)
     if target.loss == "poisson":  # the logarithmic link allows a factor, no shift
         return Scale(np.zeros(n), np.where(mean > 0, mean, 1.0))
-    width = np.sqrt(np.average((target.values - mean) ** 2, axis=0, weights=weights))
-    if not np.isfinite(width).all():
-        raise InvalidDataError("y has values too large to be scaled; divide it by a constant.")
+    width = _width(target.values - mean, weights)
     tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     return Scale(mean, np.where(tiny, 1.0, width))
+
+
+def _width(deviation: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root of the weighted mean square, column by column, whatever the unit.
+
+    Squares are taken in units of a power of two, in which they are numbers and equally exact.
+    """
+    _, exponent = np.frexp(np.abs(deviation).max(axis=0))
+    squares = np.ldexp(deviation, -exponent) ** 2
+    width: NDArray[np.float64] = np.ldexp(
+        np.sqrt(np.average(squares, axis=0, weights=weights)), exponent
+    )
+    return width
 
 
 def check_y_range(y_range: Any, target: Target) -> tuple[float, float] | None:
@@ -255,11 +272,11 @@ def check_y_range(y_range: Any, target: Target) -> tuple[float, float] | None:
         return None
     try:
         low, high = (float(bound) for bound in y_range)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = np.nan
     if not (np.isfinite([low, high]).all() and low < high):
         raise InvalidParameterError(
-            f"`y_range` must be two numbers, the lower one first, got {y_range!r}."
+            f"`y_range` must be two numbers, the lower one first, got {shown(y_range)}."
         )
     if target.is_classification or target.loss == "poisson":
         what = f"{target.kind} target" if target.is_classification else "loss='poisson'"
@@ -294,6 +311,7 @@ def apply_class_weight(
     Returns
     -------
     ndarray of float64 of shape (n_samples,)
+        In a unit of their own.
     """
     if class_weight is None:
         return weights
@@ -312,25 +330,36 @@ def apply_class_weight(
                 )
     try:
         factors = compute_sample_weight(class_weight, labels)
-    except ValueError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidParameterError(f"`class_weight` does not fit y: {error}") from error
     if not (np.isfinite(factors).all() and (factors > 0).all()):
         raise InvalidParameterError(
             "`class_weight` must be positive and finite for every class; rows are left out with "
             "a sample_weight of zero."
         )
-    return cast("NDArray[np.float64]", weights * factors)
+    if factors.min() < _LEAST_WEIGHT * factors.max():
+        raise InvalidParameterError(
+            f"`class_weight` gives one class less than {_LEAST_WEIGHT} of another's weight, which "
+            "is too little to train with; give weights that differ less."
+        )
+    return weights * to_unit(factors)
+
+
+def to_unit(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of which the largest is at least one and below two, so that sums stay finite.
+
+    Only ratios of weights count, and a power of two changes no digit of them.
+    """
+    exponent = np.frexp(weights.max())[1] - 1
+    return np.ldexp(weights, -exponent) if exponent else weights
 
 
 def _as_array(y: Any) -> NDArray[Any]:
-    y = read_values(y)
-    array: NDArray[Any] = check_array(
-        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
-    )
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = column_or_1d(array, warn=True)
+    array = read_array(y, "y")
     if array.dtype.kind in "mM":
         raise InvalidDataError(f"y holds dates or times ({array.dtype}); give numbers or labels.")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = column_or_1d(array, warn=True)
     if missing := int(pd.isna(array).sum()):
         raise InvalidDataError(f"Input y contains NaN ({missing} values missing).")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -353,9 +382,13 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
             )
         return cast(TargetKind, target_type)
     try:
-        kind = type_of_target(array, input_name="y", raise_unknown=True)
-    except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"y is of no kind that can be learned: {error}") from error
+        with np.errstate(invalid="ignore"):  # numbers beyond those of 64-bit integers
+            kind = type_of_target(array, input_name="y", raise_unknown=True)
+    except (TypeError, ValueError) as error:  # whose message may hold all of y
+        raise InvalidDataError(
+            f"y is of no kind that can be learned: {_first_unknown(array)}. Give numbers or labels "
+            "of one type."
+        ) from error
     if target_type == "classes":
         if kind not in _CLASSIFICATION:
             raise InvalidDataError(
@@ -380,11 +413,24 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
     )
 
 
+def _first_unknown(array: NDArray[Any]) -> str:
+    """What is wrong with the first value that is neither a number nor text."""
+    first: dict[bool, Any] = {}
+    for value in array.flat:
+        is_text = isinstance(value, str)
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return f"it holds {shown(value)}, which takes more than 64 bits"
+        if not is_text and not isinstance(value, Number | np.bool_):
+            return f"it holds {shown(value)}, which is neither a number nor text"
+        first.setdefault(is_text, value)
+    return f"it holds {' as well as '.join(shown(value) for value in first.values())}"
+
+
 def _continuous(array: NDArray[Any], asked: str) -> NDArray[np.float64]:
-    try:
-        values = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameterError(f"{asked} needs a numeric y, but {error}.") from error
+    needs = f"{asked} needs a numeric y"
+    values = to_float64(array, "y", needs, error=InvalidParameterError)
+    if np.abs(values).max() > _LARGEST:
+        raise InvalidDataError(f"y has values beyond {_LARGEST}; divide it by a constant.")
     return values.reshape(len(values), -1)
 
 

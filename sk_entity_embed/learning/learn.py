@@ -112,8 +112,8 @@ def _learn(
         )
     if history.diverged or not _finite(task.average.parameters):
         raise InvalidParameterError(
-            "Training diverged: the loss is no longer finite. Lower `learning_rate_init`, or look "
-            "for extreme values in y and sample_weight."
+            "Training diverged: the loss is no longer finite. Lower `learning_rate_init` or "
+            "`alpha`, or look for extreme values in y and sample_weight."
         )
     n_tables = rows.n_tables
     return Learned(
@@ -225,14 +225,20 @@ def _build_head(
             device=device,
         )
     else:
-        head = MLP(
-            sum(widths) + n_context,
-            config.hidden_layer_sizes,
-            config.n_outputs,
-            dropout=config.dropout,
-            generator=generator,
-            device=device,
-        )
+        try:
+            head = MLP(
+                sum(widths) + n_context,
+                config.hidden_layer_sizes,
+                config.n_outputs,
+                dropout=config.dropout,
+                generator=generator,
+                device=device,
+            )
+        except (RuntimeError, TypeError) as error:  # no memory, no integer of 64 bits
+            raise InvalidParameterError(
+                f"`hidden_layer_sizes`={config.hidden_layer_sizes} take more memory than there is "
+                f"on device {str(device)!r}; give smaller ones."
+            ) from error
     if earlier is not None:
         _set(_parameters_of(head), _values_of(earlier))
     return head

@@ -19,6 +19,7 @@ from sk_entity_embed.input.target import (
     check_target,
     read_target,
     scale_of,
+    to_unit,
 )
 
 INDICATOR = np.array([[1, 0], [0, 1], [1, 1]])
@@ -189,7 +190,7 @@ def test_labels_without_an_order_are_refused(target_type):
 
 def test_dates_are_no_quantities():
     y = np.array([dt.date(2013, 1, 1), dt.date(2013, 1, 2)], dtype=object)
-    with pytest.raises(InvalidDataError, match="no kind that can be learned"):
+    with pytest.raises(InvalidDataError, match=r"no kind that can be learned.*2013, 1, 1"):
         read_target(check_target(y, 2), "auto", "auto")
 
 
@@ -265,7 +266,28 @@ def test_poisson_is_scaled_by_its_mean_and_not_shifted():
     assert zeros.width.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("value", [0.0, 1.1, 1e12])
+@pytest.mark.parametrize("exponent", [-1020, -500, 500, 990])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_scale_follows_the_unit_to_the_last_bit(loss, exponent):
+    y = np.array([[1.1, 10.0], [3.3, 10.5], [100.0, 40.0]])
+    weights, unit = np.array([1.0, 3.0, 0.5]), 2.0**exponent
+    plain = scale_of(target_of(y, "continuous", loss), weights)
+    scale = scale_of(target_of(y * unit, "continuous", loss), weights)
+    assert scale.center.tolist() == (plain.center * unit).tolist()
+    assert scale.width.tolist() == (plain.width * unit).tolist()
+    assert scale.apply(y * unit).tolist() == plain.apply(y).tolist()
+
+
+@pytest.mark.parametrize("factor", [5e-324, 1e-300, 3.0, 1e308])
+def test_only_ratios_of_weights_count(factor):
+    weights = to_unit(np.full(4, factor))
+    assert 1 <= weights.max() < 2
+    assert len(set(weights)) == 1
+    ones = np.ones(3)
+    assert to_unit(ones) is ones
+
+
+@pytest.mark.parametrize("value", [0.0, 1.1, 1e12, 1e-300, 1e300])
 def test_a_constant_quantity_keeps_its_units(value):
     scale = scale_of(target_of([value] * 3, "continuous"), np.ones(3))
     assert scale.width.tolist() == [1.0]
@@ -295,7 +317,8 @@ def test_classes_are_not_scaled(y):
 def test_class_weights_are_those_of_scikit_learn(y, class_weight):
     weights = np.arange(1.0, len(y) + 1)
     found = apply_class_weight(class_weight, target_of(y), weights)
-    np.testing.assert_allclose(found, weights * compute_sample_weight(class_weight, np.array(y)))
+    expected = weights * compute_sample_weight(class_weight, np.array(y))
+    np.testing.assert_allclose(found / found[0], expected / expected[0])
 
 
 def test_no_class_weight_leaves_the_weights():
@@ -307,6 +330,8 @@ def test_no_class_weight_leaves_the_weights():
     ("y", "class_weight", "message"),
     [
         ([0.5, 1.5], "balanced", "needs classes"),
+        (["a", "b"], {"a": 1e308, "b": 1.0}, "gives one class less than 1e-30"),
+        (["a", "b"], {"a": 10**400, "b": 1.0}, "does not fit y"),
         (["a", "b"], {"z": 2.0}, r"names \['z'\], which are no classes of y: \['a', 'b'\]"),
         (INDICATOR, {0: 1.0}, "does not fit y"),
         (INDICATOR, [{0: 1.0}], "does not fit y"),

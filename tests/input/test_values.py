@@ -1,0 +1,126 @@
+"""One value a row as an array, and messages that show one value at most."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.input.values import read_array, to_float64
+
+DECIMALS = [Decimal("1.50"), Decimal("-2.25"), Decimal("3.00")]
+FLOATS = [1.5, -2.25, 3.0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        DECIMALS,
+        np.array(DECIMALS),
+        pd.Series(DECIMALS),
+        pd.Series(DECIMALS, dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+        pl.Series(DECIMALS),
+        pa.array(DECIMALS),
+        pa.chunked_array([DECIMALS]),
+        [Decimal("1.5"), -2.25, 3],
+        [Fraction(3, 2), Fraction(-9, 4), 3],
+    ],
+    ids=["list", "objects", "pandas", "pandas Arrow", "polars", "Arrow", "chunked", "mixed",
+         "fractions"],
+)  # fmt: skip
+def test_decimals_are_numbers_in_every_container(values):
+    array = read_array(values, "y")
+    assert array.dtype == np.float64
+    assert array.tolist() == FLOATS
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_decimals_are_numbers_in_frames(frame):
+    array = read_array(frame({"a": DECIMALS, "b": FLOATS}), "y")
+    assert array.dtype == np.float64
+    assert array.tolist() == [[v, v] for v in FLOATS]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.array([[True, False]], dtype=object), bool),
+        (np.array([[1, 0]], dtype=object), np.int64),
+        (np.array([[1.5, 2]], dtype=object), np.float64),
+        (["a", "b"], "<U1"),
+        (np.array(["a", 1], dtype=object), object),
+        (np.array([Decimal("1.5"), "a"]), object),
+        (np.array([Decimal("1.5"), None]), object),
+        (np.array([10**30, 1]), object),
+        (np.array([dt.date(2020, 1, 1)]), object),
+        ([np.datetime64("2020-01-01")], "M8[D]"),
+        (np.float32([1, 2]), np.float32),
+    ],
+)
+def test_other_values_keep_their_type(values, dtype):
+    array = read_array(values, "groups")
+    assert array.dtype == dtype
+    assert array.tolist() == np.asarray(values).tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        (sparse.csr_array(np.eye(3)), UnsupportedDataError, r"y is sparse; pass y\.toarray"),
+        ([[1], [1, 2]], InvalidDataError, "y has entries of different lengths"),
+        (3.0, InvalidDataError, r"y must have one value a row, got 3\.0"),
+        ("a" * 999, InvalidDataError, "y must have one value a row, got 'aaa"),
+        ({"a": 1}, InvalidDataError, "y must have one value a row"),
+        (set(range(999)), InvalidDataError, "y must have one value a row"),
+        (np.zeros((2, 2, 2)), InvalidDataError, "dim 3 as y"),
+        (np.ones(99) * 1j, InvalidDataError, "Complex data not supported: y is complex"),
+        (np.zeros(3, dtype=[("a", float)]), InvalidDataError, "y holds records"),
+    ],
+)
+def test_what_is_no_array_of_values_is_named(values, error, message):
+    with pytest.raises(error, match=message) as caught:
+        read_array(values, "y")
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    ("values", "bad"),
+    [
+        (["1.5", "a", "b"], "'a'"),
+        (["x" * 9999], "'xxx"),
+        ([Decimal("1.5"), "a"], "'a'"),
+        ([1.5, {"b": 2}], r"\{'b': 2\}"),
+        ([10**400, 1], r"1000"),
+        (np.array([dt.date(2020, 1, 2)] * 99), r"datetime.date\(2020, 1, 2\)"),
+        (pd.date_range("2020", periods=99), "dates or times"),
+        (np.array([b"a"]), "b'a'"),
+    ],
+)
+@pytest.mark.parametrize("error", [InvalidDataError, InvalidParameterError])
+def test_the_first_value_that_is_no_number_is_shown(values, bad, error):
+    array = np.array(values, dtype=object) if isinstance(values, list) else values
+    with pytest.raises(error, match=f"Somebody needs numbers, but y holds {bad}") as caught:
+        to_float64(read_array(array, "y"), "y", "Somebody needs numbers", error=error)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "values", [[Decimal("1e400")], [1.5, Decimal("Infinity")], np.longdouble(["1e400"])]
+)
+def test_numbers_beyond_float64_are_refused(values):
+    if np.finfo(np.longdouble).maxexp == np.finfo(float).maxexp:
+        values = [np.inf]  # where there are no longer numbers
+    with pytest.raises(InvalidDataError, match="y contains infinity or a value too large"):
+        to_float64(read_array(values, "y"), "y", "Somebody needs numbers")
