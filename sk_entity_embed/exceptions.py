@@ -7,6 +7,7 @@ catches scikit-learn's built-in exceptions catches these as well.
 from __future__ import annotations
 
 __all__ = [
+    "ColumnRoleWarning",
     "EmptyColumnWarning",
     "EntityEmbedError",
     "EntityEmbedWarning",
@@ -20,6 +21,7 @@ __all__ = [
     "RareClassWarning",
     "TrainingInterruptedWarning",
     "UnknownCategoriesWarning",
+    "UnmatchedCategoriesWarning",
     "UnsupportedDataError",
 ]
 
@@ -46,6 +48,10 @@ class InvalidParameterError(EntityEmbedError, ValueError):
 
 class EntityEmbedWarning(UserWarning):
     """Base class of the package's warnings."""
+
+
+class ColumnRoleWarning(EntityEmbedWarning):
+    """A column of numbers is embedded but looks like a quantity, or the other way round."""
 
 
 class EmptyColumnWarning(EntityEmbedWarning):
@@ -78,3 +84,7 @@ class TrainingInterruptedWarning(EntityEmbedWarning):
 
 class UnknownCategoriesWarning(EntityEmbedWarning):
     """A column has hardly any category of fit, perhaps because its type has changed."""
+
+
+class UnmatchedCategoriesWarning(EntityEmbedWarning):
+    """Few of the categories given, or none of those learned before, are in the data."""

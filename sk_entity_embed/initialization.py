@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils import gen_batches, get_tags
 
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
@@ -24,6 +26,7 @@ INITIAL_SCALE = 0.02
 _BITS = 60
 """Of a target that is handed to encoders as it is; these square it or round it to integers."""
 _BLOCK = 16_384  # Rows to draw at a time, in double precision.
+_FEW = 0.5  # Share of the cells, and of the given labels, below which a match looks like a mistake.
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,21 @@ def given_vectors(
         The column's categories.
     start : ndarray of float32 of shape (n_tables, n_rows, width)
         Normal vectors.
+
+    Raises
+    ------
+    InvalidParameterError
+        If no label of the frame is a category.
+
+    Warns
+    -----
+    UnmatchedCategoriesWarning
+        If most cells have no vector and most vectors no cell.
     """
     values = frame.to_numpy(dtype=np.float64)
-    labels = np.empty((len(frame), 1), dtype=object)
-    labels[:, 0] = frame.index.to_numpy(dtype=object)
-    rows = vocabulary.rows_of(vocabulary.locate(read_table(labels).columns[0]))
+    positions = _locate(frame.index, vocabulary)
+    _check_matches(frame.index, positions, vocabulary)
+    rows = vocabulary.rows_of(positions)
     tables = start + values.mean(axis=0).astype(np.float32)
     given = np.zeros(vocabulary.n_rows, dtype=bool)
     infrequent = rows == INFREQUENT
@@ -137,6 +150,67 @@ def given_vectors(
     tables[:, rows[own]] = values[own]
     given[rows[own]] = True
     return InitialVectors(tables, given)
+
+
+def _locate(labels: pd.Index, vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:
+    """Position of each label in the vocabulary; see :meth:`Vocabulary.locate`."""
+    cells = np.empty((len(labels), 1), dtype=object)
+    cells[:, 0] = labels.to_numpy(dtype=object)
+    return vocabulary.locate(read_table(cells).columns[0])
+
+
+def _check_matches(
+    labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: Vocabulary
+) -> None:
+    """Refuse labels of which none is a category; warn where most on both sides are alone."""
+    n, name = len(vocabulary.categories), vocabulary.name
+    found, unknown = positions < n, positions > n
+    absent = np.flatnonzero(np.bincount(positions, minlength=n)[:n] == 0)
+    if not unknown.any() or not len(absent):
+        return
+    both = (
+        f"the frame has labels like {shown(labels[int(np.argmax(unknown))])}, the column has "
+        f"categories like {shown(vocabulary.categories[absent[0]])}"
+    )
+    if not found.any():
+        raise InvalidParameterError(
+            f"`init[{name!r}]` has no vector for any category of column {name!r}: {both}. "
+            f"{_conversion(labels, vocabulary)}"
+        )
+    covered = vocabulary.counts[positions[found]].sum() / vocabulary.counts.sum()
+    used = found.sum() / (found.sum() + unknown.sum())
+    if covered < _FEW and used < _FEW:
+        warnings.warn(
+            f"`init[{name!r}]` has vectors for only {_percent(covered)} of the cells of column "
+            f"{name!r}, and only {_percent(used)} of its labels are categories: {both}. Check "
+            "that both are spelt alike. If they are, leave out the labels that are no categories.",
+            UnmatchedCategoriesWarning,
+            stacklevel=2,
+        )
+
+
+def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
+    """How to make categories of the labels, where a change of their type does it."""
+    categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
+    kind = "str" if isinstance(categories[0], str) else str(categories.dtype)
+    try:
+        converted = labels.astype(kind)
+        matched = _locate(converted, vocabulary) < len(vocabulary.categories)
+    except (TypeError, ValueError):
+        converted, matched = labels, np.zeros(0, dtype=bool)
+    if matched.any() and converted.is_unique:
+        return f"Convert the labels: `frame.index = frame.index.astype({kind!r})`."
+    return "Both have to be equal in spelling and in type (`frame.index.astype` converts)."
+
+
+def shown(label: Any) -> str:
+    """A category as a message shows it: with its type."""
+    value = label.item() if isinstance(label, np.generic) else label
+    return f"{value!r} ({type(value).__name__})"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
 def encoder_vectors(
@@ -265,14 +339,19 @@ def _run(
     ask: NDArray[np.object_],
     y: NDArray[Any] | None,
 ) -> NDArray[np.float64]:
-    """Fit a clone on one column of strings and encode others with it."""
+    """Fit a clone on one column of strings and encode others with it.
+
+    The clone gives arrays, whatever scikit-learn is set to globally; the output of one that has a
+    container of its own is read.
+    """
     fitted = clone(encoder)
     frames: list[Any] = [pd.DataFrame({name: pd.Series(v, dtype=object)}) for v in (train, ask)]
     if hasattr(fitted, "__single_column_transformer__"):  # skrub's take a series
         frames = [f[name] for f in frames]
     try:
-        fitted.fit(frames[0], y)
-        output = fitted.transform(frames[1])
+        with config_context(transform_output="default"):
+            fitted.fit(frames[0], y)
+            output = fitted.transform(frames[1])
         output = output.toarray() if sparse.issparse(output) else output
         values = np.asarray(output, dtype=np.float64).reshape(len(ask), -1)
     except (TypeError, ValueError) as error:

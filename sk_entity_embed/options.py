@@ -32,10 +32,16 @@ def by_column(
     Raises
     ------
     InvalidParameterError
-        If it names another column.
+        If it names another column, or one by name and by position.
     """
     places = dict(zip(positions, names, strict=True))
-    return {_name(key, places, parameter): v for key, v in value.items()}
+    named = {_name(key, places, parameter): v for key, v in value.items()}
+    if len(named) < len(value):
+        raise InvalidParameterError(
+            f"`{parameter}` names a column by its name and by its position: {list(value)}; once is "
+            "enough."
+        )
+    return named
 
 
 def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:

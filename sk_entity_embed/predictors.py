@@ -134,7 +134,8 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         First vectors: small normal numbers; an unfitted encoder of category_encoders,
         scikit-learn or skrub, which gets each column as strings and, if it needs `y`, is fitted
         for each table on the rows that teach it; or vectors of your own, a data frame indexed by
-        category for each column.
+        category for each column. It is an error if no label of a frame is a category (``"1"`` is
+        not ``1``), and there is a warning if most labels are none and most cells get no vector.
 
     freeze : bool or sequence of str, default=False
         Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
@@ -458,7 +459,8 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         First vectors: small normal numbers; an unfitted encoder of category_encoders,
         scikit-learn or skrub, which gets each column as strings and, if it needs `y`, is fitted
         for each table on the rows that teach it; or vectors of your own, a data frame indexed by
-        category for each column.
+        category for each column. It is an error if no label of a frame is a category (``"1"`` is
+        not ``1``), and there is a warning if most labels are none and most cells get no vector.
 
     freeze : bool or sequence of str, default=False
         Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors

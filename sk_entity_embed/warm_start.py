@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.canonical_dot import absorb_weights
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.head import DotHead
-from sk_entity_embed.initialization import frozen_columns
+from sk_entity_embed.initialization import frozen_columns, shown
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.target import Target
@@ -118,11 +119,18 @@ def continued_point(
 
     For the same rows every fold table goes on. For others all tables start from the mean table,
     and categories new to it from its unknown vector.
+
+    Warns
+    -----
+    UnmatchedCategoriesWarning
+        If a column has no category of the fit before.
     """
     tables, fixed = [], []
     frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
         before = _rows_before(vocabulary, table.vocabulary)
+        if (before[vocabulary.rows] == UNKNOWN).all():
+            _warn_of_strangers(vocabulary, table.vocabulary)
         if same_rows:
             tables.append(table.stack[: roles.n_tables].copy())
         else:
@@ -136,6 +144,17 @@ def continued_point(
         # Steps and pulls are made for vectors in the network's units, not in the target's.
         tables, head = absorb_weights(tables, head)
     return StartingPoint(tables, biased, fixed, memory.pulled, head, model.pooling)
+
+
+def _warn_of_strangers(new: Vocabulary, old: Vocabulary) -> None:
+    """Say that a column shares no category with the fit before, which often is one of type."""
+    warnings.warn(
+        f"warm_start goes on, but column {new.name!r} has no category of the fit before, and all "
+        f"of its vectors start from the unknown one. It has categories like "
+        f"{shown(new.categories[0])}, and had ones like {shown(old.categories[0])}.",
+        UnmatchedCategoriesWarning,
+        stacklevel=2,
+    )
 
 
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:

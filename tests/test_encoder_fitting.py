@@ -39,6 +39,7 @@ from sk_entity_embed.exceptions import (
     LeakageWarning,
     RareClassWarning,
     TrainingInterruptedWarning,
+    UnmatchedCategoriesWarning,
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
@@ -711,6 +712,18 @@ def test_warm_start_on_other_rows_keeps_the_known_vectors_near(rows: Rows) -> No
     assert np.corrcoef(before, cold_after)[0, 1] < 0.95
     # a category that is new starts from the unknown row
     assert first.validation_loss_curve_[0] < 0.5 * cold.validation_loss_curve_[0]
+
+
+def test_warm_start_names_a_column_without_a_category_of_the_fit_before(rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(letter=np.arange(N) % 5)
+    encoder = make_encoder(
+        categorical_features=["letter", "color"], warm_start=True, max_iter=1
+    ).fit(X, y)
+    text = X.assign(letter=X["letter"].astype(str))
+    message = r"column 'letter' has no category.*like '0' \(str\).*like 0 \(int\)"
+    with pytest.warns(LeakageWarning), pytest.warns(UnmatchedCategoriesWarning, match=message):
+        encoder.fit(text, y)
 
 
 def test_warm_start_with_other_weights_keeps_the_folds_and_leaks_nothing(rows: Rows) -> None:

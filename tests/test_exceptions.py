@@ -16,6 +16,8 @@ from sk_entity_embed import exceptions
         ("InvalidFileError", (exceptions.EntityEmbedError, ValueError)),
         ("InvalidParameterError", (exceptions.EntityEmbedError, ValueError)),
         ("UnsupportedDataError", (exceptions.EntityEmbedError, TypeError)),
+        ("ColumnRoleWarning", (exceptions.EntityEmbedWarning, UserWarning)),
+        ("UnmatchedCategoriesWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("LeakageWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("EmptyColumnWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("FoldsReducedWarning", (exceptions.EntityEmbedWarning, UserWarning)),

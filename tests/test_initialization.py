@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import skrub
 from numpy.random import RandomState
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.initialization import (
     INITIAL_SCALE,
     check_init,
@@ -163,6 +164,63 @@ def test_categories_of_all_types_find_their_vectors(values):
     frame = pd.DataFrame({"d": np.arange(len(values)) + 10.0}, index=index)
     found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
     assert found.tables[0, codes, 0].tolist() == frame["d"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "message"),
+    [
+        ([1, 2], ["1", "2"], r"'1' \(str\).*like 1 \(int\).*astype\('int64'\)"),
+        (["1", "2"], [1, 2], r"like 1 \(int\).*'1' \(str\).*astype\('str'\)"),
+        ([1.0, None], [None, "1"], r"'1' \(str\).*like 1.0 \(float\).*astype\('float64'\)"),
+        ([True, False], ["True", "False"], "'True' .*like False .*spelling and in type"),
+        (["Oslo", "Rome"], ["oslo", "rome"], "'oslo' .*like 'Oslo' .*spelling and in type"),
+        (["a", "b"], pd.MultiIndex.from_tuples([("a", 1)]), "tuple.*spelling and in type"),
+    ],
+)
+def test_vectors_of_no_category_are_refused_with_a_label_of_each_side(values, labels, message):
+    vocabulary, _ = vocabulary_of(values)
+    frame = pd.DataFrame({"d": np.arange(len(labels)) * 1.0}, index=labels)
+    with pytest.raises(InvalidParameterError, match=rf"`init\['x0'\]` has no vector.*{message}"):
+        given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+
+
+def test_frozen_vectors_of_no_category_are_refused_by_fit():
+    X, y = pd.DataFrame({"user": [1, 2] * 20}), np.arange(40) / 7
+    frame = pd.DataFrame([[0.5], [1.5]], index=["1", "2"])
+    encoder = EntityEmbeddingEncoder(["user"], init={"user": frame}, freeze=True, max_iter=1)
+    with pytest.raises(InvalidParameterError, match=r"`init\['user'\]`.*astype\('int64'\)"):
+        encoder.fit(X, y)
+    frame.index = frame.index.astype("int64")
+    vectors = encoder.fit(X, y).embeddings_["user"]
+    assert vectors[vectors.columns[0]].tolist() == [0.5, 1.5]
+
+
+CELLS = list("aaaaaabcdef")  # "a" is more than half of them
+LEXICON = [f"word {i}" for i in range(50)]
+
+
+@pytest.mark.parametrize("labels", [["b", *LEXICON], ["b", "c", "d", "e", "word", *LEXICON]])
+def test_few_matches_on_both_sides_warn_with_the_shares(labels):
+    vocabulary, _ = vocabulary_of(CELLS)
+    frame = pd.DataFrame({"d": np.ones(len(labels))}, index=labels)
+    covered = {51: "9.1%", 55: "36%"}[len(labels)]
+    with pytest.warns(UnmatchedCategoriesWarning, match=rf"{covered} of the cells.*'a' \(str\)"):
+        given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b"],  # all given are used
+        ["b", "c", "missing"],
+        ["a", *LEXICON],  # most cells have one
+        [None],
+    ],
+)
+def test_vectors_for_some_categories_or_of_a_large_lexicon_are_welcome(labels):
+    vocabulary, _ = vocabulary_of([*CELLS, None])
+    frame = pd.DataFrame({"d": np.ones(len(labels))}, index=pd.Index(labels, dtype=object))
+    assert given_vectors(frame, vocabulary, start_of(vocabulary, 1)).given.sum() >= 1
 
 
 FRAME = pd.DataFrame([[1.0, 2.0]], index=["a"])
@@ -348,6 +406,30 @@ class BrokenEncoder(SpyEncoder):
 def test_encoders_that_fail_are_named(encoder, message):
     with pytest.raises(InvalidParameterError, match=message):
         encode(encoder, problem())
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(),
+        OneHotEncoder(sparse_output=False).set_output(transform="polars"),
+        TargetEncoder(),
+        ce.CountEncoder(),
+        skrub.StringEncoder(n_components=2, random_state=0),
+    ],
+)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"transform_output": "pandas"},
+        {"transform_output": "polars"},
+        {"enable_metadata_routing": True},
+    ],
+)
+def test_encoders_give_the_same_whatever_scikit_learn_is_set_to(encoder, setting):
+    expected = encode(encoder, problem()).tables
+    with config_context(**setting):
+        np.testing.assert_allclose(encode(encoder, problem()).tables, expected, atol=1e-6)
 
 
 def test_a_pipeline_with_a_supervised_step_is_fitted_for_each_table_too(monkeypatch):

@@ -31,6 +31,11 @@ def test_ways_by_column(pooling, expected):
     assert resolve_pooling(pooling, NAMES, POSITIONS) == expected
 
 
+def test_a_column_named_twice_is_refused():
+    with pytest.raises(InvalidParameterError, match=r"`pooling`.*name and by its position.*'hist"):
+        resolve_pooling({"history": "gru", 4: "mean"}, NAMES, POSITIONS)
+
+
 @pytest.mark.parametrize("way", ["median", "MEAN", 3, None, ["mean"]])
 @pytest.mark.parametrize("by", ["name", "position"])
 def test_unknown_ways_name_the_column(by, way):

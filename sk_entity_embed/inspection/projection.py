@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
@@ -127,7 +128,8 @@ def projection_of(
         return _pca(catalogue, n_components)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     run = _tsne if method == "tsne" else _umap
-    coordinates = run(vectors, n_components, seed)[back.ravel()]
+    with config_context(transform_output="default"):
+        coordinates = run(vectors, n_components, seed)[back.ravel()]
     name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
     axes = tuple(f"{name} {i + 1}" for i in range(n_components))
     return Projection(method, coordinates.astype(np.float64), axes)

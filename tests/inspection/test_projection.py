@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.manifold import trustworthiness
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
@@ -69,6 +70,13 @@ def test_projections_repeat_with_a_seed(method):
 
 
 @needs_umap
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_tsne_does_not_depend_on_the_container_scikit_learn_is_set_to(container):
+    expected = project(make_frame(), method="tsne")
+    with config_context(transform_output=container):
+        pd.testing.assert_frame_equal(project(make_frame(), method="tsne"), expected)
+
+
 def test_seeds_make_a_difference_to_tsne():
     frame = make_frame(60)
     seeded = [project(frame, method="tsne", random_state=seed) for seed in (1, 2)]
