@@ -25,6 +25,7 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Scale, check_y_range
 from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig
@@ -232,7 +233,7 @@ class BaseEntityEmbedding(BaseEstimator):
         lengths = dict(zip(lists, resolve_max_length(self.max_length, names, lists), strict=True))
         if self.head == "dot":
             _check_dot(given, categorical, pooling)
-        return read_columns(
+        columns = read_columns(
             given,
             categorical,
             context,
@@ -243,6 +244,9 @@ class BaseEntityEmbedding(BaseEstimator):
             pooling=[pooling.get(j) for j in categorical],
             max_lengths=[lengths.get(j) for j in categorical],
         )
+        chosen, target = self.categorical_features, given.target
+        check_roles(chosen, given.used, categorical, context, columns.codes, target)
+        return columns
 
     def _previous(self) -> tuple[EmbeddingModel, Memory] | None:
         """The fit to go on from, if any."""

@@ -32,8 +32,10 @@ class EntityEmbeddingEncoder(EmbeddingTransformer):
     categorical_features : {"auto", "all"}, array-like or callable, default="auto"
         Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
         one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
-        declared categories and booleans are categorical and numbers are context; object columns
-        count as what their cells are; where there are only numbers, all are categorical.
+        declared categories, booleans and lists are categorical and numbers are context; object
+        columns count as what their cells are. Where there are only numbers, those that are whole
+        are categorical (and all of them, with a warning, where none is). There is a warning, too,
+        if numbers look like ids or embedded ones like a quantity.
 
     remainder : {"drop", "passthrough"}, default="drop"
         Whether context columns are appended to the output: unchanged but for the rounding to

@@ -38,6 +38,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Target, check_target
 from sk_entity_embed.input.vocabulary import learn_vocabulary
@@ -258,9 +259,12 @@ def _read(estimator: EntityEmbeddingEncoder, X: Any, y: Any, groups: Any) -> tup
     _check_settings("estimator", estimator)
     given = estimator._check_input(X, y, None, groups)
     columns, n = given.table.columns, given.table.n_rows
-    categorical, context = select_categorical(estimator.categorical_features, given.table, X)
+    chosen = estimator.categorical_features
+    categorical, context = select_categorical(chosen, given.table, X)
     single = [columns[j] for j in categorical if not columns[j].is_list]
     texts = {column.name: pd.Series(_texts(column), dtype=object) for column in single}
+    codes = [pd.factorize(text)[0] + 1 for text in texts.values()]
+    check_roles(chosen, given.table, categorical, context, codes, given.target)
     rows = Rows(
         X=X,
         categorical=[j in set(categorical) for j in range(len(columns))],

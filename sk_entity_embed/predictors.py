@@ -58,8 +58,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     categorical_features : {"auto", "all"}, array-like or callable, default="auto"
         Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
         one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
-        declared categories and booleans are categorical and numbers are context; object columns
-        count as what their cells are. There need be none: then the network sees numbers only.
+        declared categories, booleans and lists are categorical and numbers are context; object
+        columns count as what their cells are. Where there are only numbers, those that are whole
+        are categorical; where none is, nothing is embedded. There is a warning if numbers look
+        like ids or embedded ones like a quantity.
 
     dimensions : int, str, dict or callable, default="auto"
         Width of the vectors: one number; a rule, namely "fastai", ``min(600, round(1.6 n**0.56))``
@@ -385,8 +387,10 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     categorical_features : {"auto", "all"}, array-like or callable, default="auto"
         Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
         one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
-        declared categories and booleans are categorical and numbers are context; object columns
-        count as what their cells are. There need be none: then the network sees numbers only.
+        declared categories, booleans and lists are categorical and numbers are context; object
+        columns count as what their cells are. Where there are only numbers, those that are whole
+        are categorical; where none is, nothing is embedded. There is a warning if numbers look
+        like ids or embedded ones like a quantity.
 
     dimensions : int, str, dict or callable, default="auto"
         Width of the vectors: one number; a rule, namely "fastai", ``min(600, round(1.6 n**0.56))``

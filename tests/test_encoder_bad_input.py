@@ -289,7 +289,7 @@ def test_infinite_context_numbers_are_named_in_every_container(name: str) -> Non
 
 def test_infinite_numbers_may_be_categories() -> None:
     table = pd.DataFrame({"c": [1.0, np.inf, -np.inf, 2.0] * 5})
-    encoder = make_encoder().fit(table, np.arange(20) % 7 / 7)
+    encoder = make_encoder(categorical_features="all").fit(table, np.arange(20) % 7 / 7)
     assert encoder.categories_["c"].tolist() == [-np.inf, 1.0, 2.0, np.inf]
 
 

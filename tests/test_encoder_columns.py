@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from sklearn.compose import make_column_selector
 
-from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import UnsupportedDataError
+from sk_entity_embed import EntityEmbeddingEncoder, EntityEmbeddingRegressor
+from sk_entity_embed.exceptions import ColumnRoleWarning, UnsupportedDataError
 from tests.containers import CONTAINERS, NAMELESS, PYTHON_OBJECTS, make_container
 from tests.samples import make_encoder, make_rows
 
@@ -40,6 +40,11 @@ def encode(make: Make, **params: Any) -> tuple[bytes, bytes, EntityEmbeddingEnco
     encoder = make_encoder(output="both", remainder="passthrough", **params)
     trained = encoder.fit_transform(make(COLUMNS), Y)
     return trained.tobytes(), encoder.transform(make(UNSEEN)).tobytes(), encoder
+
+
+def make_regressor() -> EntityEmbeddingRegressor:
+    """A regressor of a small network."""
+    return EntityEmbeddingRegressor(hidden_layer_sizes=(4,), max_iter=1, cv=2, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -170,19 +175,31 @@ def test_every_way_to_name_the_same_columns_gives_the_same_bytes(selection: Any)
     assert named.tobytes() == make_encoder().fit_transform(X, y).tobytes()
 
 
+@pytest.mark.parametrize("estimator", [make_encoder, make_regressor])
 @pytest.mark.parametrize(
-    "X",
+    ("X", "expected"),
     [
-        np.arange(60).reshape(20, 3) % 7,
-        (np.arange(60).reshape(20, 3) % 7).astype(float),
-        pd.DataFrame({"p": [1, 2] * 10, "q": [0.5, 1.5, 2.5, 3.5] * 5}),
-        pl.DataFrame({"p": [1, 2] * 10, "q": [0.5, 1.5, 2.5, 3.5] * 5}),
-        [[1, 2.5], [2, 3.5]] * 10,
+        (np.arange(60).reshape(20, 3) % 7, ["x0", "x1", "x2"]),
+        ((np.arange(60).reshape(20, 3) % 7).astype(float), ["x0", "x1", "x2"]),
+        (pd.DataFrame({"p": [1, None] * 10, "q": [0.5, 1.5, 2.5, 3.5] * 5}), ["p"]),
+        (pl.DataFrame({"q": [0.5, 1.5, 2.5, 3.5] * 5, "p": [1, 2] * 10}), ["p"]),
+        ([[1, 2.5], [2, 3.5]] * 10, ["x0"]),
     ],
 )
-def test_where_nothing_but_numbers_is_given_all_are_categorical(X: Any) -> None:
-    encoder = make_encoder().fit(X, np.arange(20) % 5 / 5)
-    assert len(encoder.categorical_features_) == encoder.n_features_in_
+def test_all_estimators_embed_whole_numbers_where_there_are_only_numbers(
+    estimator: Any, X: Any, expected: list[str]
+) -> None:
+    fitted = estimator().fit(X, np.arange(20) % 5 / 5)
+    assert fitted.categorical_features_ == expected
+
+
+def test_an_encoder_of_fractions_alone_embeds_them_and_says_so() -> None:
+    X, y = make_rows(40)
+    with pytest.warns(ColumnRoleWarning, match=r"'size' \(fractions\).*`categorical_features`"):
+        encoder = make_encoder().fit(X[["size"]], y)
+    assert encoder.categorical_features_ == ["size"]
+    assert make_encoder(categorical_features="all").fit(X[["size"]], y).dimensions_["size"] > 1
+    assert make_regressor().fit(X[["size"]], y).categorical_features_ == []
 
 
 def test_numbers_are_context_beside_a_categorical_column() -> None:

@@ -37,6 +37,7 @@ LAYERS = [
         "input.target",
         "input.vocabulary",
     },
+    {"input.roles"},
     {
         "datasets.flights",
         "datasets.movielens",

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sk_entity_embed.exceptions.EmptyColumnWarning",
     "ignore::sk_entity_embed.exceptions.FoldsReducedWarning",
     "ignore::sk_entity_embed.exceptions.RareClassWarning",
+    "ignore::sk_entity_embed.exceptions.ColumnRoleWarning",
     "ignore:X (does not have valid|has) feature names",
 )
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from sk_entity_embed.input.columns import Table
+from sk_entity_embed.input.columns import Column, Table
 
 
 def select_categorical(
@@ -29,8 +31,8 @@ def select_categorical(
     X : object
         The container the user gave.
     required : bool, default=True
-        Whether there has to be a categorical column: then "auto" takes all columns where there
-        are only numbers.
+        Whether there has to be a categorical column: then "auto" takes all columns where it finds
+        none.
 
     Returns
     -------
@@ -43,6 +45,11 @@ def select_categorical(
         If the selection names a column that is not there, or, if one is required, no column.
     UnsupportedDataError
         If a column is neither categorical nor numeric, such as lists of fractions.
+
+    Notes
+    -----
+    "auto" takes text, declared categories, booleans and lists, and where there are only numbers,
+    those that are whole.
     """
     columns = table.columns
     if isinstance(selection, str) and selection == "all":
@@ -62,6 +69,7 @@ def select_categorical(
                     "it in `categorical_features` to embed each of its values."
                 )
         chosen = [j for j, c in enumerate(columns) if c.kind in ("category", "list")]
+        chosen = chosen or [j for j, c in enumerate(columns) if is_whole(c)]
         chosen = chosen or list(range(len(columns)) if required else [])
     else:
         chosen = _positions(selection(X) if callable(selection) else selection, table)
@@ -81,6 +89,17 @@ def select_categorical(
                 "`categorical_features`; only numbers can be context. Name it there or drop it."
             )
     return chosen, context
+
+
+def is_whole(column: Column) -> bool:
+    """Whether a column holds whole numbers only, and any at all; infinite ones are not whole."""
+    cells = column.cells
+    if column.kind != "number" or not column.holds_numbers or not isinstance(cells, pa.Array):
+        return False
+    if pa.types.is_floating(cells.type):
+        rest = pc.subtract(cells, pc.floor(cells))
+        return bool(pc.all(pc.equal(rest, 0.0)).as_py())
+    return bool(cells.null_count < len(cells))
 
 
 def _positions(selection: Any, table: Table) -> list[int]:

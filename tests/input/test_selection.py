@@ -44,8 +44,13 @@ def test_auto_takes_text_categories_and_booleans(container):
     assert select_categorical("auto", read_table(X), X) == ([0, 4], [1, 2, 3])
 
 
-def test_auto_takes_everything_where_there_are_only_numbers(container):
-    X = container({"a": [1, 2], "b": [0.5, None]})
+def test_auto_takes_whole_numbers_where_there_are_only_numbers(container):
+    X = container({"a": [1, 2], "b": [0.5, None], "c": [3.0, None]})
+    for required in (False, True):
+        found = select_categorical("auto", read_table(X), X, required=required)
+        assert found == ([0, 2], [1])
+    X = container({"b": [0.5, None], "inf": [1.0, float("inf")]})
+    assert select_categorical("auto", read_table(X), X, required=False) == ([], [0, 1])
     assert select_categorical("auto", read_table(X), X) == ([0, 1], [])
 
 
