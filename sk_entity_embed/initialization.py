@@ -18,6 +18,7 @@ from sklearn.utils import gen_batches, get_tags
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 
@@ -169,8 +170,8 @@ def _check_matches(
     if not unknown.any() or not len(absent):
         return
     both = (
-        f"the frame has labels like {shown(labels[int(np.argmax(unknown))])}, the column has "
-        f"categories like {shown(vocabulary.categories[absent[0]])}"
+        f"the frame has labels like {typed(labels[int(np.argmax(unknown))])}, the column has "
+        f"categories like {typed(vocabulary.categories[absent[0]])}"
     )
     if not found.any():
         raise InvalidParameterError(
@@ -203,10 +204,10 @@ def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
     return "Both have to be equal in spelling and in type (`frame.index.astype` converts)."
 
 
-def shown(label: Any) -> str:
+def typed(label: Any) -> str:
     """A category as a message shows it: with its type."""
     value = label.item() if isinstance(label, np.generic) else label
-    return f"{value!r} ({type(value).__name__})"
+    return f"{shown(value)} ({type(value).__name__})"
 
 
 def _percent(share: float) -> str:

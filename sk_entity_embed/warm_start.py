@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.canonical_dot import absorb_weights
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.head import DotHead
-from sk_entity_embed.initialization import frozen_columns, shown
+from sk_entity_embed.initialization import frozen_columns, typed
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.target import Target
@@ -129,7 +129,8 @@ def continued_point(
     frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
         before = _rows_before(vocabulary, table.vocabulary)
-        if (before[vocabulary.rows] == UNKNOWN).all():
+        both = len(vocabulary.categories) and len(table.vocabulary.categories)
+        if both and (before[vocabulary.rows] == UNKNOWN).all():
             _warn_of_strangers(vocabulary, table.vocabulary)
         if same_rows:
             tables.append(table.stack[: roles.n_tables].copy())
@@ -151,7 +152,7 @@ def _warn_of_strangers(new: Vocabulary, old: Vocabulary) -> None:
     warnings.warn(
         f"warm_start goes on, but column {new.name!r} has no category of the fit before, and all "
         f"of its vectors start from the unknown one. It has categories like "
-        f"{shown(new.categories[0])}, and had ones like {shown(old.categories[0])}.",
+        f"{typed(new.categories[0])}, and had ones like {typed(old.categories[0])}.",
         UnmatchedCategoriesWarning,
         stacklevel=2,
     )

@@ -154,8 +154,9 @@ def test_it_is_saved_pickled_and_looked_at_like_any_other(tmp_path: Path) -> Non
     assert pickle.loads(pickle.dumps(encoder)).transform(NEW).tobytes() == expected
     assert load(tmp_path / "encoder").transform(NEW).tobytes() == expected
     assert EmbeddingDisplay.from_estimator(encoder, "color").coordinates.shape[0] == 1
+    assert len(nearest(encoder, "color", None)) == 0
     with pytest.raises(ValueError, match="only 0 other categories"):
-        nearest(encoder, "color", None)
+        nearest(encoder, "color", None, k=1)
 
 
 @pytest.mark.parametrize("freeze", [False, True])

@@ -25,7 +25,7 @@ ROOT = Path(sk_entity_embed.__file__).parent
 PACKAGE = "sk_entity_embed"
 
 LAYERS = [
-    {"_writing", "exceptions"},
+    {"_writing", "exceptions", "input.messages"},
     {"input.index", "input.lists", "input.threads", "recognition"},
     {"input.columns", "input.kinds", "pooling"},
     {"input.matching", "input.values"},

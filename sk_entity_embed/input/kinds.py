@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-_LONGEST = 80
-
 _TYPES: tuple[tuple[Any, str], ...] = (
     (str, "text"),
     ((bool, np.bool_), "booleans"),
@@ -60,13 +58,6 @@ def kind_of(value: Hashable) -> str:
             aware = isinstance(value, datetime) and value.tzinfo is not None
             return f"{kind} with a time zone" if aware else kind
     return f"values of type {type(value).__name__}"
-
-
-def shown(value: Any) -> str:
-    """A value as it reads in a message, cut where it is long."""
-    value = value.item() if isinstance(value, np.generic) else value
-    text = repr(value[:_LONGEST] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def may_be_equal(kind: str, other: str) -> bool:

@@ -17,7 +17,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.values import read_array, shown, to_float64
+from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.values import read_array, to_float64
 
 TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
 Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]

@@ -8,8 +8,9 @@ import numpy as np
 
 from sk_entity_embed.exceptions import UnknownCategoriesWarning
 from sk_entity_embed.input.columns import Column
-from sk_entity_embed.input.kinds import cure_for, kind_of, may_be_equal, shown
+from sk_entity_embed.input.kinds import cure_for, kind_of, may_be_equal
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, missing_cells
 
 _FEW, _MOST = 20, 0.9

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -18,6 +17,7 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.input.columns import read_values
+from sk_entity_embed.input.messages import shown
 
 
 def read_array(values: Any, name: str) -> NDArray[Any]:
@@ -59,7 +59,7 @@ def read_array(values: Any, name: str) -> NDArray[Any]:
             f"{name} has entries of different lengths; give one value a row."
         ) from error
     if array.ndim == 0:
-        raise InvalidDataError(f"{name} must have one value a row, got {reprlib.repr(values)}.")
+        raise InvalidDataError(f"{name} must have one value a row, got {shown(values)}.")
     if array.ndim > 2:
         raise InvalidDataError(
             f"Found array with dim {array.ndim} as {name}; give one value a row."
@@ -111,11 +111,6 @@ def to_float64(
             f"Input {name} contains infinity or a value too large for dtype('float64')."
         )
     return numbers
-
-
-def shown(value: Any) -> str:
-    """One value as it reads in a message: never longer than a line."""
-    return reprlib.repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _as_numbers(array: NDArray[np.object_]) -> NDArray[Any]:

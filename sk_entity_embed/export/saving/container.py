@@ -25,7 +25,6 @@ import json
 import math
 import os
 import re
-import reprlib
 import stat
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, NoReturn, TypeAlias
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
 
 FORMAT = "sk_entity_embed"
 MAX_HEADER = 100_000_000
@@ -70,8 +70,6 @@ _MAX_DIMENSIONS = 64
 _BLANK = "0" * 64
 _NODES, _CONTAINERS = "[{,:", "[{:"
 """Marks of all values in JSON, and of those that take much more memory than text."""
-_CUT = reprlib.Repr()
-_CUT.maxstring = _CUT.maxother = 100
 
 
 def write(
@@ -185,11 +183,6 @@ def parse_json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def shown(value: Any) -> str:
-    """The repr of something from a file, cut off where it is long."""
-    return _CUT.repr(value)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -17,12 +17,13 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export.saving.checks import check_fitted, need
-from sk_entity_embed.export.saving.container import Arrays, Document, shown
+from sk_entity_embed.export.saving.container import Arrays, Document
 from sk_entity_embed.export.saving.plain import UnrepresentableError
 from sk_entity_embed.export.saving.scalars import CATEGORIES
 from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
 from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import Vocabulary, arrow_keys
 from sk_entity_embed.model import EmbeddingModel
