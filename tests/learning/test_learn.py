@@ -306,6 +306,12 @@ def test_a_device_that_is_not_to_be_had_is_named(device):
         fit(device=device)
 
 
+def test_auto_is_the_cpu_where_a_fork_has_left_the_gpu_behind(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    assert bytes_of(fit(device="auto")) == bytes_of(fit(device="cpu"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="'auto' takes the GPU here")
 def test_auto_is_the_cpu_without_a_gpu():
     assert bytes_of(fit(device="auto")) == bytes_of(fit(device="cpu"))
