@@ -261,8 +261,8 @@ def _kind(vocabulary: Vocabulary) -> str:
             return "INT64"
     raise UnsupportedDataError(
         f"Column {vocabulary.name!r} has categories that no ONNX tensor holds: dates, bytes, "
-        "values of mixed type or integers beyond 64 bits with sign. Turn the column into strings "
-        "before fit."
+        "decimals, values of mixed type or integers beyond 64 bits with sign. Turn the column into "
+        "strings before fit."
     )
 
 
