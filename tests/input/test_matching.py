@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,7 +62,10 @@ def check_codes(fitted: Any, asked: Any) -> None:
     _, X_new, new = asked
     vocabulary = learn_vocabulary(read_table(X).columns[0])
     codes = vocabulary.encode(read_table(X).columns[0]).tolist()
-    found = vocabulary.encode(read_table(X_new).columns[0]).tolist()
+    (column,) = read_table(X_new).columns
+    found = vocabulary.encode(column).tolist()
+    many = column.take(np.tile(np.arange(len(column)), 40))  # few cells are found by Python alone
+    assert vocabulary.encode(many).tolist() == 40 * found
     for value, code in zip(new, found, strict=True):
         same = {c for v, c in zip(values, codes, strict=True) if v is not None and v == value}
         if value is None:
@@ -90,3 +94,32 @@ def test_every_container_of_numbers_is_read(name):
     vocabulary = learn_vocabulary(read_table(X).columns[0])
     assert vocabulary.categories.tolist() == [0, 1]
     assert vocabulary.counts.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("n_others", [0, 600])  # found by Arrow, and by an index
+@pytest.mark.parametrize(
+    ("keys", "cells", "known"),
+    [
+        (np.array([1, 2**63, 2**64 - 1], np.uint64), np.array([-1, 1, 2]), [1]),
+        (np.array([1, 2**63], np.uint64), np.array([2.0**63, -1.0, 0.5, 2.0**64]), [0]),
+        (np.array([-1, 1, 2**62]), np.array([2**64 - 1, 1, 2**62], np.uint64), [1, 2]),
+        (np.array([2**53, 2**53 + 1]), np.array([2.0**53, 2.0**53 + 2, np.inf]), [0]),
+        (np.array([2.0**53, 0.5]), np.array([2**53 + 1, 2**53, 0]), [1]),
+        (np.array([2.0**63, 0.5]), np.array([2**63 - 1, 2**63 - 1024]), []),
+    ],
+)
+def test_wide_integers_and_floats_are_compared_exactly(keys, cells, known, n_others):
+    others = (np.arange(n_others) + 10).astype(keys.dtype)
+    vocabulary = learn_vocabulary(read_table(np.append(keys, others)[:, None]).columns[0])
+    for repeats in (1, 50):  # few cells are found by Python, many by Arrow
+        (column,) = read_table(np.tile(cells, repeats)[:, None]).columns
+        codes = vocabulary.encode(column)[: len(cells)]
+        assert np.flatnonzero(codes != UNKNOWN).tolist() == known
+        positions = vocabulary.locate(column)[known]
+        assert vocabulary.categories[positions].tolist() == cells[known].tolist()
+
+
+def test_cells_without_a_type_are_missing():
+    vocabulary = learn_vocabulary(read_table([["a"], ["b"], [None]]).columns[0])
+    (column,) = read_table([[None], [None]]).columns
+    assert vocabulary.encode(column).tolist() == [MISSING, MISSING]
