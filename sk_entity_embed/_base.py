@@ -25,6 +25,7 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.duplicates import check_duplicates
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Scale, check_y_range
@@ -275,6 +276,8 @@ class BaseEntityEmbedding(BaseEstimator):
                 validation_fraction=self.validation_fraction,
                 random_state=seeds.folds,
             )
+            if cross_fit:
+                check_duplicates(columns.codes, columns.context_values, given.target, roles.fold)
         if previous is not None:
             model, memory = previous
             start = continued_point(

@@ -71,6 +71,22 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             If training is interrupted before the end of its first epoch and there is no earlier
             fit.
 
+        Warns
+        -----
+        ColumnRoleWarning
+            If ``categorical_features="auto"`` may have taken ids for quantities or the other way
+            round.
+        EmptyColumnWarning
+            If columns have only missing values.
+        FoldsReducedWarning
+            If there are too few rows or groups for `cv` folds.
+        LeakageWarning
+            If rows have copies in other folds, or ``warm_start`` goes on with other rows.
+        RareClassWarning
+            If classes have fewer members than there are folds.
+        UnmatchedCategoriesWarning
+            If few vectors of `init` belong to categories, or ``warm_start`` finds none it knows.
+
         Notes
         -----
         Whatever is raised, the estimator is afterwards as it was before. Ctrl-C ends the training

@@ -37,7 +37,7 @@ LAYERS = [
         "input.target",
         "input.vocabulary",
     },
-    {"input.roles"},
+    {"input.duplicates", "input.roles"},
     {
         "datasets.flights",
         "datasets.movielens",
