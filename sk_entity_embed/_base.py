@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
 from numbers import Integral, Real
@@ -26,6 +25,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.columns import Table, read_table
 from sk_entity_embed.input.duplicates import check_duplicates
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Scale, check_y_range
@@ -166,7 +166,7 @@ class BaseEntityEmbedding(BaseEstimator):
         if not hasattr(self, "_model"):
             raise KeyboardInterrupt(f"{INTERRUPTED_EARLY}; the estimator is not fitted.")
         message = f"{INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
-        warnings.warn(message, TrainingInterruptedWarning, stacklevel=4)
+        warn(message, TrainingInterruptedWarning)
 
     def _read(self, X: Any) -> Table:
         """Read a table to look up, with the columns of fit."""
@@ -284,7 +284,7 @@ class BaseEntityEmbedding(BaseEstimator):
                 model, memory, columns, roles, same_rows=same_rows, freeze=self.freeze
             )
             if cross_fit and not same_rows:
-                warnings.warn(_CONTINUED_ELSEWHERE, LeakageWarning, stacklevel=5)
+                warn(_CONTINUED_ELSEWHERE, LeakageWarning)
             return roles, start, model.scale
         start = starting_point(
             columns,
@@ -442,11 +442,11 @@ def _warn(learned: Learned) -> None:
         kept = "no epoch was better than the fit before, whose state was kept."
     if learned.interrupted:
         message = f"Training was interrupted; {kept}"
-        warnings.warn(message, TrainingInterruptedWarning, stacklevel=5)
+        warn(message, TrainingInterruptedWarning)
     curves = [learned.loss_curve, learned.validation_loss_curve]
     if not all(np.isfinite(c).all() for c in curves if c is not None):
         message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warn(message, ConvergenceWarning)
 
 
 def _check_dot(given: Given, categorical: Sequence[int], pooling: Mapping[int, str]) -> None:

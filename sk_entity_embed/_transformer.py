@@ -331,7 +331,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
             table,
             refuse_unknown=self._policies["handle_unknown"] == "error",
             missing_is_error=self._policies["handle_missing"] == "error",
-            warn_level=4,
+            tell_unknown=True,
         )
         return rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from sklearn.utils import gen_batches, get_tags
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.input.columns import read_table
-from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 
@@ -181,12 +180,11 @@ def _check_matches(
     covered = vocabulary.counts[positions[found]].sum() / vocabulary.counts.sum()
     used = found.sum() / (found.sum() + unknown.sum())
     if covered < _FEW and used < _FEW:
-        warnings.warn(
+        warn(
             f"`init[{name!r}]` has vectors for only {_percent(covered)} of the cells of column "
             f"{name!r}, and only {_percent(used)} of its labels are categories: {both}. Check "
             "that both are spelt alike. If they are, leave out the labels that are no categories.",
             UnmatchedCategoriesWarning,
-            stacklevel=2,
         )
 
 

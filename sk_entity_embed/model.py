@@ -103,7 +103,7 @@ class EmbeddingModel:
         *,
         refuse_unknown: bool,
         missing_is_error: bool,
-        warn_level: int | None = None,
+        tell_unknown: bool = False,
     ) -> CodedRows:
         """Look the rows of a table up.
 
@@ -113,9 +113,8 @@ class EmbeddingModel:
             New rows, with the columns of fit.
         refuse_unknown, missing_is_error : bool
             Whether unknown categories and missing cells raise.
-        warn_level : int or None, default=None
-            Stack level, seen from the caller, of warnings about columns that are nearly all
-            unknown; None gives none.
+        tell_unknown : bool, default=False
+            Whether to warn of columns that are nearly all unknown.
 
         Raises
         ------
@@ -134,8 +133,8 @@ class EmbeddingModel:
             coded = vocabulary.encode(column)
             if refuse_unknown:
                 _refuse_unknown(column, coded, vocabulary)
-            if warn_level is not None:
-                warn_unknown(column, coded, vocabulary, warn_level + 1)
+            if tell_unknown:
+                warn_unknown(column, coded, vocabulary)
             codes.append(coded)
         numbers = stack_numbers([table.columns[j] for j in self.context], table.n_rows)
         return CodedRows(codes, numbers)

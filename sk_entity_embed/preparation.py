@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from sk_entity_embed.input.folds import (
     warn_of_rare_classes,
 )
 from sk_entity_embed.input.lists import Codes
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.target import (
     Scale,
     Target,
@@ -249,11 +249,10 @@ def read_columns(
 def _warn_of_empty_columns(names: list[str]) -> None:
     """Warn once of columns that there is nothing to learn from."""
     if names:
-        warnings.warn(
+        warn(
             f"Columns {names} have only missing values or empty lists. Nothing is learned "
             "from them: categories that come later are unknown, and numbers count as missing.",
             EmptyColumnWarning,
-            stacklevel=2,
         )
 
 

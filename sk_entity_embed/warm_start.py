@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from sk_entity_embed.head import DotHead
 from sk_entity_embed.initialization import frozen_columns, typed
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.lists import Lists
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sk_entity_embed.learning.problem import StartingPoint
@@ -149,12 +149,11 @@ def continued_point(
 
 def _warn_of_strangers(new: Vocabulary, old: Vocabulary) -> None:
     """Say that a column shares no category with the fit before, which often is one of type."""
-    warnings.warn(
+    warn(
         f"warm_start goes on, but column {new.name!r} has no category of the fit before, and all "
         f"of its vectors start from the unknown one. It has categories like "
         f"{typed(new.categories[0])}, and had ones like {typed(old.categories[0])}.",
         UnmatchedCategoriesWarning,
-        stacklevel=2,
     )
 
 

@@ -276,7 +276,7 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
     expressions = []
     for j, output in enumerate(lookup.outputs):
         default = {}
-        if lookup.serves_unknown:
+        if lookup.serves_unknown or keys.dtype == pl.Decimal:
             default = {"default": pl.lit(float(lookup.unknown[j]), dtype=pl.Float32)}
         values = pl.Series(np.ascontiguousarray(vectors[:, j]))
         found = cells.replace_strict(keys, values, return_dtype=pl.Float32, **default)
@@ -284,11 +284,23 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
             # Floats are not searched for among decimals, so that polars refuses them here.
             is_first = _named(pl, lookup.name).is_in(keys[:1].to_list())
             found = pl.when(is_first).then(pl.lit(values[0], dtype=pl.Float32)).otherwise(found)
+            if not lookup.serves_unknown:
+                found = pl.when(_all_known(pl, cells, keys)).then(found)
         if not lookup.serves_missing:  # True has no place in this mapping, which raises
             served = cells.is_null().replace_strict([False], [True], return_dtype=pl.Boolean)
             found = pl.when(served).then(found)
         expressions.append(found.alias(output))
     return expressions
+
+
+def _all_known(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
+    """True where cells are missing or decimals among the keys; an error where one is neither.
+
+    A mapping from decimals needs a default, since their types differ in scale.
+    """
+    known = pl.Series([True]).new_from_index(0, len(keys))
+    found = cells.replace_strict(keys, known, default=False, return_dtype=pl.Boolean)
+    return (found | cells.is_null()).replace_strict([True], [True], return_dtype=pl.Boolean)
 
 
 def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:

@@ -232,6 +232,8 @@ def read_table(X: Any) -> Table:
         return _read_pandas(X)
     if isinstance(X, pa.RecordBatch):
         X = pa.Table.from_batches([X])
+    if isinstance(X, pa.RecordBatchReader):  # can be read only once
+        raise UnsupportedDataError("X is a reader of record batches; pass X.read_all() instead.")
     try:
         frame = nw.from_native(X, pass_through=True, allow_series=True)
     except nw.exceptions.DuplicateError as error:
@@ -240,9 +242,12 @@ def read_table(X: Any) -> Table:
         raise UnsupportedDataError(_lazy_message(X, frame.implementation))
     if isinstance(frame, nw.Series):
         of_row = "of one row by X.iloc[[0]] instead of X.iloc[0], "
+        of_column = (
+            "pyarrow.table({'name': X})" if isinstance(X, pa.ChunkedArray) else "X.to_frame()"
+        )
         raise InvalidDataError(
             "Expected 2D array, got 1D array instead: X is a series. Pass a data frame, "
-            f"{of_row if isinstance(X, pd.Series) else ''}of one column by X.to_frame()."
+            f"{of_row if isinstance(X, pd.Series) else ''}of one column by {of_column}."
         )
     if isinstance(frame, nw.DataFrame):
         return _read_frame(frame, X)
@@ -328,7 +333,7 @@ def _from_series(series: nw.Series[Any], name: str) -> Column:
     try:
         array = series.to_arrow()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
-        return _from_objects(name, np.asarray(series.to_numpy(), dtype=object))
+        return _from_objects(name, object_array(series.to_list()))
     return _from_arrow(name, array)
 
 
@@ -541,8 +546,18 @@ def _plain(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if isinstance(array, pa.ChunkedArray) and array.type in (pa.bool8(), pa.uuid()):
         array = array.combine_chunks()
     if pa.types.is_run_end_encoded(array.type):
-        return _plain(pc.run_end_decode(array))
+        return _plain(_decoded(array))
     return pc.cast(array.storage, pa.bool_()) if array.type == pa.bool8() else array
+
+
+def _decoded(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Run-length encoded cells, one by one; Arrow's own function has no dictionaries."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    starts = np.append(0, np.asarray(array.run_ends))
+    ends = np.clip(starts[1:] - array.offset, 0, len(array))
+    lengths = np.diff(np.append(0, ends))
+    return array.values.take(pa.array(np.repeat(np.arange(len(lengths)), lengths)))
 
 
 def _without_nan(array: pa.Array) -> pa.Array:
@@ -588,11 +603,17 @@ def read_values(y: Any) -> Any:
         y = pa.chunked_array([y])
     values = nw.from_native(y, pass_through=True, allow_series=True)
     if isinstance(values, nw.DataFrame):
-        columns = [_natural(values.get_column(c).to_numpy()) for c in values.columns]
+        columns = [_natural(_to_numpy(values.get_column(c))) for c in values.columns]
         return np.column_stack(columns) if columns else np.empty((len(values), 0))
     if isinstance(values, nw.Series):
-        return _natural(values.to_numpy())
+        return _natural(_to_numpy(values))
     return _natural(y) if isinstance(y, np.ndarray) else y
+
+
+def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:
+    """A series as an array; of objects where NumPy has no such integers."""
+    wide = series.dtype in (nw.Int128, nw.UInt128)
+    return object_array(series.to_list()) if wide else series.to_numpy()
 
 
 def _natural(array: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,6 @@ and others do not, or rows that agree in all columns but one agree in that one a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import LeakageWarning
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.target import Target
 
 _LEAST_ROWS, _MOST_ROWS = 100, 100_000
@@ -55,13 +55,12 @@ def check_duplicates(
     """
     share = share_of_copies(codes, context, target, fold)
     if share > 0:
-        warnings.warn(
+        warn(
             f"{share:.0%} of the rows have copies in other folds, equal in all columns and in y, "
             "as after oversampling. Copies teach the tables of a row's own fold its target, so "
             "fit_transform leaks. Pass `sample_weight` instead of copies, or `groups` that keep "
             "the copies of a row together, or encode before you oversample.",
             LeakageWarning,
-            stacklevel=4,
         )
 
 

@@ -24,6 +24,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     RareClassWarning,
 )
+from sk_entity_embed.input.messages import warn
 
 _SHOWN = 3
 """Rare classes that a warning names."""
@@ -114,12 +115,11 @@ def warn_of_rare_classes(
         for label, n in zip(classes[rare[:_SHOWN]].tolist(), members[rare], strict=False)
     ]
     shown += [f"{len(rare) - _SHOWN} more"] if len(rare) > _SHOWN else []
-    warnings.warn(
+    warn(
         f"Classes with fewer members than the {n_folds} folds: {', '.join(shown)}. A row whose "
         "class is in no other fold is encoded by tables that never met its class. Give more data "
         "or merge rare classes.",
         RareClassWarning,
-        stacklevel=2,
     )
 
 
@@ -243,11 +243,10 @@ def _reduce(n_folds: int, available: int, what: str) -> int:
         raise InvalidDataError(
             f"Cross-fitting needs at least two {what}s, got 1 {what}. {advice} set cross_fit=False."
         )
-    warnings.warn(
+    warn(
         f"cv={n_folds} folds need as many {what}s, but there are {available}; using {available} "
         "folds.",
         FoldsReducedWarning,
-        stacklevel=2,
     )
     return int(available)
 

@@ -142,7 +142,8 @@ def flatten_arrow(
     UnsupportedDataError
         If the items are lists or records themselves.
     """
-    if pa.types.is_nested(array.type.value_type):
+    kind = array.type.value_type
+    if pa.types.is_nested(kind) and not pa.types.is_run_end_encoded(kind):
         raise _nested(name, str(array.type.value_type))
     lengths = pc.list_value_length(array).cast(pa.int64())
     absent = np.asarray(array.is_null(), dtype=bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import ColumnRoleWarning
 from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.lists import Lists
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import is_whole
 from sk_entity_embed.input.target import Target
 
@@ -167,28 +167,26 @@ def check_roles(
     y = _outputs(target)
     embedded = [table.columns[j] for j in categorical if table.columns[j].kind == "number"]
     if found := [f"{c.name!r} ({why})" for c in embedded if (why := _quantity(c, y))]:
-        warnings.warn(
+        warn(
             "X has only numbers, which categorical_features='auto' embeds value by value, but some "
             f"look like quantities: {_some(found)}. Name the columns to embed in "
             "`categorical_features`: the others are context. 'all' embeds all without a warning.",
             ColumnRoleWarning,
-            stacklevel=4,
         )
     numbers = [table.columns[j] for j in context if is_whole(table.columns[j])]
     rest = _remainder(y, codes) if numbers else y
     if ids := [repr(c.name) for c in numbers if pattern(c.to_numbers(), rest).looks_like_ids]:
-        warnings.warn(
+        warn(
             "categorical_features='auto' takes numbers for quantities, but some look like ids: "
             f"{_some(ids)} (the target differs from value to value, without any order). Name the "
             "columns to embed in `categorical_features`, with or without these.",
             ColumnRoleWarning,
-            stacklevel=4,
         )
 
 
 def _quantity(column: Column, y: NDArray[np.float64]) -> str | None:
     """Why an embedded column looks like a quantity, if it does."""
-    if not is_whole(column):
+    if column.holds_fractions:
         return "fractions"
     return pattern(column.to_numbers(), y).why_quantity
 

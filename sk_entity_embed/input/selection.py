@@ -93,13 +93,14 @@ def select_categorical(
 
 def is_whole(column: Column) -> bool:
     """Whether a column holds whole numbers only, and any at all; infinite ones are not whole."""
-    cells = column.cells
-    if column.kind != "number" or not column.holds_numbers or not isinstance(cells, pa.Array):
+    if column.kind != "number" or not column.holds_numbers:
         return False
-    if pa.types.is_floating(cells.type):
-        rest = pc.subtract(cells, pc.floor(cells))
-        return bool(pc.all(pc.equal(rest, 0.0)).as_py())
-    return bool(cells.null_count < len(cells))
+    cells = column.cells
+    if isinstance(cells, pa.Array) and pa.types.is_integer(cells.type):
+        return bool(cells.null_count < len(cells))
+    if isinstance(cells, np.ndarray) or pa.types.is_decimal(cells.type):
+        return not column.holds_fractions and bool(np.isfinite(column.to_numbers()).any())
+    return bool(pc.all(pc.equal(pc.subtract(cells, pc.floor(cells)), 0.0)).as_py())
 
 
 def _positions(selection: Any, table: Table) -> list[int]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from sk_entity_embed.exceptions import UnknownCategoriesWarning
 from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.kinds import cure_for, kind_of, may_be_equal
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, missing_cells
 
 _FEW, _MOST = 20, 0.9
@@ -18,7 +16,7 @@ _FEW, _MOST = 20, 0.9
 _SAMPLE = 1_000
 
 
-def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary, stacklevel: int) -> None:
+def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
     """Warn of a column of another kind than in fit, or with hardly any category of fit.
 
     A column of few values, as in serving, is told of once in the life of a vocabulary.
@@ -31,8 +29,6 @@ def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary, stackleve
         What `vocabulary` made of them.
     vocabulary : Vocabulary
         The categories of fit.
-    stacklevel : int
-        Of the warning, seen from the caller.
     """
     cells = codes.items if isinstance(codes, Lists) else codes
     if len(cells) > 4 * _SAMPLE and np.count_nonzero(cells[:: len(cells) // _SAMPLE]) > _SAMPLE / 5:
@@ -42,7 +38,7 @@ def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary, stackleve
     message = explain_unknown(column, vocabulary)
     if message is None or (len(cells) < _FEW and not vocabulary.tell_once()):
         return
-    warnings.warn(message, UnknownCategoriesWarning, stacklevel=stacklevel + 1)
+    warn(message, UnknownCategoriesWarning)
 
 
 def explain_unknown(column: Column, vocabulary: Vocabulary) -> str | None:

@@ -6,6 +6,7 @@ import builtins
 import io
 import pickle
 from datetime import date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -375,3 +376,18 @@ def test_polars_expressions_refuse_lists():
     encoder = make_list_encoder().fit(*make_list_rows())
     with pytest.raises(UnsupportedDataError, match=r"The expressions .* 'mean' holds lists"):
         polars_expressions(encoder)
+
+
+@pytest.mark.parametrize("params", [{}, {"handle_missing": "error"}])
+@pytest.mark.parametrize("scale", [1, 2, 9])
+def test_polars_decimals_under_policies_that_refuse(params, scale):
+    values = [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
+    X = pl.DataFrame({"x": pl.Series(values * 20, dtype=pl.Decimal(38, 2))})
+    encoder = make_encoder(categorical_features="all", cv=2, handle_unknown="error", **params)
+    encoder.fit(X, np.random.default_rng(0).normal(size=60))
+    expressions = polars_expressions(encoder)
+    rows = pl.DataFrame({"x": pl.Series(values, dtype=pl.Decimal(38, scale))})
+    assert_same(rows.select(expressions), encoder, rows)
+    unknown = pl.DataFrame({"x": pl.Series([Decimal("1.6")], dtype=pl.Decimal(38, scale))})
+    with pytest.raises(pl.exceptions.InvalidOperationError):
+        unknown.select(expressions)

@@ -20,7 +20,7 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     UnsupportedDataError,
 )
-from sk_entity_embed.input.columns import _lazy_message, read_table
+from sk_entity_embed.input.columns import _lazy_message, read_table, read_values
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
@@ -222,6 +222,12 @@ def test_header_has_the_labels_and_no_rows(container):
         (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
+        (pa.chunked_array([[1]]), InvalidDataError, r"pyarrow\.table"),
+        (
+            pa.RecordBatchReader.from_batches(pa.schema([]), []),
+            UnsupportedDataError,
+            r"X\.read_all\(\)",
+        ),
         (pd.DataFrame({"a": ["x"]}).iloc[0], InvalidDataError, r"row by X\.iloc\[\[0\]\]"),
         ([[Decimal("sNaN")], [1]], UnsupportedDataError, "'x0' .*signaling NaN"),
         (pl.Series([1]), InvalidDataError, "1D array"),
@@ -425,6 +431,14 @@ def test_record_batches_and_chunks_of_any_encoding_are_read():
     runs = pc.run_end_encode(pa.chunked_array([["x", None], ["x", "y"]]))
     (column,) = read_table(pa.table({"a": runs})).columns
     assert column.cells.to_pylist() == ["x", None, "x", "y"]
+    levels = pa.array(["p", None, "q"]).dictionary_encode()
+    coded = pa.RunEndEncodedArray.from_arrays([2, 3, 5], levels)
+    for part, expected in ((coded, ["p", "p", None, "q", "q"]), (coded[1:4], ["p", None, "q"])):
+        (column,) = read_table(pa.table({"a": part})).columns
+        assert ["pq"[i] if i >= 0 else None for i in column.indices] == expected
+    lists = pa.ListArray.from_arrays([0, 2, 3], pc.run_end_encode(pa.array(["x", "x", "y"])))
+    (column,) = read_table(pa.table({"a": lists})).columns
+    assert column.cells.to_pylist() == ["x", "x", "y"]
     flags = pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, None], pa.int8()))
     for array in (flags, pa.chunked_array([flags])):
         (column,) = read_table(pa.table({"a": array})).columns
@@ -455,6 +469,17 @@ def test_decimals_are_numbers_and_are_rounded_once(values):
     assert column.holds_numbers
     assert column.holds_fractions
     np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
+
+
+def test_integers_of_128_bits_are_read_wherever_they_are():
+    wide = pl.Series([1, 2**40, 3], dtype=pl.Int128)
+    assert read_table(pl.DataFrame({"a": wide})).columns[0].cells.to_pylist() == [1, 2**40, 3]
+    (column,) = read_table(pl.DataFrame({"a": [[1], [2, 3]]}, {"a": pl.List(pl.Int128)})).columns
+    assert column.is_list
+    assert column.cells.to_pylist() == [1, 2, 3]
+    assert read_values(wide).tolist() == [1, 2**40, 3]
+    assert read_values(wide).dtype == np.int64
+    assert read_values(pl.DataFrame({"a": wide, "b": wide})).dtype == np.int64
 
 
 def test_numbers_beyond_floats_are_refused_as_context():

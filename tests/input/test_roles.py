@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.evaluation import encoding_report
-from sk_entity_embed.exceptions import ColumnRoleWarning
+from sk_entity_embed.exceptions import ColumnRoleWarning, EmptyColumnWarning
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.roles import check_roles, pattern
 from sk_entity_embed.input.selection import select_categorical
@@ -168,3 +168,9 @@ def test_ids_of_public_tables_are_found_and_no_quantities(name, target, expected
     found = messages(X, y, target_type="continuous" if y.nunique() > 2 else "binary")
     assert len(found) == len(expected)
     assert all(text in message for text, message in zip(expected, found, strict=True))
+
+
+def test_a_column_without_values_is_no_quantity():
+    with pytest.warns(EmptyColumnWarning) as caught:
+        make_encoder(cv=2, max_iter=1).fit(pd.DataFrame({"m": [np.nan] * 60}), np.arange(60) / 7)
+    assert len(caught) == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.input.columns import read_table
-from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.input.selection import is_whole, select_categorical
 from tests.containers import NAMELESS
 from tests.samples import MIXED
 
@@ -111,3 +114,24 @@ def test_lists_cannot_be_context():
     X = pd.DataFrame({"s": ["a", "b"], "ids": [[1], [2, 3]]})
     with pytest.raises(UnsupportedDataError, match=r"'ids' holds lists.*`categorical_features`"):
         select_categorical(["s"], read_table(X), X)
+
+
+@pytest.mark.parametrize(
+    ("values", "whole"),
+    [
+        ([Decimal(1), Decimal("2.0")], True),
+        ([Decimal(1), 2], True),
+        ([Decimal("1.5"), Decimal(2)], False),
+        (pa.array([Decimal(1), Decimal(2)], pa.decimal128(9, 2)), True),
+        (pa.array([Decimal("1.5"), None], pa.decimal128(9, 2)), False),
+        (pa.array([None, None], pa.decimal128(9, 2)), False),
+        ([1.0, np.nan], True),
+        ([1.5, np.nan], False),
+        ([np.inf, 1.0], False),
+    ],
+)
+def test_numbers_are_whole_by_value_in_any_container(values, whole):
+    cells = pd.Series(values, dtype=object) if isinstance(values, list) else values
+    X = pd.DataFrame({"a": cells}) if isinstance(values, list) else pa.table({"a": values})
+    (column,) = read_table(X).columns
+    assert is_whole(column) is whole

@@ -1,0 +1,41 @@
+"""Messages are short, whatever they show, and warnings name the user's line."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_entity_embed.exceptions import EntityEmbedWarning
+from sk_entity_embed.input.messages import shown
+from tests.samples import make_encoder
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 10**7, b"x" * 10**7, 10**5000, -(10**100_000), tuple(range(10**5)), ["x" * 10**6] * 100],
+    ids=lambda v: type(v).__name__,
+)
+def test_long_values_are_cut(value):
+    assert len(shown(value)) < 500
+
+
+def test_short_values_are_shown_as_they_are():
+    assert [shown(v) for v in ("a", b"a", 10**9, 2**70, np.float64(0.5))] == [
+        "'a'", "b'a'", "1000000000", "1180591620717411303424", "0.5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_warnings_of_fit_name_the_line_of_the_user(method):
+    X = pd.DataFrame({"a": ["x", "y"] * 30, "empty": [None] * 60})
+    y = ["rare", *["n", "m"] * 29, "n"]
+    encoder = make_encoder(cv=5, max_iter=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(encoder, method)(X, y)
+    own = [w for w in caught if issubclass(w.category, EntityEmbedWarning)]
+    assert {w.category.__name__ for w in own} == {"EmptyColumnWarning", "RareClassWarning"}
+    assert {w.filename for w in own} == {__file__}
