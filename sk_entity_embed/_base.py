@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -145,7 +144,7 @@ class BaseEntityEmbedding(BaseEstimator):
         if len(learned.loss_curve) == 0:
             return None
         model = assemble(learned, start, rows, columns, scale, given.target.loss)
-        fitted = copy(self)
+        fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
         fitted.__dict__.update(
             self._state(model, learned, given, columns, roles),
@@ -200,7 +199,7 @@ class BaseEntityEmbedding(BaseEstimator):
 
     def _check_input(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Given:
         if y is None:
-            validate_data(copy(self), "no_validation", y)  # scikit-learn's own message
+            validate_data(_twin(self), "no_validation", y)  # scikit-learn's own message
         given = check_given(
             X,
             y,
@@ -208,7 +207,7 @@ class BaseEntityEmbedding(BaseEstimator):
             groups,
             **self._reading(),
         )
-        validate_data(copy(self), given.table.header(), reset=True, skip_check_array=True)
+        validate_data(_twin(self), given.table.header(), reset=True, skip_check_array=True)
         return given
 
     def _reading(self) -> dict[str, Any]:
@@ -433,6 +432,13 @@ class BaseEntityEmbedding(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _twin(estimator: BaseEntityEmbedding) -> BaseEntityEmbedding:
+    """Another estimator with the same attributes; ``copy`` lacks those left out for pickling."""
+    twin = object.__new__(type(estimator))
+    twin.__dict__.update(estimator.__dict__)
+    return twin
 
 
 def _warn(learned: Learned) -> None:

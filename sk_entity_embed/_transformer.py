@@ -89,7 +89,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEntityEmbedding):
 
         Notes
         -----
-        Whatever is raised, the estimator is afterwards as it was before. Ctrl-C ends the training
+        An error leaves the estimator as it was before. Only warnings about a training that has
+        ended come after its result is in place. Ctrl-C ends the training
         early: the best state so far is kept, with a warning. Before the end of the first epoch
         there is none, and an earlier fit stays, with a warning, too.
         """

@@ -237,7 +237,7 @@ def _refuse_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> Non
         row = codes.rows[row]
         unknown = np.unique(codes.rows[unknown])
     cell = column.take(row)
-    wrong_kind = explain_unknown(column, vocabulary)
+    wrong_kind = explain_unknown(column, codes, vocabulary)
     raise InvalidDataError(
         f"Found unknown categories in column {column.name!r}: {len(unknown)} "
         f"row(s), the first one {_shown(cell, vocabulary)}, and handle_unknown='error'. "

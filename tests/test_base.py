@@ -17,7 +17,7 @@ import pytest
 import sklearn
 
 import sk_entity_embed.learning.learn as learning
-from sk_entity_embed import EntityEmbeddingRegressor
+from sk_entity_embed import EntityEmbeddingEncoder, EntityEmbeddingRegressor
 from sk_entity_embed.export import load, save
 from tests.samples import make_encoder, make_rows
 
@@ -131,3 +131,17 @@ def test_an_interrupt_leaves_the_state_before_or_after(
         assert answers(load(tmp_path / "estimator"), NAMELESS) == new, pressed
     assert before > 100
     assert after >= 1
+
+
+def test_a_fit_keeps_what_a_subclass_leaves_out_of_pickles():
+    class WithLock(EntityEmbeddingEncoder):
+        def __getstate__(self):
+            state = dict(super().__getstate__())
+            state.pop("lock", None)
+            return state
+
+    encoder = WithLock(max_iter=1, cv=2, random_state=0)
+    encoder.lock = object()
+    before = encoder.lock
+    encoder.fit([["a"], ["b"]] * 20, np.linspace(0, 1, 40))
+    assert encoder.lock is before

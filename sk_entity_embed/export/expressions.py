@@ -268,7 +268,9 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
     elif keys.dtype == pl.Boolean or keys.dtype.is_numeric():
         keys = keys.cast(pl.Int8) if keys.dtype == pl.Boolean else keys
         cells = _comparable(pl, cells, keys)
-        cells = cells if keys.dtype == pl.Decimal else cells.fill_nan(None)
+        if keys.dtype != pl.Decimal:
+            is_nan = _named(pl, lookup.name).cast(pl.Float64).is_nan()
+            cells = pl.when(is_nan).then(None).otherwise(cells)
     vectors = lookup.vectors[lookup.vocabulary.rows]
     if lookup.serves_missing:
         keys = keys.append(pl.Series([None], dtype=keys.dtype))
@@ -324,8 +326,7 @@ def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
     if keys.dtype.is_float():
         same, none = whole.eq_missing(wide.cast(pl.Int128, strict=False)), pl.lit(float(no_key))
     else:
-        is_missing = cells.is_null() | cells.is_nan()
-        same = is_missing | (whole.cast(pl.Float64) == cells.cast(pl.Float64)).fill_null(False)
+        same = cells.is_null() | (whole.cast(pl.Float64) == cells.cast(pl.Float64)).fill_null(False)
         wide, none = whole, pl.lit(no_key, dtype=pl.Int128)
     return pl.when(same).then(wide).otherwise(none)
 

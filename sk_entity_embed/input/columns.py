@@ -488,7 +488,7 @@ def _hashable(name: str, values: NDArray[np.object_]) -> NDArray[np.object_]:
         raise UnsupportedDataError(
             f"Column {name!r} holds cells that cannot be hashed ({error}); categories must be "
             "hashable: strings, numbers, dates or tuples, or lists of these. Turn sets into "
-            "sorted lists."
+            "sorted lists, and signaling NaN of decimals into None."
         ) from error
     return values
 

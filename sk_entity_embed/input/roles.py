@@ -80,7 +80,7 @@ class Pattern:
         if self.n_rows < _LEAST_ROWS:
             return None
         if self.n_rows < 1.5 * self.n_values:
-            return "hardly any value repeats"
+            return "hardly any value repeats, so each has little to learn from"
         if self.n_rows < 10 * self.n_values and self.tells and self.nearby >= 0.5:
             return "few rows share a value, and values near it tell as much"
         return None

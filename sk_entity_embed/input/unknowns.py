@@ -9,10 +9,14 @@ from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.kinds import cure_for, kind_of, may_be_equal
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, warn
-from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary, missing_cells
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary, missing_cells
 
-_FEW, _MOST = 20, 0.9
-"""Values from which on a share counts, and the share of unknown ones that is told."""
+_FEW, _MOST, _SOME = 20, 0.9, 0.5
+"""Values from which on a share counts, and the shares of unknown ones that are told.
+
+Some values of another kind may be equal to categories, as 0.5 is to a decimal: there the lower
+share counts.
+"""
 _SAMPLE = 1_000
 
 
@@ -31,42 +35,49 @@ def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
         The categories of fit.
     """
     cells = codes.items if isinstance(codes, Lists) else codes
-    if len(cells) > 4 * _SAMPLE and np.count_nonzero(cells[:: len(cells) // _SAMPLE]) > _SAMPLE / 5:
+    if len(cells) > 4 * _SAMPLE:
+        some = cells[:: len(cells) // _SAMPLE]
+        least = _SOME * np.count_nonzero(some != MISSING) - 0.1 * len(some)
+        if np.count_nonzero(some == UNKNOWN) < least:
+            return
+    n_known = np.count_nonzero(cells > MISSING)
+    if n_known > (1 - _SOME) * np.count_nonzero(cells != MISSING):
         return
-    if np.count_nonzero(cells) > (1 - _MOST) * len(cells):
-        return
-    message = explain_unknown(column, vocabulary)
-    if message is None or (len(cells) < _FEW and not vocabulary.tell_once()):
-        return
-    warn(message, UnknownCategoriesWarning)
+    message = explain_unknown(column, codes, vocabulary)
+    if message is not None and (len(cells) >= _FEW or vocabulary.tell_once()):
+        warn(message, UnknownCategoriesWarning)
 
 
-def explain_unknown(column: Column, vocabulary: Vocabulary) -> str | None:
+def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str | None:
     """What may be wrong with a column whose values are nearly all unknown; None if nothing is."""
-    column = column.items if column.is_list else column
+    if isinstance(codes, Lists):  # which have stand-ins for empty lists
+        column = column.items
+        codes = vocabulary.rows_of(vocabulary.locate(column))
     missing = missing_cells(column)
-    unknown = (vocabulary.rows_of(vocabulary.locate(column)) == UNKNOWN) & ~missing
+    unknown = (codes == UNKNOWN) & ~missing
     n, n_unknown = len(column) - int(missing.sum()), int(unknown.sum())
     if n_unknown == 0 or len(vocabulary.categories) == 0:
         return None
     value = column.value(int(np.argmax(unknown)))
     now, before = kind_of(value), vocabulary.kinds
-    differs = not any(may_be_equal(now, kind) for kind in before)
-    if n_unknown < n and (n < _FEW or n_unknown <= _MOST * n):
+    share, known = n_unknown / n, shown(vocabulary.categories[0])
+    if n == n_unknown and not any(may_be_equal(now, kind) for kind in before):
+        share = np.inf  # however few
+    elif n < _FEW or share <= (_MOST if now in before else _SOME):
         return None
-    if not differs and n < _FEW:
-        return None
-    of_all = "all" if n_unknown == n else f"{n_unknown} of"
-    kinds, known = " and ".join(sorted(before)), shown(vocabulary.categories[0])
+    counted = f"{n_unknown} of {n} values are" if n_unknown < n else f"all {n} values are"
+    counted = "its value is" if n == 1 else counted
+    kinds = " and ".join(sorted(before))
     if now in before:
+        spelling = " (spaces, case, leading zeros)" if now == "text" else ""
         return (
-            f"Column {column.name!r} has hardly any category of fit: {of_all} {n} value(s) are "
-            f"unknown, such as {shown(value)}; fit had {kinds} such as {known}. If they should be "
-            "the same, write them as they were written in fit (spaces, case, leading zeros)."
+            f"Column {column.name!r} has hardly any category of fit: {counted} unknown, such as "
+            f"{shown(value)}; fit had {kinds} such as {known}. If they should be the same, write "
+            f"them as they were written in fit{spelling}. If they are new, ignore this."
         )
     cure = cure_for(now, next(iter(before))) if len(before) == 1 else None
     return (
         f"Column {column.name!r} holds {now} now, such as {shown(value)}, but held {kinds} in fit, "
-        f"such as {known}: {of_all} {n} value(s) are unknown. Give the column the type of fit"
+        f"such as {known}: {counted} unknown. Give the column the type of fit"
         f"{f': {cure}' if cure else ''}."
     )

@@ -391,3 +391,11 @@ def test_polars_decimals_under_policies_that_refuse(params, scale):
     unknown = pl.DataFrame({"x": pl.Series([Decimal("1.6")], dtype=pl.Decimal(38, scale))})
     with pytest.raises(pl.exceptions.InvalidOperationError):
         unknown.select(expressions)
+
+
+def test_polars_decimals_where_fit_had_integers_or_booleans():
+    for fitted in ([1, 2, 3, None], [True, False]):
+        encoder = fit_column(fitted)
+        cells = pl.Series([Decimal("1.00"), Decimal("2.5"), None], dtype=pl.Decimal(10, 2))
+        rows = pl.DataFrame({"x": cells})
+        assert_same(rows.select(polars_expressions(encoder)), encoder, rows)

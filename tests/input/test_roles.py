@@ -101,7 +101,7 @@ def test_embedded_quantities_are_named_with_the_reason():
     X = {"user": IDS, "mileage": mileage, "number": RNG.permutation(N), "age": IDS % 60}
     (message,) = messages(X, NOISE + BY_ID)
     assert "'mileage' (few rows share a value, and values near it tell as much)" in message
-    assert "'number' (hardly any value repeats)" in message
+    assert "'number' (hardly any value repeats, so each has little to learn from)" in message
     assert not any(name in message for name in ("'user'", "'age'"))
 
 

@@ -46,7 +46,9 @@ PAIRS: list[tuple[list[Any], list[Any], str]] = [
         r"now, such as 0.1, but held decimals .*Decimal\('0.1'\)",
     ),
     (["a", 1], [("a",)], r"tuples now.*integers and text in fit.*Give the column the type of fit"),
-    (["a", "b"], ["a"] + ["b "] * 19, r"hardly any.*19 of 20 value.*'b '.*'a'.*spaces, case"),
+    (["1", "2", None], [1.0, 2.0, None] * 7, r"floats now.*text in fit.*all 14 values are unknown"),
+    ([Decimal("0.1"), Decimal("0.5")], [0.1, 0.1, 0.5] * 7, r"floats now.*decimals.*14 of 21"),
+    (["a", "b"], ["a"] + ["b "] * 19, r"hardly any.*19 of 20 values.*'b '.*'a'.*spaces, case"),
 ]
 
 
@@ -84,6 +86,8 @@ def test_the_error_of_unknown_categories_says_the_same(then, now, said):
         (["a", "b"], [None] * 40),
         (["a", "b"], [None] * 40 + ["c"] * 3),
         ([1, 2], [1.0] * 40),
+        ([1, 2], [1.0, 3.0] * 20),
+        (["a", "b", None], [None] * 40 + ["c"] * 3),
         ([True, False], [1, 0]),
         ([0.5, 1.5], [7]),
         (["a", 1], [2]),
@@ -99,20 +103,20 @@ def test_other_columns_are_not(then, now):
 
 def test_few_rows_of_another_kind_are_told_of_once():
     encoder = fit(["1", "2"])
-    with pytest.warns(UnknownCategoriesWarning, match=r"all 1 value\(s\) are unknown"):
+    with pytest.warns(UnknownCategoriesWarning, match=r"its value is unknown"):
         encoder.transform(table([1]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(3):
             encoder.transform(table([2]))
     for _ in range(2):
-        with pytest.warns(UnknownCategoriesWarning, match="all 20 value"):
+        with pytest.warns(UnknownCategoriesWarning, match="all 20 values are unknown"):
             encoder.transform(table([1] * 20))
 
 
 def test_many_rows_are_judged_by_a_sample_and_then_by_all():
     encoder = fit(["a", "b"])
-    with pytest.warns(UnknownCategoriesWarning, match="9100 of 10000 value"):
+    with pytest.warns(UnknownCategoriesWarning, match="9100 of 10000 values"):
         encoder.transform(table((["c"] * 91 + ["a"] * 9) * 100))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
