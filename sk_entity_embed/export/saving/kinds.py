@@ -50,6 +50,10 @@ _PERIODS_A_YEAR = {
 }
 """At most, by pandas' names of frequencies. That of business days is on its way out."""
 
+_ZONE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
+"""Names of time zones. The longest that is known has 38 characters and 4 parts, with its folder.
+Python looks for each part in a call of its own, and has no more calls than the stack is deep."""
+
 _OF_TEXT = {
     kind.__name__: kind
     for kind in (
@@ -90,6 +94,8 @@ def pack_zone(zone: tzinfo | None, at: str) -> Any:
         offset = zone.utcoffset(None)
         return [offset.days, offset.seconds, offset.microseconds]
     if type(zone) is ZoneInfo and zone.key is not None:
+        if not _ZONE.fullmatch(zone.key):
+            raise UnrepresentableError(f"{at} has a time zone of the unknown name {zone.key!r:.80}")
         return zone.key
     kind = f"{type(zone).__module__}.{type(zone).__qualname__}"
     raise UnrepresentableError(f"{at} has a time zone of type {kind}, which is not zoneinfo's")
@@ -103,6 +109,8 @@ def _some_zone(packed: Any) -> tzinfo:
     if type(packed) is list:
         offset = timedelta(*packed)
         return timezone(offset) if offset else UTC
+    if not _ZONE.fullmatch(packed):
+        raise ValueError(f"no time zone has the name {packed!r:.80}")
     return ZoneInfo(packed)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable
 from enum import Enum
 from typing import Any
 
@@ -14,6 +15,11 @@ from sk_entity_embed.export.saving.plain import PLAIN_READERS, UnrepresentableEr
 MAX_DEPTH = 40
 """Levels of containers inside containers."""
 
+MAX_EQUAL_HASHES = 100
+"""Entries of a set, or keys of a dict, that may have one hash. Each is compared with all others of
+its hash, so that many take quadratic time. By chance there are two or three: multiples of 2**61 - 1
+hash alike, and so do floats that differ by 61 binary places."""
+
 CATEGORIES = (
     "strings, bytes, numbers, booleans, dates, times, durations, periods, intervals, time zones, "
     "decimals, fractions, UUIDs, IP addresses, paths, and tuples and frozen sets of these"
@@ -22,8 +28,8 @@ CATEGORIES = (
 
 BUILDERS: dict[str, Callable[[Iterable[Any]], Any]] = {
     "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
+    "set": lambda items: set(_spread(items)),
+    "frozenset": lambda items: frozenset(_spread(items)),
 }
 """Containers by tag."""
 
@@ -88,6 +94,8 @@ def _pack_member(member: Enum, at: str) -> Any:
 def pack_cell(value: Any, at: str, depth: int = 0) -> Any:
     """The JSON of a cell of an object array: a scalar, or a tuple or frozen set of cells."""
     if type(value) in (tuple, frozenset) and depth < MAX_DEPTH:
+        if type(value) is frozenset:
+            check_hashes(value, at)
         return {type(value).__name__: [pack_cell(v, at, depth + 1) for v in value]}
     return pack_scalar(value, at)
 
@@ -102,6 +110,40 @@ def unpack_cell(packed: Any, depth: int = 0) -> Any:
     if tag in ("tuple", "frozenset"):
         return BUILDERS[tag](unpack_cell(v, depth + 1) for v in as_list(content))
     return unpack_scalar(tag, content)
+
+
+def are_crowded(keys: Iterable[Hashable]) -> bool:
+    """Whether so many values have one hash that a set or a dict of them takes quadratic time."""
+    return max(Counter(map(hash, keys)).values(), default=0) > MAX_EQUAL_HASHES
+
+
+def check_hashes(keys: Collection[Hashable], at: str) -> None:
+    """Refuse to store a set, or keys of a dict, that no file may hold.
+
+    Parameters
+    ----------
+    keys : collection
+        The entries.
+    at : str
+        Where they are, for the error.
+
+    Raises
+    ------
+    UnrepresentableError
+        If too many have the same hash.
+    """
+    if are_crowded(keys):
+        raise UnrepresentableError(
+            f"{at} has more than {MAX_EQUAL_HASHES} entries of the same hash, which Python takes "
+            "very long to look up; give them as strings"
+        )
+
+
+def _spread(items: Iterable[Any]) -> list[Any]:
+    entries = list(items)
+    if are_crowded(entries):
+        raise ValueError("a set has too many entries of the same hash")
+    return entries
 
 
 def as_list(content: Any) -> list[Any]:

@@ -84,8 +84,10 @@ _IMPOSSIBLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    MemoryError,
     NotImplementedError,
     OSError,  # of a time zone whose name is that of a folder
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -151,7 +153,8 @@ def restore(document: Document, arrays: Arrays, *, version: int = 3) -> Any:
         raise
     except _IMPOSSIBLE as error:
         raise InvalidFileError(
-            f"what it says of the estimator cannot be: {str(error)[:_LONGEST]}"
+            "what it says of the estimator cannot be: "
+            f"{str(error)[:_LONGEST] or type(error).__name__}"
         ) from error
 
 

@@ -27,7 +27,9 @@ from sk_entity_embed.export.saving.plain import NUMBERS, UnrepresentableError, t
 from sk_entity_embed.export.saving.scalars import (
     BUILDERS,
     MAX_DEPTH,
+    are_crowded,
     as_list,
+    check_hashes,
     pack_cell,
     pack_scalar,
     unpack_cell,
@@ -91,9 +93,12 @@ class Packer:
         kind = type(value)
         if kind in _CONTAINERS:
             tag = _CONTAINERS[kind]
+            if kind in (set, frozenset):
+                check_hashes(value, at)
             items = [self.pack(v, f"{at}.{i}", depth + 1) for i, v in enumerate(value)]
             return {tag: items} if tag else items
         if kind is dict:
+            check_hashes(value, at)
             return {"dict": [self._pack_pair(k, v, at, depth) for k, v in value.items()]}
         if kind is np.ndarray:
             return self._pack_array(value, at)
@@ -208,13 +213,19 @@ class Unpacker:
         if tag in BUILDERS:
             return BUILDERS[tag](self.unpack(as_list(content), depth))
         if tag == "dict":
-            return {self.unpack(k, depth + 1): self.unpack(v, depth + 1) for k, v in content}
+            return self._unpack_dict(content, depth)
         if tag in self._structures:
             make = self._structures[tag][2]
             return make({name: self.unpack(v, depth + 1) for name, v in content.items()})
         if tag in _COMPOSITE_READERS:
             return _COMPOSITE_READERS[tag](*self.unpack(content, depth + 1))
         return unpack_scalar(tag, content)
+
+    def _unpack_dict(self, content: Any, depth: int) -> dict[Any, Any]:
+        pairs = [(self.unpack(k, depth + 1), self.unpack(v, depth + 1)) for k, v in content]
+        if are_crowded(key for key, _ in pairs):
+            raise ValueError("a dict has too many keys of the same hash")
+        return dict(pairs)
 
     def _take(self, name: str, dtype: Any = None) -> NDArray[Any]:
         array = self.arrays.pop(name)

@@ -376,6 +376,39 @@ def test_documents_of_no_estimator_are_refused(change, match):
         restore(document, arrays)
 
 
+LONG_ZONE = "a/" * 500 + "b"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"zone": LONG_ZONE},
+        {"datetime": ["2026-01-01", 0, LONG_ZONE]},
+        {"time": ["00:00", 0, LONG_ZONE]},
+        {"timestamp": [0, "ns", LONG_ZONE]},
+        {"zone": "Europe/" * 4 + "Oslo"},
+        {"zone": "Europe/Oslo\n"},
+    ],
+    ids=lambda v: next(iter(v)),
+)
+def test_time_zones_of_no_known_form_are_refused_before_they_are_looked_up(value):
+    document, arrays = describe(EntityEmbeddingEncoder())
+    document["parameters"]["init"] = value
+    with pytest.raises(InvalidFileError, match=r"no time zone has the name .{,82}$"):
+        restore(document, arrays)
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_no_error_of_the_interpreter_gets_out(error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    document, arrays = describe(EntityEmbeddingEncoder())
+    monkeypatch.setattr(state, "_restore", fail)
+    with pytest.raises(InvalidFileError, match=f"cannot be: {error.__name__}"):
+        restore(document, arrays)
+
+
 @pytest.mark.parametrize("kind", ["string", "large_string", "int32", "bool", [1], "object"])
 def test_keys_have_the_type_of_the_categories(kind):
     X = [[n, "a"] for n in (1, 2, 3)] * 20

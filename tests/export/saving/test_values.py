@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import uuid
 from collections import OrderedDict
@@ -35,6 +36,9 @@ from sk_entity_embed.export.saving.values import Packer, Unpacker
 from tests.export.saved import assert_same
 
 OSLO = ZoneInfo("Europe/Oslo")
+ODD_ZONE = ZoneInfo.from_file(
+    io.BytesIO(b"TZif" + bytes(35) + b"\1\0\0\0\1" + bytes(7)), key="a/" * 99
+)
 WHEN = dt.datetime(2026, 10, 25, 2, 30, 1, 7)
 LONE = ["a\ud800", "\ud83d\ude00", "\U0001f600", "", "a\0b"]
 
@@ -162,6 +166,30 @@ def test_crowded_cells_are_refused_before_they_are_made(monkeypatch):
         with pytest.raises(ValueError, match="too many lists and objects"):
             Unpacker({"cells": raw}).unpack({"objects": "cells"})
     refused(np.array([":[" * 20, 1], dtype=object), "too many brackets .* make all values strings")
+
+
+COLLIDING = [k * (2**61 - 1) for k in range(101)]  # all of them hash to 0
+
+
+@pytest.mark.parametrize("keys", [COLLIDING, [uuid.UUID(int=k) for k in COLLIDING]])
+def test_values_that_hash_alike_are_refused_before_they_are_compared(keys):
+    packed = Packer().pack(keys, "here")
+    cells = np.frombuffer(json.dumps([{"frozenset": packed}]).encode(), np.uint8)
+    for crowd in (
+        {"set": packed},
+        {"frozenset": packed},
+        {"dict": [[k, 1] for k in packed]},
+        {"objects": "cells"},
+    ):
+        with pytest.raises(ValueError, match="too many .* of the same hash"):
+            Unpacker({"cells": cells}).unpack(crowd)
+    advice = "more than 100 entries of the same hash.*give them as strings"
+    refused(set(keys), advice)
+    refused([frozenset(keys)], advice)
+    refused(dict.fromkeys(keys), advice)
+    refused(np.array([frozenset(keys), 1], dtype=object), advice)
+    few = [set(keys[1:]), dict.fromkeys(keys[1:])]
+    assert there_and_back(few) == few
 
 
 def test_the_shortest_cells_are_not_too_many(monkeypatch):
@@ -318,6 +346,7 @@ class Odd:
         (pd.Interval(np.longdouble(0), np.longdouble(1)), "of type numpy.longdouble"),
         (Fraction(1, 10**20_000), "number of 16612 characters"),
         (ZoneInfo.no_cache("Europe/Oslo"), "a time zone of its own"),
+        (dt.datetime(2026, 1, 1, tzinfo=ODD_ZONE), "here has a time zone of the unknown name"),
         (type("Here", (PurePosixPath,), {})("a"), "of type .*Here"),
         (pd.offsets.MonthEnd(), "of type .*MonthEnd"),
         (pd.Timestamp(np.datetime64("20000-01-01", "s")), "in the year 20000"),
