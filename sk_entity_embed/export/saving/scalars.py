@@ -40,7 +40,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def pack_scalar(value: Any, at: str) -> Any:
+def pack_scalar(value: Any, at: str, depth: int = 0) -> Any:
     """The JSON of a single value.
 
     Parameters
@@ -49,6 +49,8 @@ def pack_scalar(value: Any, at: str) -> Any:
         The value.
     at : str
         Where it is, for the error.
+    depth : int, default=0
+        Containers around it.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def pack_scalar(value: Any, at: str) -> Any:
     if value is pd.NA or value is pd.NaT:
         return {"missing": str(value)}
     if isinstance(value, Enum):
-        return _pack_member(value, at)
+        return _pack_member(value, at, depth)
     return pack_plain(value, at)
 
 
@@ -72,7 +74,7 @@ def unpack_scalar(tag: str, content: Any) -> Any:
     return _READERS[tag](content)
 
 
-def _pack_member(member: Enum, at: str) -> Any:
+def _pack_member(member: Enum, at: str, depth: int) -> Any:
     """The JSON of the value that a member of an enumeration equals, as those of StrEnum do.
 
     A file does not hold the class, which is code: the member comes back as this value, which
@@ -80,10 +82,11 @@ def _pack_member(member: Enum, at: str) -> Any:
     """
     value = member.value
     try:
-        if value == member and hash(value) == hash(member):
-            return pack_scalar(value, at)
+        stands_in = value == member and hash(value) == hash(member)
     except TypeError:
-        pass  # the value cannot be hashed
+        stands_in = False  # it cannot be hashed
+    if stands_in:
+        return pack_cell(value, at, depth)
     raise UnrepresentableError(
         f"{at} is {member}, a member of an enumeration: its class is code of yours, and it does "
         "not equal a plain value, as members of StrEnum and IntEnum do. Take its `.name` or its "
@@ -93,11 +96,13 @@ def _pack_member(member: Enum, at: str) -> Any:
 
 def pack_cell(value: Any, at: str, depth: int = 0) -> Any:
     """The JSON of a cell of an object array: a scalar, or a tuple or frozen set of cells."""
-    if type(value) in (tuple, frozenset) and depth < MAX_DEPTH:
+    if type(value) in (tuple, frozenset):
+        if depth >= MAX_DEPTH:
+            raise UnrepresentableError(f"{at} is nested more than {MAX_DEPTH} deep")
         if type(value) is frozenset:
             check_hashes(value, at)
         return {type(value).__name__: [pack_cell(v, at, depth + 1) for v in value]}
-    return pack_scalar(value, at)
+    return pack_scalar(value, at, depth)
 
 
 def unpack_cell(packed: Any, depth: int = 0) -> Any:

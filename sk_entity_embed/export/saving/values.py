@@ -108,7 +108,7 @@ class Packer:
         if kind in _COMPOSITES:
             tag, describe = _COMPOSITES[kind]
             return {tag: self.pack(describe(value), at, depth + 1)}
-        return pack_scalar(value, at)
+        return pack_scalar(value, at, depth)
 
     def _pack_pair(self, key: Any, value: Any, at: str, depth: int) -> list[Any]:
         inside = f"{at}.{key}" if isinstance(key, str) else at
