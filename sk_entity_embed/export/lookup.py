@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from sk_entity_embed._access import exported_step
 from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.export.names import check_sql_names
+from sk_entity_embed.export.names import check_sql_names, read_keep
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
@@ -191,11 +191,12 @@ def sql(
     ------
     InvalidParameterError
         If the encoder's output has a hidden layer, which is no look-up, a look-up table is
-        missing, or a name in `keep` is empty, is one of the output, or differs in case only from
-        another one in the query.
+        missing, or `keep` is no list of different names, or a name in it is empty, is one of the
+        output, or is another one of the query to a database that ignores case.
     InvalidDataError
         If the name of a column that the query reads is empty or holds a zero character, or
-        differs from another column of fit in case only, or if two output columns do.
+        is that of another column of fit to a database that ignores case, or if two output columns
+        are. DuckDB ignores the case of ASCII letters only.
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
@@ -254,9 +255,9 @@ def sql(
             f"`lookups` lacks the columns {absent}; give each embedded column a table, or all of "
             "them none."
         )
-    keep = [keep] if isinstance(keep, str) else list(keep)
+    keep = read_keep(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed
-    check_sql_names(encoder._check_feature_names(None), names + passed, keep, outputs)
+    check_sql_names(encoder._check_feature_names(None), names + passed, keep, outputs, dialect)
     joins = [Join(lookup, None if lookups is None else lookups[lookup.name]) for lookup in found]
     return statement(joins, table, keep, passed, dialect)
 

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
+
+_ASCII_CAPITALS = re.compile("[A-Z]+")
+
+_IGNORANT = {
+    "duckdb": "DuckDB, which ignores the case of ASCII letters in names",
+    "standard": "databases that ignore upper and lower case in names, as most do",
+}
+"""Who takes names for one, by dialect."""
 
 _ADVICE = "Rename it in the table, or in a query or a view of it, or leave it out of `keep`."
 
 
+def read_keep(keep: Any) -> list[Any]:
+    """The names in the parameter `keep`: one, or any number of them.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is neither text nor anything with items, or names a column more than once.
+    """
+    if isinstance(keep, str):
+        return [keep]
+    try:
+        names = list(keep)
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"`keep` must be a list of names of columns, got {shown(keep)}. Give () to keep none."
+        ) from error
+    if repeated := [name for k, name in enumerate(names) if name in names[:k]]:
+        raise InvalidParameterError(
+            f"`keep` has {shown(repeated[0])} more than once. Write it once."
+        )
+    return names
+
+
 def check_sql_names(
-    features: Sequence[str], read: Sequence[str], keep: Sequence[str], outputs: Sequence[str]
+    features: Sequence[str],
+    read: Sequence[str],
+    keep: Sequence[str],
+    outputs: Sequence[str],
+    dialect: str,
 ) -> None:
     """Refuse names that a database cannot hold, or would take for each other.
 
@@ -25,6 +62,8 @@ def check_sql_names(
         Further columns of the table, which the query puts first.
     outputs : sequence of str
         Names of the numbers that follow them.
+    dialect : {"duckdb", "standard"}
+        The SQL of the query.
 
     Raises
     ------
@@ -35,27 +74,29 @@ def check_sql_names(
     """
     if bad := [name for name in read if not can_be_named(name)]:
         raise InvalidDataError(
-            f"Column {bad[0]!r} has a name that SQL does not allow: it must be text in UTF-8 "
+            f"Column {shown(bad[0])} has a name that SQL does not allow: it must be text in UTF-8 "
             "without a zero character, and not empty. Rename the column before fit."
         )
     for group, what in ((features, "Columns"), (outputs, "Output columns")):
-        if pair := _alike(read if group is features else outputs, group):
+        if pair := _alike(read if group is features else outputs, group, dialect):
             raise InvalidDataError(
-                f"{what} {pair[0]!r} and {pair[1]!r} differ in upper and lower case only, and most "
-                "databases take them for one. Rename a column before fit."
+                f"{what} {shown(pair[0])} and {shown(pair[1])} are one name to "
+                f"{_IGNORANT[dialect]}. Rename a column before fit."
             )
     if bad := [name for name in keep if not can_be_named(name)]:
         raise InvalidParameterError(
-            f"`keep` has {bad[0]!r}, which SQL does not allow as a name: it must be text in UTF-8 "
-            f"without a zero character, and not empty. {_ADVICE}"
+            f"`keep` has {shown(bad[0])}, which SQL does not allow as a name: it must be text in "
+            f"UTF-8 without a zero character, and not empty. {_ADVICE}"
         )
-    if repeated := [name for k, name in enumerate(keep) if name in outputs or name in keep[:k]]:
-        raise InvalidParameterError(f"`keep` would give columns {repeated} twice. {_ADVICE}")
-    if pair := _alike(keep, [*keep, *features, *outputs]):
-        meant = f" Write {pair[1]!r} if you mean this column." if pair[1] in features else ""
+    if taken := [name for name in keep if name in outputs]:
         raise InvalidParameterError(
-            f"`keep` has {pair[0]!r}, and the query has {pair[1]!r} already. They differ in upper "
-            f"and lower case only, and most databases take them for one.{meant} {_ADVICE}"
+            f"`keep` has {shown(taken[0])}, and so is an output column called. {_ADVICE}"
+        )
+    if pair := _alike(keep, [*keep, *features, *outputs], dialect):
+        meant = f" Write {shown(pair[1])} if you mean this column." if pair[1] in features else ""
+        raise InvalidParameterError(
+            f"`keep` has {shown(pair[0])}, and the query has {shown(pair[1])} already. They are "
+            f"one name to {_IGNORANT[dialect]}.{meant} {_ADVICE}"
         )
 
 
@@ -67,18 +108,29 @@ def can_be_named(name: Any) -> bool:
         return False
 
 
-def _alike(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
-    """The first of the names and of the others that differ in case only."""
-    by_fold = {_fold(name): name for name in names}
+def _alike(names: Sequence[str], others: Sequence[str], dialect: str) -> tuple[str, str] | None:
+    """The first of the names and of the others that are one to a database of the dialect."""
+    by_fold = {_fold(name, dialect): name for name in names}
     for other in others:
-        if (name := by_fold.get(_fold(other), other)) != other:
+        if (name := by_fold.get(_fold(other, dialect), other)) != other:
             return name, other
     return None
 
 
-def _fold(name: str) -> str:
-    """What is equal for names that some database takes for one.
+def _fold(name: str, dialect: str) -> str:
+    """What is equal for names that a database takes for one.
 
-    DuckDB ignores the case of ASCII letters only, Spark that of all, by way of upper case.
+    DuckDB ignores the case of ASCII letters. Others ignore that of all letters, and compare one
+    character with one, as Java does for Spark: "ss" is not the upper case of a sharp s to them.
     """
-    return name.upper().casefold()
+    if dialect == "duckdb":
+        return _ASCII_CAPITALS.sub(lambda found: found[0].lower(), name)
+    return "".join(map(_simple_lower, map(_simple_upper, name)))
+
+
+def _simple_upper(letter: str) -> str:
+    return upper if len(upper := letter.upper()) == 1 else letter
+
+
+def _simple_lower(letter: str) -> str:
+    return lower if len(lower := letter.lower()) == 1 else letter

@@ -246,14 +246,49 @@ def fit_columns(*categorical, **numbers):
     return encoder.fit(X, np.random.default_rng(0).normal(size=40)), X
 
 
+ALPHABETS = [  # two names, and whether Java's equalsIgnoreCase takes them for one
+    ("\u00c9", "\u00e9", True),
+    ("\u0131", "i", True),
+    ("\u00b5", "\u03bc", True),
+    ("\u00df", "ss", False),
+    ("\ufb01", "fi", False),
+]
+
+
+@pytest.mark.parametrize(("name", "other", "alike"), ALPHABETS)
+def test_case_beyond_ascii_counts_in_duckdb_and_not_elsewhere(name, other, alike):
+    encoder, X = fit_columns(name, other)
+    query = sql(encoder, "rows", keep="id")
+    names, found = run(query, rows=X.assign(id=range(40)))
+    assert list(names) == list(encoder.get_feature_names_out())
+    np.testing.assert_array_equal(found, encoder.transform(X))
+    if not alike:
+        assert sql(encoder, "rows", dialect="standard")
+        return
+    with pytest.raises(InvalidDataError, match="are one name to databases that ignore"):
+        sql(encoder, "rows", dialect="standard")
+
+
+@pytest.mark.parametrize(
+    ("keep", "match"),
+    [
+        (["id", "id"], r"^`keep` has 'id' more than once\. Write it once\.$"),
+        (None, r"^`keep` must be a list of names of columns, got None\. Give \(\) to keep none"),
+        (5, "^`keep` must be a list of names of columns, got 5"),
+    ],
+)
+def test_what_keep_must_be(keep, match):
+    encoder, _ = fit_columns("g")
+    with pytest.raises(InvalidParameterError, match=match):
+        sql(encoder, "rows", keep=keep)
+
+
 @pytest.mark.parametrize("dialect", ["duckdb", "standard"])
 @pytest.mark.parametrize(
     ("categorical", "numbers", "keep", "pair"),
     [
         (["Type", "type"], [], [], {"Type", "type"}),
         (["Type"], ["TYPE"], [], {"Type", "TYPE"}),
-        (["É", "é"], [], [], {"É", "é"}),
-        (["\u0131", "i"], [], [], {"\u0131", "i"}),  # equal in upper case
         (["g"], ["G_0"], [], {"g_0", "G_0"}),
         (["g"], [], ["G_0"], {"g_0", "G_0"}),
         (["g"], ["n"], ["N"], {"n", "N"}),
@@ -264,7 +299,7 @@ def fit_columns(*categorical, **numbers):
 def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, pair, dialect):
     encoder, _ = fit_columns(*categorical, **dict.fromkeys(numbers, 1.0))
     error = InvalidParameterError if keep else InvalidDataError
-    with pytest.raises(error, match="differ in upper and lower case only") as found:
+    with pytest.raises(error, match="are one name to") as found:
         sql(encoder, "rows", keep=keep, dialect=dialect)
     assert all(repr(name) in str(found.value) for name in pair)
     assert ("leave it out of `keep`" in str(found.value)) == bool(keep)
@@ -432,10 +467,10 @@ def test_the_query_refuses_what_is_no_look_up():
 def test_bad_parameters(encoder, tmp_path):
     with pytest.raises(InvalidParameterError, match=r"`lookups` lacks the columns \['integer'"):
         sql(encoder, "rows", lookups={"text": "t"})
-    with pytest.raises(InvalidParameterError, match=r"columns \['text_0'\] twice. Rename it"):
+    with pytest.raises(
+        InvalidParameterError, match=r"'text_0', and so is an output column called\. Rename"
+    ):
         sql(encoder, "rows", keep=["text_0"])
-    with pytest.raises(InvalidParameterError, match=r"columns \['id'\] twice"):
-        sql(encoder, "rows", keep=["id", "x", "id"])
     with pytest.raises(InvalidParameterError, match="`dialect` is 'mysql'"):
         sql(encoder, "rows", dialect="mysql")
     for table in ("", [], 3, ["a", ""], ["a", 1], "a\0", ["\ud800"], Path("a\0b")):
