@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -192,13 +193,17 @@ def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
     """How to make categories of the labels, where a change of their type does it."""
     categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
     kind = "str" if isinstance(categories[0], str) else str(categories.dtype)
+    way = f"astype({kind!r})"
     try:
-        converted = labels.astype(kind)
+        if isinstance(categories[0], Decimal):
+            way, converted = "map(str).map(decimal.Decimal)", labels.map(str).map(Decimal)
+        else:
+            converted = labels.astype(kind)
         matched = _locate(converted, vocabulary) < len(vocabulary.categories)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         converted, matched = labels, np.zeros(0, dtype=bool)
     if matched.any() and converted.is_unique:
-        return f"Convert the labels: `frame.index = frame.index.astype({kind!r})`."
+        return f"Convert the labels: `frame.index = frame.index.{way}`."
     return "Both have to be equal in spelling and in type (`frame.index.astype` converts)."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from decimal import Decimal
 
 import category_encoders as ce
 import numpy as np
@@ -28,6 +29,7 @@ from sk_entity_embed.initialization import (
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.target import read_target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
+from tests.samples import make_encoder
 
 CITIES = ["Lima", "Oslo", "Rome", "Bonn", None]
 FITS: list[tuple[list, list | None]] = []
@@ -492,3 +494,16 @@ def test_given_vectors_are_those_of_items():
     given = {rows["Rome"], rows["Lima"], MISSING}
     assert set(np.flatnonzero(vectors.given)) == given  # neither Oslo nor the empty list
     np.testing.assert_allclose(vectors.tables[0, vocabulary.empty_row], [3, 4], atol=0.2)
+
+
+@pytest.mark.parametrize("labels", [["1.5", "2.5"], [1.5, 2.5], ["1.50", "x"]])
+def test_labels_of_decimals_are_told_how_to_become_decimals(labels):
+    X = [[Decimal("1.50")], [Decimal("2.5")]] * 20
+    frame = pd.DataFrame([[0.0, 1.0], [1.0, 0.0]], index=labels)
+    encoder = make_encoder(categorical_features="all", init={"x0": frame}, cv=2, max_iter=1)
+    if labels == [1.5, 2.5]:  # equal in value
+        encoder.fit(X, np.linspace(0, 1, 40))
+        return
+    way = r"frame\.index\.map\(str\)\.map\(decimal\.Decimal\)"
+    with pytest.raises(InvalidParameterError, match=way if "x" not in labels else "spelling"):
+        encoder.fit(X, np.linspace(0, 1, 40))
