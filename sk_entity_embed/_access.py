@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.tables import EmbeddingTable
 
@@ -86,12 +87,14 @@ def check_column(column: str | None, names: list[str]) -> str:
     if column is None and len(names) == 1:
         return names[0]
     if column is None:
-        raise InvalidParameterError(f"`column` must name one of the embedded columns: {names}.")
+        raise InvalidParameterError(
+            f"`column` must name one of the embedded columns: {shown(names)}."
+        )
     if column not in names:
         close = get_close_matches(str(column), names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = f" Did you mean {shown(close[0])}?" if close else ""
         raise InvalidParameterError(
-            f"`column` is {column!r}, but the embedded columns are {names}.{hint}"
+            f"`column` is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
         )
     return column
 

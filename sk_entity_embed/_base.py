@@ -24,7 +24,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.columns import Table, read_table
 from sk_entity_embed.input.duplicates import check_duplicates
-from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import Scale, check_y_range
@@ -325,7 +325,8 @@ class BaseEntityEmbedding(BaseEstimator):
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
         if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
             raise InvalidParameterError(
-                f"`hidden_layer_sizes` must be positive integers, got {self.hidden_layer_sizes!r}."
+                "`hidden_layer_sizes` must be positive integers, got "
+                f"{shown(self.hidden_layer_sizes)}."
             )
         return tuple(int(n) for n in sizes)
 
@@ -477,7 +478,8 @@ def _check_dot(given: Given, categorical: Sequence[int], pooling: Mapping[int, s
     for j, way in pooling.items():
         if way not in ("mean", "sum"):
             raise InvalidParameterError(
-                f"head='dot' takes lists pooled by 'mean' or 'sum', but `pooling` is {way!r} for "
+                "head='dot' takes lists pooled by 'mean' or 'sum', but `pooling` is "
+                f"{shown(way)} for "
                 f"column {columns[j].name!r}; use one of these, or head='mlp'."
             )
 

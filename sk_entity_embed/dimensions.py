@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.options import by_column
 
 __all__ = ["RULES", "resolve_dimensions"]
@@ -116,6 +117,6 @@ def dot_width(cardinalities: Sequence[int]) -> int:
 def _check(name: str, width: Any) -> int:
     if isinstance(width, bool) or not isinstance(width, Integral) or int(width) < 1:
         raise InvalidParameterError(
-            f"`dimensions` gives {width!r} for column {name!r}; widths are positive integers."
+            f"`dimensions` gives {shown(width)} for column {name!r}; widths are positive integers."
         )
     return int(width)

@@ -58,13 +58,13 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
         if not isinstance(init, str) and not (hasattr(init, "fit") and hasattr(init, "transform")):
             raise InvalidParameterError(
                 "`init` must be 'normal', an encoder with fit and transform, or a mapping from "
-                f"column names to data frames of vectors; got {init!r}."
+                f"column names to data frames of vectors; got {shown(init)}."
             )
         return {}
     for name, frame in init.items():
         if name not in names:
             raise InvalidParameterError(
-                f"`init` names {name!r}, which is no categorical column: {list(names)}."
+                f"`init` names {shown(name)}, which is no categorical column: {shown(list(names))}."
             )
         if not isinstance(frame, pd.DataFrame) or 0 in frame.shape:
             raise InvalidParameterError(
@@ -95,7 +95,8 @@ def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[
     unknown = [name for name in freeze if name not in names]
     if unknown:
         raise InvalidParameterError(
-            f"`freeze` names {unknown}, which are no categorical columns: {list(names)}."
+            f"`freeze` names {shown(unknown)}, which are no categorical columns: "
+            f"{shown(list(names))}."
         )
     return set(freeze)
 
@@ -360,7 +361,7 @@ def _run(
         values = np.asarray(output, dtype=np.float64).reshape(len(ask), -1)
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(
-            f"`init={encoder!r}` cannot encode column {name!r}, given as strings: {error}"
+            f"`init={encoder!r}` cannot encode column {name!r}, given as strings: {error!s:.300}"
         ) from error
     if not np.isfinite(values).all():
         raise InvalidParameterError(

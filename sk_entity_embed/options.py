@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.pooling import POOLINGS, Pooling
 
 _LONGEST = 2**62
@@ -38,7 +39,8 @@ def by_column(
     named = {_name(key, places, parameter): v for key, v in value.items()}
     if len(named) < len(value):
         raise InvalidParameterError(
-            f"`{parameter}` names a column by its name and by its position: {list(value)}; once is "
+            f"`{parameter}` names a column by its name and by its position: "
+            f"{shown(list(value))}; once is "
             "enough."
         )
     return named
@@ -51,7 +53,7 @@ def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
         return places[int(key)]
     kind = "column of lists" if parameter in ("pooling", "max_length") else "categorical column"
     raise InvalidParameterError(
-        f"`{parameter}` names {key!r}, which is no {kind}: {list(places.values())}."
+        f"`{parameter}` names {shown(key)}, which is no {kind}: {shown(list(places.values()))}."
     )
 
 
@@ -83,14 +85,14 @@ def resolve_pooling(
     ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
     if not names and isinstance(pooling, str) and pooling not in POOLINGS:
         raise InvalidParameterError(
-            f"`pooling` is {pooling!r}; it must be one of {list(POOLINGS)}."
+            f"`pooling` is {shown(pooling)}; it must be one of {list(POOLINGS)}."
         )
     if isinstance(pooling, Mapping):
         ways = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
     for name, way in ways.items():
         if not isinstance(way, str) or way not in POOLINGS:
             raise InvalidParameterError(
-                f"`pooling` is {way!r} for the lists in column {name!r}; it must be one of "
+                f"`pooling` is {shown(way)} for the lists in column {name!r}; it must be one of "
                 f"{list(POOLINGS)}."
             )
     return [ways[name] for name in names]
@@ -126,7 +128,8 @@ def resolve_max_length(
             continue
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             raise InvalidParameterError(
-                f"`max_length` is {n!r} for the lists in column {name!r}; it must be a positive "
+                f"`max_length` is {shown(n)} for the lists in column {name!r}; it must be a "
+                "positive "
                 "integer, or None to keep all items."
             )
     return [None if lengths[name] is None else min(int(lengths[name]), _LONGEST) for name in names]

@@ -414,7 +414,9 @@ def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
     try:
         codes, labels = pd.factorize(array)
     except TypeError as error:
-        raise InvalidDataError(f"groups holds values that are no labels: {error}.") from error
+        raise InvalidDataError(
+            f"groups holds values that are no labels: {error!s:.300}."
+        ) from error
     with suppress(TypeError):  # the order of numbers or text, if there is one
         codes = np.argsort(np.argsort(labels))[codes]
     return codes

@@ -21,6 +21,7 @@ from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, re
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.tables import NOT_INFERRED
 
 __all__ = ["lookup_frames", "sql", "to_parquet"]
@@ -244,7 +245,9 @@ def sql(
       ON "f0"."kind" = CASE WHEN "r"."city" IS NULL THEN 'missing' ELSE 'unknown' END
     """
     if dialect not in DIALECTS:
-        raise InvalidParameterError(f"`dialect` is {dialect!r}, but must be one of {DIALECTS}.")
+        raise InvalidParameterError(
+            f"`dialect` is {shown(dialect)}, but must be one of {DIALECTS}."
+        )
     encoder = exported_step(encoder)
     found = lookups_of(encoder)
     passed = passed_through(encoder, "The query")
@@ -252,7 +255,8 @@ def sql(
     names = [lookup.name for lookup in found]
     if lookups is not None and (absent := [name for name in names if name not in lookups]):
         raise InvalidParameterError(
-            f"`lookups` lacks the columns {absent}; give each embedded column a table, or all of "
+            f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table, "
+            "or all of "
             "them none."
         )
     keep = read_keep(keep)

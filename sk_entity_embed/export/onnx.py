@@ -25,6 +25,7 @@ from sk_entity_embed.export.onnx_graph import (
     add_transform,
 )
 from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.pooling import GRU, Pooler
@@ -201,7 +202,7 @@ def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
     if not isinstance(given, Mapping):
         raise InvalidParameterError(
             "`missing_values` must be a dict from column names to what stands for a missing cell, "
-            f"got {given!r}."
+            f"got {shown(given)}."
         )
     vocabularies = {t.vocabulary.name: t.vocabulary for t in model.tables}
     for name, marker in given.items():
@@ -223,10 +224,10 @@ def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
 
 def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
     """Refuse what is not of the column's type, or one of its categories."""
-    kind, shown = _kind(vocabulary), f"`missing_values[{vocabulary.name!r}]`"
+    kind, what = _kind(vocabulary), f"`missing_values[{vocabulary.name!r}]`"
     if kind == "DOUBLE":
         raise InvalidParameterError(
-            f"{shown} is not needed: the column's input is floating point, and NaN is a missing "
+            f"{what} is not needed: the column's input is floating point, and NaN is a missing "
             "cell there. Leave it out."
         )
     if kind == "STRING":
@@ -236,10 +237,10 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
         fits = fits and -(2**63) <= int(marker) < 2**63
     if not fits:
         wanted = "a string" if kind == "STRING" else "an integer of 64 bits"
-        raise InvalidParameterError(f"{shown} must be {wanted}, got {marker!r}.")
+        raise InvalidParameterError(f"{what} must be {wanted}, got {shown(marker)}.")
     if marker in vocabulary.categories.tolist():
         raise InvalidParameterError(
-            f"{shown} is {marker!r}, which is a category of the column; choose a value that is "
+            f"{what} is {shown(marker)}, which is a category of the column; choose a value that is "
             "none."
         )
 
@@ -313,11 +314,11 @@ def _unknown_policy(
     if asked is not None:
         if asked not in allowed:
             raise InvalidParameterError(
-                f"`handle_unknown` must be one of {list(allowed)} or None, got {asked!r}."
+                f"`handle_unknown` must be one of {list(allowed)} or None, got {shown(asked)}."
             )
         return asked
-    shown = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
-    choice = f"pass handle_unknown={shown} to give such cells a vector instead."
+    named = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
+    choice = f"pass handle_unknown={named} to give such cells a vector instead."
     if policies["handle_unknown"] == "error":
         raise InvalidParameterError(
             "The encoder has handle_unknown='error', but an ONNX model cannot raise an error on "

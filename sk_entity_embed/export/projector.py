@@ -17,6 +17,7 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export.labels import escape_cell, text_of
 from sk_entity_embed.export.served import Lookup, lookup_of, lookups_of
 from sk_entity_embed.export.writing import PathLike, as_lines, file_names
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, values_by_category
 
@@ -126,14 +127,15 @@ def _metadata_by_column(metadata: Any, names: list[str]) -> Mapping[str, Any]:
     if isinstance(metadata, pd.Series | pd.DataFrame):
         if len(names) > 1:
             raise InvalidParameterError(
-                f"`metadata` is for one column, but {names} are written; pass a mapping from "
+                f"`metadata` is for one column, but {shown(names)} are written; pass a mapping "
+                "from "
                 "column names to metadata, or name a `column`."
             )
         return {names[0]: metadata}
     if not isinstance(metadata, Mapping) or not set(metadata) <= set(names):
         raise InvalidParameterError(
             "`metadata` must be a Series or a DataFrame indexed by category, or a mapping to these "
-            f"from the columns {names}."
+            f"from the columns {shown(names)}."
         )
     for value in metadata.values():
         if not isinstance(value, pd.Series | pd.DataFrame):
@@ -172,7 +174,7 @@ def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]
     added = _added(metadata, catalogue)
     if repeated := [name for name in added if name in columns]:
         raise InvalidParameterError(
-            f"`metadata` has columns {repeated}, which the file has already; rename them."
+            f"`metadata` has columns {shown(repeated)}, which the file has already; rename them."
         )
     columns |= added
     if lookup.has_missing_category and not lookup.shows_missing:

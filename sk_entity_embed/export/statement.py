@@ -18,6 +18,7 @@ from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataErr
 from sk_entity_embed.export.names import can_be_named
 from sk_entity_embed.export.served import Lookup
 from sk_entity_embed.input.columns import is_number
+from sk_entity_embed.input.messages import shown
 
 DIALECTS = ("duckdb", "standard")
 _LAST_SINGLE, _LAST_DOUBLE = 2**24, 2**53
@@ -242,7 +243,7 @@ def _relation(given: Any, parameter: str, dialect: str) -> str:
     if not (named and parts and all(map(can_be_named, parts))):
         raise InvalidParameterError(
             f"`{parameter}` must be the name of a table, its parts, or a Path of a Parquet file, "
-            f"in UTF-8 and without a zero character, got {given!r}."
+            f"in UTF-8 and without a zero character, got {shown(given)}."
         )
     return ".".join(map(_identifier, parts))
 

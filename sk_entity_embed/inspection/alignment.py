@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from sk_entity_embed._access import check_column, fitted_model, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.head import DotHead
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
@@ -201,7 +202,7 @@ def drift(
     np.float64(0.0)
     """
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-        raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+        raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
     encoder, reference = source_of(encoder), source_of(reference)
     shared = _shared_columns(encoder, reference, column)
     names = shared if column is None else [check_column(column, shared)]

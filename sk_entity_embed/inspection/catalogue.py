@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sk_entity_embed._access import check_column, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.tables import NOT_INFERRED
 
 Source: TypeAlias = Any
@@ -100,12 +101,13 @@ class Catalogue:
             found = index.get_indexer(pd.Index(asked, dtype=object, tupleize_cols=False))
         except TypeError as error:
             raise InvalidDataError(
-                f"Categories of column {self.name!r} must be hashable: {error}."
+                f"Categories of column {self.name!r} must be hashable: {error!s:.300}."
             ) from error
         if (found < 0).any():
             unknown = categories[int(np.argmax(found < 0))]
             raise InvalidDataError(
-                f"{unknown!r} is no category of column {self.name!r}.{self._suggestion(unknown)}"
+                f"{shown(unknown)} is no category of column "
+                f"{self.name!r}.{self._suggestion(unknown)}"
             )
         return found.astype(np.intp)
 
@@ -120,7 +122,9 @@ class Catalogue:
         if min_count is None:
             return np.arange(len(self))
         if not isinstance(min_count, Real):
-            raise InvalidParameterError(f"`min_count` must be a number or None, got {min_count!r}.")
+            raise InvalidParameterError(
+                f"`min_count` must be a number or None, got {shown(min_count)}."
+            )
         if self.counts is None:
             raise InvalidParameterError(
                 "`min_count` needs counts, which vectors alone do not have; pass a fitted "
@@ -146,10 +150,10 @@ class Catalogue:
         """
         if categories is None:
             if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-                raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+                raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
             return np.argsort(-self.weights, kind="stable")[: int(k)]
         if isinstance(categories, str) or not np.iterable(categories):
-            raise InvalidParameterError(f"`categories` must be a list, got {categories!r}.")
+            raise InvalidParameterError(f"`categories` must be a list, got {shown(categories)}.")
         positions = self.locate(list(categories))
         if len(positions) == 0:
             raise InvalidParameterError("`categories` is empty; give one category at least.")
@@ -163,10 +167,9 @@ class Catalogue:
         texts = [str(label) for label in self.labels.tolist()]
         close = close_names(str(unknown), texts)
         if not close:
-            return f" It has {len(self)} categories, such as {self.labels[0]!r}."
+            return f" It has {len(self)} categories, such as {shown(self.labels[0])}."
         positions = {texts.index(name): None for name in close}
-        shown = ", ".join(repr(_plain(self.labels[i])) for i in positions)
-        return f" Did you mean {shown}?"
+        return f" Did you mean {', '.join(shown(self.labels[i]) for i in positions)}?"
 
 
 def usual_min_count(
@@ -380,7 +383,7 @@ def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[
         if (found < 0).all():
             raise InvalidDataError(
                 f"`{what}` has none of the categories of column {catalogue.name!r}; index it by "
-                f"category, such as {_plain(catalogue.labels[0])!r}."
+                f"category, such as {shown(catalogue.labels[0])}."
             )
         aligned: NDArray[Any] = values.take(np.maximum(found, 0)).where(found >= 0).to_numpy()
         return aligned
@@ -401,7 +404,7 @@ def _matched(values: Any, labels: NDArray[Any], what: str) -> NDArray[np.float64
             raise InvalidDataError(f"`{what}` has a category more than once.")
         found = index.get_indexer(pd.Index(labels, dtype=object, tupleize_cols=False))
         if (found < 0).any():
-            raise InvalidDataError(f"`{what}` lacks {labels[int(np.argmax(found < 0))]!r}.")
+            raise InvalidDataError(f"`{what}` lacks {shown(labels[int(np.argmax(found < 0))])}.")
         values = values.to_numpy()[found]
     numbers = _numbers(values, f"`{what}`", len(labels))
     if not np.isfinite(numbers).all():
@@ -413,7 +416,7 @@ def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"{what} must be numbers: {error}") from error
+        raise InvalidDataError(f"{what} must be numbers: {error!s:.300}") from error
     if array.shape[:1] != (n,):
         raise InvalidDataError(f"{what} must be {n}, one for each category; got {array.shape}.")
     return array
@@ -421,8 +424,3 @@ def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
 
 def _is_missing(value: Any) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's, whose repr is the shorter one."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Source,
     catalogue_of,
@@ -110,10 +111,10 @@ def extremes(
     if not _is_integer(component) or not 1 <= component <= width:
         raise InvalidParameterError(
             f"`component` must be an integer from 1 to {width}, the width of the vectors of column "
-            f"{catalogue.name!r}; got {component!r}."
+            f"{catalogue.name!r}; got {shown(component)}."
         )
     if not _is_integer(k) or k < 1:
-        raise InvalidParameterError(f"`k` must be a positive integer, got {k!r}.")
+        raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
     positions = catalogue.frequent(usual_min_count(min_count, catalogue.counts))
     values = scores[positions, component - 1]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 from sk_entity_embed.inspection.search import (
     check_metric,
@@ -126,7 +127,8 @@ class NeighborIndex:
         ):
             if asked != built:
                 raise InvalidParameterError(
-                    f"`index` was built for another search: {name} {built!r}, not {asked!r}."
+                    f"`index` was built for another search: {name} {shown(built)}, not "
+                    f"{shown(asked)}."
                 )
         if not np.array_equal(_sample(catalogue.vectors), self._sample):
             raise InvalidParameterError(
@@ -181,7 +183,7 @@ def _check_graph(**sizes: Any) -> None:
         least = 2 if name == "n_links" else 1
         if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
             raise InvalidParameterError(
-                f"`{name}` must be an integer of at least {least}, got {size!r}."
+                f"`{name}` must be an integer of at least {least}, got {shown(size)}."
             )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
@@ -177,7 +178,9 @@ def analogy(
     check_metric(metric)
     for name, given in (("positive", positive), ("negative", negative)):
         if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
-            raise InvalidParameterError(f"`{name}` must be a list of categories, got {given!r}.")
+            raise InvalidParameterError(
+                f"`{name}` must be a list of categories, got {shown(given)}."
+            )
     if len(positive) == 0:
         raise InvalidParameterError("`positive` must have a category at least.")
     catalogue = catalogue_of(source, column)
@@ -293,7 +296,9 @@ def _read_query(
         try:
             vectors = query.to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InvalidDataError(f"`query` has vectors that are no numbers: {error}.") from error
+            raise InvalidDataError(
+                f"`query` has vectors that are no numbers: {error!s:.300}."
+            ) from error
     else:
         several = isinstance(query, list | pd.Series | pd.Index | np.ndarray)
         own = catalogue.locate(list(query) if several else [query])
@@ -329,7 +334,7 @@ def find(
     neighbours; where `k` is None, the `usual` number or as many as there are for every query.
     """
     if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
-        raise InvalidParameterError(f"`k` must be a positive integer or None, got {k!r}.")
+        raise InvalidParameterError(f"`k` must be a positive integer or None, got {shown(k)}.")
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
     candidates = catalogue.frequent(min_count)

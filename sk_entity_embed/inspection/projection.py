@@ -14,6 +14,7 @@ from sklearn import config_context
 from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 from sk_entity_embed.inspection.components import principal_components
 from sk_entity_embed.tables import label_index
@@ -104,7 +105,7 @@ def projection_of(
 ) -> Projection:
     """The projection of a catalogue; see :func:`project`."""
     if method not in METHODS:
-        raise InvalidParameterError(f"`method` must be one of {METHODS}, got {method!r}.")
+        raise InvalidParameterError(f"`method` must be one of {METHODS}, got {shown(method)}.")
     if not isinstance(n_components, Integral) or n_components not in (2, 3):
         raise InvalidParameterError(f"`n_components` must be 2 or 3, got {n_components!r}.")
     if method == "umap" and not _has_umap():
@@ -119,7 +120,7 @@ def projection_of(
     if method != "pca" and len(vectors) < 5:
         warnings.warn(
             f"Column {catalogue.name!r} has only {len(vectors)} different vectors, too few for "
-            f"method={method!r}; principal components are shown instead.",
+            f"method={shown(method)}; principal components are shown instead.",
             ProjectionWarning,
             stacklevel=3,
         )

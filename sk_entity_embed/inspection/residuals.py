@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Column, object_array, read_values
 from sk_entity_embed.input.lists import Lists
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 
 _PRIOR_ROWS = 5.0
@@ -169,7 +170,7 @@ def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
     labels = _vector(y, "y", n)
     found = np.fromiter((v == pos_label for v in labels.tolist()), dtype=np.float64, count=n)
     if not found.any():
-        raise InvalidParameterError(f"No row of `y` is {pos_label!r}, the `pos_label`.")
+        raise InvalidParameterError(f"No row of `y` is {shown(pos_label)}, the `pos_label`.")
     return found
 
 
@@ -181,7 +182,7 @@ def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
         if isinstance(error, InvalidDataError):
             raise
         raise InvalidDataError(
-            f"{what} must be numbers, or `pos_label` name a class: {error}."
+            f"{what} must be numbers, or `pos_label` name a class: {error!s:.300}."
         ) from error
     if not np.isfinite(numbers).all():
         raise InvalidDataError(f"{what} must be finite.")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.inspection.neighbors import answer, find
 from sk_entity_embed.inspection.search import check_metric
@@ -135,7 +136,7 @@ def _represent(
         return out
     if representation != "embedding":
         raise InvalidParameterError(
-            f"`representation` must be 'embedding' or 'hidden', got {representation!r}."
+            f"`representation` must be 'embedding' or 'hidden', got {shown(representation)}."
         )
     if not names:
         raise InvalidParameterError(
@@ -144,7 +145,7 @@ def _represent(
     unknown = [c for c in columns or () if c not in names]
     if unknown or (columns is not None and (isinstance(columns, str) or len(columns) == 0)):
         raise InvalidParameterError(
-            f"`columns` must be a list of embedded columns ({names}), got {columns!r}."
+            f"`columns` must be a list of embedded columns ({shown(names)}), got {shown(columns)}."
         )
     out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
     model.embed(rows.codes, out)
@@ -172,5 +173,7 @@ def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
         return None
     positions = np.array(several, dtype=np.intp)
     if ((positions < -n_rows) | (positions >= n_rows)).any():
-        raise InvalidDataError(f"`query` has positions beyond the {n_rows} rows of X: {query!r}.")
+        raise InvalidDataError(
+            f"`query` has positions beyond the {n_rows} rows of X: {shown(query)}."
+        )
     return positions % n_rows

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 
 METRICS = ("cosine", "euclidean", "dot")
 
@@ -28,7 +29,7 @@ _CHUNK = 100_000
 def check_metric(metric: str) -> None:
     """Raise InvalidParameterError unless `metric` is known."""
     if metric not in METRICS:
-        raise InvalidParameterError(f"`metric` must be one of {METRICS}, got {metric!r}.")
+        raise InvalidParameterError(f"`metric` must be one of {METRICS}, got {shown(metric)}.")
 
 
 def similarities(

@@ -19,6 +19,8 @@ from sk_entity_embed.inspection.catalogue import (
     text_of,
     values_by_category,
 )
+from sk_entity_embed.inspection.displays.marks import named
+from sk_entity_embed.inspection.neighbors import analogy, nearest, similarity_matrix
 from sk_entity_embed.tables import label_index
 from tests.samples import make_encoder, make_rows
 
@@ -458,3 +460,29 @@ def test_the_items_of_lists_are_the_categories(listed, tagged):
 
 def test_an_empty_list_reads_as_what_it_is():
     assert [text_of(label) for label in [(), (1, 2), "()"]] == ["(empty list)", "(1, 2)", "()"]
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda v: nearest(v, None, LONG, k=1),
+        lambda v: nearest(v, None, "y", k=1),
+        lambda v: similarity_matrix(v, None, [LONG]),
+        lambda v: similarity_matrix(v, None, ["xx"]),
+        lambda v: analogy(v, None, [LONG]),
+        lambda v: analogy(v, None, LONG),
+        lambda v: from_vectors(v).choose(LONG, 1),
+        lambda v: named(dict.fromkeys([LONG])),
+        lambda v: from_vectors(pd.DataFrame([[LONG]])),
+        lambda v: from_vectors(v, counts=pd.Series([1], index=["xx" + LONG])),
+        lambda v: from_vectors(v, target_means=[LONG, 1]),
+    ],
+)
+def test_messages_cut_long_values(ask):
+    vectors = pd.DataFrame([[1.0, 0.0], [0.0, 1.0]], index=["x" * 99_999, "z" * 99_999])
+    with pytest.raises((InvalidDataError, InvalidParameterError)) as found:
+        ask(vectors)
+    assert len(str(found.value)) < 600

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import LIGHT, Theme
@@ -117,7 +118,8 @@ def coloring_of(
         found = _target_coloring(catalogue, classes, color[1])
     elif isinstance(color, str):
         raise InvalidParameterError(
-            f"`color` must be 'target_mean', 'count' or values for the categories, got {color!r}; "
+            "`color` must be 'target_mean', 'count' or values for the categories, got "
+            f"{shown(color)}; "
             "pass the Series itself."
         )
     else:
@@ -308,10 +310,10 @@ def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> 
         output = names[-1]
     if output not in names:
         kind = "outputs" if classes is None else "classes"
-        given = "" if output is _ANY else f", but {output!r} is none of them"
+        given = "" if output is _ANY else f", but {shown(output)} is none of them"
         raise InvalidParameterError(
             f"The target has {len(names)} {kind}{given}; choose the one that colours tell of by "
-            f'color=("target_mean", {names[0]!r}). There are {_listing(names)}.'
+            f'color=("target_mean", {shown(names[0])}). There are {_listing(names)}.'
         )
     values = columns[names.index(output)]
     if classes is not None:
@@ -323,7 +325,7 @@ def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> 
 
 def _listing(names: list[Any]) -> str:
     """The first of some names."""
-    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+    return ", ".join(map(shown, names[:10])) + (", ..." if len(names) > 10 else "")
 
 
 def _number_paint(coloring: Coloring, theme: Theme) -> Paint:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.alignment import drift
 from sk_entity_embed.inspection.catalogue import Source
 from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
@@ -188,10 +189,14 @@ class DriftDisplay:
             )
         names = list(dict.fromkeys(frame["column"]))
         if column is None and len(names) != 1:
-            raise InvalidParameterError(f"`column` must name one of the columns compared: {names}.")
+            raise InvalidParameterError(
+                f"`column` must name one of the columns compared: {shown(names)}."
+            )
         column = names[0] if column is None else column
         if column not in names:
-            raise InvalidParameterError(f"`column` is {column!r}, but `frame` is about {names}.")
+            raise InvalidParameterError(
+                f"`column` is {shown(column)}, but `frame` is about {shown(names)}."
+            )
         display = cls(frame=frame[frame["column"] == column].reset_index(drop=True))
         return display.plot(ax, theme=theme, n_labels=n_labels, label_min_count=label_min_count)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, from_vectors
 from sk_entity_embed.inspection.displays.cells import (
     average_linkage,
@@ -240,7 +241,7 @@ class EmbeddingHeatmapDisplay:
             If there is no such theme, or the limit is not positive.
         """
         if limit is not None and not (isinstance(limit, Real) and 0 < limit < np.inf):
-            raise InvalidParameterError(f"`limit` must be a positive number, got {limit!r}.")
+            raise InvalidParameterError(f"`limit` must be a positive number, got {shown(limit)}.")
         n, width = self.vectors.shape
         size = np.clip([2.8 + _CELL * width, 1.4 + _ROW * n], [5.0, 2.6], [14.0, 14.0])
         figure, ax, colors = prepare_axes(ax, theme, (float(size[0]), float(size[1])))
@@ -295,7 +296,7 @@ def _order(chosen: Catalogue, order: str | int) -> NDArray[np.intp]:
         return np.argsort(-chosen.vectors[:, order], kind="stable")
     if order not in _ORDERS:
         raise InvalidParameterError(
-            f"`order` must be one of {_ORDERS} or the number of an axis, got {order!r}."
+            f"`order` must be one of {_ORDERS} or the number of an axis, got {shown(order)}."
         )
     if order == "count":
         return np.argsort(-chosen.weights, kind="stable")

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import text_of
 from sk_entity_embed.inspection.displays.theme import Theme
 
@@ -65,7 +66,9 @@ def column_name(vectors: Any, column: str | None) -> str:
 def check_number(name: str, value: Any) -> None:
     """Raise InvalidParameterError unless a parameter is an integer of 0 or more."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 0:
-        raise InvalidParameterError(f"`{name}` must be an integer of 0 or more, got {value!r}.")
+        raise InvalidParameterError(
+            f"`{name}` must be an integer of 0 or more, got {shown(value)}."
+        )
 
 
 def place_labels(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sk_entity_embed._access import fitted_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.displays.keys import draw_legend
 from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
 
@@ -183,7 +184,7 @@ class LossCurveDisplay:
             isinstance(best_iteration, Integral) and 0 <= best_iteration <= n
         ):
             raise InvalidParameterError(
-                f"`best_iteration` must be an integer from 0 to {n}, got {best_iteration!r}."
+                f"`best_iteration` must be an integer from 0 to {n}, got {shown(best_iteration)}."
             )
         display = cls(
             loss_curve=training,
@@ -276,7 +277,7 @@ def _curve(values: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
         curve = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"`{name}` must be numbers, one an epoch: {error}") from error
+        raise InvalidDataError(f"`{name}` must be numbers, one an epoch: {error!s:.300}") from error
     if curve.ndim != 1 or len(curve) == 0:
         raise InvalidDataError(
             f"`{name}` must be a sequence of one number an epoch, got shape {curve.shape}; an "

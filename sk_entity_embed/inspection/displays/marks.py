@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.inspection.displays.coloring import Paint
 from sk_entity_embed.inspection.displays.keys import Key, dot
@@ -65,7 +66,7 @@ def named(labels: Any) -> list[Any]:
         return list(labels)
     raise InvalidParameterError(
         "`labels` must be 'auto', 'all', None, a number of categories or a list of them, got "
-        f"{labels!r}."
+        f"{shown(labels)}."
     )
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import Column, object_array, read_table, read_values
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
 from sk_entity_embed.inspection.displays.keys import dot, draw_legend
@@ -402,9 +403,9 @@ def _choose(columns: Sequence[Column], name: str | None) -> Column:
         return columns[0]
     if name not in names:
         close = close_names(str(name), names, n=1) if name is not None else []
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = f" Did you mean {shown(close[0])}?" if close else ""
         raise InvalidParameterError(
-            f"`column` must be one of the columns of X, {names}; got {name!r}.{hint}"
+            f"`column` must be one of the columns of X, {shown(names)}; got {shown(name)}.{hint}"
         )
     return columns[names.index(name)]
 
@@ -413,7 +414,7 @@ def _predict(estimator: Any, X: Any, method: str, pos_label: Any) -> tuple[Any, 
     """Predictions, and the class they are about."""
     if method not in ("auto", "predict_proba", "predict"):
         raise InvalidParameterError(
-            f"`response_method` must be 'auto', 'predict_proba' or 'predict', got {method!r}."
+            f"`response_method` must be 'auto', 'predict_proba' or 'predict', got {shown(method)}."
         )
     name = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
     if isinstance(estimator, type) or not hasattr(estimator, "predict"):
@@ -446,9 +447,9 @@ def _class_position(classes: Any, pos_label: Any) -> int:
     if pos_label is None and len(labels) == 2:
         return 1
     if pos_label is None or pos_label not in labels:
-        shown = [v.item() if isinstance(v, np.generic) else v for v in labels[:10]]
         raise InvalidParameterError(
-            f"`pos_label` must be one of the {len(labels)} classes, {shown}; got {pos_label!r}."
+            f"`pos_label` must be one of the {len(labels)} classes, {shown(labels)}; got "
+            f"{shown(pos_label)}."
         )
     return labels.index(pos_label)
 

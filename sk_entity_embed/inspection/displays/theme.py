@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def prepare_axes(
         If there is no such theme.
     """
     if theme not in (None, "light", "dark"):
-        raise InvalidParameterError(f"`theme` must be 'light', 'dark' or None, got {theme!r}.")
+        raise InvalidParameterError(f"`theme` must be 'light', 'dark' or None, got {shown(theme)}.")
     plt = import_pyplot()
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")

@@ -12,6 +12,7 @@ import pandas as pd
 from sk_entity_embed._access import check_column, fitted_model
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
 from sk_entity_embed.inspection.explorer.page import (
     build_page,
@@ -249,23 +250,24 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
         if column is None or isinstance(column, str):
             return [column]
         raise InvalidParameterError(
-            f"`column` must be the name to give to the one column of vectors, got {column!r}."
+            f"`column` must be the name to give to the one column of vectors, got {shown(column)}."
         )
     if isinstance(source, Mapping):
-        known = shown = list(source)
+        known = filled = list(source)
     else:
         vocabularies = [t.vocabulary for t in fitted_model(source).tables]
         known = [v.name for v in vocabularies]
-        shown = [v.name for v in vocabularies if len(v.labels)]
+        filled = [v.name for v in vocabularies if len(v.labels)]
     if column is None:
-        chosen = shown
+        chosen = filled
     else:
         given: list[Any] = [column] if isinstance(column, str) or column in known else [*column]
         chosen = [check_column(name, known) for name in given]
     if not chosen or len(set(map(str, chosen))) < len(chosen):
         raise InvalidParameterError(
-            f"`column` must name one or more of the embedded columns, each once: {known}; got "
-            f"{column!r}."
+            "`column` must name one or more of the embedded columns, each once: "
+            f"{shown(known)}; got "
+            f"{shown(column)}."
         )
     return chosen
 
@@ -275,10 +277,10 @@ def _check_methods(methods: Sequence[str]) -> list[str]:
     given = [methods] if isinstance(methods, str) else list(methods)
     for method in given:
         if method not in METHODS:
-            raise InvalidParameterError(f"`methods` must be of {METHODS}, got {method!r}.")
+            raise InvalidParameterError(f"`methods` must be of {METHODS}, got {shown(method)}.")
     return list(dict.fromkeys(["pca", *given]))
 
 
 def _title(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"Embeddings of {shown}"
+    named = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return f"Embeddings of {named}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
 from sk_entity_embed.inspection.projection import projection_of
 
@@ -110,8 +111,8 @@ def metadata_by_column(metadata: Any, columns: Sequence[str]) -> dict[str, pd.Da
         for name in metadata:
             if name not in columns:
                 raise InvalidParameterError(
-                    f"`metadata` is given for column {name!r}, but the columns shown are "
-                    f"{list(columns)}."
+                    f"`metadata` is given for column {shown(name)}, but the columns shown are "
+                    f"{shown(list(columns))}."
                 )
         return {name: _frame(values, name) for name, values in metadata.items()}
     if len(columns) == 1:
@@ -122,7 +123,7 @@ def metadata_by_column(metadata: Any, columns: Sequence[str]) -> dict[str, pd.Da
         return {about: frame}
     raise InvalidParameterError(
         f"`metadata` must be a mapping from columns to data frames, as several columns are shown "
-        f"({list(columns)}); or name its index after the column it is about."
+        f"({shown(list(columns))}); or name its index after the column it is about."
     )
 
 
@@ -131,7 +132,7 @@ def _frame(values: Any, column: str | None) -> pd.DataFrame:
         return values.to_frame("Metadata" if values.name is None else values.name)
     if isinstance(values, pd.DataFrame):
         return values
-    of = "" if column is None else f" of column {column!r}"
+    of = "" if column is None else f" of column {shown(column)}"
     raise InvalidParameterError(
         f"`metadata`{of} must be a Series or DataFrame indexed by category, got "
         f"{type(values).__name__}."
@@ -143,7 +144,7 @@ def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]
     fields: list[dict[str, Any]] = []
     for position, name in enumerate(metadata.columns):
         values = metadata.iloc[:, position]
-        what = f"metadata[{name!r}]"
+        what = f"metadata[{shown(name)}]"
         if _is_number(values):
             found = values_by_category(values.astype(np.float64), catalogue, what)
             fields.append({"name": str(name), "values": _packed(found, "<f8")})
