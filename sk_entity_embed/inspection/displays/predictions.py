@@ -447,8 +447,9 @@ def _class_position(classes: Any, pos_label: Any) -> int:
     if pos_label is None and len(labels) == 2:
         return 1
     if pos_label is None or pos_label not in labels:
+        first = ", ".join(map(shown, labels[:10]))
         raise InvalidParameterError(
-            f"`pos_label` must be one of the {len(labels)} classes, {shown(labels)}; got "
+            f"`pos_label` must be one of the {len(labels)} classes, [{first}]; got "
             f"{shown(pos_label)}."
         )
     return labels.index(pos_label)
