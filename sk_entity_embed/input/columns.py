@@ -620,4 +620,7 @@ def _natural(array: NDArray[Any]) -> NDArray[Any]:
     """Objects become numbers or booleans where all of them are."""
     if array.dtype != object or array.ndim != 1:
         return array
-    return array if pd.isna(array).any() else pd.Series(array).infer_objects().to_numpy()
+    try:
+        return array if pd.isna(array).any() else pd.Series(array).infer_objects().to_numpy()
+    except OverflowError:  # of pandas 2, for integers beyond float64
+        return array

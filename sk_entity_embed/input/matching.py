@@ -100,7 +100,8 @@ class Matcher:
             return self._find_distinct(cells)
         if self._index is None:
             with _making:  # one thread makes it, others wait
-                self._index = self._index or KeyIndex(keys[:-1])
+                if self._index is None:
+                    self._index = KeyIndex(keys[:-1])
         positions = self._index.find(cells)
         positions[positions < 0] = n + 1
         if cells.null_count:
@@ -127,7 +128,8 @@ class Matcher:
         n = len(self._categories)
         if self._objects is None:
             with _making:
-                self._objects = self._objects or _object_index(self._categories)
+                if self._objects is None:
+                    self._objects = _object_index(self._categories)
         found = self._objects.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
         return np.where(is_missing(cells), n, np.where(found < 0, n + 1, found))
 

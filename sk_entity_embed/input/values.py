@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -118,7 +119,8 @@ def _as_numbers(array: NDArray[np.object_]) -> NDArray[Any]:
     flat = array.ravel()
     kind = pd.api.types.infer_dtype(flat, skipna=False)
     if kind in ("boolean", "integer", "floating"):
-        return pd.Series(flat).infer_objects().to_numpy().reshape(array.shape)
+        with suppress(OverflowError):  # of pandas 2, for integers beyond float64
+            return pd.Series(flat).infer_objects().to_numpy().reshape(array.shape)
     if kind != "decimal" and not kind.startswith("mixed"):
         return array
     try:

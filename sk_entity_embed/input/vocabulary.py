@@ -517,7 +517,15 @@ def _factorize(cells: NDArray[np.object_]) -> tuple[NDArray[np.intp], NDArray[np
     Of equal numbers of several types the one of the first type in `_NUMBERS` stands for all, and
     decimals lose the zeros at their end, which depend on the scale of the container.
     """
-    positions, values = pd.factorize(cells)
+    missing = is_missing(cells)
+    # Not by pandas' own factorize, which takes different lone surrogates for one text.
+    values = object_array(list(dict.fromkeys(cells[~missing].tolist())))
+    index = pd.Index(values, dtype=object, tupleize_cols=False)
+    if index.has_duplicates:  # tuples with NaN, which Python takes for different ones
+        values = values[~index.duplicated()]
+        index = pd.Index(values, dtype=object, tupleize_cols=False)
+    positions = index.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
+    positions[missing] = -1
     types = set(map(type, cells.tolist()))
     ranks = {t: rank for t in types if (rank := _rank(t)) < len(_NUMBERS)}
     if len(ranks) > 1:

@@ -91,6 +91,8 @@ def test_equal_times_are_one_category_and_unequal_ones_are_not(pair):
 def test_every_container_of_numbers_is_read(name):
     values = [1, 0, 1]
     X = make_exactly(NUMBERS[name], values)
+    if X is None and name == "arrow halffloat":
+        pytest.skip("this version of pyarrow makes no such array of Python's numbers")
     vocabulary = learn_vocabulary(read_table(X).columns[0])
     assert vocabulary.categories.tolist() == [0, 1]
     assert vocabulary.counts.tolist() == [1, 2]
