@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
-from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.model import EmbeddingModel
 from sk_entity_embed.tables import EmbeddingTable
 
@@ -34,12 +33,11 @@ def exported_step(estimator: Any) -> Any:
         columns = step.estimator._check_feature_names(None)
         columns = columns if len(columns) < 9 else [*columns[:8], "..."]
         given = f" as {step.before} leave them" if step.before else ""
-        warnings.warn(
+        warn(
             f"Of the {type(estimator).__name__} only the embedding step {step.name!r} is "
             f"exported, not {around}. It takes the columns {columns}{given}. To say that this is "
             f"what you want, pass inspection.embedding_steps(...)[{step.name!r}].",
             PartialExportWarning,
-            stacklevel=3,
         )
     return step.estimator
 
