@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 
+from sk_entity_embed.input.index import mix
+
 _BLOCK = 4_000_000  # Distances at a time.
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio
-_HALF = np.uint64(32)
 
 
 class VectorIndex:
@@ -110,10 +110,4 @@ class NearestRows:
 
 def _hash(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
     """A number for each vector, equal for equal ones."""
-    words = (vectors + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0
-    mixed = np.zeros(len(vectors), dtype=np.uint64)
-    for j in range(words.shape[1]):
-        mixed ^= mixed >> _HALF
-        mixed += words[:, j]
-        mixed *= _MIX
-    return mixed
+    return mix((vectors + np.float32(0.0)).view(np.uint32).T)  # -0.0 becomes 0.0

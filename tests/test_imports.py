@@ -26,8 +26,8 @@ PACKAGE = "sk_entity_embed"
 
 LAYERS = [
     {"_writing", "exceptions", "input.messages"},
-    {"input.index", "input.lists", "input.threads", "recognition"},
-    {"input.columns", "input.kinds", "pooling"},
+    {"input.index", "input.lists", "input.threads"},
+    {"input.columns", "input.kinds", "pooling", "recognition"},
     {"input.matching", "input.values"},
     {
         "datasets._random",

@@ -108,16 +108,21 @@ class KeyIndex:
 
     def _home(self, words: _Words) -> _Slots:
         """The slot in which values of such words are looked for first."""
-        mixed = words[0] * _MIX
-        for word in words[1:]:
-            mixed ^= mixed >> _HALF
-            mixed += word
-            mixed *= _MIX
-        slots: _Slots = (mixed >> self._shift).astype(np.int64)
+        slots: _Slots = (mix(words) >> self._shift).astype(np.int64)
         return slots
 
     def _next(self, slots: _Slots) -> _Slots:
         return (slots + 1) & (len(self._slots) - 1)
+
+
+def mix(words: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.uint64]:
+    """A number for each column of an array of words, equal for equal columns."""
+    mixed: NDArray[np.uint64] = words[0] * _MIX
+    for word in words[1:]:
+        mixed ^= mixed >> _HALF
+        mixed += word
+        mixed *= _MIX
+    return mixed
 
 
 def _take(values: NDArray[Any], positions: NDArray[np.signedinteger[Any]]) -> NDArray[Any]:
