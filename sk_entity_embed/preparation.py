@@ -30,7 +30,7 @@ from sk_entity_embed.input.folds import (
     warn_of_rare_classes,
 )
 from sk_entity_embed.input.lists import Codes
-from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.target import (
     Scale,
     Target,
@@ -250,7 +250,7 @@ def _warn_of_empty_columns(names: list[str]) -> None:
     """Warn once of columns that there is nothing to learn from."""
     if names:
         warn(
-            f"Columns {names} have only missing values or empty lists. Nothing is learned "
+            f"Columns {shown(names)} have only missing values or empty lists. Nothing is learned "
             "from them: categories that come later are unknown, and numbers count as missing.",
             EmptyColumnWarning,
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from numbers import Number
 from typing import Any, Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -239,7 +240,7 @@ def read_table(X: Any) -> Table:
     except nw.exceptions.DuplicateError as error:
         raise InvalidDataError(f"X repeats a column name; names must be unique. {error}") from error
     if isinstance(frame, nw.LazyFrame):
-        raise UnsupportedDataError(_lazy_message(X, frame.implementation))
+        raise UnsupportedDataError(_lazy_message(frame.implementation, "X"))
     if isinstance(frame, nw.Series):
         of_row = "of one row by X.iloc[[0]] instead of X.iloc[0], "
         of_column = (
@@ -256,15 +257,15 @@ def read_table(X: Any) -> Table:
     return _read_array(X)
 
 
-def _lazy_message(X: Any, implementation: nw.Implementation) -> str:
+def _lazy_message(implementation: nw.Implementation, name: str) -> str:
     """How to get the rows of a table that is only a plan so far."""
     if implementation.is_polars():
-        return "X is a lazy frame; pass X.collect() instead."
-    ways = {"duckdb": "X.to_arrow_table()", "dask": "X.compute()", "ibis": "X.to_pyarrow()"}
-    way = ways.get(implementation.name.lower(), "X.toPandas()")
+        return f"{name} is a lazy frame; pass {name}.collect() instead."
+    ways = {"duckdb": "to_arrow_table()", "dask": "compute()", "ibis": "to_pyarrow()"}
+    library = implementation.name.lower()
     return (
-        f"X is a table of {implementation.name.lower()} whose rows are not in memory; pass {way} "
-        "instead."
+        f"{name} is a table of {library} whose rows are not in memory; pass "
+        f"{name}.{ways.get(library, 'toPandas()')} instead."
     )
 
 
@@ -305,6 +306,12 @@ def _read_lists(X: Sequence[Sequence[Any]]) -> Table:
 
 
 def _read_array(X: Any) -> Table:
+    is_scalar = X is None or isinstance(X, str | bytes | Number)  # for scikit-learn to refuse
+    if not (is_scalar or hasattr(X, "__len__") or hasattr(X, "__array__")):
+        raise UnsupportedDataError(
+            f"X is of type {type(X).__name__}, which is no table in memory; pass a data frame of "
+            "pandas or polars, a pyarrow table or a two-dimensional array."
+        )
     array = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     columns = tuple(_from_vector(f"x{j}", array[:, j]) for j in range(array.shape[1]))
     return Table(columns, array.shape[0], None)
@@ -585,23 +592,32 @@ def _indices(array: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]]:
     return at
 
 
-def read_values(y: Any) -> Any:
+def read_values(y: Any, name: str = "y") -> Any:
     """A target, weights or groups as NumPy, from any container.
 
     Parameters
     ----------
     y : array-like, pandas or polars Series or DataFrame, or pyarrow array or table
         One value a row, or one column an output.
+    name : str, default="y"
+        What it is, for the error.
 
     Returns
     -------
     ndarray or object
         Cells of a data frame library as an array in their natural dtype, missing ones as NaN or
         None; anything else as it is, for scikit-learn to check.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If its rows are not in memory.
     """
     if isinstance(y, pa.Array):
         y = pa.chunked_array([y])
     values = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(values, nw.LazyFrame):
+        raise UnsupportedDataError(_lazy_message(values.implementation, name))
     if isinstance(values, nw.DataFrame):
         columns = [_natural(_to_numpy(values.get_column(c))) for c in values.columns]
         return np.column_stack(columns) if columns else np.empty((len(values), 0))

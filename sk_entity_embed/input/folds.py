@@ -24,7 +24,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     RareClassWarning,
 )
-from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.messages import shown, warn
 
 _SHOWN = 3
 """Rare classes that a warning names."""
@@ -110,13 +110,13 @@ def warn_of_rare_classes(
     if len(rare) == 0:
         return
     rare = rare[np.argsort(members[rare], kind="stable")]
-    shown = [
-        f"{label!r} ({n} member{'s' if n > 1 else ''})"
+    named = [
+        f"{shown(label)} ({n} member{'s' if n > 1 else ''})"
         for label, n in zip(classes[rare[:_SHOWN]].tolist(), members[rare], strict=False)
     ]
-    shown += [f"{len(rare) - _SHOWN} more"] if len(rare) > _SHOWN else []
+    named += [f"{len(rare) - _SHOWN} more"] if len(rare) > _SHOWN else []
     warn(
-        f"Classes with fewer members than the {n_folds} folds: {', '.join(shown)}. A row whose "
+        f"Classes with fewer members than the {n_folds} folds: {', '.join(named)}. A row whose "
         "class is in no other fold is encoded by tables that never met its class. Give more data "
         "or merge rare classes.",
         RareClassWarning,

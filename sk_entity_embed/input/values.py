@@ -54,7 +54,7 @@ def read_array(values: Any, name: str) -> NDArray[Any]:
     if sparse.issparse(values):
         raise UnsupportedDataError(f"{name} is sparse; pass {name}.toarray() instead.")
     try:
-        array = np.asarray(read_values(values))
+        array = np.asarray(read_values(values, name))
     except ValueError as error:
         raise InvalidDataError(
             f"{name} has entries of different lengths; give one value a row."
@@ -105,8 +105,10 @@ def to_float64(
     try:
         with np.errstate(over="ignore"):
             numbers: NDArray[np.float64] = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as reason:
+    except (TypeError, ValueError) as reason:
         raise error(f"{needs}, but {name} holds {_first_bad(array)}.") from reason
+    except OverflowError:  # an integer
+        numbers = np.full(1, np.inf)
     if np.isinf(numbers).any():
         raise InvalidDataError(
             f"Input {name} contains infinity or a value too large for dtype('float64')."
@@ -135,6 +137,8 @@ def _first_bad(array: NDArray[Any]) -> str:
     for value in array.flat:
         try:
             float(value)
-        except (TypeError, ValueError, OverflowError):
+        except OverflowError:  # a number all the same
+            continue
+        except (TypeError, ValueError):
             return shown(value)
     raise AssertionError("all values are numbers")

@@ -222,6 +222,7 @@ def test_header_has_the_labels_and_no_rows(container):
         (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
+        ((i for i in range(3)), UnsupportedDataError, "type generator, which is no table"),
         (pa.chunked_array([[1]]), InvalidDataError, r"pyarrow\.table"),
         (
             pa.RecordBatchReader.from_batches(pa.schema([]), []),
@@ -416,7 +417,7 @@ def test_lists_are_refused_where_numbers_were():
 def test_tables_of_other_libraries_are_told_how_to_load_themselves():
     ways = {"DASK": "compute", "IBIS": "to_pyarrow", "PYSPARK": "toPandas"}
     for implementation, way in ways.items():
-        message = _lazy_message(None, nw.Implementation[implementation])
+        message = _lazy_message(nw.Implementation[implementation], "X")
         assert re.search(rf"table of {implementation.lower()} .*{way}\(\)", message)
 
 

@@ -102,7 +102,6 @@ def test_what_is_no_array_of_values_is_named(values, error, message):
         (["x" * 9999], "'xxx"),
         ([Decimal("1.5"), "a"], "'a'"),
         ([1.5, {"b": 2}], r"\{'b': 2\}"),
-        ([10**400, 1], r"1000"),
         (np.array([dt.date(2020, 1, 2)] * 99), r"datetime.date\(2020, 1, 2\)"),
         (pd.date_range("2020", periods=99), "dates or times"),
         (np.array([b"a"]), "b'a'"),
@@ -124,3 +123,16 @@ def test_numbers_beyond_float64_are_refused(values):
         values = [np.inf]  # where there are no longer numbers
     with pytest.raises(InvalidDataError, match="y contains infinity or a value too large"):
         to_float64(read_array(values, "y"), "y", "Somebody needs numbers")
+
+
+@pytest.mark.parametrize("error", [InvalidDataError, InvalidParameterError])
+@pytest.mark.parametrize("value", [10**400, Decimal("1e400"), np.inf])
+def test_numbers_too_large_for_floats_are_numbers_all_the_same(value, error):
+    array = np.array([value, 1], dtype=object)
+    with pytest.raises(InvalidDataError, match="Input y contains infinity or a value too large"):
+        to_float64(array, "y", "Somebody needs numbers", error=error)
+
+
+def test_values_that_are_not_in_memory_are_told_how_to_load_themselves():
+    with pytest.raises(UnsupportedDataError, match=r"y is a lazy frame; pass y\.collect\(\)"):
+        read_array(pl.LazyFrame({"y": [1, 2]}), "y")
