@@ -363,11 +363,13 @@ def _from_categories(name: str, values: Any) -> Column:
     """A column from pandas' declared categories."""
     indices: NDArray[np.signedinteger[Any]] = np.asarray(values.codes)
     levels = values.categories
+    if isinstance(levels.dtype, pd.StringDtype) and levels.dtype.storage == "pyarrow":
+        levels = pa.array(levels.array)
     if len(indices) < len(levels):
         used, indices = _used(indices)
-        levels = levels.take(used)
-    if isinstance(levels.dtype, pd.StringDtype) and levels.dtype.storage == "pyarrow":
-        column = _from_arrow(name, pa.array(levels.array))
+        levels = levels.take(pa.array(used) if isinstance(levels, pa.Array) else used)
+    if isinstance(levels, pa.Array):
+        column = _from_arrow(name, levels)
     else:
         column = _from_objects(name, levels.to_numpy(dtype=object))
     return Column(name, "category", "category", column.cells, indices)
