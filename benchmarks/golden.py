@@ -86,7 +86,7 @@ def answers(model: Any, X: pd.DataFrame, *, files: bool = True) -> Found:
     yield "transform", model.transform(X)
     for method in ("predict", "predict_proba"):
         if hasattr(model, method):
-            yield method, getattr(model, method)(X)
+            yield method, np.asarray(getattr(model, method)(X))
     yield "names", model.get_feature_names_out()
     yield "loss_curve_", model.loss_curve_
     yield "validation_loss_curve_", model.validation_loss_curve_
@@ -228,6 +228,8 @@ def digest(value: Any) -> str:
         value = "None"
     if isinstance(value, pd.DataFrame):
         value = value.to_numpy()
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        value = value.astype(np.float32)  # the last bit of a product may hang on its address
     if isinstance(value, np.ndarray) and value.dtype == object:
         value = repr(value.tolist())
     if isinstance(value, np.ndarray):

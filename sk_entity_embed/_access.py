@@ -5,14 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
 from sk_entity_embed.input.messages import shown, warn
-from sk_entity_embed.model import EmbeddingModel
-from sk_entity_embed.tables import EmbeddingTable
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.tables import EmbeddingTable
 
 
 def fitted_step(estimator: Any) -> Any:
@@ -30,7 +27,7 @@ def exported_step(estimator: Any) -> Any:
     """
     step = find_step(estimator)
     if around := step.around:
-        columns = step.estimator._check_feature_names(None)
+        columns = list(step.estimator._model.names)
         columns = columns if len(columns) < 9 else [*columns[:8], "..."]
         given = f" as {step.before} leave them" if step.before else ""
         warn(
@@ -54,6 +51,11 @@ def fitted_model(estimator: Any) -> EmbeddingModel:
     """
     model: EmbeddingModel = fitted_step(estimator)._model
     return model
+
+
+def with_model(estimator: Any, model: EmbeddingModel) -> Any:
+    """Return a copy of a fitted estimator that answers by another model."""
+    return estimator._with_model(model)
 
 
 def table_of(estimator: Any, column: str | None) -> EmbeddingTable:
@@ -95,21 +97,3 @@ def check_column(column: str | None, names: list[str]) -> str:
             f"`column` is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
         )
     return column
-
-
-def served_vectors(estimator: Any) -> list[NDArray[np.float32]]:
-    """The vectors that ``transform`` looks up, for each column, by its policies.
-
-    Returns
-    -------
-    list of ndarray of float32 of shape (n_rows, width)
-        NaN in the unknown row where ``handle_unknown="nan"``, and in the missing one where
-        ``handle_missing="nan"``.
-    """
-    step = fitted_step(estimator)
-    if not hasattr(step, "_policies"):
-        return [t.vectors for t in step._model.tables]
-    return [
-        t.with_rows(vectors) if vectors else t.vectors
-        for t, vectors in zip(step._model.tables, step._replaced(), strict=True)
-    ]

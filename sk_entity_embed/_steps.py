@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
-from sk_entity_embed._base import BaseEntityEmbedding
+from sk_entity_embed._estimator import EmbeddingEstimator
 from sk_entity_embed.exceptions import InvalidParameterError
 
 _CANDIDATES = "best_params_"
@@ -88,13 +88,13 @@ class Step:
 
     Attributes
     ----------
-    estimator : BaseEntityEmbedding
+    estimator : EmbeddingEstimator
         The step.
     path : tuple of Part
         From the outermost to the step itself; empty if that is what was given.
     """
 
-    estimator: BaseEntityEmbedding
+    estimator: EmbeddingEstimator
     path: tuple[Part, ...]
 
     @property
@@ -143,7 +143,7 @@ def find_steps(estimator: Any) -> list[Step]:
     sklearn.exceptions.NotFittedError
         If none of them is fitted.
     """
-    if isinstance(estimator, BaseEntityEmbedding):
+    if isinstance(estimator, EmbeddingEstimator):
         check_is_fitted(estimator)
         return [Step(estimator, ())]
     steps = _walk(estimator, ())
@@ -191,7 +191,7 @@ def holds_step(estimator: Any) -> bool:
 
 def _walk(whole: Any, path: tuple[Part, ...]) -> list[Step]:
     """The embedding steps inside an estimator, fitted or not; what it fitted hides its plan."""
-    if isinstance(whole, BaseEntityEmbedding):
+    if isinstance(whole, EmbeddingEstimator):
         return [Step(whole, path)]
     found: list[Step] = []
     for fitted in (True, False):

@@ -94,26 +94,6 @@ def resolve_dimensions(
     return [_check(name, dimensions) for name in names]
 
 
-def dot_width(cardinalities: Sequence[int]) -> int:
-    """The one width of all columns under dot products, where ``"auto"`` leaves it open.
-
-    The rank of what two columns have in common is at most the smaller of their cardinalities, so
-    the rule "half" is applied to the second largest.
-
-    Parameters
-    ----------
-    cardinalities : sequence of int
-        Distinct rows of each column, of which there are at least two.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.dimensions import dot_width
-    >>> dot_width([671, 9066]), dot_width([3, 16, 105])
-    (50, 8)
-    """
-    return _half(sorted(cardinalities)[-2])
-
-
 def _check(name: str, width: Any) -> int:
     if isinstance(width, bool) or not isinstance(width, Integral) or int(width) < 1:
         raise InvalidParameterError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.pooling import POOLINGS, Pooling
+from sk_entity_embed.model.poolings import POOLINGS, Pooling
 
 _LONGEST = 2**62
 """Items of a list; larger numbers mean the same and do not fit 64 bits."""
@@ -59,8 +59,8 @@ def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
 
 def resolve_pooling(
     pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
-) -> list[Pooling]:
-    """How each column of lists is pooled.
+) -> list[type[Pooling]]:
+    """Return the kind of pooling of each column of lists.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def resolve_pooling(
     Examples
     --------
     >>> from sk_entity_embed.options import resolve_pooling
-    >>> resolve_pooling({"history": "gru"}, ["words", "history"], [0, 2])
+    >>> kinds = resolve_pooling({"history": "gru"}, ["words", "history"], [0, 2])
+    >>> [kind.name for kind in kinds]
     ['mean', 'gru']
     """
     ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
@@ -95,7 +96,7 @@ def resolve_pooling(
                 f"`pooling` is {shown(way)} for the lists in column {name!r}; it must be one of "
                 f"{list(POOLINGS)}."
             )
-    return [ways[name] for name in names]
+    return [POOLINGS[ways[name]] for name in names]
 
 
 def resolve_max_length(

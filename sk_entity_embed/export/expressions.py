@@ -16,7 +16,7 @@ from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, re
 from sk_entity_embed.input.columns import Column, read_table
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.vocabulary import UNKNOWN
-from sk_entity_embed.tables import gather
+from sk_entity_embed.model.lookup import gather
 
 if TYPE_CHECKING:
     import polars as pl
@@ -224,7 +224,7 @@ def _looked_up(lookup: Lookup, data: Any) -> NDArray[np.float32]:
     _check_served(lookup, column, codes)
     if isinstance(codes, Lists):
         out = np.empty((len(column), lookup.vectors.shape[1]), dtype=np.float32)
-        gather([lookup.vectors], [codes], out, [lookup.pooler])
+        gather([lookup.vectors], [codes], out, [lookup.pooling])
         return np.ascontiguousarray(out.T)
     return np.take(np.ascontiguousarray(lookup.vectors.T), codes, axis=1)
 

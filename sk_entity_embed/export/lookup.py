@@ -22,7 +22,7 @@ from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
 from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.tables import NOT_INFERRED
+from sk_entity_embed.model.tables import NOT_INFERRED
 
 __all__ = ["lookup_frames", "sql", "to_parquet"]
 

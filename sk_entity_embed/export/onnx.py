@@ -18,17 +18,19 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export.onnx_graph import (
+    ONNX_POOLINGS,
     CategoryInput,
     Graph,
     ListInput,
     add_scores,
     add_transform,
+    onnx_form,
 )
 from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
-from sk_entity_embed.model import EmbeddingModel
-from sk_entity_embed.pooling import GRU, Pooler
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.poolings import Pooling
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -150,27 +152,24 @@ def to_onnx(
     _check_onnx()
     encoder = exported_step(encoder)
     model = fitted_model(encoder)
-    if not hasattr(encoder, "_policies"):
-        raise InvalidParameterError(f"{type(encoder).__name__} has no transform to export.")
-    policies = {**encoder._policies}
-    names = _input_names(encoder)
+    _check_names(model.names)
+    predicts = hasattr(encoder, "predict")
     markers = _check_markers(model, {} if missing_values is None else missing_values)
-    graph = Graph(names)
+    graph = Graph(model.names)
     inputs = [_input(graph, model, j, markers) for j in range(len(model.tables))]
-    allowed = ("learned",) if hasattr(encoder, "_link") else _POLICIES
-    policies["handle_unknown"] = _unknown_policy(policies, inputs, handle_unknown, allowed)
-    if hasattr(encoder, "_link"):
-        scores = add_scores(graph, model, inputs, names)
-        outputs, facts = add_prediction(graph, model.scale, scores, encoder)
+    model = _resolve_unknown(model, inputs, handle_unknown, ("learned",) if predicts else _POLICIES)
+    if predicts:
+        scores = add_scores(graph, model, inputs)
+        outputs, facts = add_prediction(graph, model, scores, getattr(encoder, "classes_", None))
     else:
-        features = encoder.get_feature_names_out().tolist()
-        parts = add_transform(graph, model, inputs, policies, names)
+        features = model.output_names()
+        parts = add_transform(graph, model, inputs)
         output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
         outputs = [(output, "FLOAT", shape_of(len(features)))]
         facts = {"feature_names_out": json.dumps(features)}
     if lengths := {i.name: i.lists.lengths for i in inputs if i.lists is not None}:
         facts["lengths"] = json.dumps(lengths)
-    exported = _model(graph, outputs, facts, inputs, model, names)
+    exported = _model(graph, outputs, facts, inputs, model)
     if path is not None:
         write_whole(path, lambda file: file.write(exported.SerializeToString()))
     return exported
@@ -185,16 +184,14 @@ def _check_onnx() -> None:
         ) from error
 
 
-def _input_names(encoder: Any) -> list[str]:
-    """The columns' names, if they can be names of ONNX values."""
-    names = list(encoder._check_feature_names(None))
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse columns whose names cannot be names of ONNX values."""
     for name in names:
         if not name or not is_encodable(name):
             raise InvalidDataError(
                 f"Column {name!r} has a name that ONNX does not allow: it must be text in UTF-8 "
                 "and not empty. Rename the column before fit."
             )
-    return names
 
 
 def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
@@ -284,53 +281,49 @@ def _input(
         kind = "INT64" if kind == "BOOL" else kind
     if len(rows) == 0:  # a look-up needs a key: it is as unknown as all others
         keys, rows = [b"" if kind == "STRING" else 0], np.array([UNKNOWN], dtype=np.int64)
-    lists = _list_input(graph, vocabulary, model.pooling[j], model.max_lengths[j])
+    lists = _list_input(graph, vocabulary, model.poolings[j], model.max_lengths[j])
     can_miss = kind == "DOUBLE" or marker is not None or lists is not None
     return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)
 
 
 def _list_input(
-    graph: Graph, vocabulary: Vocabulary, pooler: Pooler | None, max_length: int | None
+    graph: Graph, vocabulary: Vocabulary, pooling: Pooling | None, max_length: int | None
 ) -> ListInput | None:
     """How a column of lists enters the model; None for one of single values."""
-    if isinstance(pooler, GRU):
-        raise UnsupportedDataError(
-            f"Column {vocabulary.name!r} holds lists pooled by 'gru', which is not exported to "
-            "ONNX. Fit with pooling 'mean', 'sum' or 'max', or use transform, which needs no torch."
-        )
-    if pooler is None or vocabulary.empty_row is None:
+    if pooling is None or vocabulary.empty_row is None:
         return None
+    onnx_form(ONNX_POOLINGS, pooling, f"lists in column {vocabulary.name!r} pooled by")
     lengths = graph.free(f"{vocabulary.name}_length")
-    return ListInput(lengths, pooler, max_length, vocabulary.empty_row)
+    return ListInput(lengths, pooling, max_length, vocabulary.empty_row)
 
 
-def _unknown_policy(
-    policies: Mapping[str, str],
+def _resolve_unknown(
+    model: EmbeddingModel,
     inputs: Sequence[CategoryInput],
     asked: str | None,
     allowed: Sequence[str],
-) -> str:
-    """What unknown cells get; the user decides where ``transform`` would raise."""
+) -> EmbeddingModel:
+    """Return the model that serves unknown cells as asked: it must not raise."""
     if asked is not None:
         if asked not in allowed:
             raise InvalidParameterError(
                 f"`handle_unknown` must be one of {list(allowed)} or None, got {shown(asked)}."
             )
-        return asked
+        return model.with_unknown(asked)
     named = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
     choice = f"pass handle_unknown={named} to give such cells a vector instead."
-    if policies["handle_unknown"] == "error":
+    if model.refuses_unknown:
         raise InvalidParameterError(
             "The encoder has handle_unknown='error', but an ONNX model cannot raise an error on "
             f"unknown categories; {choice}"
         )
     missing = [i.name for i in inputs if i.can_miss]
-    if policies["handle_missing"] == "error" and missing:
+    if model.refuses_missing and missing:
         raise InvalidParameterError(
             "The encoder has handle_missing='error', but an ONNX model cannot raise an error on "
             f"missing cells of {missing}; {choice}"
         )
-    return policies["handle_unknown"]
+    return model
 
 
 def _model(
@@ -339,7 +332,6 @@ def _model(
     facts: Mapping[str, str],
     inputs: Sequence[CategoryInput],
     model: EmbeddingModel,
-    names: Sequence[str],
 ) -> ModelProto:
     """The graph with its inputs, its outputs and what is known about them."""
     from onnx import TensorProto, helper
@@ -348,7 +340,7 @@ def _model(
     kinds |= dict(zip(model.categorical, (i.kind for i in inputs), strict=True))
     lists = {i.name: i.lists.lengths for i in inputs if i.lists is not None}
     values: list[Output] = []
-    for j, name in enumerate(names):
+    for j, name in enumerate(model.names):
         if name in lists:
             values.append((name, kinds[j], ["N", f"{name}_items"]))
             values.append((lists[name], "INT64", shape_of(1)))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.input.context import ContextScaling
-from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
-from sk_entity_embed.model import EmbeddingModel
-from sk_entity_embed.tables import EmbeddingTable, Replaced
+from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.poolings import Max, Mean, Pooling, Sum
 
 _MAX_BYTES = 2**31 - 2**20
 """Protocol buffers end at 2 GiB; the rest is for what is not counted."""
@@ -29,7 +29,7 @@ class ListInput:
     lengths : str
         Name of the input of int64, of shape (n_samples, 1): items in each list, -1 if it is
         missing.
-    pooling : {"mean", "sum", "max"}
+    pooling : Pooling
         How the items' vectors become one.
     max_length : int or None
         How many of the last items are used; None for all.
@@ -38,7 +38,7 @@ class ListInput:
     """
 
     lengths: str
-    pooling: str
+    pooling: Pooling
     max_length: int | None
     empty_row: int
 
@@ -141,61 +141,58 @@ class Graph:
         return self.node("Cast", value, to=getattr(TensorProto, kind))
 
 
+def onnx_form(forms: Mapping[type, Any], part: Any, what: str) -> Any:
+    """Return what makes ONNX nodes of a part of the model, if there is something."""
+    try:
+        return forms[type(part)]
+    except KeyError:
+        name = getattr(part, "name", type(part).__name__)
+        known = [getattr(kind, "name", kind.__name__) for kind in forms]
+        raise UnsupportedDataError(
+            f"There is no ONNX form of {what} {name!r}, only of {known}. Fit with one of these, or "
+            "use the estimator's own methods, which need no torch."
+        ) from None
+
+
 def add_transform(
-    graph: Graph,
-    model: EmbeddingModel,
-    inputs: Sequence[CategoryInput],
-    policies: Mapping[str, str],
-    names: Sequence[str],
+    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]
 ) -> list[str]:
     """The output's blocks of columns: vectors, hidden layer, numbers passed on."""
-    wants_hidden = policies["output"] != "embedding"
-    passes = policies["remainder"] == "passthrough" and len(model.context) > 0
+    output = model.output
+    passes = output.numbers and len(model.context) > 0
     parts, learned = [], []
     for table, entry in zip(model.tables, inputs, strict=True):
-        replaced = _replaced(table, policies)
         if entry.lists is not None:  # what is pooled has no row that could be replaced later
-            if wants_hidden:
+            if output.hidden:
                 learned.append(_vectors(graph, table.vectors, entry))
-            if policies["output"] != "hidden":
-                parts.append(_vectors(graph, table.with_rows(replaced), entry))
+            if output.vectors:
+                parts.append(_vectors(graph, table.served, entry))
             continue
         rows = _rows(graph, entry)
-        if wants_hidden:  # it always reads the learned vector, so the row is replaced later
+        if output.hidden:  # it always reads the learned vector, so the row is replaced later
             learned.append(graph.node("Gather", graph.constant(table.vectors), rows, axis=0))
-        if policies["output"] == "both":
+        if output.hidden and output.vectors:
             parts.append(learned[-1])
-            for row, vector in replaced.items():
+            for row, vector in table.replaced.items():
                 is_row = graph.node("Equal", rows, graph.constant(np.array([row])))
                 column = graph.node("Unsqueeze", is_row, graph.constant(np.array([1])))
                 other = graph.constant(vector[None])
                 parts[-1] = graph.node("Where", column, other, parts[-1])
-        elif not wants_hidden:
-            served = graph.constant(table.with_rows(replaced))
+        elif not output.hidden:
+            served = graph.constant(table.served)
             parts.append(graph.node("Gather", served, rows, axis=0))
     numbers = ""
-    if len(model.context) and (wants_hidden or passes):
-        numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
-    if wants_hidden:
-        context = [_scaled(graph, model.scaling, numbers)] if numbers else []
-        assert isinstance(model.head, MLPHead)
-        state = graph.node("Concat", *learned, *context, axis=1)
-        hidden = _layers(graph, model.head, state, len(model.head.weights) - 1)
+    if len(model.context) and (output.hidden or passes):
+        numbers = graph.node("Concat", *(model.names[j] for j in model.context), axis=1)
+    if output.hidden:
+        context = _scaled(graph, model.scaling, numbers) if numbers else ""
+        form = onnx_form(ONNX_HIDDEN, model.head, "the hidden layer below the head")
+        hidden = form(graph, model.head, learned, context)
         parts.append(graph.cast(hidden, "FLOAT"))
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
 
 
-def _replaced(table: EmbeddingTable, policies: Mapping[str, str]) -> Replaced:
-    """Vectors that are given in place of learned ones, by row."""
-    nan = np.full_like(table.centre, np.nan)
-    replaced = {"zero": {UNKNOWN: table.centre}, "nan": {UNKNOWN: nan}}
-    missing = {MISSING: nan} if policies["handle_missing"] == "nan" else {}
-    return {**replaced.get(policies["handle_unknown"], {}), **missing}
-
-
-def add_scores(
-    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput], names: Sequence[str]
-) -> str:
+def add_scores(graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]) -> str:
     """The head's outputs on learned vectors: doubles of shape (n_samples, n_outputs)."""
     parts = [
         _vectors(graph, table.vectors, entry)
@@ -203,12 +200,10 @@ def add_scores(
     ]
     context = ""
     if model.context:
-        numbers = graph.node("Concat", *(names[j] for j in model.context), axis=1)
+        numbers = graph.node("Concat", *(model.names[j] for j in model.context), axis=1)
         context = _scaled(graph, model.scaling, numbers)
-    if isinstance(model.head, DotHead):
-        return _dots(graph, model.head, graph.node("Concat", *parts, axis=1), context)
-    state = graph.node("Concat", *parts, *filter(None, [context]), axis=1)
-    return _layers(graph, model.head, state, len(model.head.weights))
+    form = onnx_form(ONNX_HEADS, model.head, "the head")
+    return form(graph, model.head, parts, context)
 
 
 def _vectors(graph: Graph, vectors: NDArray[np.float32], entry: CategoryInput) -> str:
@@ -252,24 +247,45 @@ def _pooled(
     """One vector a list, summed in float64 as in the package."""
     items = graph.node("Gather", graph.constant(vectors), rows[0], axis=0)
     used = graph.node("Unsqueeze", rows[1], graph.constant(np.array([2])))
-    if lists.pooling == "max":
-        lowest = graph.constant(np.array(-np.inf, dtype=np.float32))
-        largest = graph.node("Where", used, items, lowest)
-        largest = graph.node("ReduceMax", largest, axes=[1], keepdims=0)
-        # A maximum passes over NaN, which is in vectors of unknown and missing items alone.
-        if np.isfinite(vectors).all():
-            return largest
-        nan = graph.constant(np.array(np.nan, dtype=np.float32))
-        is_nan = graph.node("And", used, graph.node("IsNaN", items))
-        spoilt = graph.node("ReduceMax", graph.cast(is_nan, "FLOAT"), axes=[1], keepdims=0)
-        return graph.node("Where", graph.cast(spoilt, "BOOL"), nan, largest)
+    return ONNX_POOLINGS[type(lists.pooling)](graph, items, used, bool(np.isfinite(vectors).all()))
+
+
+def _largest(graph: Graph, items: str, used: str, finite: bool) -> str:
+    lowest = graph.constant(np.array(-np.inf, dtype=np.float32))
+    largest = graph.node("Where", used, items, lowest)
+    largest = graph.node("ReduceMax", largest, axes=[1], keepdims=0)
+    # A maximum passes over NaN, which is in vectors of unknown and missing items alone.
+    if finite:
+        return largest
+    nan = graph.constant(np.array(np.nan, dtype=np.float32))
+    is_nan = graph.node("And", used, graph.node("IsNaN", items))
+    spoilt = graph.node("ReduceMax", graph.cast(is_nan, "FLOAT"), axes=[1], keepdims=0)
+    return graph.node("Where", graph.cast(spoilt, "BOOL"), nan, largest)
+
+
+def _sum(graph: Graph, items: str, used: str, finite: bool) -> str:
     by_item = graph.constant(np.array([1]))
+    return graph.cast(_total(graph, items, used, by_item), "FLOAT")
+
+
+def _mean(graph: Graph, items: str, used: str, finite: bool) -> str:
+    by_item = graph.constant(np.array([1]))
+    total = _total(graph, items, used, by_item)
+    count = graph.node("ReduceSum", graph.cast(used, "DOUBLE"), by_item, keepdims=0)
+    return graph.cast(graph.node("Div", total, count), "FLOAT")
+
+
+def _total(graph: Graph, items: str, used: str, by_item: str) -> str:
     items = graph.node("Where", used, graph.cast(items, "DOUBLE"), graph.constant(0.0))
-    total = graph.node("ReduceSum", items, by_item, keepdims=0)
-    if lists.pooling == "mean":
-        count = graph.node("ReduceSum", graph.cast(used, "DOUBLE"), by_item, keepdims=0)
-        total = graph.node("Div", total, count)
-    return graph.cast(total, "FLOAT")
+    return graph.node("ReduceSum", items, by_item, keepdims=0)
+
+
+ONNX_POOLINGS: dict[type, Callable[[Graph, str, str, bool], str]] = {
+    Mean: _mean,
+    Sum: _sum,
+    Max: _largest,
+}
+"""The form of each pooling: nodes from items and which of them are used to one vector a list."""
 
 
 def _rows(graph: Graph, entry: CategoryInput) -> str:
@@ -362,8 +378,19 @@ def _slopes(knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[
     return np.where(np.isfinite(slopes), slopes, 0.0)  # knots too near for numbers between them
 
 
-def _layers(graph: Graph, head: MLPHead, state: str, n_layers: int) -> str:
+def _perceptron(graph: Graph, head: MLPHead, vectors: Sequence[str], context: str) -> str:
+    return _layers(graph, head, vectors, context, len(head.weights))
+
+
+def _hidden(graph: Graph, head: MLPHead, vectors: Sequence[str], context: str) -> str:
+    return _layers(graph, head, vectors, context, len(head.weights) - 1)
+
+
+def _layers(
+    graph: Graph, head: MLPHead, vectors: Sequence[str], context: str, n_layers: int
+) -> str:
     """The first layers of a perceptron, summed in float64 as in :class:`MLPHead`."""
+    state = graph.node("Concat", *vectors, *filter(None, [context]), axis=1)
     state = graph.cast(state, "DOUBLE")
     last = len(head.weights) - 1
     for i in range(n_layers):
@@ -373,11 +400,12 @@ def _layers(graph: Graph, head: MLPHead, state: str, n_layers: int) -> str:
     return state
 
 
-def _dots(graph: Graph, head: DotHead, vectors: str, context: str) -> str:
+def _dots(graph: Graph, head: DotHead, vectors: Sequence[str], context: str) -> str:
     """Dot products, biases and context, summed in float64 as in :class:`DotHead`."""
     n_columns, n_axes = len(head.bias_weights), len(head.axes)
     shape = graph.constant(np.array([-1, n_columns, n_axes + 1]))
-    blocks = graph.node("Reshape", graph.cast(vectors, "DOUBLE"), shape)
+    together = graph.node("Concat", *vectors, axis=1)
+    blocks = graph.node("Reshape", graph.cast(together, "DOUBLE"), shape)
     axes = graph.node("Gather", blocks, graph.constant(np.arange(n_axes)), axis=2)
     by_column = graph.constant(np.array([1]))
     total = graph.node("ReduceSum", axes, by_column, keepdims=0)
@@ -394,3 +422,9 @@ def _dots(graph: Graph, head: DotHead, vectors: str, context: str) -> str:
         summed = graph.node("MatMul", values, graph.constant(weights[:, None]))
         score = graph.node("Add", score, summed)
     return score
+
+
+ONNX_HEADS: dict[type, Callable[..., str]] = {MLPHead: _perceptron, DotHead: _dots}
+"""The form of each head: nodes from vectors and context to scores."""
+ONNX_HIDDEN: dict[type, Callable[..., str]] = {MLPHead: _hidden}
+"""The form of the last hidden layer of those that have one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import fitted_model, fitted_step, served_vectors, table_of
+from sk_entity_embed._access import fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
-from sk_entity_embed.pooling import Pooler
-from sk_entity_embed.tables import vector_names
+from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.tables import EmbeddingTable
 
 _KEY_TYPES = (
     pa.types.is_large_string,
@@ -33,34 +34,37 @@ _KEY_TYPES = (
 """What data bases compare as a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lookup:
     """The vectors of one column.
 
     Attributes
     ----------
-    vocabulary : Vocabulary
-        The categories and their rows.
-    vectors : ndarray of float32 of shape (n_rows, width)
-        The vectors of ``transform``, reserved rows included; of a column of lists, those of the
-        items.
+    table : EmbeddingTable
+        The column's vectors; of a column of lists, those of the items.
     serves_missing, serves_unknown : bool
         Whether missing cells and unknown categories get a vector, or are an error.
-    biased : bool
-        Whether the last number of each vector is a bias.
-    pooler : {"mean", "sum", "max"}, GRU or None
+    pooling : Pooling or None
         How the vectors of a list's items become one; None for a column of single values.
     max_length : int or None
         How many of the last items of a list are used; None for all.
     """
 
-    vocabulary: Vocabulary
-    vectors: NDArray[np.float32]
+    table: EmbeddingTable
     serves_missing: bool
     serves_unknown: bool
-    biased: bool
-    pooler: Pooler | None
+    pooling: Pooling | None
     max_length: int | None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The categories and their rows."""
+        return self.table.vocabulary
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors of ``transform``, reserved rows included."""
+        return self.table.served
 
     @property
     def name(self) -> str:
@@ -70,12 +74,12 @@ class Lookup:
     @property
     def outputs(self) -> list[str]:
         """Names of the output columns, those of ``get_feature_names_out``."""
-        return vector_names(self.name, self.vectors.shape[1], biased=self.biased)
+        return self.table.names()
 
     @property
     def coordinates(self) -> NDArray[np.float32]:
         """The vectors without biases."""
-        return self.vectors[:, : self.vectors.shape[1] - self.biased]
+        return self.vectors[:, : self.table.n_axes]
 
     @property
     def unknown(self) -> NDArray[np.float32]:
@@ -176,28 +180,22 @@ def lookups_of(encoder: Any) -> list[Lookup]:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    encoder = fitted_step(encoder)
-    model, policies = fitted_model(encoder), _policies(encoder)
-    serves_unknown = policies.get("handle_unknown") != "error"
+    model = fitted_model(encoder)
+    columns = zip(model.tables, model.poolings, model.max_lengths, strict=True)
     lookups = []
-    columns = zip(
-        model.tables, served_vectors(encoder), model.pooling, model.max_lengths, strict=True
-    )
-    for table, vectors, pooler, max_length in columns:
-        served = policies.get("handle_missing") != "error"
+    for table, pooling, max_length in columns:
         # A missing cell that is no category of its own is treated as an unknown one.
-        served &= serves_unknown or table.vocabulary.missing_row == MISSING
+        known = not model.refuses_unknown or table.vocabulary.missing_row == MISSING
+        serves_missing = known and not model.refuses_missing
         lookups.append(
-            Lookup(
-                table.vocabulary, vectors, served, serves_unknown, table.biased, pooler, max_length
-            )
+            Lookup(table, serves_missing, not model.refuses_unknown, pooling, max_length)
         )
     return lookups
 
 
 def refuse_lists(lookups: Sequence[Lookup], what: str) -> None:
     """Raise an UnsupportedDataError if a column holds lists, of which `what` makes nothing."""
-    names = [lookup.name for lookup in lookups if lookup.pooler is not None]
+    names = [lookup.name for lookup in lookups if lookup.pooling is not None]
     if names:
         raise UnsupportedDataError(
             f"{what} can look up single values only, but column {names[0]!r} holds lists, whose "
@@ -221,26 +219,17 @@ def passed_through(encoder: Any, what: str) -> list[str]:
     InvalidParameterError
         If the hidden layer is part of the output: it depends on all columns at once.
     """
-    encoder = fitted_step(encoder)
     model = fitted_model(encoder)
-    output = _policies(encoder).get("output", "embedding")
-    if output != "embedding":
+    if model.output.hidden:
+        output = "both" if model.output.vectors else "hidden"
         raise InvalidParameterError(
             f"{what} equals transform for output='embedding' only, but the encoder has "
             f"output={output!r}: the hidden layer is computed from all columns and is no look-up. "
             "Fit with output='embedding', or take the vectors from lookup_frames or to_parquet."
         )
-    if _policies(encoder).get("remainder") != "passthrough":
+    if not model.output.numbers:
         return []
-    names = encoder.get_feature_names_out().tolist()
-    passed: list[str] = names[model.edges[-1] :]
-    return passed
-
-
-def _policies(encoder: Any) -> Mapping[str, str]:
-    """What was decided in fit."""
-    policies: Mapping[str, str] = getattr(encoder, "_policies", {})
-    return policies
+    return model.output_names()[model.edges[-1] :]
 
 
 def _to_arrow(values: list[Any]) -> pa.Array | None:

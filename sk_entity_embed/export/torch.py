@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sk_entity_embed._access import check_column, exported_step, fitted_model, served_vectors
+from sk_entity_embed._access import check_column, exported_step, fitted_model
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -27,7 +27,7 @@ from sk_entity_embed.input.vocabulary import (
     count_missing,
     refuse_missing,
 )
-from sk_entity_embed.tables import EmbeddingTable
+from sk_entity_embed.model.tables import EmbeddingTable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,19 +103,18 @@ def to_torch(
     Embedding(6, 2)
     """
     encoder = exported_step(encoder)
-    model, served = fitted_model(encoder), served_vectors(encoder)
+    model = fitted_model(encoder)
     names = [t.vocabulary.name for t in model.tables]
     chosen = [names.index(name) for name in _check_columns(columns, names)]
     _refuse_lists([model.tables[j].vocabulary for j in chosen])
-    policies = getattr(encoder, "_policies", {})
     return _module_class()(
         [model.tables[j].vocabulary for j in chosen],
-        [served[j] for j in chosen],
+        [model.tables[j].served for j in chosen],
         positions=[model.categorical[j] for j in chosen],
         n_features_in=encoder.n_features_in_,
-        refuse_unknown=policies.get("handle_unknown") == "error",
-        refuse_missing=policies.get("handle_missing", encoder.handle_missing) == "error",
-        biased=any(t.biased for t in model.tables),
+        refuse_unknown=model.refuses_unknown,
+        refuse_missing=model.refuses_missing,
+        biased=model.has_biases,
         freeze=freeze,
     )
 

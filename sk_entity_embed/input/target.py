@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, Literal, TypeAlias, cast
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import expit, logit
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target
@@ -21,16 +20,8 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.values import read_array, to_float64
 
 TargetKind: TypeAlias = Literal["continuous", "binary", "multiclass", "multilabel-indicator"]
-Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
-
-Bounds: TypeAlias = tuple[
-    NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]
-]
-"""Lowest and highest outputs, and offset and gain of the sigmoid between them."""
 
 MAX_INTEGER_CLASSES = 100
-_LEAST_SHARE = 1e-3
-"""How near the centre may come to a bound, as a share of the range, for the sigmoid's sake."""
 _LARGEST = 1e301
 """Quantity of which sums over some million rows are numbers."""
 _LEAST_WEIGHT = 1e-30
@@ -46,8 +37,6 @@ class Target:
     ----------
     kind : {"continuous", "binary", "multiclass", "multilabel-indicator"}
         What the target is.
-    loss : str
-        The loss trained on.
     values : ndarray of shape (n_samples, n_columns)
         float64. Original units for continuous targets, 0/1 for binary and multilabel ones, the
         class number (one column) for multiclass ones.
@@ -60,7 +49,6 @@ class Target:
     """
 
     kind: TargetKind
-    loss: Loss
     values: NDArray[np.float64]
     classes: NDArray[Any] | None
     n_outputs: int
@@ -72,83 +60,22 @@ class Target:
         return self.kind in _CLASSIFICATION
 
     @property
+    def has_exclusive_classes(self) -> bool:
+        """Whether each row belongs to one of several classes, given by its number."""
+        return self.kind == "multiclass"
+
+    @property
     def strata(self) -> NDArray[np.float64] | None:
         """Class of each row where folds can be stratified by it, else None."""
         return self.values[:, 0] if self.kind in ("binary", "multiclass") else None
 
     def indicators(self) -> NDArray[np.float64] | sparse.csr_array:
         """The values with one column an output: a sparse one-hot matrix for multiclass."""
-        if self.kind != "multiclass":
+        if not self.has_exclusive_classes:
             return self.values
         n = len(self.values)
         columns = self.values[:, 0].astype(np.intp)
         return sparse.csr_array((np.ones(n), columns, np.arange(n + 1)), shape=(n, self.n_outputs))
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Affine map between a continuous target's units and the network's.
-
-    Attributes
-    ----------
-    center, width : ndarray of float64 of shape (n_outputs,)
-        Network values are ``(y - center) / width``.
-    bounds : ndarray of float64 of shape (2,) or None
-        Lowest and highest prediction in the target's units, between which a sigmoid squashes the
-        network's raw outputs; None where they are not squashed.
-    """
-
-    center: NDArray[np.float64]
-    width: NDArray[np.float64]
-    bounds: NDArray[np.float64] | None = None
-
-    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Values in the network's units."""
-        return ((values - self.center) / self.width).astype(np.float32)
-
-    def restore(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values in the target's units."""
-        return values * self.width + self.center
-
-    def sigmoid(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Offset and gain of the sigmoid that squashes raw outputs, of shape (n_outputs,) each.
-
-        At a raw output of 0 it gives the centre, and a step of 1 from there is, at first, one
-        width: whatever the bounds, the network starts and moves as it would without.
-        """
-        assert self.bounds is not None
-        low, high = self.bounds
-        share = np.clip((self.center - low) / (high - low), _LEAST_SHARE, 1 - _LEAST_SHARE)
-        gain: NDArray[np.float64] = self.width / ((high - low) * share * (1 - share))
-        return logit(share), gain
-
-    def squash(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values between the bounds, in the target's units, of raw outputs."""
-        assert self.bounds is not None
-        low, high = self.bounds
-        offset, gain = self.sigmoid()
-        values: NDArray[np.float64] = low + (high - low) * expit(offset + gain * raw)
-        return values
-
-    def network_bounds(self) -> Bounds | None:
-        """The bounds of each output in the network's units, and the sigmoid between them."""
-        if self.bounds is None:
-            return None
-        low, high = (self.apply(np.full_like(self.center, bound)) for bound in self.bounds)
-        offset, gain = self.sigmoid()
-        return low, high, offset.astype(np.float32), gain.astype(np.float32)
-
-    def output_unit(self, loss: Loss) -> float:
-        """What one of a single raw output is in the target's units, or in those below its link."""
-        if self.bounds is not None:
-            return float(self.sigmoid()[1][0])
-        return 1.0 if loss == "poisson" else float(self.width[0])
-
-    def loss_units(self, loss: Loss) -> NDArray[np.float64]:
-        """What a loss of one in the network's units is in the target's own."""
-        power = {"squared_error": 2, "huber": 2, "absolute_error": 1, "poisson": 1}
-        with np.errstate(over="ignore", under="ignore"):  # squares may be beyond all numbers
-            return self.width ** power.get(loss, 0)
 
 
 def check_target(y: Any, n_samples: int) -> NDArray[Any]:
@@ -178,7 +105,7 @@ def check_target(y: Any, n_samples: int) -> NDArray[Any]:
     return array
 
 
-def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
+def read_target(array: NDArray[Any], target_type: str) -> Target:
     """Find out what a target is and turn it into numbers.
 
     Parameters
@@ -189,8 +116,6 @@ def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
             "quantities", "classes"}
         What it is; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`. Regressors
         read quantities, which are continuous, and classifiers classes, of the kind that they are.
-    loss : str
-        One of the losses, or "auto".
 
     Returns
     -------
@@ -199,17 +124,17 @@ def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
     Raises
     ------
     InvalidDataError
-        If `y` has one class only, or negative values under the Poisson loss.
+        If `y` has one class only.
     InvalidParameterError
-        If `target_type` or `loss` does not fit the values.
+        If `target_type` does not fit the values.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sk_entity_embed.input.target import read_target
-    >>> target = read_target(np.array(["late", "early", "late"]), "auto", "auto")
-    >>> target.kind, target.loss, target.classes.tolist(), target.values[:, 0].tolist()
-    ('binary', 'log_loss', ['early', 'late'], [1.0, 0.0, 1.0])
+    >>> target = read_target(np.array(["late", "early", "late"]), "auto")
+    >>> target.kind, target.classes.tolist(), target.values[:, 0].tolist()
+    ('binary', ['early', 'late'], [1.0, 0.0, 1.0])
     """
     kind = _kind(array, target_type)
     if kind == "continuous":
@@ -225,74 +150,11 @@ def read_target(array: NDArray[Any], target_type: str, loss: str) -> Target:
         n_outputs = 1 if kind == "binary" else len(classes)
     return Target(
         kind=kind,
-        loss=_loss(loss, kind, values),
         values=values,
         classes=classes,
         n_outputs=n_outputs,
         is_single=kind == "binary" or (kind == "continuous" and array.ndim == 1),
     )
-
-
-def scale_of(target: Target, weights: NDArray[np.float64]) -> Scale:
-    """Weighted location and width of a continuous target; identity for classes."""
-    n = target.values.shape[1]
-    if target.kind != "continuous":
-        return Scale(np.zeros(n), np.ones(n))
-    mean = np.average(target.values, axis=0, weights=weights)
-    if target.loss == "poisson":  # the logarithmic link allows a factor, no shift
-        return Scale(np.zeros(n), np.where(mean > 0, mean, 1.0))
-    width = _width(target.values - mean, weights)
-    tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
-    return Scale(mean, np.where(tiny, 1.0, width))
-
-
-def _width(deviation: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root of the weighted mean square, column by column, whatever the unit.
-
-    Squares are taken in units of a power of two, in which they are numbers and equally exact.
-    """
-    _, exponent = np.frexp(np.abs(deviation).max(axis=0))
-    squares = np.ldexp(deviation, -exponent) ** 2
-    width: NDArray[np.float64] = np.ldexp(
-        np.sqrt(np.average(squares, axis=0, weights=weights)), exponent
-    )
-    return width
-
-
-def check_y_range(y_range: Any, target: Target) -> tuple[float, float] | None:
-    """The bounds of predictions, once the target has been found to lie within them.
-
-    Raises
-    ------
-    InvalidParameterError
-        If they are no two rising numbers, or the target has no bounds of that kind.
-    InvalidDataError
-        If a value of the target lies outside.
-    """
-    if y_range is None:
-        return None
-    try:
-        low, high = (float(bound) for bound in y_range)
-    except (TypeError, ValueError, OverflowError):
-        low = high = np.nan
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise InvalidParameterError(
-            f"`y_range` must be two numbers, the lower one first, got {shown(y_range)}."
-        )
-    if target.is_classification or target.loss == "poisson":
-        what = f"{target.kind} target" if target.is_classification else "loss='poisson'"
-        raise InvalidParameterError(
-            f"`y_range` squashes predictions of quantities and does not go with a {what}; leave "
-            "it None."
-        )
-    outside = (target.values < low) | (target.values > high)
-    if outside.any():
-        first = target.values[outside][0]
-        raise InvalidDataError(
-            f"y has {int(outside.sum())} value(s) outside y_range=({low!r}, {high!r}), the first "
-            f"one {float(first)!r}; widen `y_range` to hold all of y."
-        )
-    return low, high
 
 
 def apply_class_weight(
@@ -463,22 +325,3 @@ def _classes(
             f"target_type='binary', but y has {len(classes)} classes; use 'multiclass'."
         )
     return codes.reshape(-1, 1).astype(np.float64), classes
-
-
-def _loss(loss: str, kind: TargetKind, values: NDArray[np.float64]) -> Loss:
-    classification = kind in _CLASSIFICATION
-    if loss == "auto":
-        return "log_loss" if classification else "squared_error"
-    if (loss == "log_loss") != classification:
-        allowed: Sequence[str] = (
-            ["log_loss"]
-            if classification
-            else ["squared_error", "absolute_error", "huber", "poisson"]
-        )
-        raise InvalidParameterError(
-            f"loss={loss!r} does not fit a {kind} target; use one of {allowed} or 'auto', or set "
-            "`target_type`."
-        )
-    if loss == "poisson" and (values < 0).any():
-        raise InvalidDataError("loss='poisson' needs a y without negative values.")
-    return cast(Loss, loss)

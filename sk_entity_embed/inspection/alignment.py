@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any, TypeAlias
 
@@ -14,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import linear_sum_assignment
 
-from sk_entity_embed._access import check_column, fitted_model, fitted_step, table_of
+from sk_entity_embed._access import check_column, fitted_model, fitted_step, with_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.head import DotHead
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Catalogue,
@@ -26,35 +23,11 @@ from sk_entity_embed.inspection.catalogue import (
     source_of,
 )
 from sk_entity_embed.inspection.search import exact_search
-from sk_entity_embed.model import EmbeddingModel
-from sk_entity_embed.pooling import GRU, Pooler
-from sk_entity_embed.tables import EmbeddingTable
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.symmetry import AFFINE, Motion, Symmetry
 
 _Matched: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Vectors of the shared categories in both fits, and the weight of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class RigidMotion:
-    """A rotation or reflection, and a shift: ``vector @ rotation + shift``.
-
-    Attributes
-    ----------
-    rotation : ndarray of float64 of shape (width, width)
-        Orthogonal.
-    shift : ndarray of float64 of shape (width,)
-        Added after it.
-    """
-
-    rotation: NDArray[np.float64]
-    shift: NDArray[np.float64]
-
-    def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The moved vectors, of any shape (..., width); numbers after these, biases, stay."""
-        n = len(self.shift)
-        moved = vectors.copy()
-        moved[..., :n] = vectors[..., :n].astype(np.float64) @ self.rotation + self.shift
-        return moved
 
 
 def align(encoder: Any, reference: Any) -> Any:
@@ -124,28 +97,25 @@ def align(encoder: Any, reference: Any) -> Any:
     True
     """
     encoder, reference = fitted_step(encoder), fitted_step(reference)
-    model = encoder._model
+    model = fitted_model(encoder)
     names = _shared_columns(encoder, reference, None)
-    _check_shapes(encoder, reference, names)
+    _check_shapes(model, fitted_model(reference), names)
     pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in names}
-    moved: list[RigidMotion | None]
-    if isinstance(model.head, DotHead):
-        _check_dot(model.head)
-        moved = [_joint_motion(list(pairs.values()))] * len(model.tables)
-    else:
-        ways = _ways(encoder)
-        motions = {n: _motion(*pairs[n], ways.get(n)) for n in names}
-        moved = [motions.get(t.vocabulary.name) for t in model.tables]
-    aligned = copy(encoder)
-    if hasattr(encoder, "_sklearn_output_config"):  # set_output changes it in place
-        aligned._sklearn_output_config = dict(encoder._sklearn_output_config)
-    aligned._model = _move_model(model, moved)
-    unknown = getattr(encoder, "_unknown", None)
-    if unknown is not None:
-        aligned._unknown = [
-            v if m is None else m.apply(v) for v, m in zip(unknown, moved, strict=True)
-        ]
-    return aligned
+    symmetries = _symmetries(model, names)
+    together = _joint_motion(symmetries, pairs)
+    motions = {
+        name: together if symmetry.joint else _motion(*pairs[name], symmetry, together)
+        for name, symmetry in symmetries.items()
+        if symmetry.joint or name in pairs
+    }
+    if all(motion is None for motion in motions.values()):
+        raise InvalidParameterError(
+            f"`encoder` cannot be aligned: its head={model.head.name!r} or its pooling of lists "
+            "does not allow its vectors to be turned. Where vectors were frozen below head='dot', "
+            "fit without `freeze`."
+        )
+    moved = model.moved([motions.get(t.vocabulary.name) for t in model.tables])
+    return with_model(encoder, moved)
 
 
 def drift(
@@ -206,15 +176,11 @@ def drift(
     encoder, reference = source_of(encoder), source_of(reference)
     shared = _shared_columns(encoder, reference, column)
     names = shared if column is None else [check_column(column, shared)]
-    together = None
-    if _is_estimator(encoder) and isinstance(fitted_model(encoder).head, DotHead):
-        pairs = [(catalogue_of(encoder, n), catalogue_of(reference, n)) for n in shared]
-        together = _joint_motion([pair for pair in pairs if _same_width(*pair)])
-    ways = _ways(encoder)
-    parts = []
-    for name in names:
-        new, old = catalogue_of(encoder, name), catalogue_of(reference, name)
-        parts.append(_column_drift(new, old, int(k), min_count, ways.get(name), together))
+    pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in shared}
+    model = fitted_model(encoder) if _is_estimator(encoder) else None
+    symmetries = _symmetries(model, shared)
+    together = _joint_motion(symmetries, pairs)
+    parts = [_column_drift(*pairs[n], int(k), min_count, symmetries[n], together) for n in names]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -255,31 +221,20 @@ def _is_estimator(source: Any) -> bool:
     return not isinstance(source, pd.DataFrame | Catalogue) and not hasattr(source, "keys")
 
 
-def _ways(source: Any) -> dict[str, Pooler | None]:
-    """How the lists of each column are pooled, as far as that is known."""
-    if not _is_estimator(source):
-        return {}
-    model = fitted_model(source)
-    names = [t.vocabulary.name for t in model.tables]
-    return dict(zip(names, model.pooling, strict=True))
-
-
-def _check_shapes(encoder: Any, reference: Any, names: Sequence[str]) -> None:
+def _check_shapes(model: EmbeddingModel, reference: EmbeddingModel, names: Sequence[str]) -> None:
     """Refuse heads of two kinds and vectors of two widths."""
-    heads = [
-        "dot" if isinstance(fitted_model(e).head, DotHead) else "mlp" for e in (encoder, reference)
-    ]
+    heads = [m.head.name for m in (model, reference)]
     if heads[0] != heads[1]:
         raise InvalidParameterError(
             f"`encoder` was fitted with head={heads[0]!r}, but `reference` with head={heads[1]!r}; "
             "fit both with the same `head`."
         )
+    n_axes = [{t.vocabulary.name: t.n_axes for t in m.tables} for m in (model, reference)]
     for name in names:
-        widths = [table_of(e, name).n_axes for e in (encoder, reference)]
-        if widths[0] != widths[1]:
+        if n_axes[0][name] != n_axes[1][name]:
             raise InvalidParameterError(
-                f"Column {name!r} has vectors of {widths[0]} numbers, but those of `reference` "
-                f"have {widths[1]}; fit both with the same `dimensions`."
+                f"Column {name!r} has vectors of {n_axes[0][name]} numbers, but those of "
+                f"`reference` have {n_axes[1][name]}; fit both with the same `dimensions`."
             )
 
 
@@ -289,32 +244,27 @@ def _matched(new: Catalogue, old: Catalogue) -> _Matched:
     return a, b, weights / weights.sum()
 
 
-def _motion(new: Catalogue, old: Catalogue, way: Pooler | None) -> RigidMotion:
-    """The motion that brings a column's new vectors closest to the old ones, weighted by counts.
-
-    Lists pooled in this `way` have to follow their items.
-    """
-    a, b, weights = _matched(new, old)
-    if way == "sum":
-        return RigidMotion(_rotation([(a, b, weights)]), np.zeros(a.shape[1]))
-    mean_a, mean_b = weights @ a, weights @ b
-    turn = _permutation if way == "max" else _rotation
-    rotation = turn([(a - mean_a, b - mean_b, weights)])
-    return RigidMotion(rotation, mean_b - mean_a @ rotation)
+def _symmetries(model: EmbeddingModel | None, names: Sequence[str]) -> dict[str, Symmetry]:
+    """Return how each column may move; vectors of no network may move as they like."""
+    if model is None:
+        return dict.fromkeys(names, AFFINE)
+    return {t.vocabulary.name: model.symmetry_of(j) for j, t in enumerate(model.tables)}
 
 
-def _joint_motion(pairs: Sequence[tuple[Catalogue, Catalogue]]) -> RigidMotion | None:
-    """One rotation for all columns, under which dot products between them stay.
-
-    None if there are no pairs.
+def _joint_motion(
+    symmetries: Mapping[str, Symmetry], pairs: Mapping[str, tuple[Catalogue, Catalogue]]
+) -> Motion | None:
+    """Return one rotation for the columns that have to move alike; None if there are none.
 
     Raises
     ------
     InvalidDataError
-        If no column has a category in common.
+        If none of them has a category in common with the reference.
     """
     matched, errors = [], []
-    for new, old in pairs:
+    for name, (new, old) in pairs.items():
+        if not symmetries[name].joint or not _same_width(new, old):
+            continue
         try:
             matched.append(_matched(new, old))
         except InvalidDataError as error:  # the others tell how this column moves
@@ -324,11 +274,31 @@ def _joint_motion(pairs: Sequence[tuple[Catalogue, Catalogue]]) -> RigidMotion |
             raise errors[0]
         return None
     rotation = _rotation(matched)
-    return RigidMotion(rotation, np.zeros(len(rotation)))
+    return Motion(rotation, np.zeros(len(rotation)))
+
+
+def _motion(
+    new: Catalogue, old: Catalogue, symmetry: Symmetry, together: Motion | None
+) -> Motion | None:
+    """Return the rigid motion, of those allowed, that brings a column's vectors closest.
+
+    It is the one of all columns `together` where they have to move alike, and None where the
+    vectors cannot move.
+    """
+    if symmetry.linear == "none" or symmetry.joint:
+        return together if symmetry.joint else None
+    matched = _matched(new, old)
+    a, b, weights = matched
+    turn = _permutation if symmetry.linear == "permutation" else _rotation
+    if not symmetry.shift:
+        return Motion(turn([matched]), np.zeros(a.shape[1]))
+    mean_a, mean_b = weights @ a, weights @ b
+    rotation = turn([(a - mean_a, b - mean_b, weights)])
+    return Motion(rotation, mean_b - mean_a @ rotation)
 
 
 def _rotation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
-    """The orthogonal matrix that brings vectors closest to others."""
+    """Return the orthogonal matrix that brings vectors closest to others."""
     roots = [np.sqrt(weights)[:, None] for _, _, weights in matched]
     new, old = (
         np.vstack([part[i] * root for part, root in zip(matched, roots, strict=True)])
@@ -339,70 +309,11 @@ def _rotation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
 
 
 def _permutation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
-    """The order of axes that brings vectors closest to others."""
-    ((a, b, weights),) = matched
-    found = linear_sum_assignment((a * weights[:, None]).T @ b, maximize=True)
-    matrix = np.zeros((a.shape[1], a.shape[1]))
-    matrix[found] = 1.0
+    """Return the order of axes that brings vectors closest to others."""
+    product = sum((new * weights[:, None]).T @ old for new, old, weights in matched)
+    matrix = np.zeros_like(product)
+    matrix[linear_sum_assignment(product, maximize=True)] = 1.0
     return matrix
-
-
-def _check_dot(head: DotHead) -> None:
-    """Refuse axes of different weights: dot products do not stay when these are mixed."""
-    if np.ptp(head.axes) > 1e-6 * head.axes.max():
-        raise InvalidParameterError(
-            "`encoder` cannot be aligned: its vectors were frozen below head='dot', whose axes "
-            "have weights of their own and cannot be rotated; fit it without `freeze`."
-        )
-
-
-def _move_model(model: EmbeddingModel, moved: Sequence[RigidMotion | None]) -> EmbeddingModel:
-    """The model with moved tables, in which all that reads them takes the motions back."""
-    tables = tuple(_move(t, m) for t, m in zip(model.tables, moved, strict=True))
-    if isinstance(model.head, DotHead):
-        return replace(model, tables=tables)
-    units = [
-        pooler if motion is None or not isinstance(pooler, GRU) else _undo_items(pooler, motion)
-        for pooler, motion in zip(model.pooling, moved, strict=True)
-    ]
-    # The head reads states where a recurrent unit reads the vectors.
-    read = [None if isinstance(p, GRU) else m for p, m in zip(model.pooling, moved, strict=True)]
-    first, bias = _undo(model.head.weights[0], model.head.biases[0], model.edges, read)
-    head = replace(
-        model.head,
-        weights=(first, *model.head.weights[1:]),
-        biases=(bias, *model.head.biases[1:]),
-    )
-    return replace(model, tables=tables, head=head, pooling=tuple(units))
-
-
-def _move(table: EmbeddingTable, motion: RigidMotion | None) -> EmbeddingTable:
-    if motion is None:
-        return table
-    return replace(table, stack=motion.apply(table.stack), centre=motion.apply(table.centre))
-
-
-def _undo_items(unit: GRU, motion: RigidMotion) -> GRU:
-    """The recurrent unit for moved items."""
-    edges = [0, len(unit.input_weights)]
-    weights, bias = _undo(unit.input_weights, unit.input_bias, edges, [motion])
-    return replace(unit, input_weights=weights, input_bias=bias)
-
-
-def _undo(
-    weights: NDArray[np.float64],
-    bias: NDArray[np.float64],
-    edges: Sequence[int],
-    motions: Sequence[RigidMotion | None],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and bias for moved vectors: they take the motions back."""
-    first, bias = weights.copy(), bias.copy()
-    for j, motion in enumerate(motions):
-        if motion is not None:
-            block = slice(edges[j], edges[j + 1])
-            first[block] = motion.rotation.T @ weights[block]
-            bias -= motion.shift @ first[block]
-    return first, bias
 
 
 def _same_width(new: Catalogue, old: Catalogue) -> bool:
@@ -414,19 +325,19 @@ def _column_drift(
     old: Catalogue,
     k: int,
     min_count: int | None,
-    way: Pooler | None,
-    together: RigidMotion | None,
+    symmetry: Symmetry,
+    together: Motion | None,
 ) -> pd.DataFrame:
-    """Drift of one column, after the motion of all columns `together`, or else its own."""
+    """Return the drift of one column, after the motion that its network allows."""
     if min_count is not None:
         new, old = new.take(new.frequent(min_count)), old.take(old.frequent(min_count))
     at, there, weights = _shared(new, old)
     movement = relative = np.full(len(at), np.nan)
     if _same_width(new, old):
-        motion = together or _motion(new, old, way)
-        moved = motion.apply(new.vectors[at]).astype(np.float64)
+        motion = _motion(new, old, symmetry, together)
+        moved = new.vectors[at] if motion is None else motion.apply(new.vectors[at])
         b = old.vectors[there].astype(np.float64)
-        movement = np.linalg.norm(moved - b, axis=1)
+        movement = np.linalg.norm(moved.astype(np.float64) - b, axis=1)
         centred = b - np.average(b, axis=0, weights=weights)
         size = np.sqrt(np.average((centred**2).sum(axis=1), weights=weights))
         relative = movement / size if size > 0 else relative
@@ -443,8 +354,8 @@ def _column_drift(
         shared["count"], shared["reference_count"] = new.counts[at], old.counts[there]
     shared = shared.sort_values("movement", ascending=False, kind="stable")
     parts = [shared]
-    for catalogue, met, status in ((new, at, "new"), (old, there, "gone")):
-        others = catalogue.take(np.setdiff1d(np.arange(len(catalogue)), met))
+    for catalogue, seen, status in ((new, at, "new"), (old, there, "gone")):
+        others = catalogue.take(np.setdiff1d(np.arange(len(catalogue)), seen))
         if len(others):
             part = pd.DataFrame({"category": label_series(others.labels), "status": status})
             if others.counts is not None and "count" in shared:

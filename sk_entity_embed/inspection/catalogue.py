@@ -16,7 +16,7 @@ from sk_entity_embed._access import check_column, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.tables import NOT_INFERRED
+from sk_entity_embed.model.tables import NOT_INFERRED
 
 Source: TypeAlias = Any
 """A fitted estimator or a pipeline with one, a frame of vectors, or a mapping from columns to such.

@@ -21,7 +21,7 @@ from sk_entity_embed.inspection.catalogue import (
 )
 from sk_entity_embed.inspection.index import NeighborIndex
 from sk_entity_embed.inspection.search import check_metric, exact_search
-from sk_entity_embed.tables import label_index
+from sk_entity_embed.model.tables import label_index
 
 _LARGEST_MATRIX = 10_000
 _USUAL = 10

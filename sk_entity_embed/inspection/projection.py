@@ -17,7 +17,7 @@ from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 from sk_entity_embed.inspection.components import principal_components
-from sk_entity_embed.tables import label_index
+from sk_entity_embed.model.tables import label_index
 
 METHODS = ("pca", "tsne", "umap")
 

@@ -16,7 +16,7 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.inspection.neighbors import answer, find
 from sk_entity_embed.inspection.search import check_metric
-from sk_entity_embed.model import CodedRows, EmbeddingModel
+from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
 
 _USUAL = 5
 """Neighbours listed unless told otherwise."""
@@ -113,9 +113,7 @@ def nearest_rows(
 
 def _code(step: Step, X: Any) -> CodedRows:
     table = step.estimator._read(step.rows_given(X))
-    rows: CodedRows = step.estimator._model.code(
-        table, refuse_unknown=False, missing_is_error=False
-    )
+    rows: CodedRows = step.estimator._model.code(table, serving=False)
     return rows
 
 
@@ -149,7 +147,7 @@ def _represent(
         )
     out = np.empty((len(rows), model.edges[-1]), dtype=np.float32)
     model.embed(rows.codes, out)
-    if columns is None and not any(table.biased for table in model.tables):
+    if columns is None and not model.has_biases:
         return out
     blocks = [
         out[:, edge : edge + table.n_axes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor
 
@@ -41,6 +42,16 @@ class RunningMean:
         share = 1 / min(self.n_updates, self.window)
         for mean, parameter in zip(self.mean, self.parameters, strict=True):
             mean.lerp_(parameter.detach(), share)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the mean and the number of updates."""
+        return {"mean": self.mean, "n_updates": self.n_updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self.n_updates = state["n_updates"]
+        for mean, value in zip(self.mean, state["mean"], strict=True):
+            mean.copy_(value)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

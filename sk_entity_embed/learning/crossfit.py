@@ -12,35 +12,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sk_entity_embed.input.target import Bounds
 from sk_entity_embed.learning.averaging import RunningMean
-from sk_entity_embed.learning.examples import Examples, TrainingSet
-from sk_entity_embed.learning.layers import ErrorFunction, Layer
-from sk_entity_embed.learning.lookup import LookUp
-from sk_entity_embed.learning.losses import loss_derivative, loss_function
-from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
+from sk_entity_embed.learning.batches import Batches, Examples
+from sk_entity_embed.learning.heads import LossGradient, TorchHead
+from sk_entity_embed.learning.layers import Dropout
+from sk_entity_embed.learning.lookup import EmbeddingBank, LookUp
+from sk_entity_embed.learning.losses import torch_loss
 from sk_entity_embed.learning.optimizers import AdamW, RowAdam
 from sk_entity_embed.learning.parallel import submit, together
-from sk_entity_embed.learning.perceptron import MLP
-from sk_entity_embed.learning.pooling import Pool, pool_mean
-from sk_entity_embed.learning.problem import TrainingConfig, TrainingRows
+from sk_entity_embed.learning.poolings import TorchPooling
+from sk_entity_embed.learning.problem import TrainingConfig
 
-_ROWS_AT_ONCE = 2048
-_ITEMS_AT_ONCE = 65_536
-"""What is evaluated in one go; of the next steps' rows four times as much is coded."""
 AVERAGED_EPOCHS = 6
 """Epochs that the mean of the parameters reaches back over."""
 TABLE_STEP = 1.5
 """Step size of the tables over that of the head: each table learns from a part of the rows."""
 LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
-PRIOR_ROWS = 3.0
-"""Rows that the pull of a category's vector towards zero counts for."""
-DOT_STEP = 0.35
-"""Step sizes under dot products over those under a perceptron: noise in one vector multiplies that
-in the other, and weights of axes that learn faster than the vectors turn them down too early."""
-DOT_PRIOR_ROWS = 8.0
-"""`PRIOR_ROWS` under dot products."""
 
 
 class CrossFitting:
@@ -56,94 +44,61 @@ class CrossFitting:
     With one table (no cross-fitting) both halves look into it, and validation rows take part in
     neither.
 
-    Three things beside it make the vectors better for others than this head. A linear model of
-    vectors and context learns next to a multi-layer head in the same two halves; its loss, added to
-    the tables' own, keeps additive effects in plain sight. Each vector is pulled towards zero with
-    the weight of a few rows, so that a rare one moves only as far as its rows agree. And what
-    counts is the mean of all parameters over the last epochs.
+    Three things make the vectors better for others than this head. A perceptron has a linear model
+    beside it. Each vector shrinks towards zero with the weight of a few rows, so that a rare one
+    moves only as far as its rows agree. And what counts is the mean of all parameters over the
+    last epochs.
 
     Parameters
     ----------
-    rows : TrainingRows
-        The data.
+    batches : Batches
+        Where the rows come from.
     bank : EmbeddingBank
         The tables.
-    head : MLP or DotProduct
+    head : TorchHead
         The layers above.
-    pools : sequence of Pool or None
-        What makes one vector of a column's lists; None for columns of single values. Those that
-        are layers learn with the head.
+    pools : sequence of TorchPooling or None
+        What makes one vector of a column's lists; None for columns of single values. Those with
+        parameters learn with the head.
     fixed : list of Tensor or None
-        Rows of each table that stay as they are.
-    pulled : sequence of bool
-        Columns whose vectors are pulled towards zero.
+        Entries of each table that stay as they are.
     config : TrainingConfig
         Settings.
     generator : torch.Generator
-        Draws batches, tables and unknowns.
-    device : torch.device
-        Where it runs.
+        Draws initial weights of the head's companions.
     continued : bool, default=False
         Whether tables and head come from an earlier training, whose mean goes on.
-    beside : Executor, default=None
-        Threads that take a part of each step; None for one thread. Both ways give the same numbers.
+    executor : Executor, default=None
+        Threads that take a part of each step; None for one thread. Both give the same numbers.
     """
 
     def __init__(
         self,
-        rows: TrainingRows,
+        batches: Batches,
         bank: EmbeddingBank,
-        head: MLP | DotProduct,
-        pools: Sequence[Pool | None],
+        head: TorchHead,
+        pools: Sequence[TorchPooling | None],
         fixed: list[Tensor | None],
-        pulled: Sequence[bool],
         config: TrainingConfig,
         generator: torch.Generator,
-        device: torch.device,
         *,
         continued: bool = False,
-        beside: Executor | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        self.bank, self.head, self.config, self.beside = bank, head, config, beside
-        # What is drawn ahead of its time has a generator of its own.
-        self.generator = _branch(generator)
-        self.n_tables = rows.n_tables
-        self.pools = pools
-        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
-        self.validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
-        self.training = torch.as_tensor(np.flatnonzero(~rows.validation), **numbers)
-        bounds = None if config.bounds is None else _on(device, config.bounds)
-        kind: dict[str, Any] = {"multiclass": config.multiclass, "bounds": bounds}
-        self.loss = loss_function(config.loss, **kind)
-        self.derivative = loss_derivative(config.loss, **kind)
-        self.look_up = LookUp(bank, pools, rows.context.shape[1], device)
-        self.linear = None
-        if isinstance(head, MLP):
-            self.linear = MLP(
-                self.look_up.width,
-                (),
-                config.n_outputs,
-                dropout=0.0,
-                generator=generator,
-                device=device,
-            )
-        is_dot = isinstance(head, DotProduct)
-        self.step = DOT_STEP if is_dot else 1.0
-        prior_rows = DOT_PRIOR_ROWS if is_dot else PRIOR_ROWS
-        self.data = TrainingSet(
-            rows,
-            bank.n_rows,
-            _pulls(rows, bank.n_rows, pulled, prior_rows),
-            [pool is pool_mean for pool in pools],
-            device,
-        )
+        self.batches, self.bank, self.head, self.pools = batches, bank, head, pools
+        self.config, self.executor, self.generator = config, executor, generator
+        self.loss = torch_loss(config, generator.device)
+        self.look_up = LookUp(bank, pools, batches.n_context, generator.device)
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
-        learned = [head, *(pool for pool in pools if isinstance(pool, Layer))]
-        layers = learned if self.linear is None else [*learned, self.linear]
+        learned = [head, *(pool for pool in pools if pool is not None)]
+        self.layers = [*learned, *head.add_companions(generator)]
         self.head_optimizer = AdamW(
             [
-                {"params": [w for m in layers for w in m.weights], "weight_decay": config.alpha},
-                {"params": [b for m in layers for b in m.biases], "weight_decay": 0.0},
+                {
+                    "params": [w for layer in self.layers for w in layer.weights],
+                    "weight_decay": config.alpha,
+                },
+                {"params": [b for layer in self.layers for b in layer.biases], "weight_decay": 0.0},
             ],
             lr=config.learning_rate_init,
         )
@@ -152,39 +107,34 @@ class CrossFitting:
             AVERAGED_EPOCHS,
             n_updates=AVERAGED_EPOCHS if continued else 0,
         )
-        few = _ITEMS_AT_ONCE / self.data.codes.items_per_row
-        self.rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
-        self.device = device
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass over the rows; yields each step's summed losses and weight.
+        """Pass once over the rows; yield each step's summed losses and weight.
 
         They stay on the device, so that no step waits for the one before.
         """
         self.head.train()
-        for steps in _ahead(self._steps(), self.beside):
-            for some in steps:
-                yield self._step(some)
+        for steps in _ahead(self.batches.epoch(), self.executor):
+            for batch in steps:
+                yield self._step(batch)
         self.average.update()
 
     def validation_loss(self) -> NDArray[np.float64]:
-        """Mean loss of the validation rows, looked up in their own fold's tables."""
+        """Return the mean loss of the validation rows, looked up in their own fold's tables."""
         self.head.eval()
-        total: Tensor | None = None
+        total: Any = 0.0
+        weight: Any = 0.0
         with torch.no_grad(), self.average.applied():
-            for rows in torch.split(self.validation, self.rows_at_once):
-                some = self.data.of_own_tables(rows)
-                losses = self.loss(self.head(self.look_up(some).inputs), some.target)
-                summed = (losses * some.weights.unsqueeze(1)).sum(0, dtype=torch.float64)
-                total = summed if total is None else total + summed
-        weight = self.data.weights[self.validation].sum(dtype=torch.float64)
-        assert total is not None
-        return (total / weight).cpu().numpy()
+            for batch in self.batches.validation():
+                losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)
+                total, weight = total + losses, weight + weights
+        mean: NDArray[np.float64] = (total / weight).cpu().numpy()
+        return mean
 
     def state(self, into: list[Tensor] | None = None) -> list[Tensor]:
-        """A copy of the parameters' mean over the last epochs; of themselves before the first.
+        """Copy the parameters' mean over the last epochs; themselves before the first.
 
-        It takes the place of an earlier one, if there is one: tables may fill the memory.
+        The copy takes the place of an earlier one, if there is one: tables may fill the memory.
         """
         average = self.average
         source = average.mean if average.n_updates else average.parameters
@@ -202,130 +152,105 @@ class CrossFitting:
 
     def set_learning_rate(self, factor: float) -> None:
         """Scale the step size of both optimisers to a share of its initial value."""
-        step = self.config.learning_rate_init * factor * self.step
+        step = self.config.learning_rate_init * factor * self.config.head.step
         self.table_optimizer.lr = step * TABLE_STEP
         for group in self.head_optimizer.param_groups:
             group["lr"] = step
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on: tensors, numbers and lists of them.
+
+        ``torch.save`` writes it, and a training with the same rows and settings that loads it goes
+        on as this one would have.
+        """
+        return {
+            "tables": self.bank.weights,
+            "layers": [layer.state_dict() for layer in self.layers],
+            "table_optimizer": self.table_optimizer.state_dict(),
+            "head_optimizer": self.head_optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "generators": [g.get_state() for g in self._generators()],
+            "dropout": [d.state_dict() for d in self._dropouts()],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        with torch.no_grad():
+            for table, value in zip(self.bank.weights, state["tables"], strict=True):
+                table.copy_(value)
+        for layer, values in zip(self.layers, state["layers"], strict=True):
+            layer.load_state_dict(values)
+        self.table_optimizer.load_state_dict(state["table_optimizer"])
+        self.head_optimizer.load_state_dict(state["head_optimizer"])
+        self.average.load_state_dict(state["average"])
+        for generator, value in zip(self._generators(), state["generators"], strict=True):
+            generator.set_state(value)
+        for dropout, values in zip(self._dropouts(), state["dropout"], strict=True):
+            dropout.load_state_dict(values)
+
+    def _generators(self) -> list[torch.Generator]:
+        return [self.generator, self.batches.generator]
+
+    def _dropouts(self) -> list[Dropout]:
+        found = [getattr(layer, "dropout", None) for layer in self.layers]
+        return [dropout for dropout in found if dropout is not None]
+
     @property
     def n_steps(self) -> int:
         """Steps of an epoch."""
-        return -(-len(self.training) // self.config.batch_size)
+        return self.batches.n_steps
 
-    def _steps(self) -> Iterator[Callable[[], list[Examples]]]:
-        """What gives the rows that steps learn from; several of them are coded at once.
-
-        All training rows teach the head, and these and the validation rows the tables.
-        """
-        order = self.training[self._permutation(len(self.training))]
-        extra = self.validation if self.n_tables > 1 else self.validation[:0]
-        extra = extra[self._permutation(len(extra))]
-        of_head, of_tables = order.tensor_split(self.n_steps), extra.tensor_split(self.n_steps)
-        n = max(1, 4 * self.rows_at_once // (2 * self.config.batch_size))
-        for first in range(0, self.n_steps, n):
-            at = slice(first, first + n)
-            rate = self.config.unknown_rate
-            yield partial(self.data.steps, of_head[at], of_tables[at], rate, self.generator)
-
-    def _permutation(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self.generator, device=self.device, dtype=torch.int32)
-
-    def _step(self, some: Examples) -> tuple[Tensor, Tensor]:
-        n, seen = some.n_own, self.look_up(some)
+    def _step(self, batch: Examples) -> tuple[Tensor, Tensor]:
+        seen = self.look_up(batch)
         below = any(p is not None and p.learned.requires_grad for p in seen.pooled)
         self.head_optimizer.zero_grad()
-        if isinstance(self.head, MLP):
-            raw, gradient = self.head.learn(
-                seen.inputs,
-                n,
-                self._errors(some, 1.0),
-                below=below,
-                linear=self.linear,
-                linear_error=self._errors(some, LINEAR_WEIGHT),
-                beside=self.beside,
-            )
-        else:
-            raw, gradient = self.head.learn(seen.inputs, n, self._errors(some, 1.0), below=below)
-        gradients = self.look_up.gradients(some, seen, gradient)
-        rows = [f[m:] for f, m in zip(some.flat, some.n_own_items, strict=True)]
-        with together(self.beside, partial(self._end_head_step, raw, some)) as end:
+        raw, gradient = self.head.learn(
+            seen.inputs,
+            batch.n_own,
+            self._loss_gradient(batch),
+            below=below,
+            executor=self.executor,
+        )
+        gradients = self.look_up.gradients(batch, seen, gradient)
+        rows = [f[m:] for f, m in zip(batch.flat, batch.n_own_items, strict=True)]
+        with together(self.executor, partial(self._end_head_step, raw, batch)) as end:
             self.table_optimizer.step(rows, gradients)
         return end.result()
 
     @torch.no_grad()  # of each thread its own
-    def _end_head_step(self, raw: Tensor, some: Examples) -> tuple[Tensor, Tensor]:
-        """Move the head; its summed losses and the rows' weight."""
+    def _end_head_step(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
+        """Move the head; return its summed losses and the rows' weight."""
         self.head_optimizer.step()
-        weights = some.weights[: some.n_own]
-        losses = self.loss(raw, some.target[: some.n_own]) * weights.unsqueeze(1)
+        return self._losses(raw, batch)
+
+    def _losses(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
+        """Return summed losses and weight of the rows in own tables."""
+        weights = batch.weights[: batch.n_own]
+        losses = self.loss.value(raw, batch.target[: batch.n_own]) * weights.unsqueeze(1)
         return losses.sum(0, dtype=torch.float64), weights.sum(dtype=torch.float64)
 
-    def _errors(self, some: Examples, of_tables: float) -> ErrorFunction:
-        """The objective's gradient in the outputs: mean losses of both halves.
+    def _loss_gradient(self, batch: Examples) -> LossGradient:
+        """Return the objective's gradient: mean losses of both halves."""
+        n, n_losses = batch.n_own, self.config.loss.n_losses(self.config.n_outputs)
 
-        Parameters
-        ----------
-        some : Examples
-            The rows.
-        of_tables : float
-            Weight of the loss in the tables' half.
-        """
-        n, n_losses = some.n_own, 1 if self.config.multiclass else self.config.n_outputs
+        def gradient(raw: Tensor, rows: slice, *, linear: bool = False) -> Tensor:
+            of_tables = LINEAR_WEIGHT if linear else 1.0
+            weight = 1 / n if rows.start < n else of_tables / (len(batch) - n)
+            factors = batch.weights[rows].mul(weight / n_losses).unsqueeze(1)
+            return self.loss.derivative(raw, batch.target[rows]).mul_(factors)
 
-        def errors(raw: Tensor, rows: slice) -> Tensor:
-            weight = 1 / n if rows.start < n else of_tables / (len(some) - n)
-            factors = some.weights[rows].mul(weight / n_losses).unsqueeze(1)
-            return self.derivative(raw, some.target[rows]).mul_(factors)
-
-        return errors
+        return gradient
 
 
 def _ahead(
-    chunks: Iterable[Callable[[], list[Examples]]], beside: Executor | None
+    chunks: Iterable[Callable[[], list[Examples]]], executor: Executor | None
 ) -> Iterator[list[Examples]]:
-    """What the functions give, each called while what the one before gave is in use."""
+    """Yield what the functions give, each called while what the one before gave is in use."""
     following: Future[list[Examples]] | None = None
     for chunk in chunks:
         present = None if following is None else following.result()
-        following = submit(beside, chunk)  # only now: chunks draw from the same generator
+        following = submit(executor, chunk)  # only now: chunks draw from the same generator
         if present is not None:
             yield present
     if following is not None:
         yield following.result()
-
-
-def _branch(generator: torch.Generator) -> torch.Generator:
-    """A generator of its own draws, seeded by another."""
-    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-    return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
-
-
-def _on(device: torch.device, bounds: Bounds) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    low, high, offset, gain = (torch.as_tensor(value, device=device) for value in bounds)
-    return low, high, offset, gain
-
-
-def _pulls(
-    rows: TrainingRows, n_rows: list[int], pulled: Sequence[bool], prior_rows: float
-) -> list[NDArray[np.float32]]:
-    """For each row of the stacked tables, prior rows over the weight of the rows it learns from.
-
-    Summed over those rows the pull is that of `prior_rows` rows, however many they are. Weights of
-    a table's own fold stay out of it, for class weights tell its targets. The unknown row, which
-    stands for no rows of its own, has none.
-    """
-    if rows.cross_fitted:
-        taught = [rows.fold != table for table in range(rows.n_tables)]
-    else:
-        taught = [~rows.validation]
-    pulls = []
-    for j, n in enumerate(n_rows):
-        codes, owners = rows.items(j)
-        weights = rows.weights[owners]
-        chosen = [t[owners] for t in taught]
-        weight = np.stack([np.bincount(codes[t], weights[t], n) for t in chosen])
-        pull = np.divide(prior_rows, weight, out=np.zeros_like(weight), where=weight > 0)
-        pull[:, 0] = 0.0
-        finite = np.minimum(pull, np.finfo(np.float32).max)  # of weights that all but vanish
-        pulls.append((finite * pulled[j]).ravel().astype(np.float32))
-    return pulls

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TypeAlias
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
 class Layer(nn.Module):
     """A part of the network that learns with the head.
 
-    Attributes
-    ----------
-    weights, biases : ParameterList
-        What weight decay shrinks, and what it leaves alone.
+    `weights` are what weight decay shrinks: matrices, unless a subclass says otherwise.
     """
 
-    weights: nn.ParameterList
-    biases: nn.ParameterList
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        """Parameters that weight decay shrinks."""
+        return [p for p in self.parameters() if p.ndim > 1]
 
-
-ErrorFunction: TypeAlias = Callable[[Tensor, slice], Tensor]
-"""From outputs of some rows, and which these are, to the objective's gradient in the outputs."""
+    @property
+    def biases(self) -> Sequence[Tensor]:
+        """Parameters that it leaves alone."""
+        decayed = {id(p) for p in self.weights}
+        return [p for p in self.parameters() if id(p) not in decayed]
 
 
 class Dropout:
@@ -72,6 +75,14 @@ class Dropout:
         self._stocks[place] = stock, n_calls + 1
         return stock[start : start + size].view(*shape)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later factors depend on, beside the generator."""
+        return {"stocks": {place: (stock.clone(), n) for place, (stock, n) in self._stocks.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self._stocks = {place: (stock.clone(), n) for place, (stock, n) in state["stocks"].items()}
+
     def _draw(self, n: int, device: torch.device) -> Tensor:
         """So many factors. One byte decides for each, so that a 64-bit draw serves eight."""
         words = torch.empty(-(-n // 8), dtype=torch.int64, device=device)
@@ -79,3 +90,16 @@ class Dropout:
         drawn = words.view(torch.uint8)[:n].to(torch.float32)
         # One where the byte is at least n_dropped, else zero; comparisons are slower.
         return drawn.sub_(self.n_dropped - 1).clamp_(0.0, 1.0).mul_(self.scale)
+
+
+def to_numpy(parameter: Tensor) -> NDArray[np.float64]:
+    """Return a parameter's values for serving."""
+    values: NDArray[np.float64] = parameter.detach().cpu().numpy().astype(np.float64)
+    return values
+
+
+def set_values(parameters: Iterable[Tensor], values: Iterable[NDArray[Any]]) -> None:
+    """Set parameters in place."""
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(torch.as_tensor(value, device=parameter.device))

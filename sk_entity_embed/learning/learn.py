@@ -10,51 +10,36 @@ from threading import Lock, local
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import DotHead, Head, MLPHead
 from sk_entity_embed.input.threads import is_forked
+from sk_entity_embed.learning.batches import TrainingSet
 from sk_entity_embed.learning.crossfit import CrossFitting
-from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
-from sk_entity_embed.learning.perceptron import MLP
-from sk_entity_embed.learning.pooling import POOLS, GRUPool, Pool
-from sk_entity_embed.learning.problem import Learned, StartingPoint, TrainingConfig, TrainingRows
-from sk_entity_embed.learning.training import train
-from sk_entity_embed.pooling import GRU, Pooler
+from sk_entity_embed.learning.heads import TORCH_HEADS, HeadShape, TorchHead
+from sk_entity_embed.learning.lookup import EmbeddingBank
+from sk_entity_embed.learning.loop import train
+from sk_entity_embed.learning.poolings import TORCH_POOLINGS, TorchPooling
+from sk_entity_embed.learning.problem import (
+    Floats,
+    StartingPoint,
+    TrainingConfig,
+    TrainingResult,
+    TrainingRows,
+)
 
 Float64 = NDArray[np.float64]
 
-_LEAST_SHARE = 1e-6
-"""Of a class, for its log odds to be finite."""
 _SHARED_PRODUCTS = 8_000_000
 """Multiplications of a forward pass from which on a second thread pays."""
 
 
 def learn(
-    rows: TrainingRows,
-    start: StartingPoint,
-    config: TrainingConfig,
-    *,
-    overwrite_start: bool = False,
-) -> Learned:
+    tables: list[Floats], rows: TrainingRows, start: StartingPoint, config: TrainingConfig
+) -> TrainingResult:
     """Train tables and head.
 
-    Parameters
-    ----------
-    rows : TrainingRows
-        The data.
-    start : StartingPoint
-        Initial vectors, and an earlier head if training goes on.
-    config : TrainingConfig
-        Settings.
-    overwrite_start : bool, default=False
-        Whether the initial tables' memory may be used: it is as large as the result.
-
-    Returns
-    -------
-    Learned
-        The state of the best epoch.
+    The `tables`, of shape (n_tables, n_rows, width) each, are taken over: in the list they are
+    replaced by trained ones, perhaps in their memory.
 
     Raises
     ------
@@ -64,71 +49,71 @@ def learn(
     # Whatever the caller has set. All of torch's work is in here: what it shares out among threads
     # never returns in a forked process, for torch's threads are not forked with it.
     with torch.inference_mode(False), torch.enable_grad(), _THREADS.reduced(1) as n_threads:
-        device = _device(config.device)
-        give = torch.as_tensor if overwrite_start else torch.tensor
-        bank = EmbeddingBank([give(table, device=device) for table in start.tables])
-        return _learn(rows, start, bank, config, device, n_threads)
+        generator = torch.Generator(device=_device(config.device)).manual_seed(config.seed)
+        bank = EmbeddingBank([torch.as_tensor(t, device=generator.device) for t in tables])
+        head, pools = _build(bank.widths, rows, start, config, generator)
+        # What is drawn ahead of its time has a generator of its own.
+        batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
+        with _threads(n_threads, head, config, generator.device) as executor:
+            task = CrossFitting(
+                batches,
+                bank,
+                head,
+                pools,
+                _fixed_entries(tables, start, config, generator.device),
+                config,
+                generator,
+                continued=start.head is not None,
+                executor=executor,
+            )
+            state = train(
+                task,
+                max_iter=config.max_iter,
+                min_iter=config.min_iter,
+                early_stopping=config.early_stopping,
+                n_iter_no_change=config.n_iter_no_change,
+                tol=config.tol,
+                verbose=config.verbose,
+                baseline=start.head is not None,
+            )
+        if state.diverged or not _finite(task.average.parameters):
+            raise InvalidParameterError(
+                "Training diverged: the loss is no longer finite. Lower `learning_rate_init` or "
+                "`alpha`, or look for extreme values in y and sample_weight."
+            )
+        tables[:] = [w.cpu().numpy().reshape(rows.n_tables, -1, w.shape[1]) for w in bank.weights]
+        return TrainingResult(
+            head=head.to_numpy(),
+            poolings=tuple(None if pool is None else pool.to_numpy() for pool in pools),
+            loss_curve=np.array(state.losses, dtype=np.float64),
+            validation_loss_curve=(
+                np.array(state.validation_losses) if config.early_stopping else None
+            ),
+            best_iteration=state.best_iteration,
+            interrupted=state.interrupted,
+        )
 
 
-def _learn(
+def _build(
+    widths: Sequence[int],
     rows: TrainingRows,
     start: StartingPoint,
-    bank: EmbeddingBank,
     config: TrainingConfig,
-    device: torch.device,
-    n_threads: int,
-) -> Learned:
-    generator = torch.Generator(device=device).manual_seed(config.seed)
-    head = _build_head(start.head, bank.widths, rows.context.shape[1], config, generator)
-    if start.head is None and isinstance(head, DotProduct) and config.loss == "log_loss":
-        _set([head.intercept], [_log_odds(rows)])
-    pools = [
-        _build_pool(pooler, width, generator)
-        for pooler, width in zip(start.pooling, bank.widths, strict=True)
-    ]
-    with _threads(n_threads, head, config.batch_size, device) as beside:
-        task = CrossFitting(
-            rows,
-            bank,
-            head,
-            pools,
-            _fixed_rows(start, device),
-            start.pulled,
-            config,
-            generator,
-            device,
-            continued=start.head is not None,
-            beside=beside,
-        )
-        history = train(
-            task,
-            max_iter=config.max_iter,
-            min_iter=config.min_iter,
-            early_stopping=config.early_stopping,
-            n_iter_no_change=config.n_iter_no_change,
-            tol=config.tol,
-            verbose=config.verbose,
-            baseline=start.head is not None,
-        )
-    if history.diverged or not _finite(task.average.parameters):
-        raise InvalidParameterError(
-            "Training diverged: the loss is no longer finite. Lower `learning_rate_init` or "
-            "`alpha`, or look for extreme values in y and sample_weight."
-        )
-    n_tables = rows.n_tables
-    return Learned(
-        tables=[w.cpu().numpy().reshape(n_tables, -1, w.shape[1]) for w in bank.weights],
-        head=_export_head(head),
-        pooling=tuple(
-            _export_pool(pooler, pool) for pooler, pool in zip(start.pooling, pools, strict=True)
-        ),
-        loss_curve=np.array(history.losses, dtype=np.float64),
-        validation_loss_curve=(
-            np.array(history.validation_losses) if config.early_stopping else None
-        ),
-        best_iteration=history.best_iteration,
-        interrupted=history.interrupted,
-    )
+    generator: torch.Generator,
+) -> tuple[TorchHead, list[TorchPooling | None]]:
+    """Return head and poolings, new ones or those to go on from."""
+    head = TORCH_HEADS[config.head](HeadShape(widths, rows.context.shape[1]), config, generator)
+    if start.head is not None:
+        head.set_from(start.head)
+    elif (outputs := _start_outputs(rows, config)) is not None:
+        head.start_at(outputs)
+    pools = []
+    for kind, earlier, width in zip(config.poolings, start.poolings, widths, strict=True):
+        pool = None if kind is None else TORCH_POOLINGS[kind](width, generator)
+        if pool is not None and earlier is not None:
+            pool.set_from(earlier)
+        pools.append(pool)
+    return head, pools
 
 
 def _finite(values: Sequence[torch.Tensor]) -> bool:
@@ -175,20 +160,20 @@ _THREADS = _Threads()
 
 @contextmanager
 def _threads(
-    n: int, head: MLP | DotProduct, batch_size: int, device: torch.device
+    n: int, head: TorchHead, config: TrainingConfig, device: torch.device
 ) -> Iterator[Executor | None]:
     """Threads beside this one, of `n` in all, if they pay.
 
     Small products gain nothing from a second thread, and on a busy machine each step would wait
     for it. Parts of a step side by side gain more than operations that are shared out one by one.
     """
-    products = batch_size * sum(w.numel() for w in head.weights)
-    if n == 1 or device.type != "cpu" or not isinstance(head, MLP) or products < _SHARED_PRODUCTS:
+    products = config.batch_size * head.n_products
+    if n == 1 or device.type != "cpu" or products < _SHARED_PRODUCTS:
         yield None
         return
     each = n // 2 if products >= 8 * _SHARED_PRODUCTS and not is_forked() else 1
-    with _THREADS.reduced(each), ThreadPoolExecutor(2) as beside:
-        yield beside
+    with _THREADS.reduced(each), ThreadPoolExecutor(2) as executor:
+        yield executor
 
 
 def _device(name: str) -> torch.device:
@@ -206,113 +191,28 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _build_head(
-    earlier: Head | None,
-    widths: Sequence[int],
-    n_context: int,
-    config: TrainingConfig,
-    generator: torch.Generator,
-) -> MLP | DotProduct:
-    device = generator.device
-    head: MLP | DotProduct
-    if config.head == "dot":
-        head = DotProduct(
-            len(widths),
-            widths[0],
-            n_context,
-            dropout=config.dropout,
-            generator=generator,
-            device=device,
-        )
-    else:
-        try:
-            head = MLP(
-                sum(widths) + n_context,
-                config.hidden_layer_sizes,
-                config.n_outputs,
-                dropout=config.dropout,
-                generator=generator,
-                device=device,
-            )
-        except (RuntimeError, TypeError) as error:  # no memory, no integer of 64 bits
-            raise InvalidParameterError(
-                f"`hidden_layer_sizes`={config.hidden_layer_sizes} take more memory than there is "
-                f"on device {str(device)!r}; give smaller ones."
-            ) from error
-    if earlier is not None:
-        _set(_parameters_of(head), _values_of(earlier))
-    return head
+def _branch(generator: torch.Generator) -> torch.Generator:
+    """Return a generator of its own draws, seeded by another."""
+    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
 
 
-def _log_odds(rows: TrainingRows) -> Float64:
-    """Of the target among the rows that teach the head: small steps would not get there."""
+def _start_outputs(rows: TrainingRows, config: TrainingConfig) -> Float64 | None:
+    """Return the outputs that suit all rows that teach the head alike; None where they are zero."""
     learned_from = ~rows.validation
-    weights = rows.weights[learned_from].astype(np.float64)
-    share = np.average(rows.target[learned_from], axis=0, weights=weights)
-    odds: Float64 = logit(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
-    return odds
+    target = rows.target[learned_from].astype(np.float64)
+    return config.loss.constant(target, rows.weights[learned_from].astype(np.float64))
 
 
-def _parameters_of(head: MLP | DotProduct) -> list[torch.Tensor]:
-    if isinstance(head, MLP):
-        return [*head.weights, *head.biases]
-    return [head.roots, head.bias_weights, head.context, head.intercept]
-
-
-def _values_of(head: Head) -> list[Float64]:
-    """Values of a head's parameters, in the order of :func:`_parameters_of`."""
-    if isinstance(head, MLPHead):
-        return [*(w.T for w in head.weights), *head.biases]
-    intercept = np.array([head.intercept])
-    return [np.sqrt(head.axes), head.bias_weights, head.context_weights, intercept]
-
-
-def _set(parameters: Sequence[torch.Tensor], values: Sequence[Float64]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(torch.as_tensor(value, device=parameter.device))
-
-
-def _export_head(head: MLP | DotProduct) -> Head:
-    values = [_to_numpy(p) for p in _parameters_of(head)]
-    if isinstance(head, MLP):
-        n = len(head.weights)
-        return MLPHead(tuple(w.T.copy() for w in values[:n]), tuple(values[n:]))
-    roots, bias_weights, context_weights, intercept = values
-    return DotHead(roots**2, bias_weights, context_weights, float(intercept[0]))
-
-
-def _build_pool(pooler: Pooler | None, width: int, generator: torch.Generator) -> Pool | None:
-    if pooler is None:
-        return None
-    if isinstance(pooler, str) and pooler != "gru":
-        return POOLS[pooler]
-    pool = GRUPool(width, generator=generator, device=generator.device)
-    if isinstance(pooler, GRU):
-        values = [pooler.input_weights.T, pooler.hidden_weights.T]
-        _set([*pool.weights, *pool.biases], [*values, pooler.input_bias, pooler.hidden_bias])
-    return pool
-
-
-def _export_pool(pooler: Pooler | None, pool: Pool | None) -> Pooler | None:
-    if not isinstance(pool, GRUPool):
-        return pooler
-    inputs, hidden = (_to_numpy(w).T.copy() for w in pool.weights)
-    return GRU(inputs, hidden, *(_to_numpy(b) for b in pool.biases))
-
-
-def _to_numpy(parameter: torch.Tensor) -> Float64:
-    values: Float64 = parameter.detach().cpu().numpy().astype(np.float64)
-    return values
-
-
-def _fixed_rows(start: StartingPoint, device: torch.device) -> list[torch.Tensor | None]:
-    """Fixed entries of the stacked tables, None where all may change."""
+def _fixed_entries(
+    tables: Sequence[Floats], start: StartingPoint, config: TrainingConfig, device: torch.device
+) -> list[torch.Tensor | None]:
+    """Return fixed entries of the stacked tables, None where all may change."""
     masks: list[torch.Tensor | None] = []
-    for table, fixed in zip(start.tables, start.fixed, strict=True):
+    for table, fixed in zip(tables, start.fixed, strict=True):
         n_tables, _, width = table.shape
         mask = np.repeat(np.tile(fixed, n_tables)[:, None], width, axis=1)
-        if start.biased:
+        if config.head.biased:
             mask[:, -1] = False
         masks.append(torch.as_tensor(mask, device=device) if mask.any() else None)
     return masks

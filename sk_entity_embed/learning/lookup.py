@@ -9,30 +9,48 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from sk_entity_embed.learning.examples import Examples
+from sk_entity_embed.learning.batches import Examples
 from sk_entity_embed.learning.inputs import ListBatch
-from sk_entity_embed.learning.network import EmbeddingBank
-from sk_entity_embed.learning.pooling import Pool
+from sk_entity_embed.learning.poolings import TorchPooling
 
 _WIDTH_UNIT = 16
 """What the width of the head's input is filled up to a multiple of: products are faster then."""
 
 
+class EmbeddingBank:
+    """Tables of vectors, several a column, looked up in one of them for each cell or item.
+
+    Parameters
+    ----------
+    tables : sequence of Tensor of shape (n_tables, n_rows, width)
+        Starting vectors of each column.
+    """
+
+    def __init__(self, tables: Sequence[Tensor]) -> None:
+        self.n_rows = [t.shape[1] for t in tables]
+        self.widths = [t.shape[2] for t in tables]
+        self.weights = [t.reshape(-1, t.shape[2]).contiguous() for t in tables]
+
+    def lookup(self, flat: Sequence[Tensor]) -> list[Tensor]:
+        """Vectors of each column at rows of its stacked tables, detached from any graph."""
+        return [w.index_select(0, i) for w, i in zip(self.weights, flat, strict=True)]
+
+
 @dataclass(slots=True)
-class Pooled:
+class PooledLists:
     """Vectors of a column's lists.
 
     Attributes
     ----------
     learned : Tensor of shape (n_own, width)
         Of the rows that teach the head, and the pool if it learns.
-    items, taught : Tensor of shape (n_items, width) and (n - n_own, width)
+    items, others : Tensor of shape (n_items, width) and (n - n_own, width)
         Of the rows that teach the tables: the items' vectors, and what is made of them.
     """
 
     learned: Tensor
     items: Tensor
-    taught: Tensor
+    others: Tensor
 
 
 @dataclass(slots=True)
@@ -43,14 +61,14 @@ class LookedUp:
     ----------
     vectors : list of Tensor
         What the rows of the stacked tables hold, for each column.
-    pooled : list of Pooled or None
+    pooled : list of PooledLists or None
         Vectors of a column's lists; None for columns of single values.
     inputs : Tensor of shape (n, n_in)
         Vectors side by side, context, and zeros up to a width that suits matrix products.
     """
 
     vectors: list[Tensor]
-    pooled: list[Pooled | None]
+    pooled: list[PooledLists | None]
     inputs: Tensor
 
 
@@ -61,7 +79,7 @@ class LookUp:
     ----------
     bank : EmbeddingBank
         The tables.
-    pools : sequence of Pool or None
+    pools : sequence of TorchPooling or None
         What makes one vector of a column's lists; None for columns of single values.
     n_context : int
         Numbers beside the vectors.
@@ -72,7 +90,7 @@ class LookUp:
     def __init__(
         self,
         bank: EmbeddingBank,
-        pools: Sequence[Pool | None],
+        pools: Sequence[TorchPooling | None],
         n_context: int,
         device: torch.device,
     ) -> None:
@@ -82,62 +100,64 @@ class LookUp:
         n_padding = -self.width % _WIDTH_UNIT
         self._padding = torch.zeros(1, n_padding, dtype=torch.float32, device=device)
 
-    def __call__(self, some: Examples) -> LookedUp:
+    def __call__(self, batch: Examples) -> LookedUp:
         """What the head sees of rows: one vector a column, and the context.
 
         The graph is cut above pooled lists: what is below belongs to a column alone.
         """
-        vectors = self.bank.lookup(some.flat)
-        pooled: list[Pooled | None] = []
+        vectors = self.bank.lookup(batch.flat)
+        pooled: list[PooledLists | None] = []
         parts = []
         for vector, pool, lists, m in zip(
-            vectors, self.pools, some.lists, some.n_own_items, strict=True
+            vectors, self.pools, batch.lists, batch.n_own_items, strict=True
         ):
             if lists is None or pool is None:
                 pooled.append(None)
                 parts.append(vector)
                 continue
-            found = _pool(pool, vector, lists, some.n_own, m)
+            found = _pool(pool, vector, lists, batch.n_own, m)
             pooled.append(found)
-            parts += [torch.cat([found.learned.detach(), found.taught.detach()])]
-        parts += [some.context, self._padding.expand(len(some), -1)]
+            parts += [torch.cat([found.learned.detach(), found.others.detach()])]
+        parts += [batch.context, self._padding.expand(len(batch), -1)]
         return LookedUp(vectors, pooled, torch.cat(parts, dim=1))
 
-    def gradients(self, some: Examples, seen: LookedUp, gradient: Tensor) -> list[Tensor]:
-        """Gradients of the vectors that rows teach, column by column, the pull included.
+    def gradients(self, batch: Examples, seen: LookedUp, gradient: Tensor) -> list[Tensor]:
+        """Gradients of the vectors that rows teach, column by column, shrinkage included.
 
         Pools that learn get theirs from the rows that teach the head.
 
         Parameters
         ----------
-        some : Examples
+        batch : Examples
             The rows.
         seen : LookedUp
             What they were to the head.
         gradient : Tensor of shape (n, n_in)
             The objective's gradient in it.
         """
-        n, gradients = some.n_own, []
+        n, gradients = batch.n_own, []
         for j, pooled in enumerate(seen.pooled):
-            g, m = gradient[:, self._edges[j] : self._edges[j + 1]], some.n_own_items[j]
+            g, m = gradient[:, self._edges[j] : self._edges[j + 1]], batch.n_own_items[j]
             if pooled is None:
                 g = g[m:]
             else:
                 if pooled.learned.requires_grad:
                     torch.autograd.backward((pooled.learned * g[:n]).sum())
-                (g,) = torch.autograd.grad((pooled.taught * g[n:]).sum(), pooled.items)
-            share = 1 / (len(some) - n)
-            gradients.append(torch.addcmul(g, seen.vectors[j][m:], some.pulls[j], value=share))
+                (g,) = torch.autograd.grad((pooled.others * g[n:]).sum(), pooled.items)
+            share = 1 / (len(batch) - n)
+            gradients.append(torch.addcmul(g, seen.vectors[j][m:], batch.shrinkage[j], value=share))
         return gradients
 
 
-def _pool(pool: Pool, vectors: Tensor, lists: ListBatch, n: int, n_items: int) -> Pooled:
+def _pool(
+    pool: TorchPooling, vectors: Tensor, lists: ListBatch, n: int, n_items: int
+) -> PooledLists:
     """Pool the first `n` lists apart from the others: these teach vectors, those do not."""
     first = lists.part(slice(0, n_items), slice(0, n))
     learned = pool(vectors[:n_items], first.owners, first.lengths)
     items = vectors[n_items:]
     if n == len(lists.lengths):
-        return Pooled(learned, items, learned[n:])
+        return PooledLists(learned, items, learned[n:])
     rest = lists.part(slice(n_items, len(vectors)), slice(n, len(lists.lengths)))
     items = items.detach().requires_grad_(torch.is_grad_enabled())
-    return Pooled(learned, items, pool(items, rest.owners, rest.lengths))
+    return PooledLists(learned, items, pool(items, rest.owners, rest.lengths))

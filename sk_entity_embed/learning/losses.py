@@ -1,18 +1,49 @@
-"""Losses by row and output, on raw network outputs."""
+"""Losses and their derivatives on torch tensors.
+
+Each has its value by row and output and the derivative of a row's summed losses in its raw outputs.
+Autograd gives the same derivatives and takes ten times as long, which counts where a step takes a
+millisecond.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+from sk_entity_embed.learning.problem import TrainingConfig
+from sk_entity_embed.model.links import Bounded, Scale
+from sk_entity_embed.model.losses import (
+    AbsoluteError,
+    CrossEntropy,
+    Huber,
+    LogLoss,
+    Loss,
+    Poisson,
+    SquaredError,
+)
+
+Function: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchLoss:
+    """A loss of raw outputs, of shape (n, n_outputs), and targets, of shape (n, n_target_columns).
+
+    `value` has shape (n, n_losses), `derivative` that of the outputs.
+    """
+
+    value: Function
+    derivative: Function
 
 
 def _poisson(raw: Tensor, target: Tensor) -> Tensor:
-    """Half the Poisson deviance, with a logarithmic link."""
     loss: Tensor = raw.exp() - target - target * raw + torch.special.xlogy(target, target)
     return loss
 
@@ -21,92 +52,51 @@ def _cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(raw, target[:, 0].long(), reduction="none").unsqueeze(1)
 
 
-def _elementwise(function: Callable[..., Tensor]) -> LossFunction:
-    return lambda raw, target: function(raw, target, reduction="none")
-
-
-_LOSSES: dict[str, LossFunction] = {
-    "squared_error": _elementwise(F.mse_loss),
-    "absolute_error": _elementwise(F.l1_loss),
-    "huber": _elementwise(F.huber_loss),
-    "poisson": _poisson,
-    "log_loss": _elementwise(F.binary_cross_entropy_with_logits),
-}
-
-
-def loss_function(
-    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-) -> LossFunction:
-    """Loss of each row and output.
-
-    Parameters
-    ----------
-    name : str
-        One of the encoder's losses.
-    multiclass : bool
-        Whether "log_loss" is over exclusive classes.
-    bounds : tuple of Tensor of shape (n_outputs,), default=None
-        What raw outputs are squashed between before they are compared, and offset and gain of
-        the sigmoid that does it.
-
-    Returns
-    -------
-    callable
-        From raw outputs of shape (n, n_outputs) and targets of shape (n, n_target_columns) to
-        losses of shape (n, n_losses): one for exclusive classes, else one an output.
-    """
-    if multiclass:
-        return _cross_entropy
-    loss = _LOSSES[name]
-    if bounds is None:
-        return loss
-    low, high, offset, gain = bounds
-    return lambda raw, target: loss(low + (high - low) * torch.sigmoid(offset + gain * raw), target)
-
-
-# Their derivatives in the raw output. Autograd gives the same and takes ten times as long, which
-# counts where a step takes a millisecond.
-
-
 def _d_cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
     return raw.softmax(1).scatter_add_(1, target[:, :1].long(), raw.new_full((len(raw), 1), -1.0))
 
 
-_DERIVATIVES: dict[str, LossFunction] = {
-    "squared_error": lambda raw, target: 2 * (raw - target),
-    "absolute_error": lambda raw, target: torch.sign(raw - target),
-    "huber": lambda raw, target: (raw - target).clamp_(-1.0, 1.0),
-    "poisson": lambda raw, target: raw.exp() - target,
-    "log_loss": lambda raw, target: raw.sigmoid() - target,
+TORCH_LOSSES: dict[type[Loss], TorchLoss] = {
+    SquaredError: TorchLoss(
+        partial(F.mse_loss, reduction="none"), lambda raw, target: 2 * (raw - target)
+    ),
+    AbsoluteError: TorchLoss(
+        partial(F.l1_loss, reduction="none"), lambda raw, target: torch.sign(raw - target)
+    ),
+    Huber: TorchLoss(
+        partial(F.huber_loss, reduction="none"),
+        lambda raw, target: (raw - target).clamp_(-1.0, 1.0),
+    ),
+    Poisson: TorchLoss(_poisson, lambda raw, target: raw.exp() - target),
+    LogLoss: TorchLoss(
+        partial(F.binary_cross_entropy_with_logits, reduction="none"),
+        lambda raw, target: raw.sigmoid() - target,
+    ),
+    CrossEntropy: TorchLoss(_cross_entropy, _d_cross_entropy),
 }
+"""The torch side of each loss."""
 
 
-def loss_derivative(
-    name: str, *, multiclass: bool, bounds: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-) -> LossFunction:
-    """Derivative of a row's summed losses in its raw outputs.
+def torch_loss(config: TrainingConfig, device: torch.device) -> TorchLoss:
+    """Return the loss trained on, of outputs that the link may squash between bounds."""
+    loss = TORCH_LOSSES[type(config.loss)]
+    if isinstance(config.link, Bounded):
+        return _bounded(loss, config.link, config.scale, device)
+    return loss
 
-    Parameters
-    ----------
-    name, multiclass, bounds : object
-        Those of :func:`loss_function`.
 
-    Returns
-    -------
-    callable
-        From raw outputs of shape (n, n_outputs) and targets of shape (n, n_target_columns) to
-        derivatives of shape (n, n_outputs).
-    """
-    if multiclass:
-        return _d_cross_entropy
-    derivative = _DERIVATIVES[name]
-    if bounds is None:
-        return derivative
-    low, high, offset, gain = bounds
+def _bounded(loss: TorchLoss, link: Bounded, scale: Scale, device: torch.device) -> TorchLoss:
+    """Return a loss of outputs squashed between bounds, in the network's units."""
+    ends = (scale.apply(np.full_like(scale.center, bound)) for bound in (link.low, link.high))
+    sigmoid = (part.astype(np.float32) for part in link.sigmoid(scale))
+    low, high, offset, gain = (torch.as_tensor(v, device=device) for v in (*ends, *sigmoid))
 
-    def bounded(raw: Tensor, target: Tensor) -> Tensor:
+    def value(raw: Tensor, target: Tensor) -> Tensor:
+        return loss.value(low + (high - low) * torch.sigmoid(offset + gain * raw), target)
+
+    def derivative(raw: Tensor, target: Tensor) -> Tensor:
         share = torch.sigmoid(offset + gain * raw)
         slope = (high - low) * gain * share * (1 - share)
-        return derivative(low + (high - low) * share, target) * slope
+        return loss.derivative(low + (high - low) * share, target) * slope
 
-    return bounded
+    return TorchLoss(value, derivative)

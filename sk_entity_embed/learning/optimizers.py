@@ -87,6 +87,21 @@ class RowAdam:
         for j in self._large:
             self._step_large(j, rows[j], gradients[j], correction)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moments and the number of steps."""
+        return {
+            "n_steps": self.n_steps,
+            "moments": self._moments,
+            "moments_of": self._moments_of,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self.n_steps = state["n_steps"]
+        self._moments.copy_(state["moments"])
+        for column, moments in self._moments_of.items():
+            moments.copy_(state["moments_of"][column])
+
     def _step_small(
         self, rows: Sequence[Tensor], gradients: Sequence[Tensor], correction: float
     ) -> None:
@@ -186,6 +201,16 @@ class AdamW:
                     parameter.mul_(1 - lr * decay)
                 move = next(moves).view(parameter.shape)
                 parameter.sub_(move, alpha=lr / (1 - first**self.n_steps))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moments and the number of steps."""
+        return {"n_steps": self.n_steps, "first": self._first, "second": self._second}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self.n_steps = state["n_steps"]
+        self._first.copy_(state["first"])
+        self._second.copy_(state["second"])
 
     def zero_grad(self) -> None:
         """Forget the parameters' gradients."""

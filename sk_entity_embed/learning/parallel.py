@@ -10,19 +10,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def submit(beside: Executor | None, task: Callable[[], T]) -> Future[T]:
+def submit(executor: Executor | None, task: Callable[[], T]) -> Future[T]:
     """Start a task in another thread, or run it now if there is none."""
-    if beside is not None:
-        return beside.submit(task)
+    if executor is not None:
+        return executor.submit(task)
     future: Future[T] = Future()
     future.set_result(task())
     return future
 
 
 @contextmanager
-def together(beside: Executor | None, task: Callable[[], T]) -> Iterator[Future[T]]:
+def together(executor: Executor | None, task: Callable[[], T]) -> Iterator[Future[T]]:
     """Run a task beside the body, and wait for it, even if the body fails."""
-    other = submit(beside, task)
+    other = submit(executor, task)
     try:
         yield other
     finally:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed.head import Head
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.target import Bounds
-from sk_entity_embed.pooling import Pooler
+from sk_entity_embed.model.heads import Head
+from sk_entity_embed.model.links import Link, Scale
+from sk_entity_embed.model.losses import Loss
+from sk_entity_embed.model.poolings import Pooling
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -40,6 +41,11 @@ class TrainingRows:
         Rows that the head never learns from.
     n_tables : int
         Tables a column; 1 means that cross-fitting is off.
+    n_rows : sequence of int
+        Rows of each column's tables.
+    seen : list of ndarray of bool of shape (n_tables, n_rows)
+        Which categories of each column each table learns from, made of the others. The unknown row
+        always counts as seen.
     """
 
     codes: Sequence[Codes]
@@ -49,6 +55,12 @@ class TrainingRows:
     fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
     n_tables: int
+    n_rows: Sequence[int]
+    seen: list[NDArray[np.bool_]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        seen = [self._seen(j, n) for j, n in enumerate(self.n_rows)]
+        object.__setattr__(self, "seen", seen)
 
     @property
     def cross_fitted(self) -> bool:
@@ -75,78 +87,58 @@ class TrainingRows:
             return codes.items, codes.rows
         return codes, slice(None)
 
-    def met(self, column: int, n_rows: int) -> NDArray[np.bool_]:
-        """Which categories each table learns from.
-
-        Parameters
-        ----------
-        column : int
-            Position of the column.
-        n_rows : int
-            Rows of its tables.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_tables, n_rows)
-            The unknown row always counts as met.
-        """
+    def _seen(self, column: int, n_rows: int) -> NDArray[np.bool_]:
         codes, owners = self.items(column)
-        met = np.zeros((self.n_tables, n_rows), dtype=bool)
+        seen = np.zeros((self.n_tables, n_rows), dtype=bool)
         if not self.cross_fitted:
-            met[0, codes[~self.validation[owners]]] = True
+            seen[0, codes[~self.validation[owners]]] = True
         else:
-            inside, fold = met.reshape(-1), self.fold[owners]
+            inside, fold = seen.reshape(-1), self.fold[owners]
             for first in range(0, len(codes), _BLOCK):
                 at = slice(first, first + _BLOCK)
                 inside[fold[at].astype(np.intp) * n_rows + codes[at]] = True
-            n_folds = met.sum(axis=0, dtype=np.min_scalar_type(self.n_tables))
-            np.greater(n_folds, met, out=met)  # a fold other than the table's own has them
-        met[:, 0] = True
-        return met
+            n_folds = seen.sum(axis=0, dtype=np.min_scalar_type(self.n_tables))
+            np.greater(n_folds, seen, out=seen)  # a fold other than the table's own has them
+        seen[:, 0] = True
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """Where the parameters start.
+    """Where the parameters start, beside the tables, which training takes over.
 
     Attributes
     ----------
-    tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
-        Vectors of each column. Training takes them over and may change them in place.
-    biased : bool
-        Whether the last number of each vector is a bias.
-    fixed : sequence of ndarray of bool of shape (n_rows,)
+    fixed : tuple of ndarray of bool of shape (n_rows,)
         Rows whose coordinates training leaves as they are; biases learn all the same.
-    pulled : sequence of bool
-        Columns whose vectors are pulled towards zero: not those that start from vectors given.
+    shrinks : tuple of bool
+        Columns whose vectors shrink towards zero: not those that start from vectors given.
     head : Head or None
         An earlier head to go on from.
-    pooling : sequence of {"mean", "sum", "max", "gru"}, GRU or None
-        How each column's lists become one vector: a name, or an earlier unit to go on from; None
-        for columns of single values.
+    poolings : tuple of Pooling or None
+        Earlier poolings to go on from; None for those that are new, and for single values.
     """
 
-    tables: list[Floats]
-    biased: bool
-    fixed: Sequence[NDArray[np.bool_]]
-    pulled: Sequence[bool]
+    fixed: tuple[NDArray[np.bool_], ...]
+    shrinks: tuple[bool, ...]
     head: Head | None
-    pooling: Sequence[Pooler | None]
+    poolings: tuple[Pooling | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Settings of network and training; the names are the encoder's.
+    """Settings of network and training; most names are the encoder's.
 
-    `bounds` are the lowest and the highest outputs in the network's units, with the sigmoid between
-    them; None where there are none.
+    `head` and `poolings` are kinds, the latter None for columns of single values. `link` and
+    `scale` tell how the loss compares outputs where these are squashed.
     """
 
-    loss: str
+    head: type[Head]
+    poolings: tuple[type[Pooling] | None, ...]
+    loss: Loss
+    link: Link
+    scale: Scale
     n_outputs: int
-    multiclass: bool
-    bounds: Bounds | None
-    head: str
     hidden_layer_sizes: tuple[int, ...]
     dropout: float
     unknown_rate: float
@@ -164,17 +156,14 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """What training found.
+class TrainingResult:
+    """What training found, beside the tables.
 
     Attributes
     ----------
-    tables : list of ndarray of float32 of shape (n_tables, n_rows, width)
-        Vectors of each column, in the network's own coordinates; perhaps in the memory of those
-        that it started from.
     head : Head
-        The layers above them.
-    pooling : tuple of {"mean", "sum", "max"}, GRU or None
+        The layers above the tables.
+    poolings : tuple of Pooling or None
         How each column's lists become one vector.
     loss_curve : ndarray of float64 of shape (n_iter, n_losses)
         Mean training loss of the head's pass in each epoch, by output, in the network's units.
@@ -186,9 +175,8 @@ class Learned:
         Whether the user stopped it.
     """
 
-    tables: list[Floats]
     head: Head
-    pooling: tuple[Pooler | None, ...]
+    poolings: tuple[Pooling | None, ...]
     loss_curve: NDArray[np.float64]
     validation_loss_curve: NDArray[np.float64] | None
     best_iteration: int

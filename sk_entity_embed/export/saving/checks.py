@@ -17,10 +17,10 @@ from sk_entity_embed.head import DotHead, MLPHead
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
-from sk_entity_embed.model import LINKS, EmbeddingModel
+from sk_entity_embed.model.fitted import LINKS, EmbeddingModel
+from sk_entity_embed.model.tables import EmbeddingTable
 from sk_entity_embed.pooling import GRU
 from sk_entity_embed.preparation import Roles
-from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
 
 _POLICIES = {

@@ -26,10 +26,10 @@ from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import Vocabulary, arrow_keys
-from sk_entity_embed.model import EmbeddingModel
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.tables import EmbeddingTable
 from sk_entity_embed.pooling import GRU
 from sk_entity_embed.preparation import Roles
-from sk_entity_embed.tables import EmbeddingTable
 from sk_entity_embed.warm_start import Memory
 
 REGISTRY = {

@@ -1,10 +1,10 @@
-"""From what the user gave to what training needs: all decisions that precede the first step."""
+"""From what the user gave to arrays: checked input, encoded columns, folds, training rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -32,18 +32,18 @@ from sk_entity_embed.input.folds import (
 from sk_entity_embed.input.lists import Codes
 from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.target import (
-    Scale,
     Target,
     apply_class_weight,
     check_target,
     read_target,
-    scale_of,
     to_unit,
 )
 from sk_entity_embed.input.values import read_array, to_float64
 from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import TrainingRows
-from sk_entity_embed.pooling import Pooling
+from sk_entity_embed.model.links import Bounded, Link, Scale
+from sk_entity_embed.model.losses import Loss, resolve_loss
+from sk_entity_embed.model.poolings import Pooling
 
 _BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory to speak of.
 
@@ -52,7 +52,7 @@ _WIDEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class CheckedInput:
     """Checked input; rows of zero weight are gone from all but `table`.
 
     Attributes
@@ -65,6 +65,8 @@ class Given:
         Which they are.
     target : Target
         Their target.
+    loss : Loss
+        The loss trained on.
     sample_weight, weights : ndarray of float64 of shape (n_kept,)
         Their weights, without and with those of their classes.
     groups : ndarray of shape (n_kept,) or None
@@ -75,17 +77,20 @@ class Given:
     used: Table
     kept: NDArray[np.bool_]
     target: Target
+    loss: Loss
     sample_weight: NDArray[np.float64]
     weights: NDArray[np.float64]
     groups: NDArray[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Roles of the columns and what was learned to read them.
+class EncodedColumns:
+    """FoldAssignment of the columns and what was learned to read them.
 
     Attributes
     ----------
+    names : tuple of str
+        All columns of `X`.
     categorical, context : tuple of int
         Positions in `X`.
     vocabularies : tuple of Vocabulary
@@ -94,30 +99,34 @@ class Columns:
         Scaling of the context columns.
     codes : list of ndarray of int32 of shape (n_kept,) or Lists of as many
         Table rows of the training rows, for each categorical column.
+    numbers : ndarray of float64 of shape (n_samples, n_context_columns)
+        Context columns of all rows, in their own units.
     context_values : ndarray of float32 of shape (n_kept, n_context)
         Scaled context.
     target_means : list of ndarray of float64
         Weighted target mean of each column's labels, in the target's units or as shares of the
         classes; of shape (n_labels,) for a single output, else (n_labels, n_outputs).
-    pooling : tuple of {"mean", "sum", "max", "gru"} or None
+    poolings : tuple of type of Pooling or None
         How each column's lists become one vector; None for columns of single values.
     max_lengths : tuple of int or None
         How many of the last items of each column's lists are used; None for all.
     """
 
+    names: tuple[str, ...]
     categorical: tuple[int, ...]
     context: tuple[int, ...]
     vocabularies: tuple[Vocabulary, ...]
     scaling: ContextScaling
     codes: list[Codes]
+    numbers: NDArray[np.float64]
     context_values: NDArray[np.float32]
     target_means: list[NDArray[np.float64]]
-    pooling: tuple[Pooling | None, ...]
+    poolings: tuple[type[Pooling] | None, ...]
     max_lengths: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class FoldAssignment:
     """Which fold each row belongs to and which rows decide when to stop.
 
     Attributes
@@ -133,6 +142,12 @@ class Roles:
     fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
     n_tables: int
+
+    @classmethod
+    def of(cls, fold: NDArray[np.int64], validation: NDArray[np.bool_]) -> FoldAssignment:
+        """Return the assignment that stored arrays hold."""
+        n_tables = int(fold.max()) + 1
+        return cls(fold.astype(np.min_scalar_type(-n_tables)), validation, n_tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +165,7 @@ class Seeds:
         return cls(RandomState(drawn[0]), RandomState(drawn[1]), int(drawn[2]))
 
 
-def check_given(
+def check_input(
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -159,7 +174,7 @@ def check_given(
     target_type: str,
     loss: str,
     class_weight: Any,
-) -> Given:
+) -> CheckedInput:
     """Read and check everything passed to ``fit``.
 
     Parameters
@@ -184,20 +199,21 @@ def check_given(
         used = table.take(np.flatnonzero(kept))
         y_array, weights = y_array[kept], weights[kept]
         group_array = None if group_array is None else group_array[kept]
-    target = read_target(y_array, target_type, loss)
-    return Given(
+    target = read_target(y_array, target_type)
+    return CheckedInput(
         table=table,
         used=used,
         kept=kept,
         target=target,
+        loss=resolve_loss(loss, target),
         sample_weight=weights,
         weights=apply_class_weight(class_weight, target, weights),
         groups=group_array,
     )
 
 
-def read_columns(
-    given: Given,
+def encode_columns(
+    given: CheckedInput,
     categorical: Sequence[int],
     context: Sequence[int],
     *,
@@ -205,9 +221,9 @@ def read_columns(
     max_categories: int | None,
     handle_missing: Any,
     scaling: ContextScaling | None,
-    pooling: Sequence[Pooling | None],
+    poolings: Sequence[type[Pooling] | None],
     max_lengths: Sequence[int | None],
-) -> Columns:
+) -> EncodedColumns:
     """Learn vocabularies and, unless given, scaling of the columns at the given positions.
 
     Lists of a column with a `max_lengths` lose all but their last items first.
@@ -227,21 +243,24 @@ def read_columns(
         for column in cut
     )
     coded = [_code(column, v, given) for column, v in zip(cut, vocabularies, strict=True)]
-    numbers = stack_numbers([table.columns[j] for j in context], table.n_rows)
-    scaling = fit_context(numbers) if scaling is None else scaling
+    numbers = stack_numbers([given.table.columns[j] for j in context], given.table.n_rows)
+    used = numbers if given.kept.all() else numbers[given.kept]
+    scaling = fit_context(used) if scaling is None else scaling
     empty = [j for j, v in zip(categorical, vocabularies, strict=True) if len(v.categories) == 0]
-    empty += [context[k] for k in np.flatnonzero(np.isnan(numbers).all(axis=0)).tolist()]
+    empty += [context[k] for k in np.flatnonzero(np.isnan(used).all(axis=0)).tolist()]
     _warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
     pa.default_memory_pool().release_unused()  # what reading took and needs no more
-    return Columns(
+    return EncodedColumns(
+        names=tuple(c.name for c in table.columns),
         categorical=tuple(categorical),
         context=tuple(context),
         vocabularies=vocabularies,
         scaling=scaling,
         codes=[codes for codes, _ in coded],
-        context_values=scaling.apply(numbers),
+        numbers=numbers,
+        context_values=scaling.apply(used),
         target_means=[means for _, means in coded],
-        pooling=tuple(pooling),
+        poolings=tuple(poolings),
         max_lengths=tuple(max_lengths),
     )
 
@@ -256,15 +275,15 @@ def _warn_of_empty_columns(names: list[str]) -> None:
         )
 
 
-def assign_roles(
-    given: Given,
+def assign_rows(
+    given: CheckedInput,
     *,
     cross_fit: bool,
     cv: Any,
     early_stopping: bool,
     validation_fraction: float,
     random_state: RandomState,
-) -> Roles:
+) -> FoldAssignment:
     """Draw folds and validation rows."""
     n, strata, groups = given.used.n_rows, given.target.strata, given.groups
     fold, n_tables = np.zeros(n, dtype=np.int8), 1
@@ -278,10 +297,12 @@ def assign_roles(
     validation = np.zeros(n, dtype=bool)
     if early_stopping:
         validation = pick_validation(validation_fraction, strata, groups, n, random_state)
-    return Roles(fold, validation, n_tables)
+    return FoldAssignment(fold, validation, n_tables)
 
 
-def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) -> TrainingRows:
+def training_rows(
+    given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, scale: Scale
+) -> TrainingRows:
     """Everything the network trains on.
 
     Raises
@@ -293,7 +314,7 @@ def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) ->
     weights = np.divide(
         given.weights, given.weights.mean(), out=np.empty(len(values), dtype=np.float32)
     )
-    for part in (roles.validation, ~roles.validation):
+    for part in (folds.validation, ~folds.validation):
         if part.any() and not weights[part].any():
             raise InvalidDataError(
                 "sample_weight gives nearly all weight to few rows, so that none is left for "
@@ -307,35 +328,61 @@ def training_rows(given: Given, columns: Columns, roles: Roles, scale: Scale) ->
         context=columns.context_values,
         target=target,
         weights=weights,
-        fold=roles.fold,
-        validation=roles.validation,
-        n_tables=roles.n_tables,
+        fold=folds.fold,
+        validation=folds.validation,
+        n_tables=folds.n_tables,
+        n_rows=[v.n_rows for v in columns.vocabularies],
     )
 
 
-def target_scale(given: Given, y_range: tuple[float, float] | None) -> Scale:
-    """Units of the target, by the rows' weights, and the bounds of predictions.
+def resolve_link(y_range: Any, given: CheckedInput, scale: Scale) -> Link:
+    """Return the link of the loss, or, for a `y_range`, one that squashes between its bounds.
 
     Raises
     ------
     InvalidParameterError
-        If the bounds are so far apart that float32 does not tell the values between them apart.
+        If the bounds are no two rising numbers, the loss has bounds of its own, or they are so far
+        apart that float32 does not tell the values between them apart.
+    InvalidDataError
+        If a value of the target lies outside.
     """
-    scale = scale_of(given.target, given.weights)
     if y_range is None:
-        return scale
-    low, high = y_range
+        return given.loss.link
+    target = given.target
+    try:
+        low, high = (float(bound) for bound in y_range)
+    except (TypeError, ValueError, OverflowError):
+        low = high = np.nan
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise InvalidParameterError(
+            f"`y_range` must be two numbers, the lower one first, got {shown(y_range)}."
+        )
+    if not given.loss.may_be_bounded:
+        what = (
+            f"a {target.kind} target" if target.is_classification else f"loss={given.loss.name!r}"
+        )
+        raise InvalidParameterError(
+            f"`y_range` limits predictions of quantities and does not go with {what}; leave it "
+            "None."
+        )
+    outside = (target.values < low) | (target.values > high)
+    if outside.any():
+        first = target.values[outside][0]
+        raise InvalidDataError(
+            f"y has {int(outside.sum())} value(s) outside y_range=({low!r}, {high!r}), the first "
+            f"one {float(first)!r}; widen `y_range` to hold all of y."
+        )
     if not high / 2 - low / 2 <= _WIDEST / 2 * scale.width.min():  # halves, for the sake of 1e308
         raise InvalidParameterError(
-            f"`y_range`={y_range} is too wide for a y that varies by about "
+            f"`y_range`=({low}, {high}) is too wide for a y that varies by about "
             f"{scale.width.min():.1g}: training cannot tell such values apart. Give bounds that "
             "are nearer to y, or None."
         )
-    return replace(scale, bounds=np.array(y_range))
+    return Bounded(low, high)
 
 
 def _code(
-    column: Column, vocabulary: Vocabulary, given: Given
+    column: Column, vocabulary: Vocabulary, given: CheckedInput
 ) -> tuple[Codes, NDArray[np.float64]]:
     """Table rows of a column's cells or lists, and target means of its labels."""
     n_labels = len(vocabulary.labels)
@@ -362,7 +409,7 @@ def _target_means(
     positions: NDArray[np.integer[Any]],
     offsets: NDArray[np.int64] | None,
     n_labels: int,
-    given: Given,
+    given: CheckedInput,
 ) -> NDArray[np.float64]:
     """Weighted target mean of each label of a column, over the cells or items that hold it."""
     target = given.target
@@ -377,7 +424,7 @@ def _target_means(
         labels = positions[items].astype(np.intp)
         weights, values = given.sample_weight[owners], target.values[owners]
         np.add.at(totals, labels, weights)
-        if target.kind == "multiclass":
+        if target.has_exclusive_classes:
             np.add.at(sums, labels * n_outputs + values[:, 0].astype(np.intp), weights)
         else:
             for j in range(n_outputs):

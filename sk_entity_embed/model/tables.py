@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.threads import on_threads, runs
+from sk_entity_embed.input.lists import Codes
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
-from sk_entity_embed.pooling import GRU, Pooler, pool
+from sk_entity_embed.model.lookup import shift
+from sk_entity_embed.model.symmetry import Motion
 from sk_entity_embed.recognition import NearestRows, VectorIndex
 
 NOT_INFERRED = (NotImplementedError, TypeError, UnicodeEncodeError)
@@ -24,7 +24,6 @@ Replaced: TypeAlias = Mapping[int, NDArray[np.float32]]
 """Vectors that ``transform`` gives in place of some rows of a table, by row: policies as data."""
 
 _BLOCK = 4096
-_PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.
 
 
 class _Derived:
@@ -37,7 +36,7 @@ class _Derived:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTable(_Derived):
-    """What was learned about one column.
+    """What was learned about one column, and what is served of it.
 
     Attributes
     ----------
@@ -45,16 +44,21 @@ class EmbeddingTable(_Derived):
         Categories and their rows.
     stack : ndarray of float32 of shape (n_tables + 1, n_rows, width)
         The fold tables and, last, their mean; without cross-fitting, the one table only.
-    centre : ndarray of float32 of shape (width,)
+    center : ndarray of float32 of shape (width,)
         Mean vector of the training rows.
     biased : bool
         Whether the last number of each vector is a bias, not an axis.
+    unknown, missing : ndarray of float32 of shape (width,) or None
+        Vectors that ``transform`` gives unknown categories and missing cells in place of the
+        learned ones; None for these.
     """
 
     vocabulary: Vocabulary
     stack: NDArray[np.float32]
-    centre: NDArray[np.float32]
+    center: NDArray[np.float32]
     biased: bool = False
+    unknown: NDArray[np.float32] | None = None
+    missing: NDArray[np.float32] | None = None
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -76,22 +80,37 @@ class EmbeddingTable(_Derived):
         """Names of the numbers in a vector, as output columns."""
         return vector_names(self.vocabulary.name, self.width, biased=self.biased)
 
-    def with_rows(self, replaced: Replaced) -> NDArray[np.float32]:
-        """The mean vectors with others in some rows, of shape (n_rows, width)."""
+    @property
+    def replaced(self) -> Replaced:
+        """Vectors that ``transform`` gives in place of learned ones, by row."""
+        rows = {UNKNOWN: self.unknown, MISSING: self.missing}
+        return {row: vector for row, vector in rows.items() if vector is not None}
+
+    @property
+    def served(self) -> NDArray[np.float32]:
+        """The vectors of ``transform``, replaced ones among them, of shape (n_rows, width)."""
+        if not self.replaced:
+            return self.vectors
         vectors = self.vectors.copy()
-        for row, vector in replaced.items():
+        for row, vector in self.replaced.items():
             vectors[row] = vector
         return vectors
 
-    def flat(self, codes: Codes, fold: NDArray[np.int64]) -> Codes:
-        """Rows of ``stack``, flattened, that hold each cell's out-of-fold vector.
+    def moved(self, motion: Motion | None) -> EmbeddingTable:
+        """Return the table with all vectors moved; None leaves it as it is."""
+        if motion is None:
+            return self
+        return replace(
+            self,
+            stack=motion.apply(self.stack),
+            center=motion.apply(self.center),
+            unknown=None if self.unknown is None else motion.apply(self.unknown),
+        )
 
-        Parameters
-        ----------
-        codes : ndarray of int32 of shape (n_samples,) or Lists
-            Table rows.
-        fold : ndarray of int64 of shape (n_samples,)
-            Fold of each row; -1 asks for the mean table.
+    def flat(self, codes: Codes, fold: NDArray[np.int64]) -> Codes:
+        """Return rows of ``stack``, flattened, that hold each cell's out-of-fold vector.
+
+        `codes` are table rows, `fold` the fold of each training row; -1 asks for the mean table.
         """
         n_tables, n_rows, _ = self.stack.shape
         return shift(codes, fold % n_tables, n_rows)
@@ -109,25 +128,14 @@ class EmbeddingTable(_Derived):
     def _index(self) -> pd.Index:
         return label_index(self.vocabulary.labels, self.vocabulary.name)
 
-    def nearest(
-        self, vectors: NDArray[np.float32], replaced: Replaced | None = None
-    ) -> NDArray[Any]:
-        """Category of the nearest row, exactly that of a vector taken from a table.
+    def nearest(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the category of the nearest row, exactly that of a vector taken from a table.
 
-        Parameters
-        ----------
-        vectors : ndarray of float32 of shape (n_samples, width)
-            Vectors; those that are not finite are unknown, but those of NaN missing where
-            ``transform`` gives NaN for missing cells alone.
-        replaced : mapping of int to ndarray of float32 of shape (width,), default=None
-            Vectors that ``transform`` gives in place of the unknown and the missing row.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            See :meth:`Vocabulary.decode`. A category that a table never met is unknown there.
+        Vectors of shape (n_samples, width) that are not finite are unknown, but those of NaN
+        missing where ``transform`` gives NaN for missing cells alone. A category that a table has
+        not seen is unknown there. See :meth:`Vocabulary.decode`.
         """
-        replaced = replaced or {}
+        replaced = self.replaced
         exact, _ = self._recognised()
         found = exact.find(vectors)
         n_tables, n_rows, _ = self.stack.shape
@@ -140,11 +148,12 @@ class EmbeddingTable(_Derived):
             rows[np.isnan(vectors).all(axis=1)] = MISSING
         others = np.flatnonzero((found < 0) & np.isfinite(vectors).all(axis=1))
         if len(others):
-            rows[others] = self._closest(vectors[others], replaced)
+            rows[others] = self._closest(vectors[others])
         return self.vocabulary.decode(rows)
 
-    def _closest(self, vectors: NDArray[np.float32], replaced: Replaced) -> NDArray[np.int64]:
-        """The nearest row of ``transform``; of equally near ones the first."""
+    def _closest(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the nearest row of ``transform``; of equally near ones the first."""
+        replaced = self.replaced
         _, near = self._recognised()
         rows = near.find(vectors)
         wide = vectors.astype(np.float64)
@@ -165,8 +174,8 @@ class EmbeddingTable(_Derived):
             positions = []
             for g in (n_tables - 1, *range(n_tables - 1)):
                 table = self.stack[g]
-                met = used[(table[used] != table[UNKNOWN]).any(axis=1)]
-                positions.append(np.append(met, UNKNOWN) + g * n_rows)
+                known = used[(table[used] != table[UNKNOWN]).any(axis=1)]
+                positions.append(np.append(known, UNKNOWN) + g * n_rows)
             exact = VectorIndex(self.stack.reshape(-1, width), np.concatenate(positions))
             near = NearestRows(self.vectors, used[used > MISSING])
             object.__setattr__(self, "_indexes", (exact, near))
@@ -180,7 +189,7 @@ def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from sk_entity_embed.tables import label_index
+    >>> from sk_entity_embed.model.tables import label_index
     >>> label_index(np.array([("a", 1), 2], dtype=object)).tolist()
     [('a', 1), 2]
     """
@@ -222,126 +231,32 @@ class EmbeddingFrames(Mapping[str, pd.DataFrame]):
         return f"EmbeddingFrames({shapes})"
 
 
-def take(codes: Codes, rows: NDArray[np.intp]) -> Codes:
-    """Codes of some rows."""
-    return codes.take(rows) if isinstance(codes, Lists) else codes[rows]
-
-
-def shift(codes: Codes, table: NDArray[np.int64], n_rows: int) -> Codes:
-    """Rows in stacked tables, one table after the other, of `n_rows` rows each.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples,) or Lists
-        Rows of a table.
-    table : ndarray of int64 of shape (n_samples,)
-        The table of each row.
-    n_rows : int
-        Rows of a table.
-    """
-    if isinstance(codes, Lists):
-        return replace(codes, items=table[codes.rows] * n_rows + codes.items)
-    return table * n_rows + codes
-
-
-def gather(
-    sources: Sequence[NDArray[np.float32]],
-    rows: Sequence[Codes],
-    out: NDArray[np.float32],
-    pooling: Sequence[Pooler | None] | None = None,
-) -> None:
-    """Write the vectors of several columns side by side.
-
-    Parameters
-    ----------
-    sources : sequence of ndarray of float32 of shape (n_rows, width)
-        Vectors of each column.
-    rows : sequence of ndarray of int of shape (n_samples,) or Lists
-        Rows to take from each of them.
-    out : ndarray of float32 of shape (n_samples, sum of the widths)
-        Filled in place, a block of rows at a time, so that blocks stay in cache.
-    pooling : sequence of {"mean", "sum", "max"}, GRU or None, default=None
-        How the lists of each column become one vector; None where there are no lists.
-    """
-    edges = np.cumsum([0, *(s.shape[1] for s in sources)]).tolist()
-
-    def fill(run: slice) -> None:
-        buffers = [np.empty((_BLOCK, s.shape[1]), dtype=np.float32) for s in sources]
-        for start in range(run.start, run.stop, _BLOCK):
-            at = slice(start, min(start + _BLOCK, run.stop))
-            for j, source in enumerate(sources):
-                block = out[at, edges[j] : edges[j + 1]]
-                taken = block if block.flags.c_contiguous else buffers[j][: len(block)]
-                codes = rows[j][at]
-                if isinstance(codes, Lists):
-                    assert pooling is not None
-                    pool_lists(source, codes, pooling[j], taken)
-                else:
-                    # Codes are valid rows; "clip" only spares numpy a second copy of the result.
-                    np.take(source, codes, axis=0, out=taken, mode="clip")
-                if taken is not block:
-                    _as_items(block)[:] = _as_items(taken)
-
-    # Each run begins where a block does, so that sums and products are of the same rows.
-    n_blocks = max(1, _PARALLEL // (_BLOCK * max(1, out.shape[1])))
-    on_threads(fill, runs(len(out), at_least=n_blocks * _BLOCK))
-
-
-def pool_lists(
-    source: NDArray[np.float32], lists: Lists, pooler: Pooler | None, out: NDArray[np.float32]
-) -> None:
-    """Write one vector a list, in the way that a column is pooled."""
-    if isinstance(pooler, GRU):
-        out[:] = pooler(source, lists)
-    else:
-        assert pooler is not None
-        assert pooler != "gru"
-        pool(source, lists, pooler, out)
-
-
 def merge_tables(
-    tables: NDArray[np.float32], met: NDArray[np.bool_], fixed: NDArray[np.bool_]
+    tables: NDArray[np.float32], seen: NDArray[np.bool_], fixed: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Stack the fold tables and their mean.
+    """Stack the fold tables, of shape (n_tables, n_rows, width), and their mean.
 
-    Parameters
-    ----------
-    tables : ndarray of float32 of shape (n_tables, n_rows, width)
-        Trained tables.
-    met : ndarray of bool of shape (n_tables, n_rows)
-        Which rows each table learned from.
-    fixed : ndarray of bool of shape (n_rows,)
-        Rows that were frozen: they need nothing to learn from.
-
-    Returns
-    -------
-    ndarray of float32 of shape (n_tables + 1, n_rows, width)
-        Rows that a table never met hold its unknown vector, but for fixed ones; the mean is over
-        the tables that met the row, or, of a fixed row that none met, over all. A single table is
-        returned alone: shape (1, n_rows, width).
+    Rows that a table has not `seen`, of shape (n_tables, n_rows), get its unknown vector, but for
+    `fixed` ones, which were frozen and need nothing to learn from. The mean is over the tables that
+    have seen the row, or, of a fixed row that none has seen, over all. A single table is returned
+    alone: shape (1, n_rows, width).
     """
     n_tables, n_rows, width = tables.shape
     stack = np.empty((n_tables + (n_tables > 1), n_rows, width), dtype=np.float32)
-    for filled, table, known in zip(stack, tables, met | fixed, strict=False):
+    for filled, table, known in zip(stack, tables, seen | fixed, strict=False):
         filled[:] = table
         filled[~known] = table[UNKNOWN]
     if n_tables == 1:
         return stack
-    met = met | (fixed & ~met.any(axis=0))
-    n_met = met.sum(axis=0)
+    seen = seen | (fixed & ~seen.any(axis=0))
+    n_seen = seen.sum(axis=0)
     for at in gen_batches(n_rows, _BLOCK):
         total = np.zeros((at.stop - at.start, width))
-        for table, known in zip(tables[:, at], met[:, at], strict=True):
+        for table, known in zip(tables[:, at], seen[:, at], strict=True):
             np.add(total, table, out=total, where=known[:, None])
-        stack[-1, at] = total / np.maximum(n_met[at], 1)[:, None]
-    stack[-1, n_met == 0] = stack[-1, UNKNOWN]
+        stack[-1, at] = total / np.maximum(n_seen[at], 1)[:, None]
+    stack[-1, n_seen == 0] = stack[-1, UNKNOWN]
     return stack
-
-
-def _as_items(vectors: NDArray[np.float32]) -> NDArray[np.void]:
-    """Each row as one opaque item, which numpy copies at once, not number by number."""
-    items: NDArray[np.void] = vectors.view(np.dtype((np.void, 4 * vectors.shape[1])))[:, 0]
-    return items
 
 
 def _is_nan(vector: NDArray[np.float32] | None) -> bool:

@@ -1,0 +1,770 @@
+"""What the public estimators share: parameters, fit, vectors of rows and the way back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from sk_entity_embed.dimensions import RULES
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    InvalidParameterError,
+    LeakageWarning,
+    TrainingInterruptedWarning,
+)
+from sk_entity_embed.fitting.building import build_model
+from sk_entity_embed.fitting.preparation import (
+    CheckedInput,
+    EncodedColumns,
+    FoldAssignment,
+    Seeds,
+    assign_rows,
+    check_input,
+    encode_columns,
+    resolve_link,
+    training_rows,
+)
+from sk_entity_embed.fitting.schedule import batch_size, max_iter, min_iter
+from sk_entity_embed.fitting.starting import starting_point
+from sk_entity_embed.fitting.warm_start import check_continuation, continued_point, fingerprint
+from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.duplicates import check_duplicates
+from sk_entity_embed.input.messages import shown, warn
+from sk_entity_embed.input.roles import check_roles
+from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.learning.problem import (
+    Floats,
+    StartingPoint,
+    TrainingConfig,
+    TrainingResult,
+)
+from sk_entity_embed.model.fitted import (
+    CodedRows,
+    EmbeddingModel,
+    Output,
+    WarmStartState,
+    output_names,
+    refuse_beyond_float32,
+)
+from sk_entity_embed.model.heads import HEADS, Head
+from sk_entity_embed.model.links import Link, Scale
+from sk_entity_embed.model.losses import LOSSES
+from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.tables import EmbeddingFrames
+from sk_entity_embed.options import resolve_max_length, resolve_pooling
+
+_CONTINUED_ELSEWHERE = (
+    "warm_start goes on with other rows, folds or categories than the fit before: all tables start "
+    "from the mean table, so rows that the earlier fit has seen get vectors that have seen their "
+    "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
+)
+
+_INTERRUPTED_EARLY = "Training was interrupted before the end of its first epoch"
+
+_LARGEST = 1e30
+"""Of what training multiplies with: products with it are numbers of its type, float32."""
+
+TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
+QUANTITY_LOSSES = {name for name, loss in LOSSES.items() if not loss.of_classes}
+CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainingRows:
+    """What ``fit_transform`` needs of a fit: the table, the rows of it that took part, coded."""
+
+    table: Table
+    kept: NDArray[np.bool_]
+    coded: CodedRows
+    fold: NDArray[np.int64] | None
+
+
+class EmbeddingEstimator(TransformerMixin, BaseEstimator):
+    """Fit of the cross-fitted embedding network, look-up of vectors, and the way back.
+
+    Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
+    `output`, `remainder`, `y_range`, `target_type`, `loss` and `class_weight` among them, or say
+    how ``y`` is read in :meth:`_target_options`. Beside parameters and public attributes a fitted
+    estimator has its ``_model`` alone.
+    """
+
+    _needs_categories: ClassVar[bool] = True
+    """Whether at least one column has to be embedded."""
+    _model: EmbeddingModel
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
+        "dimensions": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions(set(RULES)),
+            dict,
+            callable,
+        ],
+        "head": [StrOptions(HEADS.keys())],
+        "pooling": [str, dict],
+        "max_length": [Interval(Integral, 1, None, closed="left"), dict, None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "cross_fit": ["boolean"],
+        "cv": ["cv_object"],
+        "min_frequency": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+            None,
+        ],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "unknown_rate": [Interval(Real, 0, 1, closed="left")],
+        "handle_missing": [StrOptions({"category", "error"})],
+        "init": [StrOptions({"normal"}), dict, HasMethods(["fit", "transform"])],
+        "freeze": ["boolean", "array-like"],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate_init": [Interval(Real, 0, _LARGEST, closed="right")],
+        "alpha": [Interval(Real, 0, _LARGEST, closed="both")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, _LARGEST, closed="both")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the vectors and the network above them.
+
+        To encode the training rows themselves use :meth:`fit_transform`: ``fit(X, y)`` followed
+        by ``transform(X)`` gives every training row vectors that have seen its own target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, in any of the containers listed above.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target. It is required.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. They enter losses, target scaling and the canonical
+            coordinates, not `min_frequency`. Rows of zero weight are dropped before anything is
+            learned.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row; an integer `cv` never divides a group between folds, nor between
+            training and validation.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them.
+        TypeError
+            If a container or the type of a column is not supported.
+        KeyboardInterrupt
+            If training is interrupted before the end of its first epoch and there is no earlier
+            fit.
+
+        Warns
+        -----
+        ColumnRoleWarning
+            If ``categorical_features="auto"`` may have taken ids for quantities or the other way
+            round.
+        EmptyColumnWarning
+            If columns have only missing values.
+        FoldsReducedWarning
+            If there are too few rows or groups for `cv` folds.
+        LeakageWarning
+            If rows have copies in other folds, or ``warm_start`` goes on with other rows.
+        RareClassWarning
+            If classes have fewer members than there are folds.
+        UnmatchedCategoriesWarning
+            If few vectors of `init` belong to categories, or ``warm_start`` finds none it knows.
+
+        Notes
+        -----
+        An error leaves the estimator as it was before. Only warnings about a training that has
+        ended come after its result is in place. Ctrl-C ends the training
+        early: the best state so far is kept, with a warning. Before the end of the first epoch
+        there is none, and an earlier fit stays, with a warning, too.
+        """
+        if self._fit(X, y, sample_weight, groups) is None:
+            self._keep_earlier()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> NDArray[np.float32]:
+        """Learn the vectors and encode the training rows without leakage.
+
+        With `cross_fit`, each row gets its vectors from the tables of its own fold, which never
+        saw its target; the result differs from ``fit(X, y).transform(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target. It is required.
+        sample_weight : array-like of shape (n_samples,), default=None
+            See :meth:`fit`. Rows of zero weight get the vectors of :meth:`transform`.
+        groups : array-like of shape (n_samples,), default=None
+            See :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+            C-contiguous; or the container chosen by ``set_output``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit`.
+        KeyboardInterrupt
+            If training is interrupted before the end of its first epoch. An earlier fit stays, but
+            has no vectors of these rows that are out of fold.
+        """
+        fitted = self._fit(X, y, sample_weight, groups)
+        if fitted is None:  # vectors of an earlier fit would not be out of fold
+            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
+        vectors = self._model.transform(fitted.coded, fitted.fold)
+        if fitted.kept.all():
+            return vectors
+        out = np.empty((len(fitted.kept), vectors.shape[1]), dtype=np.float32)
+        out[fitted.kept] = vectors
+        others = fitted.table.take(np.flatnonzero(~fitted.kept))
+        out[~fitted.kept] = self._model.transform(self._model.code(others, serving=False))
+        return out
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Encode new rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with the columns of fit, in any supported container.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+            C-contiguous; or the container chosen by ``set_output``.
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, added or out of order, a context number is infinite, or a
+            category is unknown and ``handle_unknown="error"``.
+        """
+        return self._model.transform(self._code(X))
+
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Category of the nearest vector, column by column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            Encoded rows, from :meth:`transform` or :meth:`fit_transform` or near them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            The categorical columns, and those passed through, in the order of the input; context
+            columns that were dropped cannot be recovered. Vectors that came from a table give
+            exactly their category, or None where that table never met it. Unknown categories are
+            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. A vector of NaN is
+            that of missing cells under ``handle_missing="nan"``; with ``handle_unknown="nan"`` it
+            may be either, and is None. Of dtype object unless all columns have one numeric dtype.
+
+        Raises
+        ------
+        ValueError
+            If the output has no embeddings (``output="hidden"``), a column holds lists, or `X`
+            has another width.
+        """
+        check_is_fitted(self)
+        names = self.get_feature_names_out()
+        model = self._model
+        if not model.output.vectors:
+            raise InvalidParameterError(
+                "inverse_transform needs the embeddings in the output; use output='embedding' or "
+                "'both'."
+            )
+        for table, pooling in zip(model.tables, model.poolings, strict=True):
+            if pooling is not None:
+                raise InvalidParameterError(
+                    "inverse_transform cannot take pooled lists apart, but column "
+                    f"{table.vocabulary.name!r} holds lists."
+                )
+        array = check_array(
+            X,
+            dtype=np.float32,
+            ensure_all_finite=False,
+            ensure_min_features=min(1, len(names)),
+            input_name="X",
+        )
+        if array.shape[1] != len(names):
+            raise InvalidDataError(
+                f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
+            )
+        blocks = zip(model.categorical, model.tables, pairwise(model.edges), strict=True)
+        columns = {
+            position: table.nearest(array[:, start:end]) for position, table, (start, end) in blocks
+        }
+        if model.output.numbers:
+            passed = array[:, array.shape[1] - len(model.context) :]
+            columns |= {position: passed[:, k] for k, position in enumerate(model.context)}
+        ordered = [columns[position] for position in sorted(columns)]
+        dtypes = {c.dtype for c in ordered}
+        dtype = dtypes.pop() if len(dtypes) == 1 else object
+        out = np.empty((len(array), len(ordered)), dtype=dtype)
+        for k, column in enumerate(ordered):
+            out[:, k] = column
+        return out
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns; must equal ``feature_names_in_`` where that exists.
+
+        Returns
+        -------
+        ndarray of object of shape (n_features_out,)
+            ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
+        """
+        check_is_fitted(self)
+        self._check_feature_names(input_features)
+        return np.array(self._model.output_names(), dtype=object)
+
+    @property
+    def embeddings_(self) -> Mapping[str, pd.DataFrame]:
+        """Vectors of each categorical column, indexed by category."""
+        check_is_fitted(self)
+        return EmbeddingFrames(self._model.tables)
+
+    @property
+    def biases_(self) -> dict[str, pd.Series]:
+        """Bias of each category, by column; there are some under ``head="dot"`` only."""
+        check_is_fitted(self)
+        tables = self._model.tables
+        if not self._model.has_biases:
+            raise AttributeError(
+                f"{type(self).__name__} has biases_ only under a head that has them, such as "
+                f"head='dot', not under head={self._model.head.name!r}."
+            )
+        return {t.vocabulary.name: t.biases() for t in tables}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []  # float32 out, whatever comes in
+        return tags
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> _TrainingRows | None:
+        """Fit, and return the training rows; None where no whole epoch was run.
+
+        The whole fit is built beside the estimator, which changes by one assignment: whatever is
+        raised here, it has either the earlier state or the new one.
+        """
+        from sk_entity_embed.learning.learn import learn
+
+        self._check_output()
+        seeds = Seeds.draw(self.random_state)
+        given = self._check_input(X, y, sample_weight, groups)
+        before = self._model if self._continues() else None
+        scale = before.scale if before else given.loss.scale(given.target, given.weights)
+        link = resolve_link(getattr(self, "y_range", None), given, scale)
+        columns = self._encode_columns(given, X, before, link)
+        mark = self._fingerprint(given, columns)
+        folds, tables, start = self._start(given, columns, before, mark, seeds)
+        self._check_names(tables, columns)
+        rows = training_rows(given, columns, folds, scale)
+        config = self._training_config(given, columns, scale, link, seeds)
+        result = learn(tables, rows, start, config)
+        if len(result.loss_curve) == 0:
+            return None
+        model = replace(
+            build_model(tables, result, start, rows, columns, scale, link)
+            .with_output(self._output())
+            .with_unknown(self.handle_unknown)
+            .with_missing(self.handle_missing),
+            warm_start=self._warm_start_state(mark, given, folds, start, link),
+        )
+        fitted = _twin(self)
+        validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
+        fitted.__dict__.update(self._attributes(model, result, given, columns, folds))
+        self.__dict__ = fitted.__dict__
+        _warn_of_training(result)
+        numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
+        own = folds.fold.astype(np.int64) if self._cross_fits(columns) else None
+        return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+
+    def _keep_earlier(self) -> None:
+        """Keep the fit before one that was interrupted too early, and say so.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If there is none.
+        """
+        if not hasattr(self, "_model"):
+            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
+        message = f"{_INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
+        warn(message, TrainingInterruptedWarning)
+
+    def _with_model(self, model: EmbeddingModel) -> Self:
+        """A copy that answers by another model."""
+        other = copy(self)
+        if hasattr(self, "_sklearn_output_config"):  # set_output changes it in place
+            other._sklearn_output_config = dict(self._sklearn_output_config)
+        other.__dict__.update(attributes_of(model), _model=model)
+        return other
+
+    def _code(self, X: Any) -> CodedRows:
+        """Read new rows with the columns of fit, and look them up by the policies of fit."""
+        return self._model.code(self._read(X))
+
+    def _read(self, X: Any) -> Table:
+        """Read a table with the columns of fit."""
+        check_is_fitted(self)
+        table = read_table(X)
+        validate_data(self, table.header(), reset=False, skip_check_array=True)
+        return table
+
+    def _check_feature_names(self, input_features: Any) -> list[str]:
+        """Names of the input columns, after checking those the user gives."""
+        names = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            return (
+                list(names) if names is not None else [f"x{j}" for j in range(self.n_features_in_)]
+            )
+        given = np.asarray(input_features, dtype=object)
+        if names is not None and not np.array_equal(names, given):
+            raise InvalidDataError("input_features is not equal to feature_names_in_")
+        if len(given) != self.n_features_in_:
+            raise InvalidDataError(
+                "input_features should have length equal to number of features "
+                f"({self.n_features_in_}), got {len(given)}"
+            )
+        return [str(name) for name in given]
+
+    def _output(self) -> Output:
+        """What :meth:`transform` gives, by the parameters."""
+        output = getattr(self, "output", "embedding")
+        passes = getattr(self, "remainder", "drop") == "passthrough"
+        return Output(output != "hidden", output != "embedding", passes)
+
+    def _n_hidden(self) -> int:
+        """Width of the last hidden layer, by the parameters."""
+        sizes = HEADS[self.head].hidden_sizes(self._hidden_sizes())
+        return sizes[-1] if sizes else 0
+
+    def _check_output(self) -> None:
+        """Refuse an output that the network does not have."""
+        if self._output().hidden and not self._n_hidden():
+            uses_none = not HEADS[self.head].hidden_sizes((1,))
+            lacks = f"head={self.head!r}" if uses_none else "hidden_layer_sizes=()"
+            raise InvalidParameterError(
+                f"output={self.output!r} needs a hidden layer, but {lacks}."
+            )
+
+    def _check_names(self, tables: list[Floats], columns: EncodedColumns) -> None:
+        """Refuse names that collide and numbers that cannot be passed on, before any training."""
+        output = self._output()
+        if output.numbers:
+            refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
+        widths = dict(zip(columns.categorical, (t.shape[2] for t in tables), strict=True))
+        biased = HEADS[self.head].biased
+        names = output_names(
+            output, columns.names, widths, columns.context, self._n_hidden(), biased
+        )
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise InvalidDataError(
+                f"Output columns would share the names {repeated}; rename the columns of X they "
+                "come from."
+            )
+
+    def _check_input(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> CheckedInput:
+        if y is None:
+            validate_data(_twin(self), "no_validation", y)  # scikit-learn's own message
+        given = check_input(X, y, sample_weight, groups, **self._target_options())
+        validate_data(_twin(self), given.table.header(), reset=True, skip_check_array=True)
+        return given
+
+    def _target_options(self) -> dict[str, Any]:
+        """How the target is read."""
+        return {
+            "target_type": self.target_type,
+            "loss": self.loss,
+            "class_weight": self.class_weight,
+        }
+
+    def _encode_columns(
+        self, given: CheckedInput, X: Any, before: EmbeddingModel | None, link: Link
+    ) -> EncodedColumns:
+        categorical, context = select_categorical(
+            self.categorical_features, given.used, X, required=self._needs_categories
+        )
+        names = tuple(c.name for c in given.table.columns)
+        if before is not None:
+            layers = self._layers(given, link)
+            check_continuation(before, names, categorical, given.target, layers)
+        lists = [j for j in categorical if given.used.columns[j].is_list]
+        of_lists = [names[j] for j in lists]
+        pooling = dict(zip(lists, resolve_pooling(self.pooling, of_lists, lists), strict=True))
+        lengths = dict(
+            zip(lists, resolve_max_length(self.max_length, of_lists, lists), strict=True)
+        )
+        HEADS[self.head].check(
+            [names[j] for j in categorical],
+            given.target.n_outputs,
+            {names[j]: kind for j, kind in pooling.items()},
+        )
+        columns = encode_columns(
+            given,
+            categorical,
+            context,
+            min_frequency=self.min_frequency,
+            max_categories=self.max_categories,
+            handle_missing=self.handle_missing,
+            scaling=None if before is None else before.scaling,
+            poolings=[pooling.get(j) for j in categorical],
+            max_lengths=[lengths.get(j) for j in categorical],
+        )
+        chosen, target = self.categorical_features, given.target
+        check_roles(chosen, given.used, categorical, context, columns.codes, target)
+        return columns
+
+    def _continues(self) -> bool:
+        """Whether the fit goes on from the one before."""
+        model = getattr(self, "_model", None)
+        return bool(self.warm_start) and model is not None and model.warm_start is not None
+
+    def _start(
+        self,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        before: EmbeddingModel | None,
+        mark: str,
+        seeds: Seeds,
+    ) -> tuple[FoldAssignment, list[Floats], StartingPoint]:
+        """Folds and first vectors: new ones, or those of the fit before."""
+        state = None if before is None else before.warm_start
+        same_rows = state is not None and state.fingerprint == mark
+        cross_fit = self._cross_fits(columns)
+        if state is not None and same_rows:
+            folds = FoldAssignment.of(state.fold, state.validation)
+        else:
+            folds = assign_rows(
+                given,
+                cross_fit=cross_fit,
+                cv=self.cv,
+                early_stopping=self.early_stopping,
+                validation_fraction=self.validation_fraction,
+                random_state=seeds.folds,
+            )
+            if cross_fit:
+                check_duplicates(columns.codes, columns.context_values, given.target, folds.fold)
+        if before is not None:
+            tables, start = continued_point(
+                before, columns, folds.n_tables, same_rows=same_rows, freeze=self.freeze
+            )
+            if cross_fit and not same_rows:
+                warn(_CONTINUED_ELSEWHERE, LeakageWarning)
+            return folds, tables, start
+        tables, start = starting_point(
+            columns,
+            given.target,
+            folds,
+            head=HEADS[self.head],
+            dimensions=self.dimensions,
+            init=self.init,
+            freeze=self.freeze,
+            random_state=seeds.vectors,
+        )
+        return folds, tables, start
+
+    def _cross_fits(self, columns: EncodedColumns) -> bool:
+        """Whether there are folds: without tables they would have no purpose."""
+        return bool(self.cross_fit) and len(columns.categorical) > 0
+
+    def _warm_start_state(
+        self,
+        mark: str,
+        given: CheckedInput,
+        folds: FoldAssignment,
+        start: StartingPoint,
+        link: Link,
+    ) -> WarmStartState | None:
+        """What the next fit needs to go on from this one, if it may."""
+        if not self.warm_start:
+            return None
+        return WarmStartState(
+            fingerprint=mark,
+            fold=folds.fold.astype(np.int64),
+            validation=folds.validation,
+            classes=given.target.classes,
+            layers=self._layers(given, link),
+            fixed=start.fixed,
+            shrinks=start.shrinks,
+        )
+
+    def _fingerprint(self, given: CheckedInput, columns: EncodedColumns) -> str:
+        """What tells whether the next fit has the same rows and folds."""
+        decides_folds = (self.cross_fit, self.cv, self.early_stopping, self.validation_fraction)
+        return fingerprint(given, columns, decides_folds) if self.warm_start else ""
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
+            raise InvalidParameterError(
+                "`hidden_layer_sizes` must be positive integers, got "
+                f"{shown(self.hidden_layer_sizes)}."
+            )
+        return tuple(int(n) for n in sizes)
+
+    def _layers(self, given: CheckedInput, link: Link) -> tuple[str, ...]:
+        """What decides the shapes and the meaning of the network's outputs."""
+        parts = (
+            self.dimensions,
+            HEADS[self.head].hidden_sizes(self._hidden_sizes()),
+            given.loss,
+            given.target.n_outputs,
+            self.head,
+            self.pooling,
+            self.max_length,
+            link,
+        )
+        return tuple(repr(part) for part in parts)
+
+    def _training_config(
+        self, given: CheckedInput, columns: EncodedColumns, scale: Scale, link: Link, seeds: Seeds
+    ) -> TrainingConfig:
+        n, head = given.used.n_rows, HEADS[self.head]
+        rows_a_step = batch_size(self.batch_size, n)
+        kinds: list[type[Head | Pooling]] = [
+            head,
+            *(pooling for pooling in columns.poolings if pooling is not None),
+        ]
+        return TrainingConfig(
+            head=head,
+            poolings=columns.poolings,
+            loss=given.loss,
+            link=link,
+            scale=scale,
+            n_outputs=given.target.n_outputs,
+            hidden_layer_sizes=head.hidden_sizes(self._hidden_sizes()),
+            dropout=float(self.dropout),
+            unknown_rate=float(self.unknown_rate),
+            learning_rate_init=float(self.learning_rate_init),
+            alpha=float(self.alpha),
+            batch_size=rows_a_step,
+            max_iter=max_iter(self.max_iter, n, rows_a_step, kinds),
+            min_iter=min_iter(n, rows_a_step, kinds),
+            early_stopping=bool(self.early_stopping),
+            n_iter_no_change=int(self.n_iter_no_change),
+            tol=float(self.tol),
+            device=self.device,
+            seed=seeds.network,
+            verbose=bool(self.verbose),
+        )
+
+    def _attributes(
+        self,
+        model: EmbeddingModel,
+        result: TrainingResult,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        folds: FoldAssignment,
+    ) -> dict[str, Any]:
+        """The fitted attributes by name."""
+        target = given.target
+        fold = None
+        if self._cross_fits(columns):
+            fold = np.full(given.table.n_rows, -1, dtype=np.int64)
+            fold[given.kept] = folds.fold
+        losses, validation_losses = result.loss_curve, result.validation_loss_curve
+        units = given.loss.units(model.scale)
+        names = [table.vocabulary.name for table in model.tables]
+        return {
+            "_model": model,
+            **attributes_of(model),
+            "category_target_means_": dict(zip(names, columns.target_means, strict=True)),
+            "target_type_": target.kind,
+            "classes_": target.classes,
+            "fold_": fold,
+            "loss_curve_": (losses * units).mean(axis=1),
+            "validation_loss_curve_": (
+                None if validation_losses is None else (validation_losses * units).mean(axis=1)
+            ),
+            "best_iteration_": result.best_iteration,
+            "n_iter_": len(losses),
+        }
+
+
+def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
+    """Return the public attributes that repeat the model, most of them by column name."""
+    by_name = {t.vocabulary.name: t for t in model.tables}
+    return {
+        "categorical_features_": list(by_name),
+        "dimensions_": {n: t.n_axes for n, t in by_name.items()},
+        "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
+        "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
+        "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
+    }
+
+
+def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:
+    """Another estimator with the same attributes; ``copy`` lacks those left out for pickling."""
+    twin = object.__new__(type(estimator))
+    twin.__dict__.update(estimator.__dict__)
+    return twin
+
+
+def _warn_of_training(result: TrainingResult) -> None:
+    """Say what went wrong in a training that has a result nevertheless."""
+    kept = f"the best state so far, after {result.best_iteration} full epoch(s), was kept."
+    if result.best_iteration == 0:
+        kept = "no epoch was better than the fit before, whose state was kept."
+    if result.interrupted:
+        message = f"Training was interrupted; {kept}"
+        warn(message, TrainingInterruptedWarning)
+    curves = [result.loss_curve, result.validation_loss_curve]
+    if not all(np.isfinite(c).all() for c in curves if c is not None):
+        message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
+        warn(message, ConvergenceWarning)

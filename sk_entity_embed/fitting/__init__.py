@@ -1,0 +1,1 @@
+"""From checked input to what training needs, and from what it found to the fitted model."""

@@ -1,0 +1,289 @@
+"""Batches: what each step and the validation need of the training rows.
+
+The loop knows the :class:`Batches` protocol alone. :class:`TrainingSet` keeps all rows on the
+device; another implementation may read them from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.learning.inputs import CodedColumns, ListBatch
+from sk_entity_embed.learning.problem import Floats, TrainingConfig, TrainingRows
+
+_ROWS_AT_ONCE = 2048
+_ITEMS_AT_ONCE = 65_536
+"""What is evaluated in one go; of the next steps' rows four times as much is coded."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """Some rows: where to look them up, and what to learn from them.
+
+    The first ones are looked up in the tables of their own fold; these teach the head. The others
+    teach the tables.
+
+    Attributes
+    ----------
+    n_own : int
+        Number of the first ones.
+    n_own_items : list of int
+        What of each column is theirs: cells or items.
+    flat : list of Tensor of int64
+        Rows of the stacked tables, one a cell or item, for each column.
+    lists : list of ListBatch or None
+        The lists of each column; None for single values.
+    context : Tensor of float32 of shape (n, n_context)
+        Numbers.
+    target : Tensor of float32 of shape (n, n_target_columns)
+        Targets.
+    weights : Tensor of float32 of shape (n,)
+        Weights.
+    shrinkage : list of Tensor of shape (n_items, 1)
+        How strongly each looked-up vector shrinks towards zero, column by column, times the number
+        of rows that teach the tables in a step.
+    """
+
+    n_own: int
+    n_own_items: list[int]
+    flat: list[Tensor]
+    lists: list[ListBatch | None]
+    context: Tensor
+    target: Tensor
+    weights: Tensor
+    shrinkage: list[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+class Batches(Protocol):
+    """Where a training gets its rows from, step by step."""
+
+    n_steps: int
+    """Steps of an epoch."""
+    n_context: int
+    """Numbers beside the vectors."""
+    generator: torch.Generator
+    """Draws the order of rows, and what the tables see of them."""
+
+    def epoch(self) -> Iterator[Callable[[], list[Examples]]]:
+        """Yield functions that give the rows of the next few steps.
+
+        Each may be called while the steps before are taken, but only after the one before it.
+        """
+
+    def validation(self) -> Iterator[Examples]:
+        """Yield the validation rows, to be looked up in the tables of their own fold."""
+
+
+class TrainingSet:
+    """All training rows on a device: the :class:`Batches` of data that fit in its memory.
+
+    All rows but those of validation teach the head, and these and the validation rows the tables.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        The data.
+    config : TrainingConfig
+        Size of batches, kinds of head and poolings, and the share of unknown cells.
+    shrinks : sequence of bool
+        Columns whose vectors shrink towards zero.
+    generator : torch.Generator
+        Draws the order of rows, unknown cells and the tables that rows teach.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        config: TrainingConfig,
+        shrinks: Sequence[bool],
+        generator: torch.Generator,
+    ) -> None:
+        self.generator, device = generator, generator.device
+        self.n_rows, self.n_tables, self.n_context = (
+            rows.n_rows,
+            rows.n_tables,
+            rows.context.shape[1],
+        )
+        self._shrinkage = [
+            torch.as_tensor(s, device=device)
+            for s in shrinkage(rows, shrinks, config.head.prior_rows)
+        ]
+        # What a row tells of an averaged item goes by the square of the item's share in the mean,
+        # and so does the shrinkage that weighs as much.
+        self._shares_gradient = [p is not None and p.shares_gradient for p in config.poolings]
+        self._unknown_rate = config.unknown_rate
+        self._codes = CodedColumns(marked_codes(rows), len(rows.fold), device)
+        self._context = torch.as_tensor(rows.context, device=device)
+        self._target = torch.as_tensor(rows.target, device=device)
+        self._weights = torch.as_tensor(rows.weights, device=device)
+        fold_type = np.min_scalar_type(-rows.n_tables)
+        self._fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
+        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
+        self._validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
+        self._training = torch.as_tensor(np.flatnonzero(~rows.validation), **numbers)
+        self.n_steps = -(-len(self._training) // config.batch_size)
+        few = _ITEMS_AT_ONCE / self._codes.items_per_row
+        self._rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
+        self._steps_at_once = max(1, 4 * self._rows_at_once // (2 * config.batch_size))
+
+    def epoch(self) -> Iterator[Callable[[], list[Examples]]]:
+        """Yield functions that give the rows of several steps, coded in one go."""
+        order = self._training[self._permutation(len(self._training))]
+        extra = self._validation if self.n_tables > 1 else self._validation[:0]
+        extra = extra[self._permutation(len(extra))]
+        of_head, of_tables = order.tensor_split(self.n_steps), extra.tensor_split(self.n_steps)
+        for first in range(0, self.n_steps, self._steps_at_once):
+            at = slice(first, first + self._steps_at_once)
+            yield partial(self.steps, of_head[at], of_tables[at])
+
+    def validation(self) -> Iterator[Examples]:
+        """Yield the validation rows, some at a time."""
+        for rows in torch.split(self._validation, self._rows_at_once):
+            yield self.of_own_tables(rows)
+
+    def _permutation(self, n: int) -> Tensor:
+        device = self.generator.device
+        return torch.randperm(n, generator=self.generator, device=device, dtype=torch.int32)
+
+    def of_own_tables(self, rows: Tensor) -> Examples:
+        """Rows to be looked up in the tables of their own fold."""
+        batch = self._codes.take(rows, torch.ones_like(rows, dtype=torch.bool))
+        flat = batch.flat_rows(self._fold_of(rows), self.n_rows)
+        lists = [batch.list_of(j) for j in range(len(self.n_rows))]
+        return Examples(len(rows), [len(f) for f in flat], flat, lists, *self._numbers(rows), [])
+
+    def steps(self, of_head: Sequence[Tensor], more_of_tables: Sequence[Tensor]) -> list[Examples]:
+        """Return what some steps need.
+
+        Step by step, `of_head` are rows that teach head and tables, `more_of_tables` rows that
+        teach the tables only.
+        """
+        parts, sizes = [], []
+        for first, more in zip(of_head, more_of_tables, strict=True):
+            parts += [first, first, more]
+            sizes += [len(first), len(first) + len(more)]
+        rows = torch.cat(parts)
+        own = torch.tensor([True, False] * len(of_head), device=rows.device)
+        own = own.repeat_interleave(torch.tensor(sizes, device=rows.device), output_size=len(rows))
+        batch = self._codes.take(rows, own)
+        if self._unknown_rate > 0:
+            batch.replace_some(self._unknown_rate, self.generator, spared=own)
+        flat = batch.flat_rows(self._tables_of(rows, own), self.n_rows)
+        numbers = self._numbers(rows)
+        lists = [batch.list_of(j) for j in range(len(self.n_rows))]
+        shrinkage = [self._shrink(j, flat[j], lists[j], numbers[-1]) for j in range(len(flat))]
+        return list(_split(sizes, flat, lists, numbers, shrinkage))
+
+    def _tables_of(self, rows: Tensor, own: Tensor) -> Tensor:
+        """The rows' own tables, or random ones of other folds."""
+        fold = self._fold_of(rows)
+        if self.n_tables == 1:
+            return fold
+        shift = torch.randint(
+            1, self.n_tables, fold.shape, generator=self.generator, device=fold.device
+        )
+        return fold.add_(shift.masked_fill_(own, 0)).remainder_(self.n_tables)
+
+    def _numbers(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Context, target and weights."""
+        context, target, weights = (
+            t.index_select(0, rows) for t in (self._context, self._target, self._weights)
+        )
+        return context, target, weights
+
+    def _shrink(
+        self, column: int, flat: Tensor, lists: ListBatch | None, weights: Tensor
+    ) -> Tensor:
+        strength = self._shrinkage[column].index_select(0, flat)
+        if lists is None:
+            return strength.mul_(weights).unsqueeze(1)
+        if self._shares_gradient[column]:
+            weights = weights / lists.lengths.square()
+        return strength.mul_(weights[lists.owners]).unsqueeze(1)
+
+    def _fold_of(self, rows: Tensor) -> Tensor:
+        return self._fold.index_select(0, rows).to(torch.int64)
+
+
+def _split(
+    sizes: Sequence[int],
+    flat: Sequence[Tensor],
+    lists: Sequence[ListBatch | None],
+    numbers: Sequence[Tensor],
+    shrinkage: Sequence[Tensor],
+) -> Iterator[Examples]:
+    """Examples of each step: of every two sizes, the first is that of the rows in own tables."""
+    edges = [0, *accumulate(sizes)]
+    item_edges = [
+        edges
+        if c is None
+        else [
+            0,
+            *c.lengths.cumsum(0)[torch.tensor(edges[1:], device=c.lengths.device) - 1].tolist(),
+        ]
+        for c in lists
+    ]
+    for k in range(0, len(sizes), 2):
+        start, end = edges[k], edges[k + 2]
+        at = [slice(e[k], e[k + 2]) for e in item_edges]
+        context, target, weights = (t[start:end] for t in numbers)
+        yield Examples(
+            n_own=sizes[k],
+            n_own_items=[e[k + 1] - e[k] for e in item_edges],
+            flat=[f[i] for f, i in zip(flat, at, strict=True)],
+            lists=[
+                None if c is None else c.part(i, slice(start, end))
+                for c, i in zip(lists, at, strict=True)
+            ],
+            context=context,
+            target=target,
+            weights=weights,
+            shrinkage=[s[e[k + 1] : e[k + 2]] for s, e in zip(shrinkage, item_edges, strict=True)],
+        )
+
+
+def marked_codes(rows: TrainingRows) -> list[Codes]:
+    """Return codes, and complements of those whose category the rows' own tables never saw."""
+    marked: list[Codes] = []
+    for j, seen in enumerate(rows.seen):
+        codes, owners = rows.items(j)
+        known = np.where(seen[rows.fold[owners], codes], codes, ~codes)
+        column = rows.codes[j]
+        marked.append(replace(column, items=known) if isinstance(column, Lists) else known)
+    return marked
+
+
+def shrinkage(rows: TrainingRows, shrinks: Sequence[bool], prior_rows: float) -> list[Floats]:
+    """Return, for each row of the stacked tables, prior rows over the weight it learns from.
+
+    Summed over the rows that it learns from, the shrinkage is that of `prior_rows` rows, however
+    many they are. Weights of a table's own fold stay out of it, for class weights tell its targets.
+    The unknown row, which stands for no rows of its own, has none.
+    """
+    if rows.cross_fitted:
+        train_masks = [rows.fold != table for table in range(rows.n_tables)]
+    else:
+        train_masks = [~rows.validation]
+    out = []
+    for j, n in enumerate(rows.n_rows):
+        codes, owners = rows.items(j)
+        weights = rows.weights[owners]
+        chosen = [mask[owners] for mask in train_masks]
+        weight = np.stack([np.bincount(codes[t], weights[t], n) for t in chosen])
+        strength = np.divide(prior_rows, weight, out=np.zeros_like(weight), where=weight > 0)
+        strength[:, 0] = 0.0
+        finite = np.minimum(strength, np.finfo(np.float32).max)  # of weights that all but vanish
+        out.append((finite * shrinks[j]).ravel().astype(np.float32))
+    return out

@@ -1,0 +1,100 @@
+"""What every head under training is: a torch module that learns from one part of a step's rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sk_entity_embed.learning.layers import Layer
+from sk_entity_embed.learning.problem import TrainingConfig
+from sk_entity_embed.model.heads import Head
+
+
+class LossGradient(Protocol):
+    """The objective's gradient in the outputs of some rows.
+
+    `linear` asks for that of the linear model that may learn beside the head.
+    """
+
+    def __call__(self, raw: Tensor, rows: slice, *, linear: bool = False) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeadShape:
+    """What enters the head: columns of vectors of these widths, then so many numbers."""
+
+    widths: Sequence[int]
+    n_context: int
+
+    @property
+    def n_in(self) -> int:
+        """All numbers of a row."""
+        return sum(self.widths) + self.n_context
+
+
+class TorchHead(Layer):
+    """A head under training. A new kind needs :meth:`forward`, and the way to and from NumPy.
+
+    Its ``__init__`` takes a :class:`HeadShape`, the :class:`TrainingConfig` and the generator to
+    draw from; torch's global generator is left alone. Input may be wider than the shape says:
+    further columns are not to be read.
+    """
+
+    def __init__(
+        self, shape: HeadShape, config: TrainingConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def to_numpy(self) -> Head:
+        """Return the head that serves."""
+
+    @abstractmethod
+    def set_from(self, head: Head) -> None:
+        """Go on from a head that serves."""
+
+    def start_at(self, outputs: NDArray[np.float64]) -> None:
+        """Start at outputs that suit all rows alike, where small steps would not get there."""
+
+    def add_companions(self, generator: torch.Generator) -> Sequence[Layer]:
+        """Return layers that learn beside the head and are not part of the model."""
+        return ()
+
+    @property
+    def n_products(self) -> int:
+        """Multiplications of a row's forward pass that can be shared out among threads."""
+        return 0
+
+    def learn(
+        self,
+        x: Tensor,
+        n: int,
+        error: LossGradient,
+        *,
+        below: bool = False,
+        executor: Executor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Give the parameters their gradients from the first `n` rows, and the input its own.
+
+        Here autograd does it. Return the outputs of the first rows and the objective's gradient in
+        the input `x`, of shape (n_rows, n_in). That is zero for the first rows, unless what is
+        `below` learns from them, too. The `executor`, if any, takes a part of the work.
+        """
+        own, rest = x[:n].detach().requires_grad_(below), x[n:].detach().requires_grad_()
+        raw, others = self(own), self(rest)
+        outputs = raw.detach()
+        errors = error(outputs, slice(0, n)), error(others.detach(), slice(n, len(x)))
+        if raw.requires_grad:
+            torch.autograd.backward(raw, errors[0])
+        (gradient,) = torch.autograd.grad(others, rest, errors[1])
+        of_own = own.grad if below else torch.zeros_like(own)
+        assert of_own is not None
+        return outputs, torch.cat([of_own, gradient])

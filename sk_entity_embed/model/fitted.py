@@ -1,0 +1,386 @@
+"""EmbeddingModel: all that a fitted network needs to answer, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import Column, Table
+from sk_entity_embed.input.context import ContextScaling, stack_numbers
+from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.unknowns import explain_unknown, warn_unknown
+from sk_entity_embed.input.vocabulary import (
+    UNKNOWN,
+    Vocabulary,
+    count_missing,
+    refuse_missing,
+)
+from sk_entity_embed.model.heads import Head
+from sk_entity_embed.model.links import Link, Scale
+from sk_entity_embed.model.lookup import gather, take
+from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.symmetry import Motion, Symmetry
+from sk_entity_embed.model.tables import EmbeddingTable, vector_names
+
+_BLOCK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class CodedRows:
+    """Rows ready for look-up.
+
+    `codes` are table rows of each categorical column, of shape (n_samples,), or Lists of them;
+    `numbers` the context columns in their own units, of shape (n_samples, n_context_columns).
+    """
+
+    codes: list[Codes]
+    numbers: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: NDArray[np.intp]) -> CodedRows:
+        """Return the given rows."""
+        return CodedRows([take(c, rows) for c in self.codes], self.numbers[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What ``transform`` puts side by side: vectors, the hidden layer, numbers passed through."""
+
+    vectors: bool = True
+    hidden: bool = False
+    numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStartState:
+    """What a fit needs to know of the one before, to go on from it.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Hash of the training rows and of what decides their folds.
+    fold : ndarray of int64 of shape (n_kept,)
+        Fold of each training row.
+    validation : ndarray of bool of shape (n_kept,)
+        Rows that the head has never learned from.
+    classes : ndarray or None
+        Labels of the target.
+    layers : tuple of str
+        The parameters that decide the shapes of the network, as text.
+    fixed : tuple of ndarray of bool of shape (n_rows,)
+        Rows of each column's tables that were frozen.
+    shrinks : tuple of bool
+        Columns whose vectors shrink towards zero.
+    """
+
+    fingerprint: str
+    fold: NDArray[np.int64]
+    validation: NDArray[np.bool_]
+    classes: NDArray[Any] | None
+    layers: tuple[str, ...]
+    fixed: tuple[NDArray[np.bool_], ...]
+    shrinks: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """A fitted network: a frozen value that answers for rows. Variants of it are new models.
+
+    Attributes
+    ----------
+    names : tuple of str
+        All columns of the input.
+    categorical, context : tuple of int
+        Their positions by role.
+    tables : tuple of EmbeddingTable
+        One for each categorical column.
+    poolings : tuple of Pooling or None
+        How each column's lists become one vector; None for columns of single values.
+    max_lengths : tuple of int or None
+        How many of the last items of each column's lists are used; None for all.
+    scaling : ContextScaling
+        Scaling of the context columns.
+    head : Head
+        The layers above.
+    scale : Scale
+        Units of the target.
+    link : Link
+        What makes predictions of the head's outputs.
+    output : Output
+        What ``transform`` gives.
+    refuses_unknown, refuses_missing : bool
+        Whether unknown categories and missing cells raise.
+    warm_start : WarmStartState or None
+        What the next fit needs to go on; None unless it may.
+    """
+
+    names: tuple[str, ...]
+    categorical: tuple[int, ...]
+    context: tuple[int, ...]
+    tables: tuple[EmbeddingTable, ...]
+    poolings: tuple[Pooling | None, ...]
+    max_lengths: tuple[int | None, ...]
+    scaling: ContextScaling
+    head: Head
+    scale: Scale
+    link: Link
+    output: Output = Output()
+    refuses_unknown: bool = False
+    refuses_missing: bool = False
+    warm_start: WarmStartState | None = None
+
+    @property
+    def edges(self) -> list[int]:
+        """First output column of each table, and the number of all."""
+        return np.cumsum([0, *(t.width for t in self.tables)]).tolist()
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether vectors end with a bias."""
+        return any(t.biased for t in self.tables)
+
+    def output_names(self) -> list[str]:
+        """Return the names of the columns of ``transform``."""
+        widths = [t.width for t in self.tables]
+        return output_names(
+            self.output,
+            self.names,
+            dict(zip(self.categorical, widths, strict=True)),
+            self.context,
+            self.head.n_hidden,
+            self.head.biased,
+        )
+
+    def symmetry_of(self, column: int) -> Symmetry:
+        """Return the motions of a column's vectors that pooling and head can follow."""
+        pooling = self.poolings[column]
+        if pooling is None:
+            return self.head.symmetry
+        if pooling.items_symmetry is not None:
+            return pooling.items_symmetry
+        return self.head.symmetry & pooling.symmetry
+
+    def moved(self, motions: Sequence[Motion | None]) -> EmbeddingModel:
+        """Return the model with moved vectors and the same predictions, by column."""
+        pools = [
+            p if p is None or m is None or p.items_symmetry is None else p.moved(m)
+            for p, m in zip(self.poolings, motions, strict=True)
+        ]
+        # The head sees nothing of a motion that a pooling takes back.
+        seen = [
+            None if p is not None and p.items_symmetry is not None else m
+            for p, m in zip(self.poolings, motions, strict=True)
+        ]
+        return replace(
+            self,
+            tables=tuple(t.moved(m) for t, m in zip(self.tables, motions, strict=True)),
+            poolings=tuple(pools),
+            head=self.head.moved(seen, self.edges),
+        )
+
+    def with_output(self, output: Output) -> EmbeddingModel:
+        """Return the model with another ``transform``."""
+        return replace(self, output=output)
+
+    def with_unknown(self, handle_unknown: str) -> EmbeddingModel:
+        """Return the model that serves unknown categories as the parameter of that name says."""
+        vector = _SUBSTITUTES[handle_unknown]
+        tables = tuple(replace(t, unknown=vector(t)) for t in self.tables)
+        return replace(self, tables=tables, refuses_unknown=handle_unknown == "error")
+
+    def with_missing(self, handle_missing: str) -> EmbeddingModel:
+        """Return the model that serves missing cells as the parameter of that name says."""
+        vector = _SUBSTITUTES[handle_missing]
+        tables = tuple(replace(t, missing=vector(t)) for t in self.tables)
+        return replace(self, tables=tables, refuses_missing=handle_missing == "error")
+
+    def code(self, table: Table, *, serving: bool = True) -> CodedRows:
+        """Look the rows of a table, with the columns of fit, up.
+
+        Unless it is `serving`, all unknown categories and missing cells are accepted silently.
+
+        Raises
+        ------
+        InvalidDataError
+            If a category is unknown or a cell missing where this is refused, or a context number
+            is infinite or no number.
+        """
+        columns = [
+            table.columns[j] if n is None else table.columns[j].last(n)
+            for j, n in zip(self.categorical, self.max_lengths, strict=True)
+        ]
+        codes = []
+        for column, embedded in zip(columns, self.tables, strict=True):
+            vocabulary = embedded.vocabulary
+            if serving and self.refuses_missing and (missing := count_missing(column)):
+                refuse_missing(column.name, missing)
+            coded = vocabulary.encode(column)
+            if serving and self.refuses_unknown:
+                _refuse_unknown(column, coded, vocabulary)
+            if serving:
+                warn_unknown(column, coded, vocabulary)
+            codes.append(coded)
+        numbers = stack_numbers([table.columns[j] for j in self.context], table.n_rows)
+        return CodedRows(codes, numbers)
+
+    def transform(
+        self, rows: CodedRows, fold: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the output for rows: vectors, hidden layer, numbers passed through.
+
+        With the `fold` of each row its vectors are those of the tables that never saw it, and the
+        unknown vector stays the learned one: it stands for categories that fit has seen. None asks
+        for the mean table.
+        """
+        shown, head = self.output, self.head
+        n_vectors = self.edges[-1] if shown.vectors else 0
+        n_hidden = head.n_hidden if shown.hidden else 0
+        n_passed = rows.numbers.shape[1] if shown.numbers else 0
+        out = np.empty((len(rows), n_vectors + n_hidden + n_passed), dtype=np.float32)
+        if n_vectors:
+            self.embed(rows.codes, out[:, :n_vectors], fold=fold, served=True)
+        if n_hidden:
+            self.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
+        if n_passed:
+            refuse_beyond_float32(rows.numbers, [self.names[j] for j in self.context])
+            out[:, n_vectors + n_hidden :] = rows.numbers
+        return out
+
+    def predict(self, rows: CodedRows) -> NDArray[np.float64]:
+        """Return quantities in the target's units, or probabilities, one column an output."""
+        return self.link.predict(self.raw(rows), self.scale)
+
+    def embed(
+        self,
+        codes: Sequence[Codes],
+        out: NDArray[np.float32],
+        *,
+        fold: NDArray[np.int64] | None = None,
+        served: bool = False,
+    ) -> None:
+        """Write the vectors of all columns side by side into `out`.
+
+        They are the learned ones, or those of ``transform``, if they are `served`. See
+        :meth:`transform` for `fold`.
+        """
+        stacks = [t.stack if fold is not None else t.stack[-1:] for t in self.tables]
+        rows = codes
+        if fold is not None:
+            rows = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
+        replaced = [dict(t.replaced) if served else {} for t in self.tables]
+        for j, vectors in enumerate(replaced):
+            if fold is not None:
+                vectors.pop(UNKNOWN, None)
+            if vectors and isinstance(codes[j], Lists):  # what is pooled cannot be replaced later
+                stacks[j] = stacks[j].copy()
+                for row, vector in vectors.items():
+                    stacks[j][:, row] = vector
+        sources = [s.reshape(-1, s.shape[2]) for s in stacks]
+        gather(sources, rows, out, self.poolings)
+        for c, vectors, start in zip(codes, replaced, self.edges, strict=False):
+            if not isinstance(c, Lists):
+                for row, vector in vectors.items():
+                    out[np.flatnonzero(c == row), start : start + len(vector)] = vector
+
+    def hidden(
+        self, rows: CodedRows, out: NDArray[np.float32], *, fold: NDArray[np.int64] | None = None
+    ) -> None:
+        """Write the head's last hidden layer, on learned vectors, into `out`."""
+        for at, vectors, context in self._blocks(rows, fold):
+            out[at] = self.head.hidden(vectors, context)
+
+    def raw(self, rows: CodedRows) -> NDArray[np.float64]:
+        """Return the head's outputs, on learned vectors, before the link."""
+        out = np.empty((len(rows), self.head.n_outputs))
+        for at, vectors, context in self._blocks(rows, None):
+            out[at] = self.head.raw(vectors, context)
+        return out
+
+    def _blocks(
+        self, rows: CodedRows, fold: NDArray[np.int64] | None
+    ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield what enters the head, a block of rows at a time: vectors and scaled numbers."""
+        for start in range(0, len(rows), _BLOCK):
+            at = slice(start, start + _BLOCK)
+            block = rows.numbers[at]
+            vectors = np.empty((len(block), self.edges[-1]), dtype=np.float32)
+            self.embed(
+                [c[at] for c in rows.codes], vectors, fold=None if fold is None else fold[at]
+            )
+            yield at, vectors, self.scaling.apply(block)
+
+
+_SUBSTITUTES: dict[str, Callable[[EmbeddingTable], NDArray[np.float32] | None]] = {
+    "learned": lambda table: None,
+    "category": lambda table: None,
+    "error": lambda table: None,
+    "zero": lambda table: table.center,
+    "nan": lambda table: np.full_like(table.center, np.nan),
+}
+"""Vectors in place of the learned ones, by policy."""
+
+
+def output_names(
+    output: Output,
+    names: Sequence[str],
+    widths: Mapping[int, int],
+    context: Sequence[int],
+    n_hidden: int,
+    biased: bool,
+) -> list[str]:
+    """Return the names of output columns, in order; `widths` are by position of the column."""
+    out: list[str] = []
+    if output.vectors:
+        for position, width in widths.items():
+            out += vector_names(names[position], width, biased=biased)
+    if output.hidden:
+        out += [f"hidden_{i}" for i in range(n_hidden)]
+    if output.numbers:
+        out += [names[position] for position in context]
+    return out
+
+
+def refuse_beyond_float32(numbers: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Refuse numbers that would become infinite in the output."""
+    too_large = (np.abs(numbers) > np.finfo(np.float32).max).any(axis=0)
+    if too_large.any():
+        raise InvalidDataError(
+            f"Column {names[int(np.argmax(too_large))]!r} has numbers beyond the range of float32, "
+            "the type of the output; scale it, or use remainder='drop'."
+        )
+
+
+def _refuse_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
+    items = codes.items if isinstance(codes, Lists) else codes
+    unknown = np.flatnonzero(items == UNKNOWN)
+    if len(unknown) == 0:
+        return
+    row = unknown[:1]
+    if isinstance(codes, Lists):
+        row = codes.rows[row]
+        unknown = np.unique(codes.rows[unknown])
+    cell = column.take(row)
+    wrong_kind = explain_unknown(column, codes, vocabulary)
+    raise InvalidDataError(
+        f"Found unknown categories in column {column.name!r}: {len(unknown)} "
+        f"row(s), the first one {_shown(cell, vocabulary)}, and handle_unknown='error'. "
+        + (wrong_kind or "Use another policy, such as 'learned', to accept them.")
+    )
+
+
+def _shown(cell: Column, vocabulary: Vocabulary) -> str:
+    """The unknown category of a single row, as it reads in an error message."""
+    if cell.is_list and not len(cell.items):
+        return "a missing list" if count_missing(cell) else "an empty list"
+    if cell.is_list:
+        at = int(np.argmax(vocabulary.rows_of(vocabulary.locate(cell.items)) == UNKNOWN))
+        cell = cell.items.take(np.array([at]))
+    return "a missing value" if count_missing(cell) else shown(cell.value(0))

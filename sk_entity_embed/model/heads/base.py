@@ -1,0 +1,151 @@
+"""What every head is: answers, and what training, coordinates and exports need to know of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_entity_embed.input.lists import Codes
+from sk_entity_embed.model.poolings import Pooling, Steps
+from sk_entity_embed.model.symmetry import NONE, Motion, Symmetry
+
+Tables = list[NDArray[np.float32]]
+
+
+@dataclass(slots=True)
+class TrainedColumns:
+    """Tables and poolings on their way from training to the fitted model, changed in place.
+
+    Attributes
+    ----------
+    stacks : list of ndarray of float32 of shape (n_tables + 1, n_rows, width)
+        Tables of each column, their mean last; without cross-fitting the one table.
+    counts : list of ndarray of float64 of shape (n_rows,)
+        Weight of each row.
+    poolings : list of Pooling or None
+        How each column's lists become one vector.
+    frozen : sequence of bool
+        Columns whose vectors have to stay as they are.
+    codes : list of ndarray of int or Lists
+        Table rows of some training rows.
+    fold : ndarray of int64 of shape (n_some,)
+        Their folds.
+    context : ndarray of float32 of shape (n_some, n_context)
+        Their scaled numbers.
+    numbers : sequence of int
+        Which of these are standardised numbers that vary, rather than flags.
+    unit : float
+        What one of the head's output is in the target's units.
+    centered : list of bool
+        Columns whose weighted mean vector is zero by construction.
+    """
+
+    stacks: Tables
+    counts: Sequence[NDArray[np.float64]]
+    poolings: list[Pooling | None]
+    frozen: Sequence[bool]
+    codes: Sequence[Codes]
+    fold: NDArray[np.int64]
+    context: NDArray[np.float32]
+    numbers: Sequence[int]
+    unit: float
+    centered: list[bool]
+
+
+class Head(ABC):
+    """The layers above the tables: a frozen value that answers in NumPy."""
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+    """What the parameter `head` calls it."""
+    biased: ClassVar[bool] = False
+    """Whether each vector ends with a bias."""
+    step: ClassVar[float] = 1.0
+    """Step sizes over those of a perceptron."""
+    prior_rows: ClassVar[float] = 3.0
+    """Rows that the shrinkage of a category's vector towards zero counts for."""
+    steps: ClassVar[Steps] = Steps()
+    """Steps of training that it needs."""
+    n_hidden: int = 0
+    """Width of the last hidden layer; 0 if there is none."""
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Number of raw outputs."""
+
+    @abstractmethod
+    def raw(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return raw outputs of shape (n_samples, n_outputs), before any link function.
+
+        `vectors` are the columns' vectors side by side, `context` scaled numbers.
+        """
+
+    def hidden(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the last hidden layer, of shape (n_samples, n_hidden)."""
+        return np.empty((len(vectors), 0))
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Motions of the vectors that it can follow."""
+        return NONE
+
+    def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
+        """Return the head that gives the same answers on vectors that have moved.
+
+        Column j's vectors are between two `edges` of what it reads. A joint symmetry leaves the
+        head as it is.
+        """
+        return self
+
+    @classmethod
+    def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of the parameter `hidden_layer_sizes` that it uses."""
+        return ()
+
+    @classmethod
+    def check(
+        cls, names: Sequence[str], n_outputs: int, poolings: Mapping[str, type[Pooling]]
+    ) -> None:
+        """Raise an InvalidParameterError if it cannot stand above these columns and outputs."""
+
+    @classmethod
+    def widths(
+        cls, widths: Mapping[str, int], given: Mapping[str, bool], cardinalities: Sequence[int]
+    ) -> list[int]:
+        """Return the columns' widths, from those that the parameters name or a rule proposes.
+
+        `given` says which of them were named.
+        """
+        return list(widths.values())
+
+    def align_folds(
+        self,
+        tables: Tables,
+        seen: Sequence[NDArray[np.bool_]],
+        counts: Sequence[NDArray[np.float64]],
+        poolings: Sequence[Pooling | None],
+    ) -> tuple[Tables, Self]:
+        """Bring the folds' tables together where training may turn them away from each other.
+
+        `seen` says which rows each table has learned from.
+        """
+        return tables, self
+
+    def canonical(self, columns: TrainedColumns) -> Self:
+        """Rewrite tables and poolings in canonical coordinates, and return the head for them."""
+        return self
+
+    def for_training(self, tables: Tables) -> tuple[Tables, Self]:
+        """Return tables and head in the units that steps and shrinkage are made for."""
+        return tables, self

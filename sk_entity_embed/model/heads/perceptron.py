@@ -1,0 +1,147 @@
+"""The multi-layer perceptron in NumPy: its answers and its canonical coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+from sk_entity_embed.model.coordinates import NO_VARIANCE, canonicalise
+from sk_entity_embed.model.heads.base import Head, TrainedColumns
+from sk_entity_embed.model.lookup import gather, shift
+from sk_entity_embed.model.symmetry import AFFINE, Motion, undo
+
+HIDDEN_VARIANCE = 3.0
+"""Total variance of the hidden layer, relative to that of all that enters the head."""
+_BLOCK = 1024  # Rows at a time that hold a number for each hidden unit.
+
+
+@dataclass(frozen=True, slots=True)
+class MLPHead(Head):
+    """A multi-layer perceptron with rectified hidden layers.
+
+    Attributes
+    ----------
+    weights : tuple of ndarray of float64 of shape (n_in, n_out)
+        One matrix a layer; the last one gives the raw outputs.
+    biases : tuple of ndarray of float64 of shape (n_out,)
+        One vector a layer.
+    """
+
+    weights: tuple[NDArray[np.float64], ...]
+    biases: tuple[NDArray[np.float64], ...]
+
+    name = "mlp"
+    symmetry = AFFINE
+
+    @property
+    def n_hidden(self) -> int:  # type: ignore[override]
+        """Width of the last hidden layer; 0 if there is none."""
+        return self.weights[-1].shape[0] if len(self.weights) > 1 else 0
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of raw outputs."""
+        return len(self.biases[-1])
+
+    def hidden(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the last hidden layer, after its activation.
+
+        Sums run in float64, so that, rounded to float32, a row's result does not depend on the
+        rows beside it.
+        """
+        return self._forward(vectors, context, len(self.weights) - 1)
+
+    def raw(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        return self._forward(vectors, context, len(self.weights))
+
+    def _forward(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32], n_layers: int
+    ) -> NDArray[np.float64]:
+        state = np.hstack([vectors, context]).astype(np.float64)
+        last = len(self.weights) - 1
+        for i in range(n_layers):
+            state = state @ self.weights[i] + self.biases[i]
+            if i < last:
+                np.maximum(state, 0.0, out=state)
+        return state
+
+    @classmethod
+    def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return sizes
+
+    def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
+        first, bias = undo(self.weights[0], self.biases[0], edges, motions)
+        return replace(self, weights=(first, *self.weights[1:]), biases=(bias, *self.biases[1:]))
+
+    def canonical(self, columns: TrainedColumns) -> Self:
+        """Rewrite the tables in the coordinates of the first layer, and scale the hidden layer."""
+        stacks, poolings, pooled = columns.stacks, columns.poolings, {}
+        for j, pooling in enumerate(poolings):
+            if pooling is None:
+                continue
+            if not columns.frozen[j]:
+                stacks[j], pooling = pooling.canonical(stacks[j], columns.counts[j])
+            poolings[j] = pooling
+            pooled[j] = np.empty((len(columns.fold), stacks[j].shape[2]), dtype=np.float32)
+            gather([stacks[j][-1]], [columns.codes[j]], pooled[j], [pooling])
+        columns.centered[:] = [
+            p is None and not frozen for p, frozen in zip(poolings, columns.frozen, strict=True)
+        ]
+        columns.stacks, first, bias = canonicalise(
+            stacks,
+            columns.counts,
+            self.weights[0],
+            self.biases[0],
+            [AFFINE if p is None else p.symmetry for p in poolings],
+            columns.frozen,
+            numbers=columns.numbers,
+            pooled=pooled,
+        )
+        head = replace(self, weights=(first, *self.weights[1:]), biases=(bias, *self.biases[1:]))
+        # The hidden layer's scale is taken from rows in their own fold's tables.
+        sources = [stack.reshape(-1, stack.shape[2]) for stack in columns.stacks]
+        codes = [
+            shift(c, columns.fold, stack.shape[1])
+            for c, stack in zip(columns.codes, columns.stacks, strict=True)
+        ]
+        vectors = np.empty((len(columns.fold), sum(s.shape[1] for s in sources)), np.float32)
+        gather(sources, codes, vectors, poolings)
+        return head._with_hidden_scale(vectors, columns.context, len(columns.numbers))
+
+    def _with_hidden_scale(
+        self, vectors: NDArray[np.float32], context: NDArray[np.float32], n_numbers: int
+    ) -> Self:
+        """Scale the last hidden layer to a few times the total variance of what enters the head.
+
+        Rectified units commute with positive factors, so that the next layer can undo the scaling.
+        `vectors` and `context` are those of some rows, and `n_numbers` of the latter vary.
+        """
+        if self.n_hidden == 0:
+            return self
+        wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + n_numbers)
+        hidden = np.empty((len(vectors), self.n_hidden))
+        for at in gen_batches(len(vectors), _BLOCK):
+            hidden[at] = self.hidden(vectors[at], context[at])
+        mean = hidden.mean(axis=0)
+        hidden -= mean
+        hidden *= hidden
+        present = float(hidden.mean(axis=0).sum())
+        if not (wanted > 0 and present > NO_VARIANCE * float((mean**2).sum())):
+            return self
+        scale = float(np.sqrt(wanted / present))
+        *weights, last, output = self.weights
+        *biases, bias, output_bias = self.biases
+        return replace(
+            self,
+            weights=(*weights, last * scale, output / scale),
+            biases=(*biases, bias * scale, output_bias),
+        )

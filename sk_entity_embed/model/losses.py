@@ -1,0 +1,217 @@
+"""Losses: what each means for scale, link, units and metrics, and its value in NumPy.
+
+A new loss is a class here, in ``LOSSES``, and its torch side in ``learning/losses.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit, logsumexp, xlogy
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.target import Target
+from sk_entity_embed.model.links import Link, Log, Logit, Scale, Softmax
+
+Float64: TypeAlias = NDArray[np.float64]
+
+_LEAST_SHARE = 1e-6
+"""Of a class, for its log odds to be finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss(ABC):
+    """A loss by row and output, of raw outputs and targets in the network's units."""
+
+    name: ClassVar[str]
+    """What the parameter `loss` calls it."""
+    of_classes: ClassVar[bool] = False
+    """Whether it is of classes, or else of quantities."""
+    link: ClassVar[Link] = Link()
+    """What makes predictions of raw outputs."""
+    may_be_bounded: ClassVar[bool] = True
+    """Whether `y_range` can take the place of the link."""
+    power: ClassVar[int] = 0
+    """Power of the target's unit that the loss is in."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Names of scikit-learn's scorers that suit it, the first one by default."""
+
+    @abstractmethod
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        """Return the losses of raw outputs, of shape (n_samples, n_losses)."""
+
+    def scale(self, target: Target, weights: Float64) -> Scale:
+        """Return the units in which training sees the target."""
+        n = target.values.shape[1]
+        return Scale(np.zeros(n), np.ones(n))
+
+    def units(self, scale: Scale) -> Float64:
+        """Return what a loss of one in the network's units is in the target's own."""
+        with np.errstate(over="ignore", under="ignore"):  # squares may be beyond all numbers
+            return scale.width**self.power
+
+    def n_losses(self, n_outputs: int) -> int:
+        """Return the number of losses of a row."""
+        return n_outputs
+
+    def constant(self, target: Float64, weights: Float64) -> Float64 | None:
+        """Return the outputs that suit all rows alike; None where they are near zero."""
+        return None
+
+    def check(self, target: Target) -> None:  # noqa: B027
+        """Raise an InvalidDataError if the target has values that it is not made for."""
+
+
+class _OfQuantities(Loss):
+    """A loss of quantities, which are centered and scaled by their weighted standard deviation."""
+
+    __slots__ = ()
+
+    def scale(self, target: Target, weights: Float64) -> Scale:
+        mean = np.average(target.values, axis=0, weights=weights)
+        width = _width(target.values - mean, weights)
+        tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
+        return Scale(mean, np.where(tiny, 1.0, width))
+
+
+@dataclass(frozen=True, slots=True)
+class SquaredError(_OfQuantities):
+    """The squared difference."""
+
+    name = "squared_error"
+    power = 2
+    metrics = ("r2", "neg_root_mean_squared_error")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        squares: Float64 = (raw - target) ** 2
+        return squares
+
+
+@dataclass(frozen=True, slots=True)
+class AbsoluteError(_OfQuantities):
+    """The absolute difference."""
+
+    name = "absolute_error"
+    power = 1
+    metrics = ("neg_mean_absolute_error", "r2")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        return np.abs(raw - target)
+
+
+@dataclass(frozen=True, slots=True)
+class Huber(_OfQuantities):
+    """Half the squared difference, linear from one standard deviation of the target on."""
+
+    name = "huber"
+    power = 2
+    metrics = ("neg_mean_absolute_error", "r2")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        size = np.abs(raw - target)
+        return np.where(size < 1, 0.5 * size**2, size - 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson(Loss):
+    """Half the Poisson deviance, with a logarithmic link."""
+
+    name = "poisson"
+    link = Log()
+    may_be_bounded = False
+    power = 1
+    metrics = ("neg_mean_poisson_deviance", "r2")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        deviance: Float64 = np.exp(raw) - target - target * raw + xlogy(target, target)
+        return deviance
+
+    def scale(self, target: Target, weights: Float64) -> Scale:
+        # The logarithmic link allows a factor, no shift.
+        mean = np.average(target.values, axis=0, weights=weights)
+        return Scale(np.zeros(len(mean)), np.where(mean > 0, mean, 1.0))
+
+    def check(self, target: Target) -> None:
+        if (target.values < 0).any():
+            raise InvalidDataError("loss='poisson' needs a y without negative values.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLoss(Loss):
+    """The log loss of two classes, or of each label of an indicator matrix."""
+
+    name = "log_loss"
+    of_classes = True
+    link: ClassVar[Link] = Logit()
+    may_be_bounded = False
+    metrics = ("roc_auc", "neg_log_loss")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        return np.logaddexp(0.0, raw) - target * raw
+
+    def constant(self, target: Float64, weights: Float64) -> Float64 | None:
+        share = np.average(target, axis=0, weights=weights)
+        odds: Float64 = logit(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
+        return odds
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropy(LogLoss):
+    """The log loss of exclusive classes; targets are class numbers."""
+
+    link = Softmax()
+    metrics = ("neg_log_loss", "accuracy")
+
+    def value(self, raw: Float64, target: Float64) -> Float64:
+        own = np.take_along_axis(raw, target[:, :1].astype(np.intp), axis=1)
+        return np.asarray(logsumexp(raw, axis=1, keepdims=True)) - own
+
+    def constant(self, target: Float64, weights: Float64) -> Float64 | None:
+        return None
+
+    def n_losses(self, n_outputs: int) -> int:
+        return 1
+
+
+LOSSES: dict[str, type[Loss]] = {
+    kind.name: kind for kind in (SquaredError, AbsoluteError, Huber, Poisson, LogLoss)
+}
+"""The losses by name."""
+
+
+def resolve_loss(name: str, target: Target) -> Loss:
+    """Return the loss of that name for a target; "auto" is the first one for its kind.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it does not fit the kind of the target.
+    InvalidDataError
+        If it does not fit its values.
+    """
+    fitting = {n: k for n, k in LOSSES.items() if k.of_classes == target.is_classification}
+    if name == "auto":
+        name = next(iter(fitting))
+    if name not in fitting:
+        raise InvalidParameterError(
+            f"loss={name!r} does not fit a {target.kind} target; use one of {list(fitting)} or "
+            "'auto', or set `target_type`."
+        )
+    loss = CrossEntropy() if target.has_exclusive_classes else fitting[name]()
+    loss.check(target)
+    return loss
+
+
+def _width(deviation: Float64, weights: Float64) -> Float64:
+    """Return the root of the weighted mean square, column by column, whatever the unit.
+
+    Squares are taken in units of a power of two, in which they are numbers and equally exact.
+    """
+    _, exponent = np.frexp(np.abs(deviation).max(axis=0))
+    squares = np.ldexp(deviation, -exponent) ** 2
+    width: Float64 = np.ldexp(np.sqrt(np.average(squares, axis=0, weights=weights)), exponent)
+    return width
