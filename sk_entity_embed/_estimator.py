@@ -61,8 +61,7 @@ from sk_entity_embed.model.fitted import (
     refuse_beyond_float32,
 )
 from sk_entity_embed.model.heads import HEADS, Head
-from sk_entity_embed.model.links import Link, Scale
-from sk_entity_embed.model.losses import LOSSES
+from sk_entity_embed.model.losses import LOSSES, Link, Scale
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.tables import EmbeddingFrames
 from sk_entity_embed.options import resolve_max_length, resolve_pooling

@@ -16,7 +16,7 @@ from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, re
 from sk_entity_embed.input.columns import Column, read_table
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.vocabulary import UNKNOWN
-from sk_entity_embed.model.lookup import gather
+from sk_entity_embed.model.tables import gather
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import UnsupportedDataError
 from sk_entity_embed.export.onnx_graph import Graph, onnx_form
 from sk_entity_embed.model.fitted import EmbeddingModel
-from sk_entity_embed.model.links import (
+from sk_entity_embed.model.losses import (
     MAX_EXPONENT,
     Bounded,
     Link,

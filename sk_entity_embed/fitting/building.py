@@ -8,9 +8,8 @@ from sk_entity_embed.fitting.preparation import EncodedColumns
 from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingResult, TrainingRows
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.heads.base import TrainedColumns
-from sk_entity_embed.model.links import Link, Scale
-from sk_entity_embed.model.lookup import take
-from sk_entity_embed.model.tables import EmbeddingTable, merge_tables
+from sk_entity_embed.model.losses import Link, Scale
+from sk_entity_embed.model.tables import EmbeddingTable, merge_tables, take
 
 _SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""

@@ -41,8 +41,7 @@ from sk_entity_embed.input.target import (
 from sk_entity_embed.input.values import read_array, to_float64
 from sk_entity_embed.input.vocabulary import Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import TrainingRows
-from sk_entity_embed.model.links import Bounded, Link, Scale
-from sk_entity_embed.model.losses import Loss, resolve_loss
+from sk_entity_embed.model.losses import Bounded, Link, Loss, Scale, resolve_loss
 from sk_entity_embed.model.poolings import Pooling
 
 _BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory to speak of.

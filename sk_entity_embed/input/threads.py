@@ -5,8 +5,10 @@ Results must not depend on how many threads there are: each run writes to rows o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
 
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
@@ -75,3 +77,29 @@ def is_forked() -> bool:
     except OSError:
         return False
     return bool(int(fields[6]) & _FORKED)
+
+
+T = TypeVar("T")
+
+
+def submit(executor: Executor | None, task: Callable[[], T]) -> Future[T]:
+    """Start a task in another thread, or run it now if there is none."""
+    if executor is not None:
+        return executor.submit(task)
+    future: Future[T] = Future()
+    future.set_result(task())
+    return future
+
+
+@contextmanager
+def together(executor: Executor | None, task: Callable[[], T]) -> Iterator[Future[T]]:
+    """Run a task beside the body, and wait for it, even if the body fails."""
+    other = submit(executor, task)
+    try:
+        yield other
+    finally:
+        try:
+            wait([other])
+        except KeyboardInterrupt:  # nothing may go on in the background
+            wait([other])
+            raise

@@ -12,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sk_entity_embed.learning.averaging import RunningMean
+from sk_entity_embed.input.threads import submit, together
 from sk_entity_embed.learning.batches import Batches, Examples
 from sk_entity_embed.learning.heads import LossGradient, TorchHead
 from sk_entity_embed.learning.layers import Dropout
 from sk_entity_embed.learning.lookup import EmbeddingBank, LookUp
 from sk_entity_embed.learning.losses import torch_loss
-from sk_entity_embed.learning.optimizers import AdamW, RowAdam
-from sk_entity_embed.learning.parallel import submit, together
+from sk_entity_embed.learning.optimizers import AdamW, RowAdam, RunningMean
 from sk_entity_embed.learning.poolings import TorchPooling
 from sk_entity_embed.learning.problem import TrainingConfig
 

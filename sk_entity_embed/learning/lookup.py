@@ -9,8 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from sk_entity_embed.learning.batches import Examples
-from sk_entity_embed.learning.inputs import ListBatch
+from sk_entity_embed.learning.batches import Examples, ListBatch
 from sk_entity_embed.learning.poolings import TorchPooling
 
 _WIDTH_UNIT = 16

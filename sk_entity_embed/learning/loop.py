@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,9 +45,9 @@ class TrainingState:
     """All that a training has come to: what a checkpoint holds.
 
     `epochs` hold the losses of training and, perhaps, validation, one value an output. `task` is
-    the task's own state, as far as it was asked for, and `best` the state to go back to, None before
-    there is one. A training has `diverged` if a loss is no longer finite and there is no better
-    state to go back to.
+    the task's own state, as far as it was asked for, and `best` the state to go back to, None
+    before there is one. A training has `diverged` if a loss is no longer finite and there is no
+    better state to go back to.
     """
 
     epochs: list[tuple[NDArray[np.float64], ...]] = field(default_factory=list)
@@ -68,6 +68,18 @@ class TrainingState:
     def validation_losses(self) -> list[NDArray[np.float64]]:
         """Losses of validation, by epoch."""
         return [epoch[1] for epoch in self.epochs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors, numbers, and lists of them, which ``torch.save`` writes."""
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        epochs = [[losses.tolist() for losses in epoch] for epoch in self.epochs]
+        return {**state, "epochs": epochs, "best_loss": float(self.best_loss)}
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> TrainingState:
+        """Return the state that such a dict describes."""
+        epochs = [tuple(np.array(losses) for losses in epoch) for epoch in state["epochs"]]
+        return cls(**{**state, "epochs": epochs})
 
     def offer(self, task: Task, loss: float, iteration: int, tol: float) -> None:
         """Keep the task's state after so many epochs if its loss is lower."""

@@ -18,14 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sk_entity_embed.learning.problem import TrainingConfig
-from sk_entity_embed.model.links import Bounded, Scale
 from sk_entity_embed.model.losses import (
     AbsoluteError,
+    Bounded,
     CrossEntropy,
     Huber,
     LogLoss,
     Loss,
     Poisson,
+    Scale,
     SquaredError,
 )
 

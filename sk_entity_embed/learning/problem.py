@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.model.heads import Head
-from sk_entity_embed.model.links import Link, Scale
-from sk_entity_embed.model.losses import Loss
+from sk_entity_embed.model.losses import Link, Loss, Scale
 from sk_entity_embed.model.poolings import Pooling
 
 Floats: TypeAlias = NDArray[np.float32]

@@ -22,11 +22,10 @@ from sk_entity_embed.input.vocabulary import (
     refuse_missing,
 )
 from sk_entity_embed.model.heads import Head
-from sk_entity_embed.model.links import Link, Scale
-from sk_entity_embed.model.lookup import gather, take
+from sk_entity_embed.model.losses import Link, Scale
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.symmetry import Motion, Symmetry
-from sk_entity_embed.model.tables import EmbeddingTable, vector_names
+from sk_entity_embed.model.tables import EmbeddingTable, gather, take, vector_names
 
 _BLOCK = 8192
 

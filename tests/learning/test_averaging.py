@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sk_entity_embed.learning.averaging import RunningMean
+from sk_entity_embed.learning.optimizers import RunningMean
 
 WINDOW = 3
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.learning.inputs import CodedColumns
+from sk_entity_embed.learning.batches import CodedColumns
 
 N, N_ROWS = 30, [7, 9, 5, 11]
 CPU = torch.device("cpu")

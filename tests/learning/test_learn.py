@@ -10,7 +10,7 @@ import torch
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.learning.averaging import RunningMean
+from sk_entity_embed.learning.optimizers import RunningMean
 from sk_entity_embed.learning.learn import _THREADS, learn
 from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (

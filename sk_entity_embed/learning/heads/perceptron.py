@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.threads import together
 from sk_entity_embed.learning.heads.base import HeadShape, LossGradient, TorchHead
 from sk_entity_embed.learning.layers import Dropout, Layer, set_values, to_numpy
-from sk_entity_embed.learning.parallel import together
 from sk_entity_embed.learning.problem import TrainingConfig
 from sk_entity_embed.model.heads import Head, MLPHead
 

@@ -113,7 +113,7 @@ class Head(ABC):
         """Return those of the parameter `hidden_layer_sizes` that it uses."""
         return ()
 
-    @classmethod
+    @classmethod  # noqa: B027
     def check(
         cls, names: Sequence[str], n_outputs: int, poolings: Mapping[str, type[Pooling]]
     ) -> None:

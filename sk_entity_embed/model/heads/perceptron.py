@@ -12,8 +12,8 @@ from sklearn.utils import gen_batches
 
 from sk_entity_embed.model.coordinates import NO_VARIANCE, canonicalise
 from sk_entity_embed.model.heads.base import Head, TrainedColumns
-from sk_entity_embed.model.lookup import gather, shift
 from sk_entity_embed.model.symmetry import AFFINE, Motion, undo
+from sk_entity_embed.model.tables import gather, shift
 
 HIDDEN_VARIANCE = 3.0
 """Total variance of the hidden layer, relative to that of all that enters the head."""

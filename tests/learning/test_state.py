@@ -1,0 +1,50 @@
+"""A training goes on from its state as it would have without a stop."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sk_entity_embed import EntityEmbeddingRegressor
+from sk_entity_embed.learning import learn as learning
+from sk_entity_embed.learning.loop import TrainingState, train
+
+
+class Stop(Exception):
+    """Ends a training after an epoch."""
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"head": "dot"}, {"pooling": "gru"}, {"pooling": "sum", "early_stopping": False}],
+    ids=str,
+)
+def test_training_goes_on_from_a_written_state(monkeypatch, parameters):
+    rng = np.random.default_rng(0)
+    words = rng.choice(list("abcdefgh"), (300, 3))
+    X = pd.DataFrame(
+        {"words": words.tolist(), "town": rng.choice(list("xyz"), 300), "size": rng.random(300)}
+    )
+    y = (words[:, 0] > "c") + 0.1 * rng.normal(size=300)
+    written = io.BytesIO()
+
+    def stop_after_two(state: TrainingState) -> None:
+        if len(state.epochs) == 2:
+            torch.save(state.state_dict(), written)
+            raise Stop
+
+    def fit(**how: object) -> np.ndarray:
+        monkeypatch.setattr(learning, "train", lambda task, **kw: train(task, **kw, **how))
+        model = EntityEmbeddingRegressor(random_state=0, max_iter=5, batch_size=40, **parameters)
+        return model.fit(X, y).predict(X)
+
+    whole = fit()
+    with pytest.raises(Stop):
+        fit(after_epoch=stop_after_two)
+    written.seek(0)
+    state = TrainingState.of(torch.load(written, weights_only=True))
+    np.testing.assert_array_equal(fit(state=state), whole)
