@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from sk_entity_embed._steps import find_step
-from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
-from sk_entity_embed.input.messages import shown, warn
+from sk_entity_embed.exceptions import PartialExportWarning
+from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.selection import check_column
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.tables import EmbeddingTable
 
@@ -75,25 +75,3 @@ def table_of(estimator: Any, column: str | None) -> EmbeddingTable:
     """
     tables = {t.vocabulary.name: t for t in fitted_model(estimator).tables}
     return tables[check_column(column, list(tables))]
-
-
-def check_column(column: str | None, names: list[str]) -> str:
-    """The name of a column that exists."""
-    if not names:
-        raise InvalidParameterError(
-            "The estimator has no embedded columns: it was fitted on numbers alone. Name some in "
-            "`categorical_features` before fit."
-        )
-    if column is None and len(names) == 1:
-        return names[0]
-    if column is None:
-        raise InvalidParameterError(
-            f"`column` must name one of the embedded columns: {shown(names)}."
-        )
-    if column not in names:
-        close = get_close_matches(str(column), names, n=1)
-        hint = f" Did you mean {shown(close[0])}?" if close else ""
-        raise InvalidParameterError(
-            f"`column` is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
-        )
-    return column

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "EntityEmbeddings": "torch",
+    "EntityEmbeddings": ".learning.module",
     "load": "files",
     "lookup_frames": "lookup",
     "polars_expressions": "expressions",
@@ -28,7 +28,7 @@ __all__ = [*_HOMES]
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.input.columns import Column, Table
+from sk_entity_embed.input.messages import shown
 
 
 def select_categorical(
@@ -130,3 +132,25 @@ def _position(item: Any, names: list[str], labels: list[Any] | None) -> int:
     raise InvalidParameterError(
         f"`categorical_features` has {item!r}, which is no column of X: {names}."
     )
+
+
+def check_column(column: str | None, names: list[str]) -> str:
+    """The name of a column that exists."""
+    if not names:
+        raise InvalidParameterError(
+            "The estimator has no embedded columns: it was fitted on numbers alone. Name some in "
+            "`categorical_features` before fit."
+        )
+    if column is None and len(names) == 1:
+        return names[0]
+    if column is None:
+        raise InvalidParameterError(
+            f"`column` must name one of the embedded columns: {shown(names)}."
+        )
+    if column not in names:
+        close = get_close_matches(str(column), names, n=1)
+        hint = f" Did you mean {shown(close[0])}?" if close else ""
+        raise InvalidParameterError(
+            f"`column` is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
+        )
+    return column

@@ -7,12 +7,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.pooling import GRU
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.learning.optimizers import RunningMean
 from sk_entity_embed.learning.learn import _THREADS, learn
-from sk_entity_embed.pooling import GRU
+from sk_entity_embed.learning.optimizers import RunningMean
 from tests.learning.problems import (
     KINDS,
     N_ROWS,

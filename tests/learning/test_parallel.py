@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sk_entity_embed.learning import learn as module
 from sk_entity_embed.input.threads import submit, together
+from sk_entity_embed.learning import learn as module
 from tests.learning.problems import KINDS, make_problem
 from tests.learning.tasks import make_task
 
