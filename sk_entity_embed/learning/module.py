@@ -28,9 +28,9 @@ from sk_entity_embed.model.tables import EmbeddingTable
 class EntityEmbeddings(nn.Module):
     """Vectors of an encoder's columns, one :class:`torch.nn.Embedding` each.
 
-    Made by :func:`~sk_entity_embed.export.to_torch`. It can be a part of another module, trained, copied, pickled, moved
-    to a device, and its ``state_dict`` saved; that holds the vectors only, so that loading it
-    takes a module made from the same encoder.
+    Made by :func:`~sk_entity_embed.export.to_torch`. It can be a part of another module, trained,
+    copied, pickled, moved to a device, and its ``state_dict`` saved; that holds the vectors only,
+    so that loading it takes a module made from the same encoder.
 
     Rows of every embedding::
 
@@ -107,7 +107,8 @@ class EntityEmbeddings(nn.Module):
         self._biased = biased
         # By number: a column's name may have dots, be empty, or that of a method.
         self.embeddings = nn.ModuleList(
-            nn.Embedding.from_pretrained(torch.tensor(v), freeze=freeze) for v in vectors
+            nn.Embedding.from_pretrained(torch.tensor(v), freeze=freeze)  # type: ignore[no-untyped-call]
+            for v in vectors
         )
 
     def __getitem__(self, column: str) -> nn.Module:
@@ -179,7 +180,8 @@ class EntityEmbeddings(nn.Module):
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):
-            vectors = embedding.weight.detach().cpu().float().numpy()
+            weight: Any = embedding.weight
+            vectors = weight.detach().cpu().float().numpy()
             table = EmbeddingTable(vocabulary, vectors[None], vectors[0], self._biased)
             frame = table.frame()
             if np.isnan(vectors[MISSING]).all():  # by policy, and no vector to start from
