@@ -1,0 +1,500 @@
+"""Mutants: thirty small faults in the path of the data, and whether the tests notice them.
+
+``python benchmarks/mutants.py`` copies the project, puts one fault at a time into the copy, and
+runs the tests that should notice it; only if these pass, the wider ones. It prints the first test
+that fails for each. ``--list`` shows the faults and checks that each still fits the code, ``--only
+NAME`` runs some of them, ``--first`` leaves out the wider tests, and ``--write`` stores the table
+in ``benchmarks/results/mutants.json``. A mutant that its own tests notice takes some seconds, one
+that they miss as long as most of the suite.
+
+When code moves, `file`, `old`, `new` and `first` of its mutant move with it; what is broken stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "benchmarks" / "results" / "mutants.json"
+COPIED = ("sk_entity_embed", "tests", "benchmarks", "examples", "docs", "conftest.py")
+COPIED += ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
+
+WIDER = ("tests/learning", "tests/input", "tests", "sk_entity_embed")
+"""What is run, in this order, if a mutant's own tests pass."""
+LEFT_OUT = (
+    "tests/inspection/displays",
+    "tests/inspection/test_explorer.py",
+    "tests/inspection/test_explorer_browser.py",
+    "tests/datasets",
+    "tests/test_benchmarks.py",
+    "tests/test_docs.py",
+    "tests/test_example*.py",
+)
+"""Tests that have no part in the path of the data, and slow ones that only run it."""
+FIRST_LIMIT, WIDER_LIMIT = 300, 2400
+"""Seconds; a mutant that takes longer counts as noticed."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault: `old` occurs once in `file` and becomes `new`."""
+
+    area: str
+    name: str
+    broken: str
+    file: str
+    old: str
+    new: str
+    first: tuple[str, ...]
+
+
+MUTANTS = [
+    Mutant(
+        "leakage",
+        "own-fold-teaches-table",
+        "The tables' half of a step draws among all tables, the row's own fold's among them.",
+        "learning/examples.py",
+        "torch.randint(1, self.n_tables",
+        "torch.randint(0, self.n_tables",
+        ("tests/learning/test_crossfit.py", "tests/test_encoder_fitting.py"),
+    ),
+    Mutant(
+        "leakage",
+        "hidden-layer-in-fold",
+        "fit_transform takes the hidden layer of training rows from the mean table.",
+        "_transformer.py",
+        "out[:, n_vectors : n_vectors + n_hidden], fold=fold)",
+        "out[:, n_vectors : n_vectors + n_hidden], fold=None)",
+        ("tests/test_encoder_fitting.py", "tests/test_encoder_output.py"),
+    ),
+    Mutant(
+        "leakage",
+        "validation-teaches-head",
+        "Validation rows teach the head too.",
+        "learning/crossfit.py",
+        "np.flatnonzero(~rows.validation), **numbers",
+        "np.arange(len(rows.fold)), **numbers",
+        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+    ),
+    Mutant(
+        "leakage",
+        "init-sees-own-fold",
+        "An encoder given as init is fitted for each table on all rows, its own fold's included.",
+        "assembly.py",
+        "return roles.fold[None, :] != np.arange(roles.n_tables)[:, None]",
+        "return np.ones((roles.n_tables, len(roles.fold)), dtype=bool)",
+        ("tests/test_initialization.py", "tests/test_encoder_fitting.py"),
+    ),
+    Mutant(
+        "folds",
+        "groups-divided",
+        "An integer cv divides groups between folds where there are no classes.",
+        "input/folds.py",
+        "splitter: Any = KFold if groups is None else GroupKFold",
+        "splitter: Any = KFold",
+        ("tests/input/test_folds.py", "tests/test_encoder_targets.py"),
+    ),
+    Mutant(
+        "folds",
+        "not-stratified",
+        "Folds are stratified by class only where there are groups.",
+        "input/folds.py",
+        "    if strata is not None:\n        codes = np.unique(strata, return_inverse=True)[1]",
+        "    if strata is not None and groups is not None:\n"
+        "        codes = np.unique(strata, return_inverse=True)[1]",
+        ("tests/input/test_folds.py", "tests/test_encoder_targets.py"),
+    ),
+    Mutant(
+        "folds",
+        "validation-divides-groups",
+        "Under classification, validation rows are picked one by one although there are groups.",
+        "input/folds.py",
+        "    if groups is not None:\n        splitter = GroupShuffleSplit",
+        "    if groups is not None and strata is None:\n        splitter = GroupShuffleSplit",
+        ("tests/input/test_folds.py", "tests/test_encoder_targets.py"),
+    ),
+    Mutant(
+        "unknowns",
+        "unknown-not-trained",
+        "Cells become unknown for the head, not for the tables: the unknown row learns nothing.",
+        "learning/examples.py",
+        "spared=own)",
+        "spared=~own)",
+        ("tests/learning/test_crossfit.py", "tests/test_encoder_unknowns.py"),
+    ),
+    Mutant(
+        "unknowns",
+        "unknown-rate-ignored",
+        "The parameter unknown_rate is not handed on: training uses its default.",
+        "_base.py",
+        "unknown_rate=float(self.unknown_rate)",
+        "unknown_rate=0.02",
+        (
+            "tests/test_encoder_unknowns.py",
+            "tests/test_encoder_fitting.py",
+            "tests/test_encoder_lists.py",
+        ),
+    ),
+    Mutant(
+        "unknowns",
+        "unseen-category-kept",
+        "A category that a fold's table never saw keeps its first vector there.",
+        "tables.py",
+        "filled[~known] = table[UNKNOWN]",
+        "pass",
+        ("tests/test_tables.py", "tests/test_encoder_unknowns.py"),
+    ),
+    Mutant(
+        "symmetry",
+        "signs-not-fixed",
+        "The axes of canonical coordinates keep the signs that the eigenvectors come with.",
+        "canonical.py",
+        "axes = axes * signs(seen, share)",
+        "axes = axes * 1.0",
+        ("tests/test_canonical.py",),
+    ),
+    Mutant(
+        "symmetry",
+        "sums-shifted",
+        "Vectors of lists that are summed are centred, which no bias can make up for.",
+        "canonical.py",
+        'shift = np.zeros(width) if pooled is not None and pooled.way == "sum" else mean',
+        "shift = mean",
+        ("tests/test_canonical.py", "tests/test_encoder_lists.py"),
+    ),
+    Mutant(
+        "symmetry",
+        "align-leaves-gru",
+        "align moves items, but the recurrent unit that reads them does not take the motion back.",
+        "inspection/alignment.py",
+        "pooler if motion is None or not isinstance(pooler, GRU) else _undo_items(pooler, motion)",
+        "pooler",
+        ("tests/inspection/test_alignment.py",),
+    ),
+    Mutant(
+        "symmetry",
+        "dot-rotation-not-shared",
+        "Tables of dot products are averaged over folds without a common orientation.",
+        "canonical_dot.py",
+        "for _ in range(_ROUNDS if n_tables > 1 else 0):",
+        "for _ in range(0):",
+        ("tests/test_canonical_dot.py", "tests/test_encoder_dot.py"),
+    ),
+    Mutant(
+        "weights",
+        "validation-loss-unweighted",
+        "The validation loss counts all rows alike in its sum.",
+        "learning/crossfit.py",
+        "(losses * some.weights.unsqueeze(1)).sum(0",
+        "losses.sum(0",
+        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+    ),
+    Mutant(
+        "weights",
+        "target-width-unweighted",
+        "Sample weights have no part in the width of a quantity.",
+        "input/target.py",
+        "width = _width(target.values - mean, weights)",
+        "width = _width(target.values - mean, np.ones_like(weights))",
+        ("tests/input/test_target.py", "tests/test_encoder_targets.py"),
+    ),
+    Mutant(
+        "weights",
+        "coordinates-unweighted",
+        "Canonical coordinates count rows instead of adding up their weights.",
+        "assembly.py",
+        "np.bincount(codes, rows.weights[owners], minlength=vocabulary.n_rows)",
+        "np.bincount(codes, minlength=vocabulary.n_rows)",
+        (
+            "tests/test_assembly.py",
+            "tests/test_encoder_output.py",
+            "tests/test_encoder_targets.py",
+        ),
+    ),
+    Mutant(
+        "weights",
+        "shrinkage-unweighted",
+        "The pull of a category's vector towards zero counts rows instead of their weights.",
+        "learning/crossfit.py",
+        "np.bincount(codes[t], weights[t], n)",
+        "np.bincount(codes[t], np.ones_like(weights[t]), n)",
+        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+    ),
+    Mutant(
+        "look-up",
+        "lists-pooled-from-first",
+        "A block of lists after the first one pools the items of the first.",
+        "input/lists.py",
+        "return Lists(self.items[offsets[0] : offsets[-1]], offsets - offsets[0])",
+        "return Lists(self.items, offsets - offsets[0])",
+        ("tests/input/test_lists.py", "tests/test_pooling.py", "tests/test_tables.py"),
+    ),
+    Mutant(
+        "look-up",
+        "max-length-takes-first",
+        "max_length keeps the first items of a list instead of the last ones.",
+        "input/columns.py",
+        "self._with_spans(np.maximum(starts, ends - n), ends, self.absent)",
+        "self._with_spans(starts, np.minimum(ends, starts + n), self.absent)",
+        ("tests/input/test_columns.py", "tests/test_encoder_lists.py"),
+    ),
+    Mutant(
+        "stopping",
+        "best-not-restored",
+        "Training ends with the last state instead of the best one.",
+        "learning/training.py",
+        "task.restore(task.state() if best.state is None else best.state)",
+        "task.restore(task.state())",
+        ("tests/learning/test_training.py", "tests/learning/test_learn.py"),
+    ),
+    Mutant(
+        "stopping",
+        "patience-not-renewed",
+        "An improvement does not renew the patience.",
+        "learning/training.py",
+        "self.n_iter_no_change if enough else",
+        "self.patience if enough else",
+        ("tests/learning/test_training.py",),
+    ),
+    Mutant(
+        "losses",
+        "huber-derivative",
+        "The derivative of the Huber loss bends at two widths instead of one.",
+        "learning/losses.py",
+        "clamp_(-1.0, 1.0)",
+        "clamp_(-2.0, 2.0)",
+        ("tests/learning/test_losses.py",),
+    ),
+    Mutant(
+        "losses",
+        "poisson-derivative",
+        "The derivative of the Poisson loss is taken in the mean instead of in its logarithm.",
+        "learning/losses.py",
+        "lambda raw, target: raw.exp() - target,",
+        "lambda raw, target: 1 - target / raw.exp(),",
+        ("tests/learning/test_losses.py",),
+    ),
+    Mutant(
+        "losses",
+        "bounded-derivative",
+        "The derivative between bounds forgets the gain of the sigmoid.",
+        "learning/losses.py",
+        "slope = (high - low) * gain * share * (1 - share)",
+        "slope = (high - low) * share * (1 - share)",
+        ("tests/learning/test_losses.py",),
+    ),
+    Mutant(
+        "losses",
+        "cross-entropy-derivative",
+        "The derivative over exclusive classes is of a softmax over rows instead of classes.",
+        "learning/losses.py",
+        "raw.softmax(1)",
+        "raw.softmax(0)",
+        ("tests/learning/test_losses.py",),
+    ),
+    Mutant(
+        "scales",
+        "hidden-scale-squared",
+        "The hidden layer is scaled by the ratio of variances, not by its root.",
+        "canonical.py",
+        "float(np.sqrt(wanted / present))",
+        "float(wanted / present)",
+        ("tests/test_canonical.py", "tests/test_encoder_output.py"),
+    ),
+    Mutant(
+        "serving",
+        "unknown-zero-not-centre",
+        "handle_unknown='zero' gives zeros where the column's mean vector is not zero.",
+        "_transformer.py",
+        "unknown = [t.centre for t in model.tables]",
+        "unknown = [np.zeros_like(t.centre) for t in model.tables]",
+        ("tests/test_encoder_unknowns.py", "tests/test_encoder_lists.py"),
+    ),
+    Mutant(
+        "serving",
+        "missing-nan-for-unknown",
+        "handle_missing='nan' gives NaN for unknown cells instead of missing ones.",
+        "_transformer.py",
+        "rows[MISSING] = np.full_like(table.centre, np.nan)",
+        "rows[UNKNOWN] = np.full_like(table.centre, np.nan)",
+        ("tests/test_encoder_unknowns.py",),
+    ),
+    Mutant(
+        "serving",
+        "bounds-without-link",
+        "A regressor with y_range answers through the plain link, without the sigmoid.",
+        "predictors.py",
+        'link = "bounded"',
+        "pass",
+        ("tests/test_encoder_dot.py", "tests/test_predictors.py"),
+    ),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--first", action="store_true", help="leave out the wider tests")
+    parser.add_argument("--write", nargs="?", const=STORED, type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    check(MUTANTS)
+    chosen = [m for m in MUTANTS if not arguments.only or m.name in arguments.only]
+    if unknown := set(arguments.only) - {m.name for m in chosen}:
+        sys.exit(f"No mutants are called {sorted(unknown)}; see --list.")
+    if arguments.list:
+        for mutant in chosen:
+            print(f"{mutant.area:9} {mutant.name:27} {mutant.broken}")
+        return
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder)
+        copy_project(copy)
+        for mutant in chosen:
+            results[mutant.name] = try_mutant(mutant, copy, wider=not arguments.first)
+            show(mutant, results[mutant.name])
+            if arguments.write:
+                write(arguments.write, results)
+        false = failing_without_mutant(copy, results)
+    n_killed = sum(r["killed"] for r in results.values())
+    print(f"\n{n_killed} of {len(results)} mutants were noticed.")
+    if false:
+        sys.exit("These tests fail without a mutant, too:\n" + "\n".join(false))
+
+
+def check(mutants: Sequence[Mutant]) -> None:
+    """Refuse mutants that do not fit the code, all of them in one message."""
+    wrong = []
+    for m in mutants:
+        file = ROOT / "sk_entity_embed" / m.file
+        found = file.read_text().count(m.old) if file.exists() else -1
+        if found != 1:
+            where = "which is gone" if found < 0 else f"where it occurs {found} times"
+            wrong.append(f"{m.name}: {m.old!r} must be once in {m.file}, {where}")
+        wrong += [f"{m.name}: there is no {p}" for p in m.first if not (ROOT / p).exists()]
+    names = [m.name for m in mutants]
+    wrong += [f"{name}: two mutants have this name" for name in set(names) if names.count(name) > 1]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what the tests need."""
+    skipped = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", "_build", "cache")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=skipped)
+        else:
+            shutil.copy2(source, folder / name)
+
+
+def try_mutant(mutant: Mutant, folder: Path, *, wider: bool) -> dict[str, Any]:
+    """Whether tests fail with a mutant, which one first, and the seconds it took."""
+    file = folder / "sk_entity_embed" / mutant.file
+    text = file.read_text()
+    start = time.perf_counter()
+    tests, test = "first", None
+    try:
+        file.write_text(text.replace(mutant.old, mutant.new))
+        test = first_failure(folder, mutant.first, FIRST_LIMIT)
+        if test is None and wider:
+            tests = "wider"
+            # What was run already passes again, and quickly enough.
+            left_out = [f"--ignore-glob=*{path}" for path in LEFT_OUT]
+            test = first_failure(folder, [*WIDER, *left_out], WIDER_LIMIT)
+    finally:
+        file.write_text(text)
+    seconds = round(time.perf_counter() - start, 1)
+    return {"killed": test is not None, "test": test, "tests": tests, "seconds": seconds}
+
+
+def first_failure(folder: Path, paths: Sequence[str], limit: float) -> str | None:
+    """The first test that fails, or what happened instead; None if all pass."""
+    code, out = run_tests(folder, ["-x", *paths], limit)
+    if code == 0:
+        return None
+    if code is None:
+        return f"no answer within {limit:.0f} s"
+    return next(iter(failures(out)), f"pytest ended with {code}")
+
+
+def run_tests(folder: Path, arguments: Sequence[str], limit: float) -> tuple[int | None, str]:
+    """Exit code, None beyond the time limit, and output."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # files change within the second
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(timeout=limit)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return None, ""
+            raise
+    return process.returncode, out
+
+
+def failures(out: str) -> list[str]:
+    """Tests that failed, from the summary of pytest."""
+    lines = [line.split(" ", 1) for line in out.splitlines()]
+    found = [line[1] for line in lines if line[0] in ("FAILED", "ERROR") and len(line) == 2]
+    return [test.split(" - ")[0].strip() for test in found]
+
+
+def failing_without_mutant(folder: Path, results: dict[str, dict[str, Any]]) -> list[str]:
+    """Of the tests that noticed a mutant, those that fail without one."""
+    noticed = {r["test"] for r in results.values() if r["killed"] and "::" in r["test"]}
+    if not noticed:
+        return []
+    code, out = run_tests(folder, sorted(noticed), FIRST_LIMIT)
+    return [] if code == 0 else failures(out) or [out[-2000:]]
+
+
+def show(mutant: Mutant, result: dict[str, Any]) -> None:
+    found = "killed" if result["killed"] else "SURVIVED"
+    by = result["test"] or f"all {result['tests']} tests pass"
+    print(f"{found:9}{result['seconds']:7.1f} s  {mutant.name:27} {by}", flush=True)
+
+
+def write(path: Path, results: dict[str, dict[str, Any]]) -> None:
+    """Store results, beside those of other mutants that are there."""
+    before = json.loads(path.read_text())["mutants"] if path.exists() else []
+    known = {m["name"]: m for m in before}
+    for mutant in MUTANTS:
+        if mutant.name in results:
+            described = {k: asdict(mutant)[k] for k in ("name", "area", "broken", "file")}
+            known[mutant.name] = {**described, **results[mutant.name]}
+    mutants = [known[m.name] for m in MUTANTS if m.name in known]
+    stored = {
+        "python": platform.python_version(),
+        "killed": sum(m["killed"] for m in mutants),
+        "of": len(mutants),
+        "mutants": mutants,
+    }
+    path.write_text(json.dumps(stored, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
