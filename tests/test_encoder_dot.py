@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sk_entity_embed.assembly as assembly
+import sk_entity_embed.learning.learn as learning
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
     EntityEmbeddingEncoder,
@@ -242,6 +243,29 @@ def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
     assert (np.abs(after[[0, 2], row] - before[[0, 2], row]).max(axis=1) > 1e-5).all()
     table = encoder._model.tables[0].stack[1]
     np.testing.assert_array_equal(table[row], table[UNKNOWN])
+
+
+def test_folds_that_turned_apart_in_training_are_turned_together(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, random = learning.learn, np.random.default_rng(0)
+
+    def turn_apart(training: Any, start: Any, *args: Any, **options: Any) -> Any:
+        """No dot product within a fold changes when all of its vectors turn alike."""
+        learned = original(training, start, *args, **options)
+        roots = np.sqrt(learned.head.axes)
+        for fold in range(training.n_tables):
+            rotation = np.linalg.qr(random.standard_normal((3, 3)))[0]
+            for table in learned.tables:
+                table[fold, :, :-1] = table[fold, :, :-1] * roots @ rotation / roots
+        return learned
+
+    X, y = rows
+    plain, turned = (make_dot(max_iter=6, learning_rate_init=0.02) for _ in range(2))
+    out = plain.fit_transform(X, y)
+    monkeypatch.setattr(learning, "learn", turn_apart)
+    np.testing.assert_allclose(turned.fit_transform(X, y), out, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(turned.transform(X), plain.transform(X), rtol=1e-3, atol=1e-3)
 
 
 def test_neither_vectors_nor_biases_hear_their_rows_targets() -> None:
