@@ -248,20 +248,26 @@ def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
 def test_folds_that_turned_apart_in_training_are_turned_together(
     rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    X, y = rows
+    fold = np.arange(len(y)) % 3
+    X = X.assign(letter=np.where((fold == 1) & (X["letter"] == "a"), "only here", X["letter"]))
+    split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(3)]
     original, random = learning.learn, np.random.default_rng(0)
 
     def turn_apart(training: Any, start: Any, *args: Any, **options: Any) -> Any:
-        """No dot product within a fold changes when all of its vectors turn alike."""
+        """Turn all vectors of a fold alike, which changes no dot product within it."""
         learned = original(training, start, *args, **options)
         roots = np.sqrt(learned.head.axes)
-        for fold in range(training.n_tables):
+        for g in range(3):
             rotation = np.linalg.qr(random.standard_normal((3, 3)))[0]
             for table in learned.tables:
-                table[fold, :, :-1] = table[fold, :, :-1] * roots @ rotation / roots
+                table[g, :, :-1] = table[g, :, :-1] * roots @ rotation / roots
+        first = learned.tables[0]
+        taught = [UNKNOWN, *training.codes[0][fold != 1]]
+        first[1, np.setdiff1d(np.arange(first.shape[1]), taught)] = 5  # never learned: no part
         return learned
 
-    X, y = rows
-    plain, turned = (make_dot(max_iter=6, learning_rate_init=0.02) for _ in range(2))
+    plain, turned = (make_dot(cv=split, max_iter=6, learning_rate_init=0.02) for _ in range(2))
     out = plain.fit_transform(X, y)
     monkeypatch.setattr(learning, "learn", turn_apart)
     np.testing.assert_allclose(turned.fit_transform(X, y), out, rtol=1e-3, atol=1e-3)
@@ -682,6 +688,16 @@ def test_rare_clicks_are_predicted_as_rare() -> None:
     clicks = (random.uniform(size=1000) < 1 / (1 + np.exp(4 - products))).astype(int)
     model = EntityEmbeddingClassifier(head="dot", random_state=0).fit(X, clicks)
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
+
+
+def test_clicks_are_learned_from_their_weighted_share_on(rows: Rows) -> None:
+    X, y = rows
+    clicks = y > np.quantile(y, 0.8)
+    weight = np.where(clicks, 16.0, 1.0)
+    model = EntityEmbeddingClassifier(head="dot", **{**QUICK, "learning_rate_init": 1e-6})
+    model.fit(X, clicks, sample_weight=weight)
+    share = np.average(clicks, weights=weight)
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1].mean(), share, atol=0.05)
 
 
 @pytest.mark.parametrize("head", ["dot", "mlp"])
