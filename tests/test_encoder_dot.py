@@ -690,14 +690,10 @@ def test_rare_clicks_are_predicted_as_rare() -> None:
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
 
 
-def test_clicks_are_learned_from_their_weighted_share_on(rows: Rows) -> None:
-    X, y = rows
-    clicks = y > np.quantile(y, 0.8)
-    weight = np.where(clicks, 16.0, 1.0)
-    model = EntityEmbeddingClassifier(head="dot", **{**QUICK, "learning_rate_init": 1e-6})
-    model.fit(X, clicks, sample_weight=weight)
-    share = np.average(clicks, weights=weight)
-    np.testing.assert_allclose(model.predict_proba(X)[:, 1].mean(), share, atol=0.05)
+def test_patience_does_not_end_the_training_of_dot_products_before_750_steps(rows: Rows) -> None:
+    impatient = {"tol": 1e6, "n_iter_no_change": 1, "max_iter": 40, "batch_size": 8}  # 30 steps
+    assert make_dot(**impatient).fit(*rows).n_iter_ == 25
+    assert make_dot(**impatient, head="mlp").fit(*rows).n_iter_ == 2
 
 
 @pytest.mark.parametrize("head", ["dot", "mlp"])

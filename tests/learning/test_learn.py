@@ -7,12 +7,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.pooling import GRU
+from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.learning.averaging import RunningMean
 from sk_entity_embed.learning.learn import _THREADS, learn
-from sk_entity_embed.learning.optimizers import RunningMean
+from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (
     KINDS,
     N_ROWS,
@@ -192,6 +193,15 @@ def test_dot_products_come_back_in_numpy(kind):
     assert (head.axes >= 0).all()
     moved = [head.axes - 1, head.bias_weights - 1, head.context_weights, head.intercept]
     assert all((np.abs(m) > 1e-6).all() for m in moved)
+
+
+def test_dot_products_start_from_the_log_odds_of_the_rows_that_teach_the_head():
+    rows, start, config = make_problem("dot", loss="log_loss", learning_rate_init=1e-9)
+    clicks = rows.validation | (np.random.default_rng(0).uniform(size=60) < 0.3)
+    learned = learn(replace(rows, target=clicks[:, None].astype(np.float32)), start, config)
+    taught = ~rows.validation
+    share = np.average(clicks[taught], weights=rows.weights[taught])
+    assert learned.head.intercept == pytest.approx(logit(share), abs=1e-3)
 
 
 def test_the_best_epoch_is_returned():
