@@ -32,7 +32,7 @@ STORED = ROOT / "benchmarks" / "results" / "mutants.json"
 COPIED = ("sk_entity_embed", "tests", "benchmarks", "examples", "docs", "conftest.py")
 COPIED += ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
 
-WIDER = ("tests/learning", "tests/input", "tests", "sk_entity_embed")
+WIDER = ("sk_entity_embed", "tests/learning", "tests/input", "tests")
 """What is run, in this order, if a mutant's own tests pass."""
 LEFT_OUT = (
     "tests/inspection/displays",
