@@ -1,0 +1,234 @@
+"""What the three public classes say about the parameters and fitted attributes they share."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+_Class = TypeVar("_Class", bound=type)
+
+
+class Transformer(Protocol):
+    """An encoder of another library, as `init` takes it."""
+
+    @property
+    def fit(self) -> Callable[..., Any]: ...
+
+    @property
+    def transform(self) -> Callable[..., Any]: ...
+
+
+def set_parameters(arguments: Mapping[str, Any]) -> None:
+    """Set the arguments of an `__init__`, given as its ``locals()``, unchanged as attributes."""
+    vars(arguments["self"]).update({k: v for k, v in arguments.items() if k != "self"})
+
+
+def documented(cls: _Class) -> _Class:
+    """Complete the docstring of an estimator from the texts below.
+
+    The class itself describes what differs from them. Parameters come in the order of `__init__`.
+    """
+    if cls.__doc__ is None:  # python -OO
+        return cls
+    intro, *parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(cls.__doc__), flags=re.M)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    parameters = _entries(_PARAMETERS) | _entries(sections["Parameters"])
+    sections["Parameters"] = "\n\n".join(parameters[n] for n in inspect.signature(cls).parameters)
+    attributes = _entries(_ATTRIBUTES) | _entries(sections["Attributes"])
+    sections["Attributes"] = "\n".join(attributes.values())
+    sections["References"] = _REFERENCES
+    texts = (f"{name}\n{'-' * len(name)}\n{text.strip()}" for name, text in sections.items())
+    cls.__doc__ = "\n\n".join([intro.strip(), *texts])
+    return cls
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Descriptions by name."""
+    starts = re.split(r"^(?=\w+ : )", text, flags=re.M)[1:]
+    return {
+        entry.partition(" : ")[0]: re.sub(r"(?<=,) {2,}", " ", entry.strip()) for entry in starts
+    }
+
+
+_PARAMETERS = """\
+categorical_features : {"auto", "all"}, array-like or callable, default="auto"
+    Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
+    one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
+    declared categories, booleans and lists are categorical and numbers are context; object
+    columns count as what their cells are. Where there are only numbers, those that are whole
+    are categorical; where none is, nothing is embedded. There is a warning if numbers look
+    like ids or embedded ones like a quantity.
+
+dimensions : int, str, dict or callable, default="auto"
+    Width of the vectors: one number; a rule, namely "fastai", ``min(600, round(1.6 n**0.56))``
+    for n categories, "auto", the same but 10 at most, "fourth_root", ``ceil(n**0.25)``, or
+    "half", ``min(50, ceil(n / 2))``; a mapping from column names or positions in `X` to
+    widths (others follow "auto"); or a function of the number of categories.
+
+class_weight : dict, list of dict, "balanced" or None, default=None
+    Weights of classes, as in scikit-learn's classifiers.
+
+pooling : {"mean", "sum", "max", "gru"} or dict, default="mean"
+    How the vectors of a list's items become one, for columns whose cells are lists: their
+    mean, sum or largest entries, or the last state of a gated recurrent unit that reads them
+    in order; or a mapping from column names or positions in `X` to one of these (others
+    follow "mean"). A missing list is a list of one missing item, and the empty list has a
+    vector of its own. Text is never split: ``frame["words"] = frame["text"].str.split()``
+    makes lists of it.
+
+max_length : int, dict or None, default=None
+    How many of the last items of a list are used, for all columns of lists or by column; None
+    keeps them all.
+
+head : {"mlp", "dot"}, default="mlp"
+    What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
+    dot products of all pairs of vectors, a bias for each category and one for all (a
+    factorisation machine). "dot" wants equal `dimensions` ("auto" is then half the second
+    largest number of categories, 50 at most), a single output, and lists pooled by mean or
+    sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its vectors end
+    with the category's bias, in the output named like ``dest_bias``.
+
+y_range : tuple of two floats or None, default=None
+    Lowest and highest prediction, between which a sigmoid squashes the output; `y` must lie
+    within. For quantities, under any loss but "poisson".
+
+hidden_layer_sizes : int or sequence of int, default=(128, 64)
+    Widths of the head's hidden layers; ``()`` makes it linear.
+
+dropout : float, default=0.1
+    Share of hidden units dropped in training, rounded to 1/256; under ``head="dot"``, of the
+    vectors' coordinates.
+
+cross_fit : bool, default=True
+    Whether to use one table a fold, so that the head learns from vectors as they are for new
+    rows. Without it one table learns from all rows but those set aside for early stopping.
+
+cv : int, splitter or iterable, default=5
+    Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
+    groups reduce it with a warning. A class with fewer members than folds warns, too, and is
+    in as many folds as it has members. The test sets of a splitter or an iterable must cover
+    each row exactly once; their training sets are not used.
+
+min_frequency : int or float, default=None
+    Categories with fewer rows, or a smaller share of the rows, share one vector.
+
+max_categories : int, default=None
+    Upper limit on the vectors of a column, the one of infrequent categories included, those
+    of missing and unknown cells not.
+
+unknown_rate : float, default=0.02
+    Share of the cells treated as unknown in training, so that the unknown vector is trained.
+
+handle_unknown : {"learned", "error"}, default="learned"
+    What :meth:`predict` and :meth:`transform` do with categories not seen in fit: use the
+    trained unknown vector, or raise.
+
+handle_missing : {"category", "error"}, default="category"
+    Whether missing cells are a category of their own (unknown if there was none in fit) or an
+    error.
+
+init : "normal", encoder or dict of DataFrame, default="normal"
+    First vectors: small normal numbers; an unfitted encoder of category_encoders,
+    scikit-learn or skrub, which gets each column as strings and, if it needs `y`, is fitted
+    for each table on the rows that teach it; or vectors of your own, a data frame indexed by
+    category for each column. It is an error if no label of a frame is a category (``"1"`` is
+    not ``1``), and there is a warning if most labels are none and most cells get no vector.
+
+freeze : bool or sequence of str, default=False
+    Columns (True: all) whose first vectors stay as they are and come out unchanged. Vectors
+    that `init` does not give, such as the unknown one, are trained all the same. Under
+    ``head="dot"`` biases are, too, and vectors and biases of all columns stay in the network's
+    own units.
+
+max_iter : int or "auto", default="auto"
+    Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to
+    100,000 rows and falls to 20 at 200,000 and more; under ``head="dot"`` or "gru" `pooling`,
+    which start slowly, at least 3,000 steps.
+
+batch_size : int or "auto", default="auto"
+    Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
+
+learning_rate_init : float, default=0.004
+    First step size of Adam for the head; that of the tables is one and a half times as large.
+    Under ``head="dot"`` both are 0.35 times as large.
+
+alpha : float, default=0.3
+    Decoupled weight decay of the head's weights (AdamW).
+
+early_stopping : bool, default=True
+    Whether to stop when the validation loss no longer falls, and go back to its best epoch.
+
+validation_fraction : float, default=0.1
+    Share of the rows, or groups, that never teach the head and decide when to stop. With
+    `cross_fit` they still teach tables of other folds.
+
+n_iter_no_change : int, default=5
+    Epochs in a row without improvement that end the training; under ``head="dot"`` or "gru"
+    `pooling` not before 750 steps.
+
+tol : float, default=1e-4
+    Smallest improvement that counts, relative to the best loss.
+
+warm_start : bool, default=False
+    Whether :meth:`fit` goes on from the fit before: for the same rows with the same folds and
+    tables, for others from the mean table, with a warning, since rows that the earlier fit
+    has seen are then no longer encoded out of fold. Set it before the first fit.
+
+device : str, default="auto"
+    A torch device; "auto" takes a GPU where there is one. The fitted state is NumPy anyway.
+
+random_state : int, RandomState instance or None, default=None
+    Decides folds, validation rows, first vectors and batches. Two fits with the same integer
+    are identical on one machine's CPU; a GPU may sum in another order.
+
+verbose : int, default=0
+    1 shows a progress bar with the validation loss.
+"""
+
+_ATTRIBUTES = """\
+embeddings_ : mapping of DataFrame
+    For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
+    Empty without categorical columns. Frames are made when they are asked for.
+biases_ : dict of Series
+    Under ``head="dot"``, for each categorical column the biases of its categories.
+categories_ : dict of ndarray
+    Categories of each column, ordered by type and value; NaN comes last where missing is one.
+category_counts_ : dict of ndarray of int64
+    Cells, or items of lists, that held each category.
+category_target_means_ : dict of ndarray of float64
+    Weighted mean target of each category, of shape (n_categories,) or, with several outputs
+    or classes, (n_categories, n_outputs).
+infrequent_categories_ : dict of ndarray or None
+    Categories that share the infrequent vector; None where there are none.
+categorical_features_ : list of str
+    Names of the embedded columns.
+dimensions_ : dict of int
+    Width of each column's vectors.
+fold_ : ndarray of int64 of shape (n_samples,) or None
+    Fold of each training row, -1 for rows of zero weight; None without cross-fitting or
+    without categorical columns.
+loss_curve_ : ndarray of float64 of shape (n_iter,)
+    Mean loss of the head's pass in each epoch, in the units of `y`.
+validation_loss_curve_ : ndarray of float64 of shape (n_iter,) or None
+    Mean loss of the validation rows at the end of each epoch; None without early stopping.
+best_iteration_ : int
+    Epochs after which the kept state was reached.
+n_iter_ : int
+    Epochs run.
+n_features_in_ : int
+    Number of columns seen in fit.
+feature_names_in_ : ndarray of str of shape (n_features,)
+    Their names, where they are all strings.
+target_type_ : str
+    Kind of the target.
+"""
+
+_REFERENCES = """\
+.. [1] C. Guo and F. Berkhahn, "Entity embeddings of categorical variables", 2016,
+   arXiv:1604.06737.
+.. [2] F. Pargent et al., "Regularized target encoding outperforms traditional methods in
+   supervised machine learning with high cardinality features", Computational Statistics 37,
+   2022.
+"""
