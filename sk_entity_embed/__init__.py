@@ -5,43 +5,29 @@ The public names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sk_entity_embed.encoder import EntityEmbeddingEncoder
-    from sk_entity_embed.predictors import EntityEmbeddingClassifier, EntityEmbeddingRegressor
+from sk_entity_embed._lazy import lazy_names
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "EntityEmbeddingClassifier",
-    "EntityEmbeddingEncoder",
-    "EntityEmbeddingRegressor",
-    "__version__",
-    "datasets",
-    "evaluation",
-    "exceptions",
-    "export",
-    "inspection",
-    "sampling",
-]
-
-_HOMES = {
-    "EntityEmbeddingClassifier": "sk_entity_embed.predictors",
-    "EntityEmbeddingEncoder": "sk_entity_embed.encoder",
-    "EntityEmbeddingRegressor": "sk_entity_embed.predictors",
-}
-_MODULES = ("datasets", "evaluation", "exceptions", "export", "inspection", "sampling")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _MODULES:
-        return import_module(f"sk_entity_embed.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from sk_entity_embed import datasets as datasets
+    from sk_entity_embed import evaluation as evaluation
+    from sk_entity_embed import exceptions as exceptions
+    from sk_entity_embed import export as export
+    from sk_entity_embed import inspection as inspection
+    from sk_entity_embed import sampling as sampling
+    from sk_entity_embed.encoder import EntityEmbeddingEncoder as EntityEmbeddingEncoder
+    from sk_entity_embed.predictors import EntityEmbeddingClassifier as EntityEmbeddingClassifier
+    from sk_entity_embed.predictors import EntityEmbeddingRegressor as EntityEmbeddingRegressor
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "encoder": ["EntityEmbeddingEncoder"],
+            "predictors": ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"],
+        },
+        modules=("datasets", "evaluation", "exceptions", "export", "inspection", "sampling"),
+    )
+    __all__ += ["__version__"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,14 +18,14 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
-from sklearn.utils import Tags, _safe_indexing, check_array, get_tags
+from sklearn.utils import Tags, _safe_indexing, check_array, check_random_state, get_tags
 
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.input.folds import assign_folds
@@ -91,9 +93,13 @@ def default_models(target: Target) -> dict[str, Any]:
 
 
 def default_encoders(models: Mapping[str, Any], rows: Rows, target: Target) -> list[Contender]:
-    """TargetEncoder, and one-hot columns as the models can take them."""
+    """Encoders by the target, and one-hot columns as the models can take them."""
+    from category_encoders import CatBoostEncoder, JamesSteinEncoder
+
     is_binary = target.classes is not None and len(target.classes) == 2
-    encoder = TargetEncoder(target_type="binary" if is_binary else target.kind)
+    encoders = {"TargetEncoder": TargetEncoder(target_type="binary" if is_binary else target.kind)}
+    for encoder in (CatBoostEncoder(), JamesSteinEncoder()):
+        encoders[type(encoder).__name__] = _OfNumbers(encoder, target.is_classification)
     complete = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
     bounded = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -101,7 +107,7 @@ def default_encoders(models: Mapping[str, Any], rows: Rows, target: Target) -> l
         sparse_output=False,
         dtype=np.float32,
     )
-    contenders = [Contender(encoder, {"TargetEncoder": None}, models)]
+    contenders = [Contender(e, {name: None}, models) for name, e in encoders.items()]
     for one_hot, is_sparse in ((complete, True), (bounded, False)):
         followers = {name: m for name, m in models.items() if _takes_sparse(m, rows) == is_sparse}
         if followers:
@@ -126,10 +132,10 @@ def run(
     for (about, X_train, X_test), (name, model) in product(encoded, contender.models.items()):
         record = {**about, "downstream": name, "fold": fold}
         if "error" not in about:
-            to_model = _copy if _takes_sparse(model, rows) else _copy_dense
+            if not _takes_sparse(model, rows):
+                X_train, X_test = _dense(X_train), _dense(X_test)
             try:
-                seeded = _seeded(model, seed)
-                record |= _score(seeded, scorer, to_model, (X_train, train.y), (X_test, test.y))
+                record |= _score(_seeded(model, seed), scorer, (X_train, train.y), (X_test, test.y))
             except Exception as error:
                 record["error"] = f"downstream {name!r}: {_first_line(error)}"
         records.append(record)
@@ -193,18 +199,14 @@ def _fit_other(encoder: Any, train: Rows, seed: int) -> Any:
 
 
 def _score(
-    model: Any,
-    scorer: Any,
-    to_model: Callable[[Any], Any],
-    train: Sequence[Any],
-    test: Sequence[Any],
+    model: Any, scorer: Any, train: tuple[Any, Any], test: tuple[Any, Any]
 ) -> dict[str, float]:
     """Fit a model on training rows and score it on both; it may overwrite what it gets."""
-    X = to_model(train[0])
+    X = train[0].copy()  # copy.copy would share the cells of sparse columns
     start = perf_counter()
     model.fit(X, train[1])
     seconds = perf_counter() - start
-    scores = [float(scorer(model, to_model(X), y)) for X, y in (train, test)]
+    scores = [float(scorer(model, X.copy(), y)) for X, y in (train, test)]
     return {"downstream_time": seconds, "train_score": scores[0], "test_score": scores[1]}
 
 
@@ -244,14 +246,6 @@ def _dense(X: Any) -> NDArray[Any]:
     return X.toarray() if sparse.issparse(X) else X
 
 
-def _copy(X: Any) -> Any:
-    return X.copy()  # copy.copy shares the cells of sparse columns
-
-
-def _copy_dense(X: Any) -> NDArray[Any]:
-    return X.toarray() if sparse.issparse(X) else X.copy()
-
-
 def _find_numbers(X: Any) -> NDArray[np.intp]:
     """Columns that are no indicators, which hold 0 and 1 only."""
     if sparse.issparse(X):
@@ -273,3 +267,41 @@ class _DenseScaler(StandardScaler):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _OfNumbers(TransformerMixin, BaseEstimator):
+    """An encoder of category_encoders, fitted to numbers: for classes, to one after the other.
+
+    Training rows come in random order, since CatBoostEncoder encodes each by those before it.
+    """
+
+    def __init__(self, encoder: Any, of_classes: bool, random_state: Any = None) -> None:
+        self.encoder = encoder
+        self.of_classes = of_classes
+        self.random_state = random_state
+
+    def fit_transform(self, X: pd.DataFrame, y: NDArray[Any]) -> NDArray[Any]:
+        targets = [y]
+        if self.of_classes:
+            classes = np.unique(y)
+            targets = [(y == c).astype(float) for c in classes[len(classes) == 2 :]]
+        order = check_random_state(self.random_state).permutation(len(y))
+        self.encoders_ = [clone(self.encoder) for _ in targets]
+        with _without_deprecations():
+            parts = [
+                encoder.fit_transform(X.iloc[order], target[order])
+                for encoder, target in zip(self.encoders_, targets, strict=True)
+            ]
+        return np.hstack(parts)[np.argsort(order)]
+
+    def transform(self, X: pd.DataFrame) -> NDArray[Any]:
+        with _without_deprecations():
+            return np.hstack([encoder.transform(X) for encoder in self.encoders_])
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Hush pandas about an option that category_encoders sets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'future.no_silent_downcasting' is deprecated")
+        yield

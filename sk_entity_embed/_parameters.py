@@ -1,13 +1,17 @@
-"""What the three public classes say about the parameters and fitted attributes they share."""
+"""Parameters: how they are checked and set, and the documentation that the estimators share."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from numbers import Integral, Real
+from typing import Any, Protocol, TypeVar, cast
+
+from sklearn.utils._param_validation import Interval, validate_params
 
 _Class = TypeVar("_Class", bound=type)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Transformer(Protocol):
@@ -18,6 +22,17 @@ class Transformer(Protocol):
 
     @property
     def transform(self) -> Callable[..., Any]: ...
+
+
+def at_least(least: int | float) -> list[Any]:
+    """Constraint of a parameter: a whole number if `least` is one, else any number."""
+    return [Interval(Integral if isinstance(least, int) else Real, least, None, closed="left")]
+
+
+def check_parameters(**allowed: list[Any]) -> Callable[[_Function], _Function]:
+    """Check the arguments of a function as scikit-learn does, without hiding its types."""
+    check = validate_params(allowed, prefer_skip_nested_validation=False)
+    return cast(Callable[[_Function], _Function], check)
 
 
 def set_parameters(arguments: Mapping[str, Any]) -> None:

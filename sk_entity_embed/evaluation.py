@@ -18,7 +18,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
@@ -30,6 +30,7 @@ from sk_entity_embed._comparison import (
     default_models,
     run,
 )
+from sk_entity_embed._parameters import check_parameters
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
@@ -52,19 +53,16 @@ _MEASURES = [
 ]
 
 
-@validate_params(
-    {
-        "estimator": [EntityEmbeddingEncoder],
-        "encoders": [Mapping, None],
-        "downstream": [Mapping, HasMethods(["fit", "predict"]), None],
-        "cv": ["cv_object"],
-        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "return_folds": ["boolean"],
-        "verbose": ["verbose"],
-    },
-    prefer_skip_nested_validation=False,
+@check_parameters(
+    estimator=[EntityEmbeddingEncoder],
+    encoders=[Mapping, None],
+    downstream=[Mapping, HasMethods(["fit", "predict"]), None],
+    cv=["cv_object"],
+    scoring=[StrOptions(set(get_scorer_names())), callable, None],
+    n_jobs=[Integral, None],
+    random_state=["random_state"],
+    return_folds=["boolean"],
+    verbose=["verbose"],
 )
 def encoding_report(
     estimator: EntityEmbeddingEncoder,
@@ -101,9 +99,10 @@ def encoding_report(
     y : array-like of shape (n_samples,)
         Target. For several outputs, give `encoders`, `downstream` and `scoring` that take them.
     encoders : mapping of str to transformer, default=None
-        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn. An encoder
-        gets the categorical columns, but for those of lists, as a pandas DataFrame of strings, None
-        where missing; an :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and
+        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn, and
+        "CatBoostEncoder" and "JamesSteinEncoder", of category_encoders. An encoder gets the
+        categorical columns, but for those of lists, as a pandas DataFrame of strings, None where
+        missing; an :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and
         `groups`.
     downstream : estimator or mapping of str to estimator, default=None
         Models to fit on the encoded columns. None is "linear" (logistic regression or ridge on
@@ -178,6 +177,11 @@ def encoding_report(
     them, "embedding" shows what the lists are worth, too. Pass `X` without these columns to
     compare encoders of the others.
 
+    CatBoostEncoder encodes a training row from those before it, in random order; JamesSteinEncoder
+    encodes it from all of them, its own target included, and has the larger leak gap. Both have a
+    column for each class where there are more than two. GLMMEncoder, which takes minutes for a
+    thousand categories, is not among the defaults; pass it in `encoders`.
+
     The default one-hot columns are sparse and complete for models that take sparse input. For
     others, such as gradient boosting, they are dense, and each column keeps its 63 most frequent
     levels and one for the rest. Sparse output of your own encoders is made dense for such models.
@@ -209,7 +213,7 @@ def encoding_report(
     >>> encoder = EntityEmbeddingEncoder(max_iter=3)
     >>> report = encoding_report(encoder, X, y, downstream=Ridge(), cv=3, random_state=0)
     >>> sorted(report["encoder"])
-    ['TargetEncoder', 'both', 'embedding', 'one-hot']
+    ['CatBoostEncoder', 'JamesSteinEncoder', 'TargetEncoder', 'both', 'embedding', 'one-hot']
     >>> bool((report["mean_test_score"] > 0.8).all())
     True
     """

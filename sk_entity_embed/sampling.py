@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral, Real
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -17,13 +17,9 @@ import pandas as pd
 from numpy.random import Generator, RandomState
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-    validate_params,
-)
+from sklearn.utils._param_validation import StrOptions
 
+from sk_entity_embed._parameters import at_least, check_parameters
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.input.columns import Column, read_table
 from sk_entity_embed.input.vocabulary import count_missing, learn_vocabulary
@@ -31,34 +27,32 @@ from sk_entity_embed.input.vocabulary import count_missing, learn_vocabulary
 __all__ = ["NegativeSampler", "sample_negatives"]
 
 _Codes = NDArray[np.int64]
-_Side = Literal["left", "right", "both"]
+_Labelled = tuple[pd.DataFrame, NDArray[np.int64]]
+_Replaced = Literal["left", "right", "both"]
 _Strategy = Literal["uniform", "popularity"]
 
-_CONSTRAINTS: dict[str, list[Any]] = {
-    "k": [Interval(Integral, 1, None, closed="left")],
-    "strategy": [StrOptions({"uniform", "popularity"})],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "side": [StrOptions({"left", "right", "both"})],
-    "n_epochs": [Interval(Integral, 1, None, closed="left"), None],
-    "shuffle": ["boolean"],
-    "random_state": ["random_state"],
-}
-
-
-@validate_params(
-    {name: allowed for name, allowed in _CONSTRAINTS.items() if name != "n_epochs"},
-    prefer_skip_nested_validation=True,
+_checked = check_parameters(
+    k=at_least(1),
+    strategy=[StrOptions({"uniform", "popularity"})],
+    alpha=at_least(0.0),
+    side=[StrOptions({"left", "right", "both"})],
+    n_epochs=[*at_least(1), None],
+    shuffle=["boolean"],
+    random_state=["random_state"],
 )
+
+
+@_checked
 def sample_negatives(
     pairs: Any,
     *,
     k: int = 1,
     strategy: _Strategy = "uniform",
     alpha: float = 0.75,
-    side: _Side = "right",
+    side: _Replaced = "right",
     shuffle: bool = True,
     random_state: int | RandomState | None = None,
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+) -> _Labelled:
     """Add negatives to observed pairs: a labelled table to train on.
 
     A negative is an observed pair with one of its two values replaced by another value of the
@@ -188,6 +182,7 @@ class NegativeSampler:
     [9, 3, 9, 3, 9, 3]
     """
 
+    @_checked
     def __init__(
         self,
         pairs: Any,
@@ -195,18 +190,18 @@ class NegativeSampler:
         k: int = 1,
         strategy: _Strategy = "uniform",
         alpha: float = 0.75,
-        side: _Side = "right",
+        side: _Replaced = "right",
         n_epochs: int | None = 10,
         shuffle: bool = True,
         random_state: int | RandomState | None = None,
     ) -> None:
-        settings = {name: value for name, value in locals().items() if name in _CONSTRAINTS}
-        validate_parameter_constraints(_CONSTRAINTS, settings, caller_name="NegativeSampler")
         self.k, self.side, self.n_epochs, self.shuffle = k, side, n_epochs, shuffle
-        self._pairs = _read_pairs(pairs)
+        self._labels, *self._columns = _read_pairs(pairs)
         power = alpha if strategy == "popularity" else 0.0
-        self._lines = {s: self._pairs.line(s, power) for s in ("left", "right")}
-        _check_possible(self._pairs, self._lines, side)
+        left, right = self._columns
+        self._lines = [_lay_out(right.codes, left.codes, power)]
+        self._lines.append(_lay_out(left.codes, right.codes, power))
+        self._check_possible()
         self._seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
     def __len__(self) -> int:
@@ -214,14 +209,11 @@ class NegativeSampler:
             raise TypeError("A NegativeSampler with n_epochs=None has no length.")
         return self.n_epochs
 
-    def __iter__(self) -> Iterator[tuple[pd.DataFrame, NDArray[np.int64]]]:
+    def __iter__(self) -> Iterator[_Labelled]:
         return (self.epoch(number) for number in self._epochs())
 
-    @validate_params(
-        {"number": [Interval(Integral, 0, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def epoch(self, number: int) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    @check_parameters(number=at_least(0))
+    def epoch(self, number: int) -> _Labelled:
         """One epoch by its number, for instance to go on with an interrupted training.
 
         Parameters
@@ -236,14 +228,11 @@ class NegativeSampler:
         y : ndarray of int64 of shape (n_pairs * (1 + k),)
             1 for an observed pair, 0 for a negative.
         """
-        rows = np.arange(len(self._pairs.left))
+        rows = np.arange(len(self._columns[0].codes))
         return self._label(rows, np.random.default_rng([self._seed, number]))
 
-    @validate_params(
-        {"batch_size": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def batches(self, batch_size: int) -> Iterator[tuple[pd.DataFrame, NDArray[np.int64]]]:
+    @check_parameters(batch_size=at_least(1))
+    def batches(self, batch_size: int) -> Iterator[_Labelled]:
         """All epochs in small tables; negatives are drawn a batch at a time.
 
         Parameters
@@ -258,75 +247,85 @@ class NegativeSampler:
             Observed pairs and negatives, and their labels. In each epoch every observed pair
             comes once. The negatives are others than those of :meth:`epoch`.
         """
-        return self._batches(batch_size)
-
-    def _batches(self, size: int) -> Iterator[tuple[pd.DataFrame, NDArray[np.int64]]]:
-        n_pairs = len(self._pairs.left)
+        n_pairs = len(self._columns[0].codes)
         for number in self._epochs():
             random = np.random.default_rng([self._seed, number, 1])
             order = random.permutation(n_pairs) if self.shuffle else np.arange(n_pairs)
-            for start in range(0, n_pairs, size):
-                yield self._label(order[start : start + size], random)
+            for start in range(0, n_pairs, batch_size):
+                yield self._label(order[start : start + batch_size], random)
 
     def _epochs(self) -> Iterator[int]:
-        """Numbers of the epochs."""
-        number = 0
-        while self.n_epochs is None or number < self.n_epochs:
-            yield number
-            number += 1
+        return count() if self.n_epochs is None else iter(range(self.n_epochs))
 
-    def _label(
-        self, rows: NDArray[np.intp], random: Generator
-    ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    def _label(self, rows: NDArray[np.intp], random: Generator) -> _Labelled:
         """Some of the pairs and their negatives."""
         drawn = np.repeat(rows, self.k)
-        to_right = self._replace_right(drawn, random)
-        left, right = drawn.copy(), drawn.copy()
-        pairs, lines = self._pairs, self._lines
-        right[to_right] = pairs.first_right[
-            lines["right"].draw(pairs.left[drawn[to_right]], random)
-        ]
-        left[~to_right] = pairs.first_left[
-            lines["left"].draw(pairs.right[drawn[~to_right]], random)
-        ]
+        replaced = self._choose_column(drawn, random)
         y = np.repeat(np.array([1, 0]), [len(rows), len(drawn)])
+        values = [drawn.copy(), drawn.copy()]
+        for this, other in ((1, 0), (0, 1)):
+            here = replaced == this
+            entities = self._columns[other].codes[drawn[here]]
+            values[this][here] = self._columns[this].first[self._lines[this].draw(entities, random)]
         order = random.permutation(len(y)) if self.shuffle else slice(None)
-        takes = (np.concatenate([rows, left])[order], np.concatenate([rows, right])[order])
-        return pairs.take(*takes), y[order]
+        X = pd.DataFrame(
+            {
+                this: column.take(np.concatenate([rows, values[this]])[order])
+                for this, column in enumerate(self._columns)
+            }
+        )
+        return X.set_axis(pd.Index(self._labels, tupleize_cols=False), axis=1), y[order]
 
-    def _replace_right(self, drawn: NDArray[np.intp], random: Generator) -> NDArray[np.bool_]:
-        """Whether each negative has another value on the right rather than on the left."""
+    def _choose_column(self, drawn: NDArray[np.intp], random: Generator) -> NDArray[np.intp]:
+        """Number of the column in which each negative has another value."""
         if self.side != "both":
-            return np.full(len(drawn), self.side == "right")
-        right_possible = self._lines["right"].free[self._pairs.left[drawn]] > 0
-        left_possible = self._lines["left"].free[self._pairs.right[drawn]] > 0
+            return np.full(len(drawn), int(self.side == "right"))
+        left, right = (~full for full in self._full(drawn))
         coin = random.random(len(drawn)) < 0.5
-        return (coin | ~left_possible) & right_possible
+        return ((coin | ~left) & right).astype(np.intp)
+
+    def _full(self, rows: Any = slice(None)) -> list[NDArray[np.bool_]]:
+        """For each column, whether none of its values makes a negative of each of the pairs."""
+        left, right = self._columns
+        return [
+            self._lines[0].free[right.codes[rows]] == 0,
+            self._lines[1].free[left.codes[rows]] == 0,
+        ]
+
+    def _check_possible(self) -> None:
+        """Refuse pairs that have no negative."""
+        full = self._full()
+        replaced = {"left": [0], "right": [1], "both": [0, 1]}[self.side]
+        impossible = np.logical_and.reduce([full[this] for this in replaced])
+        if not impossible.any():
+            return
+        row = int(impossible.argmax())
+        names = [column.name for column in self._columns]
+        told = [
+            f"{self._columns[1 - this].value(row)!r} of column {names[1 - this]!r} is paired with "
+            f"every value of column {names[this]!r}"
+            for this in reversed(replaced)
+        ]
+        others = ", or replace the other column's value by side='both'"
+        raise InvalidDataError(
+            f"There are no negatives for row {row} of pairs: {' and '.join(told)}. Drop such rows"
+            f"{'' if (full[0] & full[1]).any() else others}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     """Values of one column laid out by weight, and what each entity of the other cuts out.
 
-    Attributes
-    ----------
-    edges : ndarray of int64 of shape (n_values + 1,)
-        Where each value's piece starts, and the length of the line.
-    starts : ndarray of int64 of shape (n_entities + 1,)
-        Where each entity's partners start among the distinct pairs.
-    cut : ndarray of int64 of shape (n_distinct + 1,)
-        Length cut out by all pairs before each of the distinct pairs.
-    gaps : ndarray of int64 of shape (n_distinct,)
-        Length left before each partner on its entity's line, all lines one after the other.
-    free : ndarray of int64 of shape (n_entities,)
-        Length left of each entity's line.
+    Entities' partners are distinct pairs, ordered by entity. `edges` has one entry more than there
+    are values, `starts` one more than entities, `cut` one more than pairs.
     """
 
-    edges: _Codes
-    starts: _Codes
-    cut: _Codes
-    gaps: _Codes
-    free: _Codes
+    edges: _Codes  # where each value's piece starts, and the length of the line
+    starts: _Codes  # where each entity's partners start among the pairs
+    cut: _Codes  # length that all earlier pairs cut out
+    gaps: _Codes  # length left before each partner on its entity's line, lines end to end
+    free: _Codes  # length left of each entity's line
 
     def draw(self, entities: _Codes, random: Generator) -> _Codes:
         """A value for each entity, never one of its partners."""
@@ -336,8 +335,10 @@ class _Line:
         return np.searchsorted(self.edges, points, side="right") - 1
 
 
-def _make_line(entities: _Codes, values: _Codes, n_entities: int, weights: _Codes) -> _Line:
+def _lay_out(entities: _Codes, values: _Codes, power: float) -> _Line:
     """Cut each entity's partners out of the line of values."""
+    n_entities = int(entities.max()) + 1
+    weights = _weigh(np.bincount(values), power, n_entities)
     distinct = np.unique(entities * len(weights) + values)
     entity, partner = np.divmod(distinct, len(weights))
     edges = np.append(0, np.cumsum(weights))
@@ -357,99 +358,52 @@ def _weigh(counts: _Codes, power: float, n_entities: int) -> _Codes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Observed pairs: their columns as the user gave them, and the codes of their values.
+class _Side:
+    """One column of the pairs: the user's cells, their codes, and the first row of each code."""
 
-    `first_left` and `first_right` are, for each code, the first row that holds its value.
-    """
+    name: str
+    cells: pd.Series
+    codes: _Codes
+    first: NDArray[np.intp]
 
-    columns: tuple[Column, Column]
-    labels: list[Any]
-    cells: tuple[pd.Series, ...]
-    left: _Codes
-    right: _Codes
-    first_left: NDArray[np.intp]
-    first_right: NDArray[np.intp]
+    def take(self, rows: NDArray[np.intp]) -> pd.Series:
+        # pandas would infer another data type
+        return pd.Series(self.cells.array.take(rows), dtype=self.cells.dtype)
 
-    def line(self, side: str, power: float) -> _Line:
-        """Where values of one side are drawn from."""
-        ends = (self.left, self.right) if side == "right" else (self.right, self.left)
-        n_entities = int(ends[0].max()) + 1
-        return _make_line(*ends, n_entities, _weigh(np.bincount(ends[1]), power, n_entities))
-
-    def take(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> pd.DataFrame:
-        """Values of the left column at some rows beside those of the right one at others."""
-        rows = (left, right)
-        columns = [
-            pd.Series(cells.array.take(r), dtype=cells.dtype)  # pandas would infer another one
-            for cells, r in zip(self.cells, rows, strict=True)
-        ]
-        table = pd.DataFrame(dict(enumerate(columns)))
-        return table.set_axis(pd.Index(self.labels, tupleize_cols=False), axis=1)
-
-    def value(self, side: int, row: int) -> Any:
+    def value(self, row: int) -> Any:
         """One cell, as Python shows it."""
-        cell = self.cells[side].array[row]
+        cell = self.cells.array[row]
         return cell.item() if isinstance(cell, np.generic) else cell
 
 
-def _read_pairs(pairs: Any) -> _Pairs:
-    """Read and check the two columns."""
+def _read_pairs(pairs: Any) -> tuple[list[Any], _Side, _Side]:
+    """Labels and contents of the two columns."""
     table = read_table(pairs)
     if len(table.columns) != 2:
         raise InvalidDataError(
             f"pairs must have two columns, got {len(table.columns)}; select the two whose values "
             "were observed together."
         )
-    for column in table.columns:
-        if column.is_list:
-            raise UnsupportedDataError(
-                f"Column {column.name!r} of pairs holds lists; make a row of each item, for pandas "
-                f"with pairs.explode({column.name!r})."
-            )
-        n_missing = count_missing(column)
-        if n_missing:
-            raise InvalidDataError(
-                f"Column {column.name!r} of pairs has {n_missing} missing value(s); drop these "
-                "rows or fill them in."
-            )
     # Values are handed back as the user's own cells, for which pandas knows every data type.
     frame = pairs.to_pandas() if hasattr(pairs, "to_pandas") else pd.DataFrame(pairs)
     labels = [c.name for c in table.columns] if table.labels is None else table.labels
-    cells = tuple(series for _, series in frame.items())
-    codes, firsts = zip(*(_encode(column) for column in table.columns), strict=True)
-    left, right = table.columns
-    return _Pairs((left, right), labels, cells, *codes, *firsts)
-
-
-def _encode(column: Column) -> tuple[_Codes, NDArray[np.intp]]:
-    """Codes of a column's values without gaps, and the first row of each."""
-    codes = np.asarray(learn_vocabulary(column).locate(column), dtype=np.int64)
-    return codes, np.unique(codes, return_index=True)[1]
-
-
-def _check_possible(pairs: _Pairs, lines: dict[str, _Line], side: str) -> None:
-    """Refuse pairs that have no negative."""
-    left, right = pairs.columns
-    full_left = lines["right"].free[pairs.left] == 0
-    full_right = lines["left"].free[pairs.right] == 0
-    full = {"right": full_left, "left": full_right, "both": full_left & full_right}[side]
-    if not full.any():
-        return
-    row = int(full.argmax())
-    full_values = [
-        f"{pairs.value(i, row)!r} of column {own.name!r} is paired with every value of "
-        f"column {other.name!r}"
-        for i, own, other, is_full in (
-            (0, left, right, side != "left"),
-            (1, right, left, side != "right"),
-        )
-        if is_full
-    ]
-    others = ", or replace the other column's value by side='both'"
-    if (full_left & full_right).any():
-        others = ""
-    raise InvalidDataError(
-        f"There are no negatives for row {row} of pairs: {' and '.join(full_values)}. Drop such "
-        f"rows{others}."
+    left, right = (
+        _read_side(column, cells)
+        for column, (_, cells) in zip(table.columns, frame.items(), strict=True)
     )
+    return labels, left, right
+
+
+def _read_side(column: Column, cells: pd.Series) -> _Side:
+    if column.is_list:
+        raise UnsupportedDataError(
+            f"Column {column.name!r} of pairs holds lists; make a row of each item, for pandas "
+            f"with pairs.explode({column.name!r})."
+        )
+    if n_missing := count_missing(column):
+        raise InvalidDataError(
+            f"Column {column.name!r} of pairs has {n_missing} missing value(s); drop these rows "
+            "or fill them in."
+        )
+    codes = np.asarray(learn_vocabulary(column).locate(column), dtype=np.int64)
+    return _Side(column.name, cells, codes, np.unique(codes, return_index=True)[1])

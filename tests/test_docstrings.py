@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -52,6 +54,11 @@ def names_of(found, dotted):
     return [dotted, *methods]
 
 
+def package_of(name):
+    """First module of a dotted name below the package."""
+    return name.split(".")[1]
+
+
 def problems_of(name):
     """Violations that count, as ``code: message``."""
     found = validate(name)
@@ -73,20 +80,25 @@ def test_public_objects_are_found():
     assert "sk_entity_embed.inspection.EmbeddingDisplay.from_estimator" in names
 
 
-@pytest.mark.parametrize("name", public_objects())
-def test_docstring(name):
-    assert problems_of(name) == []
+@pytest.mark.parametrize("package", sorted({package_of(name) for name in public_objects()}))
+def test_docstrings(package):
+    found = {n: problems_of(n) for n in public_objects() if package_of(n) == package}
+    assert {name: problems for name, problems in found.items() if problems} == {}
 
 
 @pytest.mark.parametrize("name", ["Encoder", "Regressor", "Classifier"])
-def test_fitted_attributes_are_documented(name):
+def test_parameters_and_fitted_attributes_are_documented_in_order(name):
     rng = np.random.default_rng(0)
     X = [[c, n] for c, n in zip("ab" * 20, rng.standard_normal(40), strict=True)]
     y = rng.random(40) if name != "Classifier" else np.arange(40) % 2
     estimator = getattr(sk_entity_embed, f"EntityEmbedding{name}")(max_iter=1, cv=2).fit(X, y)
     fitted = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
-    fitted |= {"feature_names_in_"}
-    section = inspect.getdoc(type(estimator)).partition("Attributes\n---")[2]
-    heads = [line.partition(" : ")[0] for line in section.splitlines() if " : " in line]
-    documented = {n for head in heads for n in head.split(", ")}
-    assert fitted - documented == set()
+    text = inspect.getdoc(type(estimator))
+    sections = re.split(r"^(Parameters|Attributes|See Also)\n-+$", text, flags=re.M)
+    parameters, attributes = (re.findall(r"^(\w+) : ", sections[i], re.M) for i in (2, 4))
+    assert parameters == list(inspect.signature(type(estimator)).parameters)
+    assert fitted | {"feature_names_in_"} <= set(attributes)
+    for parameter in inspect.signature(type(estimator)).parameters.values():
+        default = parameter.default
+        told = re.search(rf"^{parameter.name} : .*default=(.+)$", text, re.M)[1]
+        assert ast.literal_eval(told) == default

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.sampling import NegativeSampler, _weigh, sample_negatives
-from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
+from tests.containers import NAMELESS, make_container
 
 PAIRS = pd.DataFrame({"user": list("aaabbc"), "item": list("xyzxyw")})
 
@@ -46,7 +45,7 @@ def sparse_pairs(draw):
     return pairs, impossible
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     drawn=sparse_pairs(),
     k=st.integers(1, 5),
@@ -138,53 +137,32 @@ def test_pairs_without_negatives_are_refused_by_name(side, told):
     assert len(sample_negatives(fan, side="both")[0]) == 8
 
 
-@pytest.mark.parametrize("value", [None, np.nan, pd.NaT, pd.NA])
-@pytest.mark.parametrize("declared", [False, True])
-def test_missing_cells_are_refused_with_their_column(value, declared):
+@pytest.mark.parametrize("value", [None, np.nan, pd.NaT])
+def test_missing_cells_are_refused_with_their_column(value):
     pairs = pd.DataFrame({"user": ["a", "b", "c"], "item": pd.Series([value, "x", value])})
-    if declared:
-        pairs = pairs.astype("category")
-    with pytest.raises(InvalidDataError, match=r"'item' of pairs has 2 missing value\(s\); drop"):
-        sample_negatives(pairs)
-
-
-@pytest.mark.parametrize("bad", [PAIRS[["user"]], PAIRS.assign(n=1), [[1, 2, 3]]])
-def test_two_columns_are_needed(bad):
-    with pytest.raises(InvalidDataError, match="pairs must have two columns, got"):
-        sample_negatives(bad)
+    for table in (pairs, pairs.astype("category")):
+        with pytest.raises(InvalidDataError, match=r"'item' of pairs has 2 missing value\(s\);"):
+            sample_negatives(table)
 
 
 def test_other_bad_input_is_refused():
+    for bad in (PAIRS[["user"]], PAIRS.assign(n=1), [[1, 2, 3]]):
+        with pytest.raises(InvalidDataError, match="pairs must have two columns, got"):
+            sample_negatives(bad)
     with pytest.raises(InvalidDataError, match="0 sample"):
         sample_negatives(PAIRS.head(0))
     with pytest.raises(InvalidDataError, match="1D"):
         sample_negatives(PAIRS["user"])
     with pytest.raises(UnsupportedDataError, match=r"'a' of pairs holds lists.*explode\('a'\)"):
         sample_negatives(pd.DataFrame({"a": [[1], [2]], "b": [1, 2]}))
-    with pytest.raises(UnsupportedDataError, match="cannot be hashed"):
-        sample_negatives(pd.DataFrame({"a": [{1}, {2}], "b": [1, 2]}))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("k", 0),
-        ("k", 1.5),
-        ("strategy", "popular"),
-        ("alpha", -1),
-        ("alpha", np.nan),
-        ("side", "top"),
-        ("shuffle", "yes"),
-        ("random_state", "seed"),
-    ],
-)
 @pytest.mark.parametrize("function", [sample_negatives, NegativeSampler])
-def test_bad_parameters_are_named(function, name, value):
-    with pytest.raises(ValueError, match=f"'{name}' parameter of {function.__name__} must be"):
-        function(PAIRS, **{name: value})
-
-
-def test_bad_epochs_and_batches_are_refused_at_once():
+def test_bad_parameters_are_named_at_once(function):
+    wrong = {"k": 0, "strategy": "popular", "alpha": -1, "side": "top", "shuffle": "yes"}
+    for name, value in {**wrong, "random_state": "seed"}.items():
+        with pytest.raises(ValueError, match=f"'{name}' parameter of {function.__name__}"):
+            function(PAIRS, **{name: value})
     sampler = NegativeSampler(PAIRS)
     with pytest.raises(ValueError, match="'n_epochs'"):
         NegativeSampler(PAIRS, n_epochs=0)
@@ -194,24 +172,22 @@ def test_bad_epochs_and_batches_are_refused_at_once():
         sampler.epoch(-1)
 
 
-def test_containers_give_equal_tables(container):
-    data = {"user": list("aaabbc"), "item": [3, 1, 2, 3, 1, 4], "x": [0.5] * 6}
-    pairs = container({name: data[name] for name in ("user", "item")})
+@pytest.mark.parametrize("name", ["pandas_arrow", "pandas_category", "polars", "pyarrow", "lists"])
+def test_containers_give_equal_tables(name):
+    data = {"user": list("aaabbc"), "item": [3, 1, 2, 3, 1, 4]}
+    pairs = make_container(name, data)
     X, y = sample_negatives(pairs, k=3, random_state=0)
-    expected, labels = sample_negatives(
-        make_container("pandas", data).drop(columns="x"), k=3, random_state=0
-    )
-    nameless = container.name in NAMELESS
-    assert list(X.columns) == (["x0", "x1"] if nameless else ["user", "item"])
+    expected, labels = sample_negatives(make_container("pandas", data), k=3, random_state=0)
+    assert list(X.columns) == (["x0", "x1"] if name in NAMELESS else ["user", "item"])
     assert X.to_numpy().tolist() == expected.to_numpy().tolist()
     assert y.tolist() == labels.tolist()
     if isinstance(pairs, pd.DataFrame):
         assert X.dtypes.tolist() == pairs.dtypes.tolist()
 
 
-@pytest.mark.parametrize("name", PYTHON_OBJECTS)
+@pytest.mark.parametrize("name", ["pandas", "lists"])
 def test_values_of_mixed_type_come_back_as_they_are(name):
-    lefts = ["a", 1, (2, 3), "quote \"'", "", "line\nbreak\t", "<script>", "ü漢"]
+    lefts = ["a", 1, (2, 3), "quote \"'", "", "line\nbreak\t", "ü漢"]
     pairs = make_container(name, {"a": lefts, "b": lefts[::-1]})
     X, _ = sample_negatives(pairs, k=2, side="both", random_state=0)
     assert set(X.iloc[:, 0]) == set(lefts)
@@ -269,8 +245,7 @@ def test_no_number_of_epochs_goes_on():
         len(sampler)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize("size", [1, 4, 100])
+@pytest.mark.parametrize(("size", "shuffle"), [(1, True), (4, False), (100, True)])
 def test_batches_hold_every_pair_once_an_epoch(size, shuffle):
     sampler = NegativeSampler(PAIRS, k=2, n_epochs=2, shuffle=shuffle, random_state=0)
     batches = list(sampler.batches(size))
@@ -297,15 +272,3 @@ def test_weights_fit_64_bits_and_leave_nobody_out():
             assert weights.min() >= 1
             assert int(weights.sum()) * n_entities < 2**63
     assert _weigh(counts, 0, 5).tolist() == [1, 1, 1]
-
-
-def test_the_encoder_learns_from_the_table():
-    groups = np.random.default_rng(0).integers(2, size=(2, 40))
-    grid = [
-        (f"u{i}", f"i{j}")
-        for i, j in product(range(40), range(40))
-        if groups[0, i] == groups[1, j] and (i * 7 + j * 3) % 4
-    ]
-    X, y = sample_negatives(grid, k=1, random_state=0)
-    encoder = EntityEmbeddingEncoder(max_iter=3, cv=2, hidden_layer_sizes=(8,), random_state=0)
-    assert encoder.fit_transform(X, y).shape[0] == len(X)

@@ -5,28 +5,32 @@ The names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "fetch_movielens": "movielens",
-    "load_flights": "flights",
-    "make_links": "pairs",
-    "make_listings": "tables",
-    "make_ratings": "pairs",
-    "make_reviews": "sequences",
-    "make_sequences": "sequences",
-    "make_token_effects": "tables",
-}
+from sk_entity_embed._lazy import lazy_names
 
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from sk_entity_embed.datasets.flights import load_flights as load_flights
+    from sk_entity_embed.datasets.generated import make_links as make_links
+    from sk_entity_embed.datasets.generated import make_listings as make_listings
+    from sk_entity_embed.datasets.generated import make_ratings as make_ratings
+    from sk_entity_embed.datasets.generated import make_reviews as make_reviews
+    from sk_entity_embed.datasets.generated import make_sequences as make_sequences
+    from sk_entity_embed.datasets.generated import make_token_effects as make_token_effects
+    from sk_entity_embed.datasets.movielens import fetch_movielens as fetch_movielens
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "flights": ["load_flights"],
+            "generated": [
+                "make_links",
+                "make_listings",
+                "make_ratings",
+                "make_reviews",
+                "make_sequences",
+                "make_token_effects",
+            ],
+            "movielens": ["fetch_movielens"],
+        },
+    )

@@ -8,18 +8,14 @@ from pathlib import Path
 import pandas as pd
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import validate_params
 
-from sk_entity_embed.datasets._random import at_least
+from sk_entity_embed._parameters import at_least, check_parameters
 from sk_entity_embed.exceptions import InvalidParameterError
 
 _FEATURES = ["carrier", "origin", "dest", "tailnum", "month", "day", "hour"]
 
 
-@validate_params(
-    {"n_rows": [*at_least(1), None], "random_state": ["random_state"]},
-    prefer_skip_nested_validation=True,
-)
+@check_parameters(n_rows=[*at_least(1), None], random_state=["random_state"])
 def load_flights(
     n_rows: int | None = None, *, random_state: int | RandomState | None = None
 ) -> tuple[pd.DataFrame, pd.Series]:

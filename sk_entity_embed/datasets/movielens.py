@@ -8,6 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,8 +17,8 @@ from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
+from sk_entity_embed._parameters import check_parameters
 from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidFileError
 
@@ -32,18 +33,17 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 """Files that are read, their columns and data types."""
 
 
-@validate_params({"path": [str, os.PathLike, None]}, prefer_skip_nested_validation=True)
+@check_parameters(path=[str, os.PathLike, None])
 def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
     """Fetch the small MovieLens table: about 100,000 ratings of movies by some 600 users.
 
     Without `path`, the archive is downloaded from GroupLens once and kept in a cache: the folder
     that the environment variable ``SK_ENTITY_EMBED_CACHE`` names, else ``sk_entity_embed`` in
-    ``XDG_CACHE_HOME`` or ``~/.cache``. It is compared with the MD5 checksum that GroupLens
-    publishes beside it, which finds damage on the way and in the cache; it is no proof of origin,
-    for which there is the encrypted connection. GroupLens renews this table now and then: for
-    figures that others are to reproduce, keep the archive and give its `path`. GroupLens's terms
-    of use, in the archive's README, ask for a citation [1]_ and allow no commercial use without
-    permission.
+    ``XDG_CACHE_HOME`` or ``~/.cache``. A download is compared with the MD5 checksum that GroupLens
+    publishes beside it, and a damaged archive in the cache is downloaded again. GroupLens
+    renews this table now and then: for figures that others are to reproduce, keep the archive and
+    give its `path`. GroupLens's terms of use, in the archive's README, ask for a citation [1]_ and
+    allow no commercial use without permission.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
     (['user', 'movie'], 'rating')
     """
     if path is None:
-        files = _read_zip(_cached(), _URL)
+        files = _cached()
     elif Path(path).is_dir():
         files = {n: p.read_bytes() for n in _COLUMNS if (p := Path(path) / n).is_file()}
     else:
@@ -131,30 +131,26 @@ def _parse(files: Mapping[str, bytes], name: str, where: str) -> pd.DataFrame:
         ) from error
 
 
-def _cached() -> bytes:
-    """The archive, from the cache if it is there and whole, else downloaded into it."""
+def _cached() -> dict[str, bytes]:
+    """The files, from the archive in the cache if it is there and whole, else downloaded."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("SK_ENTITY_EMBED_CACHE") or Path(home) / "sk_entity_embed")
-    archive = folder / PurePosixPath(_URL).name
-    checksum = archive.with_name(f"{archive.name}.md5")
-    if archive.is_file() and checksum.is_file():
-        content = archive.read_bytes()
-        if _md5(content) == _published(checksum.read_bytes()):
-            return content
+    folder = os.environ.get("SK_ENTITY_EMBED_CACHE") or Path(home) / "sk_entity_embed"
+    archive = Path(folder) / PurePosixPath(_URL).name
+    if archive.is_file():
+        with suppress(InvalidFileError):
+            return _read_zip(archive.read_bytes(), str(archive))
     published, content = _download(f"{_URL}.md5"), _download(_URL)
-    expected, found = _published(published), _md5(content)
+    checksum = re.search(rb"\b[0-9a-f]{32}\b", published.lower())  # of the program md5 or md5sum
+    expected = "none" if checksum is None else checksum.group().decode()
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise InvalidFileError(
             f"What was downloaded from {_URL} has the MD5 checksum {found}, but GroupLens "
-            f"publishes {expected or 'none'} at {_URL}.md5. Nothing was kept; try again, or give "
-            "the path of an archive that you trust."
+            f"publishes {expected} at {_URL}.md5. Nothing was kept; try again, or give the path "
+            "of an archive that you trust."
         )
-    files = {
-        archive: lambda file: file.write(content),
-        checksum: lambda file: file.write(published),
-    }
-    write_set(files, make_folders=True)
-    return content
+    write_set({archive: lambda file: file.write(content)}, make_folders=True)
+    return _read_zip(content, _URL)
 
 
 def _download(url: str) -> bytes:
@@ -169,13 +165,3 @@ def _download(url: str) -> bytes:
             "give its path: fetch_movielens(path='ml-latest-small.zip'); or use make_ratings, "
             "which makes a table of the same shape."
         ) from error
-
-
-def _published(text: bytes) -> str | None:
-    """Checksum in a line of the program md5 or md5sum; None if there is none."""
-    found = re.search(rb"\b[0-9a-fA-F]{32}\b", text)
-    return found.group().decode().lower() if found else None
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

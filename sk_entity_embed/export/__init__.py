@@ -5,32 +5,34 @@ The names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "EntityEmbeddings": ".learning.module",
-    "load": "files",
-    "lookup_frames": "lookup",
-    "polars_expressions": "expressions",
-    "pyarrow_transform": "expressions",
-    "save": "files",
-    "sql": "lookup",
-    "to_onnx": "onnx",
-    "to_parquet": "lookup",
-    "to_projector": "projector",
-    "to_torch": "torch",
-    "to_word2vec": "word2vec",
-}
+from sk_entity_embed._lazy import lazy_names
 
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from sk_entity_embed.export.expressions import polars_expressions as polars_expressions
+    from sk_entity_embed.export.expressions import pyarrow_transform as pyarrow_transform
+    from sk_entity_embed.export.files import load as load
+    from sk_entity_embed.export.files import save as save
+    from sk_entity_embed.export.lookup import lookup_frames as lookup_frames
+    from sk_entity_embed.export.lookup import sql as sql
+    from sk_entity_embed.export.lookup import to_parquet as to_parquet
+    from sk_entity_embed.export.onnx import to_onnx as to_onnx
+    from sk_entity_embed.export.projector import to_projector as to_projector
+    from sk_entity_embed.export.torch import to_torch as to_torch
+    from sk_entity_embed.export.word2vec import to_word2vec as to_word2vec
+    from sk_entity_embed.learning.module import EntityEmbeddings as EntityEmbeddings
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            ".learning.module": ["EntityEmbeddings"],
+            "expressions": ["polars_expressions", "pyarrow_transform"],
+            "files": ["load", "save"],
+            "lookup": ["lookup_frames", "sql", "to_parquet"],
+            "onnx": ["to_onnx"],
+            "projector": ["to_projector"],
+            "torch": ["to_torch"],
+            "word2vec": ["to_word2vec"],
+        },
+    )

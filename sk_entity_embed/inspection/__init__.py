@@ -5,38 +5,52 @@ The names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "CategoryPredictionDisplay": "displays.predictions",
-    "DriftDisplay": "displays.drift",
-    "EmbeddingDisplay": "displays.embedding",
-    "EmbeddingHeatmapDisplay": "displays.heatmap",
-    "Explorer": "explorer",
-    "LossCurveDisplay": "displays.loss_curve",
-    "NeighborIndex": "index",
-    "SimilarityDisplay": "displays.similarity",
-    "align": "alignment",
-    "analogy": "neighbors",
-    "drift": "alignment",
-    "embedding_steps": "steps",
-    "explore": "explorer",
-    "extremes": "components",
-    "nearest": "neighbors",
-    "nearest_rows": "rows",
-    "project": "projection",
-    "similarity_matrix": "neighbors",
-}
+from sk_entity_embed._lazy import lazy_names
 
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from sk_entity_embed.inspection.alignment import align as align
+    from sk_entity_embed.inspection.alignment import drift as drift
+    from sk_entity_embed.inspection.components import extremes as extremes
+    from sk_entity_embed.inspection.displays.drift import DriftDisplay as DriftDisplay
+    from sk_entity_embed.inspection.displays.embedding import EmbeddingDisplay as EmbeddingDisplay
+    from sk_entity_embed.inspection.displays.heatmap import (
+        EmbeddingHeatmapDisplay as EmbeddingHeatmapDisplay,
+    )
+    from sk_entity_embed.inspection.displays.loss_curve import LossCurveDisplay as LossCurveDisplay
+    from sk_entity_embed.inspection.displays.predictions import (
+        CategoryPredictionDisplay as CategoryPredictionDisplay,
+    )
+    from sk_entity_embed.inspection.displays.similarity import (
+        SimilarityDisplay as SimilarityDisplay,
+    )
+    from sk_entity_embed.inspection.explorer import Explorer as Explorer
+    from sk_entity_embed.inspection.explorer import explore as explore
+    from sk_entity_embed.inspection.index import NeighborIndex as NeighborIndex
+    from sk_entity_embed.inspection.neighbors import analogy as analogy
+    from sk_entity_embed.inspection.neighbors import nearest as nearest
+    from sk_entity_embed.inspection.neighbors import similarity_matrix as similarity_matrix
+    from sk_entity_embed.inspection.projection import project as project
+    from sk_entity_embed.inspection.rows import nearest_rows as nearest_rows
+    from sk_entity_embed.inspection.steps import embedding_steps as embedding_steps
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "alignment": ["align", "drift"],
+            "components": ["extremes"],
+            "displays.drift": ["DriftDisplay"],
+            "displays.embedding": ["EmbeddingDisplay"],
+            "displays.heatmap": ["EmbeddingHeatmapDisplay"],
+            "displays.loss_curve": ["LossCurveDisplay"],
+            "displays.predictions": ["CategoryPredictionDisplay"],
+            "displays.similarity": ["SimilarityDisplay"],
+            "explorer": ["Explorer", "explore"],
+            "index": ["NeighborIndex"],
+            "neighbors": ["analogy", "nearest", "similarity_matrix"],
+            "projection": ["project"],
+            "rows": ["nearest_rows"],
+            "steps": ["embedding_steps"],
+        },
+    )

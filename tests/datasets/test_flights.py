@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from sk_entity_embed import datasets
 from sk_entity_embed.datasets import flights, load_flights
 from sk_entity_embed.exceptions import InvalidParameterError
 
@@ -33,10 +32,3 @@ def test_without_the_package_its_extra_is_named(monkeypatch):
     monkeypatch.setattr(flights, "find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[examples\]'"):
         load_flights(10)
-
-
-def test_the_package_gives_its_public_names_only():
-    assert dir(datasets) == sorted(datasets.__all__)
-    assert all(callable(getattr(datasets, name)) for name in datasets.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = datasets.nothing
