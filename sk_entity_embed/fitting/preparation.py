@@ -465,4 +465,4 @@ def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
         ) from error
     with suppress(TypeError):  # the order of numbers or text, if there is one
         codes = np.argsort(np.argsort(labels))[codes]
-    return codes
+    return np.asarray(codes)

@@ -23,7 +23,7 @@ from sk_entity_embed.model.fitted import EmbeddingModel
 
 def fingerprint(given: CheckedInput, columns: EncodedColumns, decides_folds: Sequence[Any]) -> str:
     """Hash that is equal for the same rows with the same folds."""
-    return joblib.hash(
+    mark: str = joblib.hash(
         (
             columns.codes,
             columns.context_values,
@@ -34,6 +34,7 @@ def fingerprint(given: CheckedInput, columns: EncodedColumns, decides_folds: Seq
             [re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(x)) for x in decides_folds],
         )
     )
+    return mark
 
 
 def check_continuation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ class EmbeddingModel:
     @property
     def edges(self) -> list[int]:
         """First output column of each table, and the number of all."""
-        return np.cumsum([0, *(t.width for t in self.tables)]).tolist()
+        return [0, *accumulate(t.width for t in self.tables)]
 
     @property
     def has_biases(self) -> bool:
