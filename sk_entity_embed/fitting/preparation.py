@@ -52,24 +52,10 @@ _WIDEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class CheckedInput:
-    """Checked input; rows of zero weight are gone from all but `table`.
+    """Checked input. `table` has all rows of `X`, `used` those that take part, which `kept` marks.
 
-    Attributes
-    ----------
-    table : Table
-        All rows of `X`.
-    used : Table
-        The rows that take part.
-    kept : ndarray of bool of shape (n_samples,)
-        Which they are.
-    target : Target
-        Their target.
-    loss : Loss
-        The loss trained on.
-    sample_weight, weights : ndarray of float64 of shape (n_kept,)
-        Their weights, without and with those of their classes.
-    groups : ndarray of shape (n_kept,) or None
-        Their groups.
+    The others belong to the rows used: the target, the loss trained on, their weights, without
+    (`sample_weight`) and with (`weights`) those of their classes, and their groups.
     """
 
     table: Table
@@ -84,31 +70,14 @@ class CheckedInput:
 
 @dataclass(frozen=True, slots=True)
 class EncodedColumns:
-    """FoldAssignment of the columns and what was learned to read them.
+    """Roles of the columns and what was learned to read them.
 
-    Attributes
-    ----------
-    names : tuple of str
-        All columns of `X`.
-    categorical, context : tuple of int
-        Positions in `X`.
-    vocabularies : tuple of Vocabulary
-        One for each categorical column.
-    scaling : ContextScaling
-        Scaling of the context columns.
-    codes : list of ndarray of int32 of shape (n_kept,) or Lists of as many
-        Table rows of the training rows, for each categorical column.
-    numbers : ndarray of float64 of shape (n_samples, n_context_columns)
-        Context columns of all rows, in their own units.
-    context_values : ndarray of float32 of shape (n_kept, n_context)
-        Scaled context.
-    target_means : list of ndarray of float64
-        Weighted target mean of each column's labels, in the target's units or as shares of the
-        classes; of shape (n_labels,) for a single output, else (n_labels, n_outputs).
-    poolings : tuple of type of Pooling or None
-        How each column's lists become one vector; None for columns of single values.
-    max_lengths : tuple of int or None
-        How many of the last items of each column's lists are used; None for all.
+    `names` are those of all columns of `X`, `categorical` and `context` positions among them. For
+    each categorical column there is a vocabulary, `codes` (table rows of the rows used, or Lists of
+    them), the kind of its pooling and the longest list, both None where they do not apply, and the
+    weighted target mean of each label, of shape (n_labels,) or (n_labels, n_outputs), in the
+    target's units or as shares of the classes. `numbers` are the context columns of all rows in
+    their own units, `context_values` those of the rows used, scaled.
     """
 
     names: tuple[str, ...]
@@ -128,14 +97,8 @@ class EncodedColumns:
 class FoldAssignment:
     """Which fold each row belongs to and which rows decide when to stop.
 
-    Attributes
-    ----------
-    fold : ndarray of the smallest signed integers of shape (n_kept,)
-        From 0 to ``n_tables - 1``.
-    validation : ndarray of bool of shape (n_kept,)
-        Rows that the head never learns from.
-    n_tables : int
-        Folds; 1 without cross-fitting.
+    `fold` is from 0 to ``n_tables - 1``, all zero without cross-fitting. The head never learns from
+    rows of `validation`.
     """
 
     fold: NDArray[np.signedinteger[Any]]
@@ -174,20 +137,7 @@ def check_input(
     loss: str,
     class_weight: Any,
 ) -> CheckedInput:
-    """Read and check everything passed to ``fit``.
-
-    Parameters
-    ----------
-    X, y, sample_weight, groups : object
-        The arguments of ``fit``.
-    target_type, loss, class_weight : object
-        Parameters of the estimator.
-
-    Raises
-    ------
-    InvalidDataError, InvalidParameterError, UnsupportedDataError
-        With the name of what is wrong.
-    """
+    """Read and check everything passed to ``fit``; errors name what is wrong."""
     table = read_table(X)
     y_array = check_target(y, table.n_rows)
     weights = _check_weights(sample_weight, table.n_rows)
@@ -302,12 +252,10 @@ def assign_rows(
 def training_rows(
     given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, scale: Scale
 ) -> TrainingRows:
-    """Everything the network trains on.
+    """Return everything the network trains on.
 
-    Raises
-    ------
-    InvalidDataError
-        If the weights leave none for the rows that teach the head, or for those that validate it.
+    An InvalidDataError is raised if the weights leave none for the rows that teach the head, or for
+    those that validate it.
     """
     values = given.target.values
     weights = np.divide(
@@ -383,7 +331,7 @@ def resolve_link(y_range: Any, given: CheckedInput, scale: Scale) -> Link:
 def _code(
     column: Column, vocabulary: Vocabulary, given: CheckedInput
 ) -> tuple[Codes, NDArray[np.float64]]:
-    """Table rows of a column's cells or lists, and target means of its labels."""
+    """Return table rows of a column's cells or lists, and target means of its labels."""
     n_labels = len(vocabulary.labels)
     if column.is_list:
         items, offsets = _locate_items(column, vocabulary)
@@ -395,7 +343,7 @@ def _code(
 def _locate_items(
     column: Column, vocabulary: Vocabulary
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
-    """Label of each item of a column of lists, a missing list being a missing item."""
+    """Return the label of each item of a column of lists; a missing list is a missing item."""
     assert column.offsets is not None
     assert column.absent is not None
     missing = len(vocabulary.categories)
@@ -410,7 +358,7 @@ def _target_means(
     n_labels: int,
     given: CheckedInput,
 ) -> NDArray[np.float64]:
-    """Weighted target mean of each label of a column, over the cells or items that hold it."""
+    """Return the weighted target mean of each label, over the cells or items that hold it."""
     target = given.target
     n_outputs = target.n_outputs
     sums, totals = np.zeros(n_labels * n_outputs), np.zeros(n_labels)
@@ -433,7 +381,7 @@ def _target_means(
 
 
 def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
-    """Weight of each row; a single one, repeated without memory, where none are given."""
+    """Return each row's weight; a single one, repeated without memory, where none are given."""
     if sample_weight is None:
         return np.broadcast_to(np.float64(1.0), n_samples)
     weights = sample_weight

@@ -23,16 +23,8 @@ from sk_entity_embed.learning.problem import Floats, TrainingConfig, TrainingRow
 
 @dataclass(slots=True)
 class ListBatch:
-    """Lists of some rows.
-
-    Attributes
-    ----------
-    codes : Tensor of int of shape (n_items,)
-        Table row of each item.
-    owners : Tensor of int64 of shape (n_items,)
-        Position in the batch of each item's row.
-    lengths : Tensor of int64 of shape (n,)
-        Items of each row; at least one.
+    """Lists of some rows: table rows of all items, the row of the batch that each item belongs to,
+    and the lengths of the lists, none of which is empty.
     """
 
     codes: Tensor
@@ -40,7 +32,7 @@ class ListBatch:
     lengths: Tensor
 
     def part(self, items: slice, rows: slice) -> ListBatch:
-        """The lists of some rows, whose items are those given."""
+        """Return the lists of some rows, whose items are those given."""
         owners = self.owners[items]
         return ListBatch(
             self.codes[items], owners - rows.start if rows.start else owners, self.lengths[rows]
@@ -51,15 +43,9 @@ class ListBatch:
 class Batch:
     """Codes of some rows.
 
-    Attributes
-    ----------
-    cells : Tensor of int of shape (n, n_plain)
-        Table rows in the columns of single values.
-    lists : list of ListBatch
-        Items in the columns of lists.
-    places : sequence of int
-        For each column its position among those of single values, or, counted from -1 down,
-        among those of lists.
+    `cells` are table rows in the columns of single values, of shape (n, n_plain), `lists` the items
+    in the columns of lists. `places` gives each column's position among the former or, counted from
+    -1 down, among the latter.
     """
 
     cells: Tensor
@@ -67,19 +53,15 @@ class Batch:
     places: Sequence[int]
 
     def list_of(self, column: int) -> ListBatch | None:
-        """The lists of a column; None where cells are single values."""
+        """Return the lists of a column; None where cells are single values."""
         place = self.places[column]
         return self.lists[-1 - place] if place < 0 else None
 
     def flat_rows(self, table: Tensor, n_rows: Sequence[int]) -> list[Tensor]:
-        """Rows in the stacked tables of each column, one a cell or item.
+        """Return rows in the stacked tables of each column, one a cell or item.
 
-        Parameters
-        ----------
-        table : Tensor of int64 of shape (n,)
-            The table to look each row of the batch up in.
-        n_rows : sequence of int
-            Rows of each column's tables.
+        `table` is the table to look each row of the batch up in, `n_rows` the size of each column's
+        tables.
         """
         flat = []
         for j, n in enumerate(n_rows):
@@ -93,17 +75,7 @@ class Batch:
     def replace_some(
         self, rate: float, generator: torch.Generator, spared: Tensor | None = None
     ) -> None:
-        """Make a share of the cells and items unknown, in place.
-
-        Parameters
-        ----------
-        rate : float
-            The share.
-        generator : torch.Generator
-            Draws them.
-        spared : Tensor of bool of shape (n,), default=None
-            Rows to be left alone.
-        """
+        """Make a share of the cells and items unknown, in place, but for `spared` rows."""
         owned = [(self.cells, None), *((lists.codes, lists.owners) for lists in self.lists)]
         for codes, owners in owned:
             drawn = torch.rand(
@@ -119,17 +91,8 @@ class Batch:
 class CodedColumns:
     """Codes of all training rows on a device.
 
-    A code whose category the row's own table never met is kept as its complement ``~code``, so
-    that one array serves both ways of reading it.
-
-    Parameters
-    ----------
-    codes : sequence of ndarray of int of shape (n_samples,) or Lists
-        Of each column; complements where only other tables met the category.
-    n_samples : int
-        Rows.
-    device : torch.device
-        Where they are put.
+    A code whose category the row's own table never saw is kept as its complement ``~code``, so that
+    one array serves both ways of reading it.
     """
 
     def __init__(self, codes: Sequence[Codes], n_samples: int, device: torch.device) -> None:
@@ -146,21 +109,16 @@ class CodedColumns:
 
     @property
     def items_per_row(self) -> float:
-        """Items of a row in the mean, in the column of the longest lists; 1 without lists."""
+        """Mean items of a row, in the column of the longest lists; 1 without lists."""
         return max(
             [1.0, *(len(i) / (len(o) - 1) for i, o in zip(self._items, self._offsets, strict=True))]
         )
 
     def take(self, rows: Tensor, own: Tensor | None = None) -> Batch:
-        """Codes of some rows, copied.
+        """Return codes of some rows, copied.
 
-        Parameters
-        ----------
-        rows : Tensor of int64 of shape (n,)
-            Their positions.
-        own : Tensor of bool of shape (n,), default=None
-            Rows whose codes are to be those that their own table knows: unknown where it never
-            met the category. None for no row.
+        Rows of `own` get codes that their own table knows: unknown where it never saw the category.
+        None is for no row.
         """
         lists = [
             _take_lists(items, offsets, rows)
@@ -173,14 +131,14 @@ class CodedColumns:
 
 
 def _read(codes: Tensor, own: Tensor | None) -> Tensor:
-    """Codes of which some may be complements; those of `own` are zero there."""
+    """Return codes of which some may be complements; those of `own` are zero there."""
     sign = codes >> (8 * codes.element_size() - 1)  # -1 of complements
     read = codes.bitwise_xor_(sign)
     return read if own is None else read.mul_(1 + sign * own)
 
 
 def _smallest_type(columns: Sequence[NDArray[np.integer[Any]]]) -> Any:
-    """The smallest integer type that holds all codes and their complements."""
+    """Return the smallest integer type that holds all codes and their complements."""
     largest = max((int(np.abs(c).max(initial=0)) for c in columns), default=0)
     return np.min_scalar_type(-largest - 1)
 
@@ -203,28 +161,12 @@ _ITEMS_AT_ONCE = 65_536
 class Examples:
     """Some rows: where to look them up, and what to learn from them.
 
-    The first ones are looked up in the tables of their own fold; these teach the head. The others
-    teach the tables.
+    The first `n_own` rows are looked up in the tables of their own fold; these teach the head. The
+    others teach the tables. `n_own_items` says how many cells or items of each column are theirs.
 
-    Attributes
-    ----------
-    n_own : int
-        Number of the first ones.
-    n_own_items : list of int
-        What of each column is theirs: cells or items.
-    flat : list of Tensor of int64
-        Rows of the stacked tables, one a cell or item, for each column.
-    lists : list of ListBatch or None
-        The lists of each column; None for single values.
-    context : Tensor of float32 of shape (n, n_context)
-        Numbers.
-    target : Tensor of float32 of shape (n, n_target_columns)
-        Targets.
-    weights : Tensor of float32 of shape (n,)
-        Weights.
-    shrinkage : list of Tensor of shape (n_items, 1)
-        How strongly each looked-up vector shrinks towards zero, column by column, times the number
-        of rows that teach the tables in a step.
+    `flat` are rows of each column's stacked tables, one a cell or item, and `lists` the lists of
+    each column, None for single values. `shrinkage`, of shape (n_items, 1) for each column, is how
+    strongly each vector of the other rows shrinks towards zero, times the number of these rows.
     """
 
     n_own: int
@@ -264,17 +206,7 @@ class TrainingSet:
     """All training rows on a device: the :class:`Batches` of data that fit in its memory.
 
     All rows but those of validation teach the head, and these and the validation rows the tables.
-
-    Parameters
-    ----------
-    rows : TrainingRows
-        The data.
-    config : TrainingConfig
-        Size of batches, kinds of head and poolings, and the share of unknown cells.
-    shrinks : sequence of bool
-        Columns whose vectors shrink towards zero.
-    generator : torch.Generator
-        Draws the order of rows, unknown cells and the tables that rows teach.
+    The generator draws the order of rows, unknown cells, and the tables that rows teach.
     """
 
     def __init__(
@@ -332,7 +264,7 @@ class TrainingSet:
         return torch.randperm(n, generator=self.generator, device=device, dtype=torch.int32)
 
     def of_own_tables(self, rows: Tensor) -> Examples:
-        """Rows to be looked up in the tables of their own fold."""
+        """Return rows to be looked up in the tables of their own fold."""
         batch = self._codes.take(rows, torch.ones_like(rows, dtype=torch.bool))
         flat = batch.flat_rows(self._fold_of(rows), self.n_rows)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
@@ -361,7 +293,7 @@ class TrainingSet:
         return list(_split(sizes, flat, lists, numbers, shrinkage))
 
     def _tables_of(self, rows: Tensor, own: Tensor) -> Tensor:
-        """The rows' own tables, or random ones of other folds."""
+        """Return the rows' own tables, or random ones of other folds."""
         fold = self._fold_of(rows)
         if self.n_tables == 1:
             return fold
@@ -371,7 +303,7 @@ class TrainingSet:
         return fold.add_(shift.masked_fill_(own, 0)).remainder_(self.n_tables)
 
     def _numbers(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Context, target and weights."""
+        """Return context, target and weights."""
         context, target, weights = (
             t.index_select(0, rows) for t in (self._context, self._target, self._weights)
         )
@@ -398,7 +330,7 @@ def _split(
     numbers: Sequence[Tensor],
     shrinkage: Sequence[Tensor],
 ) -> Iterator[Examples]:
-    """Examples of each step: of every two sizes, the first is that of the rows in own tables."""
+    """Yield the examples of each step; of every two sizes, the first is of rows in own tables."""
     edges = [0, *accumulate(sizes)]
     item_edges = [
         edges

@@ -31,17 +31,10 @@ class Layer(nn.Module):
 
 
 class Dropout:
-    """Random factors of mean one, drawn from a generator of one's own.
+    """Random factors of mean one, drawn from a generator of one's own, in steps of 1/256.
 
     Factors are drawn in stock, for several calls at once, and each of them serves a few times in
     other places: the generator is what dropout costs.
-
-    Parameters
-    ----------
-    rate : float
-        Share of units dropped, in steps of 1/256.
-    generator : torch.Generator
-        Draws; torch's global generator is left alone.
     """
 
     _STOCK = 2
@@ -62,11 +55,11 @@ class Dropout:
         return 256 / (256 - self.n_dropped)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """`x` with some units dropped."""
+        """Return `x` with some units dropped."""
         return x if self.n_dropped == 0 else x * self.factors(x.shape, x.device)
 
     def factors(self, shape: Sequence[int], device: torch.device) -> Tensor:
-        """A factor for each unit, of float32: zero, or `scale`."""
+        """Return a factor for each unit, of float32: zero, or `scale`."""
         size, place = prod(shape), shape[-1]
         stock, n_calls = self._stocks.get(place, (torch.empty(0), 0))
         if n_calls == self._STOCK * self._USES or len(stock) < self._STOCK * size:
@@ -84,7 +77,7 @@ class Dropout:
         self._stocks = {place: (stock.clone(), n) for place, (stock, n) in state["stocks"].items()}
 
     def _draw(self, n: int, device: torch.device) -> Tensor:
-        """So many factors. One byte decides for each, so that a 64-bit draw serves eight."""
+        """Return so many factors. One byte decides for each: a 64-bit draw serves eight."""
         words = torch.empty(-(-n // 8), dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=self.generator)
         drawn = words.view(torch.uint8)[:n].to(torch.float32)

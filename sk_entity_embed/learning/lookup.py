@@ -17,13 +17,7 @@ _WIDTH_UNIT = 16
 
 
 class EmbeddingBank:
-    """Tables of vectors, several a column, looked up in one of them for each cell or item.
-
-    Parameters
-    ----------
-    tables : sequence of Tensor of shape (n_tables, n_rows, width)
-        Starting vectors of each column.
-    """
+    """Tables of vectors, several a column, looked up in one of them for each cell or item."""
 
     def __init__(self, tables: Sequence[Tensor]) -> None:
         self.n_rows = [t.shape[1] for t in tables]
@@ -31,7 +25,7 @@ class EmbeddingBank:
         self.weights = [t.reshape(-1, t.shape[2]).contiguous() for t in tables]
 
     def lookup(self, flat: Sequence[Tensor]) -> list[Tensor]:
-        """Vectors of each column at rows of its stacked tables, detached from any graph."""
+        """Return each column's vectors at rows of its stacked tables, outside any graph."""
         return [w.index_select(0, i) for w, i in zip(self.weights, flat, strict=True)]
 
 
@@ -39,12 +33,8 @@ class EmbeddingBank:
 class PooledLists:
     """Vectors of a column's lists.
 
-    Attributes
-    ----------
-    learned : Tensor of shape (n_own, width)
-        Of the rows that teach the head, and the pool if it learns.
-    items, others : Tensor of shape (n_items, width) and (n - n_own, width)
-        Of the rows that teach the tables: the items' vectors, and what is made of them.
+    `learned` are those of the rows that teach the head, and the pooling if it learns; `items` and
+    `others` are of the rows that teach the tables: the items' vectors, and what is made of them.
     """
 
     learned: Tensor
@@ -56,14 +46,9 @@ class PooledLists:
 class LookedUp:
     """What rows are to the head.
 
-    Attributes
-    ----------
-    vectors : list of Tensor
-        What the rows of the stacked tables hold, for each column.
-    pooled : list of PooledLists or None
-        Vectors of a column's lists; None for columns of single values.
-    inputs : Tensor of shape (n, n_in)
-        Vectors side by side, context, and zeros up to a width that suits matrix products.
+    `vectors` are what the rows of each column's stacked tables hold, `pooled` those of lists, None
+    for single values. `inputs` has them side by side, context, and zeros up to a width that suits
+    matrix products.
     """
 
     vectors: list[Tensor]
@@ -72,19 +57,7 @@ class LookedUp:
 
 
 class LookUp:
-    """Looks rows up in the tables and pools their lists.
-
-    Parameters
-    ----------
-    bank : EmbeddingBank
-        The tables.
-    pools : sequence of TorchPooling or None
-        What makes one vector of a column's lists; None for columns of single values.
-    n_context : int
-        Numbers beside the vectors.
-    device : torch.device
-        Where it runs.
-    """
+    """Looks rows up in the tables and pools their lists."""
 
     def __init__(
         self,
@@ -100,7 +73,7 @@ class LookUp:
         self._padding = torch.zeros(1, n_padding, dtype=torch.float32, device=device)
 
     def __call__(self, batch: Examples) -> LookedUp:
-        """What the head sees of rows: one vector a column, and the context.
+        """Return what the head sees of rows: one vector a column, and the context.
 
         The graph is cut above pooled lists: what is below belongs to a column alone.
         """
@@ -121,18 +94,10 @@ class LookUp:
         return LookedUp(vectors, pooled, torch.cat(parts, dim=1))
 
     def gradients(self, batch: Examples, seen: LookedUp, gradient: Tensor) -> list[Tensor]:
-        """Gradients of the vectors that rows teach, column by column, shrinkage included.
+        """Return gradients of the vectors that rows teach, by column, shrinkage included.
 
-        Pools that learn get theirs from the rows that teach the head.
-
-        Parameters
-        ----------
-        batch : Examples
-            The rows.
-        seen : LookedUp
-            What they were to the head.
-        gradient : Tensor of shape (n, n_in)
-            The objective's gradient in it.
+        `gradient` is the objective's in what the head has seen. Poolings that learn get theirs from
+        the rows that teach the head.
         """
         n, gradients = batch.n_own, []
         for j, pooled in enumerate(seen.pooled):

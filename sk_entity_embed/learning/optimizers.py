@@ -17,27 +17,12 @@ class RowAdam:
 
     The second moments of a row only move when the row takes part in a batch, as in
     :class:`torch.optim.SparseAdam`, but without building sparse tensors. There is no first moment
-    (beta1 = 0): rare rows would carry the momentum of batches long past.
+    (beta1 = 0): rare rows would carry the momentum of batches long past. (Kingma & Ba, "Adam: a
+    method for stochastic optimization", ICLR 2015.)
 
-    Parameters
-    ----------
-    weights : sequence of Tensor of shape (n_rows, width)
-        Changed in place.
-    fixed : sequence of Tensor of bool of shape (n_rows, width) or None
-        Entries never to change; None where there are none.
-    lr : float
-        Step size.
-    beta : float, default=0.999
-        Decay of the second moments.
-    eps : float, default=1e-8
-        Keeps the step finite where gradients vanish.
-    whole : int, default=1024
-        Tables of at most so many rows are gone through as a whole, side by side: where a batch
-        touches about as many, that is quicker than to pick them. The steps are the same.
-
-    References
-    ----------
-    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    Entries marked in `fixed` never change. Tables of at most `whole` rows are gone through as a
+    whole, side by side: where a batch touches about as many, that is quicker than to pick them. The
+    steps are the same.
     """
 
     def __init__(
@@ -72,14 +57,9 @@ class RowAdam:
         }
 
     def step(self, rows: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
-        """Take one step.
+        """Take one step along gradients of shape (n, width) of the touched `rows`.
 
-        Parameters
-        ----------
-        rows : sequence of Tensor of int of shape (n,)
-            Touched rows of each weight; repeats add up.
-        gradients : sequence of Tensor of shape (n, width)
-            Gradient of each of them.
+        Gradients of rows that occur more than once add up.
         """
         self.n_steps += 1
         correction = (1 - self.beta**self.n_steps) ** 0.5
@@ -134,7 +114,7 @@ class RowAdam:
         weight.index_copy_(0, index, moved)
 
     def _sums(self, column: int, index: Tensor, gradient: Tensor) -> Tensor:
-        """Gradients, those of repeated rows replaced by their sum.
+        """Return gradients, those of repeated rows replaced by their sum.
 
         Of the places that a row has in the batch, the one written last gathers the sum. Repeated
         rows then take equal steps and write equal values back.
@@ -150,22 +130,9 @@ class AdamW:
     """Adam with decoupled weight decay, all parameters in one vector.
 
     Torch's own gives the same steps; it loads torch's compiler when it is made, which takes a
-    second, and a step of few small parameters costs it twice as much.
-
-    Parameters
-    ----------
-    param_groups : sequence of dict
-        Each with "params", a list of tensors, and its "weight_decay".
-    lr : float
-        Step size of all groups; "lr" in `param_groups` changes it.
-    betas : tuple of float, default=(0.9, 0.999)
-        Decay of the first and second moments.
-    eps : float, default=1e-8
-        Keeps the step finite where gradients vanish.
-
-    References
-    ----------
-    Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    second, and a step of few small parameters costs it twice as much. (Loshchilov & Hutter,
+    "Decoupled weight decay regularization", ICLR 2019.) Each of the `param_groups` has "params" and
+    "weight_decay"; the "lr" of a group may be changed.
     """
 
     def __init__(
@@ -220,7 +187,7 @@ class AdamW:
 
 
 def _gradient_of(parameter: Tensor) -> Tensor:
-    """Gradient of a parameter in one dimension; zeros if it has none."""
+    """Return a parameter's gradient in one dimension; zeros if it has none."""
     gradient = parameter.grad
     return torch.zeros_like(parameter).flatten() if gradient is None else gradient.flatten()
 
@@ -229,21 +196,9 @@ class RunningMean:
     """Mean of parameters over epochs: the plain mean of the first ones, then an exponential one.
 
     Averaging removes much of the noise that single batches leave in vectors, for all tables alike
-    and without a look at other folds.
-
-    Parameters
-    ----------
-    parameters : sequence of Tensor
-        What is under training; changed by :meth:`applied` alone, and only for its duration.
-    window : int
-        Number of epochs from which on each new one counts for ``1 / window``.
-    n_updates : int, default=0
-        Epochs that the present state already stands for, where training goes on.
-
-    References
-    ----------
-    Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992; Izmailov et
-    al., "Averaging weights leads to wider optima and better generalization", UAI 2018.
+    and without a look at other folds. (Polyak & Juditsky, 1992; Izmailov et al., UAI 2018.) From
+    `window` epochs on each new one counts for ``1 / window``; the present state may stand for
+    `n_updates` already.
     """
 
     def __init__(self, parameters: Sequence[Tensor], window: int, n_updates: int = 0) -> None:

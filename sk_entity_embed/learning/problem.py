@@ -23,28 +23,14 @@ _BLOCK = 16_384  # Items at a time, whose positions in stacked tables take 64 bi
 class TrainingRows:
     """Coded training rows.
 
-    Attributes
-    ----------
-    codes : sequence of ndarray of int32 of shape (n_samples,) or Lists of as many
-        Table row of each cell, or of each item, column by column.
-    context : ndarray of float32 of shape (n_samples, n_context)
-        Scaled numbers; may have no column.
-    target : ndarray of float32 of shape (n_samples, n_target_columns)
-        Scaled quantities, 0/1 indicators, or class numbers.
-    weights : ndarray of float32 of shape (n_samples,)
-        Positive, of mean one.
-    fold : ndarray of signed int of shape (n_samples,)
-        Fold of each row, from 0 to ``n_tables - 1``; all zero without cross-fitting. The type is
-        as small as it may be: sums and products need a larger one.
-    validation : ndarray of bool of shape (n_samples,)
-        Rows that the head never learns from.
-    n_tables : int
-        Tables a column; 1 means that cross-fitting is off.
-    n_rows : sequence of int
-        Rows of each column's tables.
-    seen : list of ndarray of bool of shape (n_tables, n_rows)
-        Which categories of each column each table learns from, made of the others. The unknown row
-        always counts as seen.
+    `codes` are table rows of each cell, or Lists of each item's, column by column; `context` scaled
+    numbers; `target` scaled quantities, 0/1 indicators, or class numbers; `weights` positive, of
+    mean one. `fold` is from 0 to ``n_tables - 1``, all zero without cross-fitting, in a type as
+    small as it may be: sums and products need a larger one. The head never learns from `validation`
+    rows. `n_rows` is the size of each column's tables.
+
+    `seen`, made of the others, says which categories of each column each table learns from, in
+    shape (n_tables, n_rows). The unknown row always counts as seen.
     """
 
     codes: Sequence[Codes]
@@ -67,19 +53,9 @@ class TrainingRows:
         return self.n_tables > 1
 
     def items(self, column: int) -> tuple[NDArray[np.integer[Any]], NDArray[np.intp] | slice]:
-        """Table rows of all cells or items of a column, and the training row of each.
+        """Return table rows of all cells or items of a column, and the training row of each.
 
-        Parameters
-        ----------
-        column : int
-            Position of the column.
-
-        Returns
-        -------
-        codes : ndarray of int32 of shape (n_items,)
-            Table rows.
-        owners : ndarray of int of shape (n_items,) or slice
-            Positions in arrays by training row; a slice where cells and rows are the same.
+        The latter is a slice where cells and rows are the same.
         """
         codes = self.codes[column]
         if isinstance(codes, Lists):
@@ -106,16 +82,9 @@ class TrainingRows:
 class StartingPoint:
     """Where the parameters start, beside the tables, which training takes over.
 
-    Attributes
-    ----------
-    fixed : tuple of ndarray of bool of shape (n_rows,)
-        Rows whose coordinates training leaves as they are; biases learn all the same.
-    shrinks : tuple of bool
-        Columns whose vectors shrink towards zero: not those that start from vectors given.
-    head : Head or None
-        An earlier head to go on from.
-    poolings : tuple of Pooling or None
-        Earlier poolings to go on from; None for those that are new, and for single values.
+    Training leaves `fixed` rows of the tables as they are; their biases learn all the same. Columns
+    that start from given vectors do not `shrink` towards zero. `head` and `poolings` are earlier
+    ones to go on from, None for new ones.
     """
 
     fixed: tuple[NDArray[np.bool_], ...]
@@ -158,20 +127,9 @@ class TrainingConfig:
 class TrainingResult:
     """What training found, beside the tables.
 
-    Attributes
-    ----------
-    head : Head
-        The layers above the tables.
-    poolings : tuple of Pooling or None
-        How each column's lists become one vector.
-    loss_curve : ndarray of float64 of shape (n_iter, n_losses)
-        Mean training loss of the head's pass in each epoch, by output, in the network's units.
-    validation_loss_curve : ndarray of float64 of shape (n_iter, n_losses) or None
-        The same on the validation rows, at the end of each epoch.
-    best_iteration : int
-        Epochs after which the state returned was reached.
-    interrupted : bool
-        Whether the user stopped it.
+    `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the head's pass in each
+    epoch, by output, in the network's units; `validation_loss_curve` that of the validation rows at
+    the end of each epoch, or None. After `best_iteration` epochs the state returned was reached.
     """
 
     head: Head

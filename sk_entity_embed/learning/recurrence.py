@@ -10,32 +10,16 @@ from torch import Tensor
 
 
 def last_states(given: Tensor, weight: Tensor, bias: Tensor, counts: Sequence[int]) -> Tensor:
-    """Last states of a gated recurrent unit, from the gates' inputs.
+    """Return the last states of a gated recurrent unit, from the gates' inputs.
 
-    The lists are sorted by length, longest first, and their items are given step by step: all
-    first items, all second ones, and so on. torch's own unit does the same, but its backward pass
-    makes a gradient of full size for every step, which is quadratic in the length, and multiplies
-    for the weights' gradient at every step; here one product at the end does.
+    The lists are sorted by length, longest first, and their items are given step by step: all first
+    items, all second ones, and so on, `counts` lists at each step. torch's own unit does the same,
+    but its backward pass makes a gradient of full size for every step, which is quadratic in the
+    length, and multiplies for the weights' gradient at every step; here one product at the end
+    does.
 
-    Parameters
-    ----------
-    given : Tensor of shape (n_items, 3 * n_state)
-        Inputs of the reset, update and new gates.
-    weight : Tensor of shape (3 * n_state, n_state)
-        What the gates make of the state before.
-    bias : Tensor of shape (3 * n_state,)
-        Its bias.
-    counts : sequence of int
-        Lists that have an item at each step.
-
-    Returns
-    -------
-    Tensor of shape (n_lists, n_state)
-
-    References
-    ----------
-    Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
-    translation", EMNLP 2014; in the form of :class:`torch.nn.GRU`.
+    `given`, of shape (n_items, 3 * n_state), are the inputs of the reset, update and new gates,
+    `weight` and `bias` what the gates make of the state before.
     """
     states: Tensor = _Recurrence.apply(given, weight, bias, counts)  # type: ignore[no-untyped-call]
     return states

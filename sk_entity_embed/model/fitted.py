@@ -63,22 +63,10 @@ class Output:
 class WarmStartState:
     """What a fit needs to know of the one before, to go on from it.
 
-    Attributes
-    ----------
-    fingerprint : str
-        Hash of the training rows and of what decides their folds.
-    fold : ndarray of int64 of shape (n_kept,)
-        Fold of each training row.
-    validation : ndarray of bool of shape (n_kept,)
-        Rows that the head has never learned from.
-    classes : ndarray or None
-        Labels of the target.
-    layers : tuple of str
-        The parameters that decide the shapes of the network, as text.
-    fixed : tuple of ndarray of bool of shape (n_rows,)
-        Rows of each column's tables that were frozen.
-    shrinks : tuple of bool
-        Columns whose vectors shrink towards zero.
+    `fingerprint` is a hash of the training rows and of what decides their folds; `fold` and
+    `validation` are those of the training rows; `classes` the labels of the target; `layers` the
+    parameters that decide the shapes of the network, as text; `fixed` the rows of each column's
+    tables that were frozen, and `shrinks` says which columns' vectors shrink towards zero.
     """
 
     fingerprint: str

@@ -243,12 +243,9 @@ class EmbeddingTable(_Derived):
 
 
 def label_index(labels: NDArray[Any], name: str | None = None) -> pd.Index:
-    """Categories as an index, of pandas' own type where it has one; tuples stay single categories.
+    """Return categories as an index of pandas' own type, if it has one; tuples stay whole.
 
-    Examples
-    --------
     >>> import numpy as np
-    >>> import pandas as pd
     >>> from sk_entity_embed.model.tables import label_index
     >>> label_index(np.array([("a", 1), 2], dtype=object)).tolist()
     [('a', 1), 2]
@@ -266,13 +263,7 @@ def vector_names(column: str, width: int, *, biased: bool) -> list[str]:
 
 
 class EmbeddingFrames(Mapping[str, pd.DataFrame]):
-    """Vectors of several columns as data frames, made when they are asked for.
-
-    Parameters
-    ----------
-    tables : sequence of EmbeddingTable
-        One for each column.
-    """
+    """Vectors of several columns as data frames, made when they are asked for."""
 
     def __init__(self, tables: Sequence[EmbeddingTable]) -> None:
         self._tables = {t.vocabulary.name: t for t in tables}

@@ -21,28 +21,11 @@ Tables = list[NDArray[np.float32]]
 class TrainedColumns:
     """Tables and poolings on their way from training to the fitted model, changed in place.
 
-    Attributes
-    ----------
-    stacks : list of ndarray of float32 of shape (n_tables + 1, n_rows, width)
-        Tables of each column, their mean last; without cross-fitting the one table.
-    counts : list of ndarray of float64 of shape (n_rows,)
-        Weight of each row.
-    poolings : list of Pooling or None
-        How each column's lists become one vector.
-    frozen : sequence of bool
-        Columns whose vectors have to stay as they are.
-    codes : list of ndarray of int or Lists
-        Table rows of some training rows.
-    fold : ndarray of int64 of shape (n_some,)
-        Their folds.
-    context : ndarray of float32 of shape (n_some, n_context)
-        Their scaled numbers.
-    numbers : sequence of int
-        Which of these are standardised numbers that vary, rather than flags.
-    unit : float
-        What one of the head's output is in the target's units.
-    centered : list of bool
-        Columns whose weighted mean vector is zero by construction.
+    `stacks`, of shape (n_tables + 1, n_rows, width) with the mean table last, `counts` (weights of
+    their rows), `poolings` and `frozen` are by column. `codes`, `fold` and `context` are of some
+    training rows; `numbers` says which of the latter are standardised numbers that vary, rather
+    than flags. `unit` is what one of the head's output is in the target's units. `centered` marks
+    the columns whose weighted mean vector is zero by construction.
     """
 
     stacks: Tables
