@@ -226,7 +226,7 @@ def encoding_report(
         )
     models = _read_models(downstream, target)
     outputs = ["embedding"]
-    if estimator.head == "mlp" and estimator._hidden_sizes():
+    if estimator._n_hidden():
         outputs = list(dict.fromkeys(["embedding", "both", estimator.output]))
     if encoders is None:
         contenders = default_encoders(models, rows, target)
