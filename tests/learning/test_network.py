@@ -49,7 +49,7 @@ def test_bank_gives_copies_without_a_graph(bank):
         assert not torch.equal(vectors, bank.lookup(flat)[j])
 
 
-@pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
+@pytest.mark.parametrize("hidden", [(), (6, 5)])
 def test_forward_is_that_of_the_numpy_head(hidden):
     mlp = make_mlp(hidden=hidden).eval()
     with torch.no_grad():
@@ -101,21 +101,6 @@ def test_initial_sizes_keep_the_variance_of_rectified_layers():
     assert all((b == 0).all() for b in mlp.biases)
 
 
-def test_parameters_are_float32_whatever_the_default():
-    try:
-        torch.set_default_dtype(torch.float64)
-        mlp = make_mlp()
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert {p.dtype for p in mlp.parameters()} == {torch.float32}
-    assert parameters_of(mlp) == parameters_of(make_mlp())
-
-
-def test_an_input_without_columns_gives_the_biases():
-    mlp = make_mlp(0, (), 2)
-    assert mlp(torch.empty(3, 0)).tolist() == [[0.0, 0.0]] * 3
-
-
 # Dot products ------------------------------------------------------------------------------
 
 
@@ -145,26 +130,13 @@ def make_rows_for(n_columns, width, n_context, n=7):
     return [rng.standard_normal(s).astype(np.float32) for s in shapes]
 
 
-@pytest.mark.parametrize("n_context", [0, 2])
-@pytest.mark.parametrize(("n_columns", "width"), [(2, 4), (3, 4), (4, 2), (3, 1)])
+@pytest.mark.parametrize(("n_columns", "width", "n_context"), [(2, 4, 0), (4, 3, 2), (3, 1, 2)])
 def test_dot_products_are_those_of_the_numpy_head(n_columns, width, n_context):
     dot = make_dot(n_columns, width, n_context)
     vectors, context = make_rows_for(n_columns, width, n_context)
     found = dot(torch.tensor(np.hstack([vectors, context]))).detach().numpy()
     assert found.shape == (7, 1)
     np.testing.assert_allclose(found, numpy_head(dot).raw(vectors, context), atol=1e-5)
-
-
-def test_dot_products_are_a_double_loop_over_columns():
-    dot = make_dot(3, 4, 2).double()
-    vectors, context = (torch.tensor(a).double() for a in make_rows_for(3, 4, 2))
-    blocks = vectors.view(7, 3, 4)
-    expected = dot.intercept + context @ dot.context
-    for j in range(3):
-        expected = expected + dot.bias_weights[j] * blocks[:, j, 3]
-        for k in range(j):
-            expected = expected + (dot.roots**2 * blocks[:, j, :3] * blocks[:, k, :3]).sum(1)
-    torch.testing.assert_close(dot(torch.hstack([vectors, context])), expected[:, None])
 
 
 def test_fresh_dot_products_are_plain():
@@ -176,15 +148,6 @@ def test_fresh_dot_products_are_plain():
     assert dot(x).tolist() == [[1.75]]
 
 
-def test_only_the_weights_of_numbers_decay():
-    dot = make_dot()
-    assert [id(w) for w in dot.weights] == [id(dot.context)]
-    assert {id(b) for b in dot.biases} == {
-        id(p) for p in (dot.roots, dot.bias_weights, dot.intercept)
-    }
-    assert len(list(dot.parameters())) == 4  # none of them twice
-
-
 def test_dropout_of_vectors_leaves_biases_and_numbers_alone():
     dot = make_dot(2, 4, 2, dropout=0.5)
     vectors, context = make_rows_for(2, 4, 2, 400)
@@ -194,10 +157,6 @@ def test_dropout_of_vectors_leaves_biases_and_numbers_alone():
     vectors.reshape(400, 2, 4)[:, :, :3] = 0.0
     x = torch.tensor(np.hstack([vectors, context]))
     assert torch.equal(dot.train()(x), dot.eval()(x))
-    assert torch.equal(
-        make_dot(dropout=0.0).train()(x.repeat(1, 2)[:, :14]),
-        make_dot(dropout=0.0).eval()(x.repeat(1, 2)[:, :14]),
-    )
 
 
 def test_dropout_of_vectors_keeps_the_mean():

@@ -35,7 +35,7 @@ def naive(given, weight, bias, counts):
     return torch.stack(states)
 
 
-COUNTS = [[1], [4], [1, 1, 1], [3, 2, 2, 1], [5, 1]]
+COUNTS = [[4], [3, 2, 2, 1]]
 
 
 @pytest.mark.parametrize("counts", COUNTS)
@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_finite_differences(counts):
     assert torch.autograd.gradcheck(lambda *x: last_states(*x, counts), inputs)
 
 
-@pytest.mark.parametrize("needed", [[0], [1], [2], [0, 1], [0, 2]])
+@pytest.mark.parametrize("needed", [[0], [1, 2], [0, 2]])
 def test_a_part_of_the_gradient_can_be_asked_for(needed):
     counts, inputs = [3, 2], make_inputs([3, 2])
     for i, tensor in enumerate(inputs):
