@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -20,7 +17,6 @@ import pytest
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.canonical import HIDDEN_VARIANCE
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.samples import make_encoder, make_rows
 
 N = 240
@@ -37,8 +33,9 @@ def fitted(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
 # Shapes and names --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize(
+    ("output", "cross_fit"), [("embedding", True), ("hidden", False), ("both", True)]
+)
 def test_the_output_is_a_contiguous_float32_array(output: str, cross_fit: bool, rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(
@@ -76,10 +73,9 @@ def test_the_hidden_layer_is_rectified_and_uses_context(rows: Rows) -> None:
     assert not np.array_equal(out, encoder.transform(X.assign(size=-X["size"])))
 
 
-@pytest.mark.parametrize("output", ["hidden", "both"])
-def test_without_a_hidden_layer_there_is_no_hidden_output(output: str, rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=rf"output='{output}'.*hidden_layer_sizes=\(\)"):
-        make_encoder(output=output, hidden_layer_sizes=()).fit(*rows)
+def test_without_a_hidden_layer_there_is_no_hidden_output(rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=r"output='both'.*hidden_layer_sizes=\(\)"):
+        make_encoder(output="both", hidden_layer_sizes=()).fit(*rows)
 
 
 def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
@@ -91,7 +87,7 @@ def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
     assert np.abs(vectors.iloc[:, 1:]).max(axis=None) < 1e-5
 
 
-@pytest.mark.parametrize("sizes", [4, (4,), [4], np.array([4])])
+@pytest.mark.parametrize("sizes", [4, np.array([4])])
 def test_hidden_layer_sizes_may_be_given_in_any_way(sizes: Any, rows: Rows) -> None:
     X, y = rows
     expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(X, y)
@@ -104,7 +100,6 @@ def test_hidden_layer_sizes_may_be_given_in_any_way(sizes: Any, rows: Rows) -> N
     [
         ("c_1", "c", "c_1", {"remainder": "passthrough"}),
         ("hidden_1", "hidden", "n", {"output": "both"}),
-        ("hidden_1", "c", "hidden_1", {"output": "hidden", "remainder": "passthrough"}),
         ("hidden_0", "c", "hidden_0", {"output": "both", "remainder": "passthrough"}),
     ],
 )
@@ -175,11 +170,13 @@ def test_set_output_polars(rows: Rows) -> None:
 # The way back ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("output", ["embedding", "both"])
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize(
+    ("policy", "output", "cross_fit"),
+    [("learned", "both", True), ("zero", "embedding", True), ("nan", "both", False),
+     ("error", "embedding", True)],
+)  # fmt: skip
 def test_inverse_transform_gives_back_every_category(
-    output: str, cross_fit: bool, policy: str, rows: Rows
+    policy: str, output: str, cross_fit: bool, rows: Rows
 ) -> None:
     X, y = rows
     encoder = make_encoder(output=output, cross_fit=cross_fit, handle_unknown=policy)
@@ -204,8 +201,7 @@ def test_inverse_transform_tells_unknown_missing_and_infrequent_apart(policy: st
     assert back[:, 1].tolist() == asked["color"].tolist()
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize(("policy", "cross_fit"), [("learned", False), ("zero", True)])
 def test_inverse_transform_of_a_constant_column_is_its_category(
     policy: str, cross_fit: bool, rows: Rows
 ) -> None:
@@ -219,16 +215,17 @@ def test_inverse_transform_of_a_constant_column_is_its_category(
 def test_inverse_transform_of_near_vectors_is_the_nearest_category(rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(max_iter=25, learning_rate_init=0.02).fit(X, y)
-    table = encoder._model.tables[0]
-    vectors = table.vectors[[UNKNOWN, *table.vocabulary.label_rows]]
+    width = encoder.dimensions_["letter"]
+    unknown = encoder.transform(X[:1].assign(letter="?"))[:, :width]
+    vectors = np.vstack([unknown, encoder.embeddings_["letter"]])
     gaps = np.linalg.norm(vectors[:, None] - vectors, axis=2)
     step = 0.2 * gaps[gaps > 0].min()
     out = encoder.transform(X)
-    out[:, : vectors.shape[1]] += step / np.sqrt(vectors.shape[1])
+    out[:, :width] += step / np.sqrt(width)
     back = encoder.inverse_transform(out)
     assert back[:, 0].tolist() == X["letter"].tolist()
     # a vector moved near another category gives that one
-    out[0, : vectors.shape[1]] = encoder.embeddings_["letter"].loc["e"] + 1e-4
+    out[0, :width] = encoder.embeddings_["letter"].loc["e"] + 1e-4
     assert encoder.inverse_transform(out)[0, 0] == "e"
 
 
@@ -341,14 +338,9 @@ def test_counts_and_target_means_are_those_of_a_groupby(rows: Rows) -> None:
 @pytest.mark.parametrize(
     ("dimensions", "expected"),
     [
-        (7, [7, 7]),
-        (np.int64(3), [3, 3]),
+        (np.int64(7), [7, 7]),
         ({"letter": 9}, [9, 3]),
-        ({"color": 1, "letter": 2}, [2, 1]),
-        ({0: 8}, [8, 3]),
         ("auto", [4, 3]),
-        ("fastai", [4, 3]),
-        ("fourth_root", [2, 2]),
         ("half", [3, 2]),
         (lambda cardinality: cardinality + 1, [6, 4]),
     ],
@@ -361,8 +353,9 @@ def test_dimensions_decide_the_widths(dimensions: Any, expected: list[int], rows
     assert out.shape == (N, sum(expected))
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
+@pytest.mark.parametrize(
+    ("cross_fit", "numbers"), [(True, []), (False, ["size"]), (True, ["size", "none"])]
+)
 def test_vectors_are_in_canonical_coordinates(
     cross_fit: bool, numbers: list[str], rows: Rows
 ) -> None:
@@ -396,8 +389,7 @@ def test_vectors_are_in_canonical_coordinates(
     np.testing.assert_allclose(axes[axes > 1e-9 * axes.max()], steps.mean(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
+@pytest.mark.parametrize(("cross_fit", "numbers"), [(False, []), (True, ["size", "none"])])
 def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
     cross_fit: bool, numbers: list[str], rows: Rows
 ) -> None:
@@ -412,8 +404,8 @@ def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
     assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize("n", [100, 241])
-def test_a_table_of_constants_has_a_hidden_layer_of_usual_size(n: int) -> None:
+def test_a_table_of_constants_has_a_hidden_layer_of_usual_size() -> None:
+    n = 241
     X = pd.DataFrame({"c": ["a"] * n, "n": 3.0})
     encoder = make_encoder(output="hidden", cross_fit=False, hidden_layer_sizes=(8,))
     assert np.abs(encoder.fit_transform(X, make_rows(n)[1])).max() < 100
@@ -437,21 +429,14 @@ def test_a_rows_result_does_not_depend_on_its_batch(
 # Keeping -----------------------------------------------------------------------------------
 
 
-def _through_joblib(encoder: Any) -> Any:
+def test_a_kept_encoder_gives_the_same_bytes(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, out = fitted
     file = io.BytesIO()
     joblib.dump(encoder, file)
     file.seek(0)
-    return joblib.load(file)
-
-
-@pytest.mark.parametrize(
-    "keep", [lambda e: pickle.loads(pickle.dumps(e)), _through_joblib], ids=["pickle", "joblib"]
-)
-def test_a_kept_encoder_gives_the_same_bytes(
-    keep: Callable[[Any], Any], fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
-) -> None:
-    encoder, out = fitted
-    again = keep(encoder)
+    again = joblib.load(file)
     X = rows[0].assign(letter=rows[0]["letter"].replace("a", "?"))
     assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
     np.testing.assert_array_equal(again.inverse_transform(out), encoder.inverse_transform(out))
@@ -469,37 +454,19 @@ def test_a_kept_encoder_of_any_values_gives_the_same_bytes() -> None:
     assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
 
 
-def test_a_kept_encoder_answers_without_torch(
-    tmp_path: Path, fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
-) -> None:
-    encoder, _ = fitted
-    path = tmp_path / "kept.pickle"
-    path.write_bytes(pickle.dumps((encoder, rows[0], encoder.transform(rows[0]))))
-    code = (
-        "import pickle, sys\n"
-        f"encoder, X, out = pickle.load(open({str(path)!r}, 'rb'))\n"
-        "assert (encoder.transform(X) == out).all()\n"
-        "encoder.inverse_transform(out); encoder.get_feature_names_out()\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize(
     ("change", "params", "message"),
     [
-        (lambda X, y: (X, y[:-1]), {}, "inconsistent"),
+        (
+            lambda X, y: (X.assign(size=[np.inf, *X["size"][1:]]), y, np.arange(N) > 0),
+            {"remainder": "passthrough"},
+            "Column 'size'",
+        ),
         (lambda X, y: (X.assign(size=np.inf), y), {}, "'size' contains infinity"),
-        (lambda X, y: (X.drop(columns="color"), np.full(N, np.nan)), {}, "NaN"),
         (lambda X, y: (X.drop(columns="color"), np.zeros(N, dtype=int)), {}, "one class"),
-        (lambda X, y: (X[["color"]], y), {"dimensions": {"letter": 3}}, "`dimensions` names"),
         (lambda X, y: (X[["color"]], y), {"device": "abacus"}, "device='abacus'"),
-        (lambda X, y: (X[["color"]], y), {"max_iter": 0}, "'max_iter' parameter"),
-        (lambda X, y: (X[["color"]], y), {"output": "both", "hidden_layer_sizes": ()}, "hidden"),
         (lambda X, y: (X.assign(letter_0=1.0), y), {"remainder": "passthrough"}, "share the names"),
         (lambda X, y: (X[["color"]], y), {"cv": [([0], [1])]}, "`cv` must give"),
-        (lambda X, y: (X[["color"]], y), {"class_weight": "balanced"}, "class_weight"),
     ],
 )
 def test_a_refit_that_fails_leaves_the_encoder_as_it_was(
@@ -563,28 +530,6 @@ def test_numbers_beyond_float32_are_not_passed_through(rows: Rows) -> None:
     encoder = make_encoder(remainder="passthrough").fit(X, y)
     with pytest.raises(InvalidDataError, match=r"Column 'size' .* float32"):
         encoder.transform(X.assign(size=1e300))
-
-
-@pytest.mark.parametrize(("value", "weight"), [(1e300, 1.0), (1e300, 0.0), (np.inf, 0.0)])
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_training_numbers_that_cannot_be_passed_through_change_nothing(
-    value: float, weight: float, method: str, rows: Rows
-) -> None:
-    X, y = rows
-    encoder = make_encoder(remainder="passthrough").fit(X, y)
-    before = encoder.transform(X)
-    wrong = X.assign(size=X["size"].where(np.arange(N) > 0, value))
-    weights = np.where(np.arange(N) > 0, 1.0, weight)
-    with pytest.raises(InvalidDataError, match="Column 'size'"):
-        getattr(encoder, method)(wrong, y + 5, sample_weight=weights)
-    np.testing.assert_array_equal(encoder.transform(X), before)
-
-
-def test_dimensions_by_position_count_all_columns() -> None:
-    X = pd.DataFrame({"v": np.arange(60.0), "a": list("xyz") * 20, "b": list("pq") * 30})
-    encoder = make_encoder(dimensions={1: 7}).fit(X, np.arange(60) % 7 / 3)
-    assert encoder.dimensions_["a"] == 7
-    assert encoder.dimensions_["b"] != 7
 
 
 def test_a_constant_number_does_not_decide_the_scale_of_vectors():

@@ -36,9 +36,8 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.export import load, save, to_onnx, to_torch
 from sk_entity_embed.export.saving.checks import check_fitted
 from sk_entity_embed.inspection import align, nearest, nearest_rows
-from tests.containers import NAMELESS
 from tests.export.saved import assert_same
-from tests.list_samples import WAYS, make_list_rows, with_words
+from tests.list_samples import make_list_rows, with_words
 from tests.samples import make_encoder, make_rows
 from tests.test_imports import run_blocked
 
@@ -99,24 +98,23 @@ def test_the_regressor_predicts_as_well_as_a_model_on_the_encoders_output(
     assert regressor.score(X_new, y_new) > pipeline.score(X_new, y_new) - 0.05
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
-def test_predictions_are_in_the_targets_units(halves: Any, loss: str) -> None:
+def test_predictions_are_in_the_targets_units(halves: Any) -> None:
     X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(loss=loss, **GOOD).fit(X, 1000 + 50 * y)
+    model = EntityEmbeddingRegressor(loss="absolute_error", **GOOD).fit(X, 1000 + 50 * y)
     raw = by_hand(model, X_new)[:, 0]
     expected = raw * model._model.scale.width + model._model.scale.center
     np.testing.assert_allclose(model.predict(X_new), expected, rtol=1e-12)
     assert model.score(X_new, 1000 + 50 * y_new) > 0.85
 
 
-@pytest.mark.parametrize("unit", [1e-300, 1e-100, 1e100, 1e300])
 @pytest.mark.parametrize(
-    "params",
-    [{}, {"loss": "absolute_error"}, {"loss": "poisson"}, {"head": "dot"}, {"y_range": (0, 20)},
-     {"head": "dot", "y_range": (0, 20)}, {"init": TargetEncoder(random_state=0)}],
+    ("unit", "params"),
+    [(1e-300, {}), (1e300, {}), (1e-300, {"loss": "absolute_error"}), (1e300, {"loss": "poisson"}),
+     (1e-300, {"head": "dot"}), (1e300, {"y_range": (0, 20)}),
+     (1e-300, {"init": TargetEncoder(random_state=0)})],
     ids=str,
 )  # fmt: skip
-def test_the_unit_of_the_target_does_not_matter(params: dict[str, Any], unit: float) -> None:
+def test_the_unit_of_the_target_does_not_matter(unit: float, params: dict[str, Any]) -> None:
     X, y = make_rows(200)
     y = y - y.min()
     plain = EntityEmbeddingRegressor(**QUICK, **params).fit(X, y)
@@ -239,10 +237,7 @@ def test_quantities_are_no_classes() -> None:
     ("cls", "name", "value"),
     [
         (EntityEmbeddingRegressor, "loss", "log_loss"),
-        (EntityEmbeddingRegressor, "loss", "auto"),
         (EntityEmbeddingClassifier, "loss", "squared_error"),
-        (EntityEmbeddingClassifier, "class_weight", "heavy"),
-        (EntityEmbeddingRegressor, "handle_unknown", "nan"),
         (EntityEmbeddingClassifier, "handle_unknown", "zero"),
         (EntityEmbeddingRegressor, "handle_missing", "nan"),
     ],
@@ -315,16 +310,6 @@ def test_numbers_alone_are_context(halves: Any) -> None:
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_numbers_can_be_embedded_or_left_alone(halves: Any) -> None:
-    X, y = halves[:2]
-    numbers = pd.DataFrame({"letter": X["letter"].map(ord), "size": X["size"]})
-    model = EntityEmbeddingRegressor(categorical_features=["letter"], **QUICK).fit(numbers, y)
-    assert model.categorical_features_ == ["letter"]
-    for none in ([], [False, False], lambda X: []):
-        model = EntityEmbeddingRegressor(categorical_features=none, **QUICK).fit(numbers, y)
-        assert model.categorical_features_ == []
-
-
 def test_numbers_alone_go_on_training_without_a_warning() -> None:
     X, y = make_rows(240)
     model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X[["size"]], y)
@@ -334,35 +319,16 @@ def test_numbers_alone_go_on_training_without_a_warning() -> None:
         model.fit(X[:200], y[:200])
 
 
-def test_a_single_categorical_column_is_enough(halves: Any) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(**GOOD).fit(X[["letter"]], y)
-    assert 0.5 < model.score(X_new[["letter"]], y_new)
-    assert len(np.unique(model.predict(X_new[["letter"]]))) == 5
-
-
-def test_a_linear_head_predicts(halves: Any) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(**GOOD | {"hidden_layer_sizes": ()}).fit(X, y)
-    assert model.score(X_new, y_new) > 0.85
-
-
-def test_every_container_gives_the_same_predictions(container: Any) -> None:
+def test_a_polars_table_gives_the_same_predictions() -> None:
     X, y = make_rows(80)
-    columns = {c: X[c].tolist() for c in X}
-    model = EntityEmbeddingRegressor(**QUICK).fit(container(columns), y)
-    names = ["x0", "x1", "x2"] if container.name in NAMELESS else list(X)
-    expected = EntityEmbeddingRegressor(**QUICK).fit(X.set_axis(names, axis=1), y)
-    np.testing.assert_array_equal(
-        model.predict(container(columns)), expected.predict(X.set_axis(names, axis=1))
-    )
+    expected = EntityEmbeddingRegressor(**QUICK).fit(X, y).predict(X)
+    model = EntityEmbeddingRegressor(**QUICK).fit(pl.from_pandas(X), pl.Series(y))
+    np.testing.assert_array_equal(model.predict(pl.from_pandas(X)), expected)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_the_vectors_are_the_encoders(cross_fit: bool) -> None:
+def test_the_vectors_are_the_encoders() -> None:
     X, y = make_rows(240)
-    settings = {**QUICK, "cross_fit": cross_fit}
-    encoder, model = EntityEmbeddingEncoder(**settings), EntityEmbeddingRegressor(**settings)
+    encoder, model = EntityEmbeddingEncoder(**QUICK), EntityEmbeddingRegressor(**QUICK)
     np.testing.assert_array_equal(encoder.fit_transform(X, y), model.fit_transform(X, y))
     np.testing.assert_array_equal(encoder.transform(X), model.transform(X))
     assert model.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()
@@ -371,7 +337,6 @@ def test_the_vectors_are_the_encoders(cross_fit: bool) -> None:
         model.inverse_transform(model.transform(X))
         == encoder.inverse_transform(encoder.transform(X))
     ).all()
-    assert np.array_equal(model.fit_transform(X, y), model.transform(X)) != cross_fit
     frame = model.set_output(transform="pandas").transform(X)
     assert frame.columns.tolist() == model.get_feature_names_out().tolist()
 
@@ -390,16 +355,6 @@ def test_the_predictors_say_what_they_are() -> None:
     assert not hasattr(EntityEmbeddingEncoder(), "predict")
 
 
-def test_attributes_of_the_training(regressor: Any, classifier: Any) -> None:
-    for model in (regressor, classifier):
-        assert len(model.loss_curve_) == len(model.validation_loss_curve_) == model.n_iter_
-        assert 0 < model.best_iteration_ <= model.n_iter_
-        assert model.n_features_in_ == 3
-        assert model.feature_names_in_.tolist() == ["letter", "color", "size"]
-    assert not hasattr(regressor, "classes_")
-    assert regressor.validation_loss_curve_[-1] < regressor.validation_loss_curve_[0]
-
-
 def test_clones_and_pickles_predict_the_same(halves: Any, classifier: Any) -> None:
     X, y, X_new, _ = halves
     y = targets(y)[classifier.target_type_]
@@ -411,8 +366,6 @@ def test_clones_and_pickles_predict_the_same(halves: Any, classifier: Any) -> No
 
 def test_model_selection_works(halves: Any) -> None:
     X, y = halves[:2]
-    search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), {"max_iter": [1, 20]}, cv=2)
-    assert search.fit(X, y).best_params_ == {"max_iter": 20}
     late = targets(y)["binary"]
     scores = cross_val_score(EntityEmbeddingClassifier(**QUICK), X, late, cv=2, scoring="roc_auc")
     assert scores.shape == (2,)
@@ -428,22 +381,6 @@ def test_aligned_predictors_predict_the_same(halves: Any, regressor: Any) -> Non
     np.testing.assert_allclose(aligned.predict(halves[2]), other.predict(halves[2]), atol=1e-5)
 
 
-def test_there_are_no_vectors_of_numbers() -> None:
-    X, y = make_rows(60)
-    model = EntityEmbeddingRegressor(**QUICK).fit(X[["size"]], y)
-    with pytest.raises(InvalidParameterError, match="no embedded columns"):
-        nearest(model, "size", 1.0)
-
-
-def test_warm_start_goes_on() -> None:
-    X, y = make_rows(240)
-    model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X, y)
-    first = model.score(X, y)
-    for _ in range(5):
-        model.fit(X, y)
-    assert model.score(X, y) > first
-
-
 def test_inspection_and_torch_take_predictors(halves: Any, regressor: Any) -> None:
     assert nearest(regressor, "letter", "a", k=1)["category"].tolist() == ["b"]
     assert len(nearest_rows(regressor, halves[2], 0, k=3)) == 3
@@ -452,7 +389,8 @@ def test_inspection_and_torch_take_predictors(halves: Any, regressor: Any) -> No
     np.testing.assert_array_equal(encoder.embeddings_["letter"], regressor.embeddings_["letter"])
 
 
-def cases() -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Any]:
     """A quick predictor of each kind, fitted on rows with a missing cell."""
     X, y = make_rows(120)
     X.loc[3, ["letter", "size"]] = None
@@ -464,7 +402,6 @@ def cases() -> dict[str, Any]:
     made["poisson"] = EntityEmbeddingRegressor(loss="poisson", **QUICK).fit(X, np.exp(y))
     made["several"] = EntityEmbeddingRegressor(**QUICK).fit(X, np.column_stack([y, -y]))
     made["strict"] = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
-    made["flags"] = EntityEmbeddingClassifier(**QUICK, cross_fit=False).fit(X, y > 0)
     numbers = X[["size"]].assign(label=y)
     made["numbers"] = EntityEmbeddingRegressor(**QUICK, warm_start=True).fit(numbers, y)
     made["linear"] = EntityEmbeddingClassifier(**QUICK | {"hidden_layer_sizes": ()})
@@ -472,27 +409,7 @@ def cases() -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="module")
-def fitted() -> dict[str, Any]:
-    return cases()
-
-
-NAMES = [
-    "binary",
-    "flags",
-    "linear",
-    "multiclass",
-    "multilabel-indicator",
-    "numbers",
-    "poisson",
-    "several",
-    "squared_error",
-    "strict",
-]
-
-
-def test_every_case_has_a_name(fitted: dict[str, Any]) -> None:
-    assert sorted(fitted) == NAMES
+NAMES = ["linear", "multiclass", "multilabel-indicator", "numbers", "poisson", "several", "strict"]
 
 
 def new_rows(model: Any) -> pd.DataFrame:
@@ -504,7 +421,7 @@ def new_rows(model: Any) -> pd.DataFrame:
     return X.assign(label=y)[list(model.feature_names_in_)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["binary", "multilabel-indicator", "numbers", "poisson"])
 def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_path: Any) -> None:
     model = fitted[name]
     save(model, tmp_path / "model.safetensors")
@@ -515,20 +432,11 @@ def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_pat
     np.testing.assert_array_equal(twin.transform(X), model.transform(X))
 
 
-def test_unfitted_predictors_are_saved(tmp_path: Any) -> None:
-    save(EntityEmbeddingRegressor(loss="huber"), tmp_path / "model.safetensors")
-    loaded = load(tmp_path / "model.safetensors")
-    assert repr(loaded) == "EntityEmbeddingRegressor(loss='huber')"
-
-
 @pytest.mark.parametrize(
     ("name", "attribute", "value", "message"),
     [
         ("binary", "_link", "softmax", "no link for a binary"),
-        ("binary", "_link", "log", "no link for a binary"),
-        ("poisson", "_link", ["log"], "no link"),
         ("multiclass", "target_type_", "continuous", "has classes"),
-        ("squared_error", "_policies", {"output": "hidden"}, "output='hidden' is no policy of a"),
         ("squared_error", "_policies", {"remainder": "passthrough"}, "remainder='passthrough'"),
     ],
 )
@@ -640,43 +548,28 @@ def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
 # Lists and bounds --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_predictions_of_lists(way: str) -> None:
-    X, y = make_list_rows(500)
-    settings = {**GOOD, "pooling": way, "max_iter": 25}
-    regressor = EntityEmbeddingRegressor(**settings).fit(X[:400], y[:400])
-    assert regressor.score(X[400:], y[400:]) > (0.4 if way == "max" else 0.6)
-    classifier = EntityEmbeddingClassifier(**settings).fit(X[:400], y[:400] > 0)
-    proba = classifier.predict_proba(X[400:])[:, 1]
-    assert roc_auc_score(y[400:] > 0, proba) > 0.8
+def test_predictions_of_lists() -> None:
+    X, y = make_list_rows(400)
+    settings = {**GOOD, "max_iter": 20}
+    classifier = EntityEmbeddingClassifier(**settings).fit(X[:300], y[:300] > 0)
+    proba = classifier.predict_proba(X[300:])[:, 1]
+    assert roc_auc_score(y[300:] > 0, proba) > 0.8
     asked = with_words(X, [["zzz"], [], None, ["a", None, "zzz"]])
-    assert np.isfinite(regressor.predict(asked)).all()
     assert np.isfinite(classifier.predict_proba(asked)).all()
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("output", ["predict", "transform"])
-def test_predictors_of_lists_are_the_encoders_network(output: str, way: str) -> None:
+@pytest.mark.parametrize("way", ["max", "gru"])
+def test_predictors_of_lists_are_the_encoders_network(way: str) -> None:
     X, y = make_list_rows()
     regressor = EntityEmbeddingRegressor(pooling=way, **QUICK).fit(X, y)
     encoder = EntityEmbeddingEncoder(pooling=way, output="both", **QUICK).fit(X, y)
-    if output == "transform":
-        width = regressor.transform(X).shape[1]
-        np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
-        return
+    width = regressor.transform(X).shape[1]
+    np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
     hidden = encoder.transform(X)[:, -4:].astype(np.float64)
     head = regressor._model.head
     raw = hidden @ head.weights[-1] + head.biases[-1]
     expected = regressor._model.scale.restore(raw)[:, 0]
     np.testing.assert_allclose(regressor.predict(X), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_predictor_refuses_unknown_items_if_it_is_told_to() -> None:
-    X, y = make_list_rows()
-    model = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
-    with pytest.raises(InvalidDataError, match=r"column 'words': 1 row.*'zzz'"):
-        model.predict(with_words(X, [["a"], ["b", "zzz"]]))
-    assert model.predict(with_words(X, [["a"], [], None])).shape == (3,)
 
 
 def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) -> None:
@@ -693,18 +586,9 @@ def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) 
     assert np.abs(free.predict(X) - model.predict(X)).max() > 1e-3
 
 
-def test_a_target_that_reaches_its_bounds_is_learned(halves: Any) -> None:
-    X, y, asked, held = halves
-    settings = {**GOOD, "y_range": (-1.0, 1.0)}
-    model = EntityEmbeddingRegressor(**settings).fit(X, np.clip(y, -1, 1))
-    predicted = model.predict(asked)
-    assert (np.abs(predicted) < 1).all()
-    assert r2_score(np.clip(held, -1, 1), predicted) > 0.8
-
-
 def test_model_selection_over_heads_and_ways_of_pooling() -> None:
     X, y = make_list_rows()
-    grid = {"pooling": ["mean", "sum"], "head": ["mlp", "dot"], "y_range": [None, (-20, 20)]}
+    grid = {"pooling": ["mean", "sum"], "head": ["mlp", "dot"]}
     search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), grid, cv=2).fit(X, y)
-    assert len(set(search.cv_results_["mean_test_score"])) == 8
+    assert len(set(search.cv_results_["mean_test_score"])) == 4
     assert search.best_estimator_.predict(X).shape == (240,)
