@@ -49,20 +49,19 @@ def spread(stack, count):
     return vectors - share @ vectors, share
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.01, 250.0])
-@pytest.mark.parametrize("centred", [[True] * 4, [True, False, True, False], [False] * 4])
-@pytest.mark.parametrize("n_columns", [2, 3, 4])
-def test_predictions_agree_in_every_table(n_columns, centred, unit):
-    problem = make_problem(n_columns)
-    stacks, head = canonical(problem, centred[:n_columns], unit)
+@pytest.mark.parametrize(
+    ("centred", "unit"), [([True] * 2, 1.0), ([True, False, True], 0.01), ([False] * 4, 250.0)]
+)
+def test_predictions_agree_in_every_table(centred, unit):
+    problem = make_problem(len(centred))
+    stacks, head = canonical(problem, centred, unit)
     for table in range(4):
         before = problem[2].raw(*sample(problem[0], table))
         after = head.raw(*sample(stacks, table))
         assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
 
 
-@pytest.mark.parametrize("unit", [1.0, 40.0])
-@pytest.mark.parametrize("n_columns", [2, 3])
+@pytest.mark.parametrize(("n_columns", "unit"), [(2, 1.0), (3, 40.0)])
 def test_plain_dots_and_biases_are_what_the_head_adds_up(n_columns, unit):
     stacks, head = canonical(make_problem(n_columns), unit=unit)
     assert head.axes.tolist() == [1 / unit] * N_AXES
@@ -115,9 +114,8 @@ def test_predictions_of_lists_agree(way):
     assert np.abs(answers[0] - answers[1]).max() < 3e-6 * np.abs(answers[0]).max()
 
 
-@pytest.mark.parametrize("n_columns", [2, 3, 4])
-def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns(n_columns):
-    problem = make_problem(n_columns)
+def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns():
+    problem = make_problem()
     stacks, _ = canonical(problem)
     covariance = np.zeros((N_AXES, N_AXES))
     for stack, count in zip(stacks, problem[1], strict=True):
@@ -151,11 +149,10 @@ def test_the_heaviest_deviation_of_each_axis_is_positive():
     assert (scores[heaviest, np.arange(N_AXES)] > 0).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter(seed):
+def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter():
     stacks, counts, head = make_problem()
     expected, expected_head = canonical((stacks, counts, head))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.standard_normal((N_AXES, N_AXES)))[0]
     factor = rng.uniform(0.5, 2)
     moved = []
