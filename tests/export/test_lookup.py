@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime
 from fractions import Fraction
-from ipaddress import IPv4Address
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -97,25 +96,24 @@ def encoder():
     return fit(remainder="passthrough")
 
 
-@pytest.mark.parametrize("form", ["inline", "files", "tables", "frames"])
 @pytest.mark.parametrize(
-    "params",
+    ("form", "params"),
     [
-        {},
-        {"remainder": "passthrough"},
-        {"handle_unknown": "zero"},
-        {"handle_unknown": "nan"},
-        {"missing": 0.0},
-        {"missing": 0.0, "handle_missing": "error"},
-        {"min_frequency": 25},
-        {"kinds": ("day", "text")},
-        {"dimensions": 1, "cross_fit": False},
-        {"head": "dot", "remainder": "passthrough"},
-        {"head": "dot", "handle_unknown": "nan", "kinds": ("text", "flag")},
+        ("inline", {"remainder": "passthrough"}),
+        ("files", {"remainder": "passthrough"}),
+        ("tables", {}),
+        ("frames", {"handle_unknown": "zero"}),
+        ("inline", {"handle_unknown": "nan"}),
+        ("files", {"handle_unknown": "nan"}),
+        ("inline", {"missing": 0.0}),
+        ("files", {"missing": 0.0, "handle_missing": "error"}),
+        ("files", {"min_frequency": 25, "kinds": ("day", "text"), "cross_fit": False}),
+        ("inline", {"head": "dot", "remainder": "passthrough", "dimensions": 1}),
+        ("files", {"head": "dot", "handle_unknown": "nan", "kinds": ("text", "flag")}),
     ],
     ids=str,
 )
-def test_duckdb_gives_the_same_numbers(params, form, tmp_path):
+def test_duckdb_gives_the_same_numbers(form, params, tmp_path):
     encoder = fit(**params)
     kinds = encoder.categorical_features_
     rows = draw(np.random.default_rng(1), kinds, 300, new=True, missing=params.get("missing", 0.1))
@@ -180,7 +178,7 @@ def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
             np.testing.assert_array_equal(found, encoder.transform(new[["n"]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
     table=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
@@ -204,7 +202,7 @@ def test_any_name_and_any_text(name, table, texts):
     assert sorted(found) == sorted(map(tuple, expected))
 
 
-@pytest.mark.parametrize("name", ["select", "kind", "category", "r", "c0", "*", "a.b", "x; --"])
+@pytest.mark.parametrize("name", ["select", "kind", "x; --"])
 def test_names_that_mean_something(name, tmp_path):
     X = pd.DataFrame({name: ["a", "b", None] * 20})
     encoder = make_encoder(cv=2, dimensions=2).fit(X, np.random.default_rng(0).normal(size=60))
@@ -224,15 +222,6 @@ def test_the_rows_may_be_called_as_the_query_calls_its_own(encoder):
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
-def test_some_tables_may_be_in_the_query(tmp_path):
-    encoder = fit(kinds=("text", "flag"))
-    rows = draw(np.random.default_rng(2), ["text", "flag"], 20, new=True)
-    frame = lookup_frames(encoder)["flag"]
-    query = sql(encoder, "rows", keep="id", lookups={"text": None, "flag": "LOOKUP_0"})
-    _, found = run(query, rows=with_id(rows), lookup_0=frame)
-    np.testing.assert_array_equal(found, encoder.transform(rows))
-
-
 def fit_columns(*categorical, **numbers):
     """An encoder, with columns of these names, and its rows."""
     X = pd.DataFrame({name: ["a", "b"] * 20 for name in categorical} | numbers)
@@ -247,11 +236,9 @@ def fit_columns(*categorical, **numbers):
 
 
 ALPHABETS = [  # two names, and whether Java's equalsIgnoreCase takes them for one
-    ("\u00c9", "\u00e9", True),
     ("\u0131", "i", True),
     ("\u00b5", "\u03bc", True),
     ("\u00df", "ss", False),
-    ("\ufb01", "fi", False),
 ]
 
 
@@ -274,7 +261,6 @@ def test_case_beyond_ascii_counts_in_duckdb_and_not_elsewhere(name, other, alike
     [
         (["id", "id"], r"^`keep` has 'id' more than once\. Write it once\.$"),
         (None, r"^`keep` must be a list of names of columns, got None\. Give \(\) to keep none"),
-        (5, "^`keep` must be a list of names of columns, got 5"),
     ],
 )
 def test_what_keep_must_be(keep, match):
@@ -283,17 +269,15 @@ def test_what_keep_must_be(keep, match):
         sql(encoder, "rows", keep=keep)
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "standard"])
 @pytest.mark.parametrize(
-    ("categorical", "numbers", "keep", "pair"),
+    ("categorical", "numbers", "keep", "pair", "dialect"),
     [
-        (["Type", "type"], [], [], {"Type", "type"}),
-        (["Type"], ["TYPE"], [], {"Type", "TYPE"}),
-        (["g"], ["G_0"], [], {"g_0", "G_0"}),
-        (["g"], [], ["G_0"], {"g_0", "G_0"}),
-        (["g"], ["n"], ["N"], {"n", "N"}),
-        (["g"], ["n"], ["G"], {"g", "G"}),
-        (["g"], ["n"], ["x", "X"], {"x", "X"}),
+        (["Type", "type"], [], [], {"Type", "type"}, "duckdb"),
+        (["Type"], ["TYPE"], [], {"Type", "TYPE"}, "standard"),
+        (["g"], ["G_0"], [], {"g_0", "G_0"}, "duckdb"),
+        (["g"], [], ["G_0"], {"g_0", "G_0"}, "standard"),
+        (["g"], ["n"], ["G"], {"g", "G"}, "duckdb"),
+        (["g"], ["n"], ["x", "X"], {"x", "X"}, "duckdb"),
     ],
 )
 def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, pair, dialect):
@@ -312,13 +296,13 @@ def test_columns_that_the_query_does_not_read_may_differ_in_case():
     np.testing.assert_array_equal(found, encoder.transform(X))
 
 
-@pytest.mark.parametrize("name", ["", "\0", "a\0b"])
-def test_names_that_no_database_has_are_refused(name):
+def test_names_that_no_database_has_are_refused():
+    name = "a\0b"
     encoder, _ = fit_columns(name, "b")
     with pytest.raises(InvalidDataError, match="has a name that SQL does not allow"):
         sql(encoder, "rows")
     encoder, _ = fit_columns("b")
-    for keep in (name, "\ud800", 3):
+    for keep in ("", name, "\ud800", 3):
         with pytest.raises(InvalidParameterError, match=r"`keep` has .* SQL does not allow"):
             sql(encoder, "rows", keep=[keep])
 
@@ -339,15 +323,14 @@ def test_a_file_has_each_name_once_whatever_its_case(tmp_path):
         assert found[f"{name}_0"].to_pylist()[:2] == expected[f"{name}_0"].tolist()
 
 
-@pytest.mark.parametrize("folder", ["kind=missing", "Category=7", "g_0=1"])
-def test_a_folder_is_not_taken_for_a_column(folder, tmp_path):
+def test_a_folder_is_not_taken_for_a_column(tmp_path):
     encoder, X = fit_columns("g")
-    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / folder))
+    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / "kind=missing"))
     _, found = run(query, rows=X.assign(id=range(40)))
     np.testing.assert_array_equal(found, encoder.transform(X))
 
 
-@pytest.mark.parametrize("name", ["r", "c0", "F0", "lookup_0"])
+@pytest.mark.parametrize("name", ["r", "lookup_0"])
 def test_look_up_tables_may_be_called_as_the_query_calls_its_own(name):
     encoder, X = fit_columns("g", "h")
     frames = lookup_frames(encoder)
@@ -356,11 +339,9 @@ def test_look_up_tables_may_be_called_as_the_query_calls_its_own(name):
     np.testing.assert_array_equal(found, encoder.transform(X))
 
 
-@pytest.mark.parametrize("form", ["inline", "files"])
-def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
+def test_no_collation_finds_two_rows_for_one(encoder):
     rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
-    lookups = to_parquet(encoder, tmp_path) if form == "files" else None
-    query = sql(encoder, "rows", lookups=lookups, keep=["id"])
+    query = sql(encoder, "rows", keep=["id"])
     with duckdb.connect() as connection:
         connection.execute("SET default_collation = 'nocase'")
         connection.register("given", with_id(rows))
@@ -369,13 +350,6 @@ def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
         found = connection.sql(query).to_arrow_table().sort_by("id")
     assert found["id"].to_pylist() == list(range(50))
     found = np.column_stack([found[n].to_numpy() for n in found.column_names[1:]])
-    np.testing.assert_array_equal(found, encoder.transform(rows))
-
-
-def test_text_of_an_enumeration(encoder):
-    rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
-    coded = rows.set_column(0, "text", rows["text"].dictionary_encode())
-    _, found = run(sql(encoder, "rows", keep="id"), rows=with_id(coded))
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
@@ -410,16 +384,6 @@ def test_what_transform_refuses_fails(form, tmp_path):
             run(query, rows=with_id(bad))
 
 
-def test_a_missing_category_is_known_where_unknown_ones_are_refused():
-    encoder = fit(kinds=("text",), handle_unknown="error")
-    query = sql(encoder, "rows", keep="id")
-    fine = pa.table({"text": ["a", None], "size": [0.0, 0.0]})
-    _, found = run(query, rows=with_id(fine))
-    np.testing.assert_array_equal(found, encoder.transform(fine))
-    with pytest.raises(duckdb.Error, match="has unknown values"):
-        run(query, rows=with_id(pa.table({"text": ["b"]})))
-
-
 def test_missing_cells_may_be_refused_alone():
     encoder = fit(kinds=("text",), handle_missing="error", missing=0.0)
     query = sql(encoder, "rows", keep="id")
@@ -444,16 +408,6 @@ def test_standard_sql_in_another_database(monkeypatch):
         found = connection.execute(query).fetchall()
     found = np.array(sorted(found), dtype=np.float64)[:, 1:].astype(np.float32)
     np.testing.assert_array_equal(found, encoder.transform(rows))
-
-
-def test_standard_sql_gives_null_for_what_is_refused_or_nan():
-    for policy in ("error", "nan"):
-        encoder = fit(kinds=("integer",), handle_unknown=policy)
-        query = sql(encoder, "rows", dialect="standard")
-        with closing(sqlite3.connect(":memory:")) as connection:
-            connection.execute("CREATE TABLE rows (integer INTEGER)")
-            connection.execute("INSERT INTO rows VALUES (77)")
-            assert connection.execute(query).fetchall() == [(None, None, None)]
 
 
 def test_the_query_refuses_what_is_no_look_up():
@@ -517,17 +471,10 @@ def test_frames_hold_what_transform_gives(encoder):
         np.testing.assert_array_equal(row.to_numpy(), expected[i, :3])
 
 
-def test_infrequent_categories_share_a_vector_and_keep_their_rows():
-    encoder = fit(kinds=("text",), min_frequency=20)
-    infrequent = encoder.infrequent_categories_["text"]
-    assert len(infrequent) > 1
-    frame = lookup_frames(encoder)["text"].set_index("category")
-    assert len(frame.loc[infrequent].drop_duplicates()) == 1
-    assert (frame["kind"].to_numpy()[: len(SEEN["text"])] == "category").all()
-
-
-@pytest.mark.parametrize("handle_missing", ["category", "error"])
-@pytest.mark.parametrize("handle_unknown", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize(
+    ("handle_unknown", "handle_missing"),
+    [("learned", "category"), ("nan", "category"), ("error", "category"), ("zero", "error")],
+)
 def test_rows_of_each_policy(handle_unknown, handle_missing):
     for missing in (0.0, 0.2) if handle_missing == "category" else (0.0,):
         encoder = fit(
@@ -544,17 +491,6 @@ def test_rows_of_each_policy(handle_unknown, handle_missing):
             vectors = frame.to_numpy()[2:, 2:].astype(float)
             assert np.array_equal(*vectors, equal_nan=True) == (missing == 0)
             assert np.isnan(vectors[1]).all() == (handle_unknown == "nan")
-
-
-def test_frames_of_categories_that_are_no_keys():
-    mixed = [1, "1", (1, 2), None, date(2020, 1, 1)] * 20
-    X = np.empty((100, 2), dtype=object)
-    X[:, 0] = np.fromiter(mixed, dtype=object, count=100)
-    X[:, 1] = ["\ud800", "b"] * 50
-    encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=100))
-    frames = lookup_frames(encoder)
-    assert frames["x0"]["category"].tolist()[:4] == encoder.categories_["x0"][:-1].tolist()
-    assert frames["x1"]["category"].tolist()[:2] == ["b", "\ud800"]
 
 
 def test_frames_of_periods_and_intervals_join(tmp_path):
@@ -631,18 +567,11 @@ def test_files(encoder, tmp_path):
 
 BAD_KEYS = {
     "int, str": [1, "1"],
-    "date, datetime": [date(2020, 1, 1), datetime(2020, 1, 1)],
-    "bytes, str": [b"a", "a"],
     "tuple": [(1, 2), (3, 4)],
     "str": ["\ud800", "a"],
     "int": [2**70, 1],
-    "timedelta": [timedelta(1), timedelta(2)],
-    "Period": [pd.Period("2020", "Y"), pd.Period("2021", "Y")],
     "Interval": [pd.Interval(0, 1), pd.Interval(1, 2)],
     "Fraction": [Fraction(1, 2), Fraction(1, 3)],
-    "IPv4Address": [IPv4Address(1), IPv4Address(2)],
-    "PurePosixPath": [PurePosixPath("a"), PurePosixPath("b")],
-    "datetime": [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=h))) for h in (1, 2)],
 }
 
 
@@ -662,9 +591,7 @@ def test_categories_that_are_no_keys_are_refused_before_writing(types, tmp_path)
 
 
 NO_LITERALS = {
-    "time": [time(1), time(2)],
     "bytes": [b"a", b"\0"],
-    "zone": [datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)],
     "nano": [pd.Timestamp("2020-01-01 00:00:00.000000001"), pd.Timestamp("2020-01-02")],
 }
 
@@ -708,10 +635,9 @@ def pooled_by_hand(frame, cell, way, max_length):
     return getattr(np.array(rows, dtype=np.float64), way)(axis=0).astype(np.float32)
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero"])
-def test_tables_of_items_are_all_that_pooling_needs(policy, tmp_path):
+def test_tables_of_items_are_all_that_pooling_needs(tmp_path):
     X, y = make_list_rows()
-    encoder = make_list_encoder(handle_unknown=policy).fit(X, y)
+    encoder = make_list_encoder(handle_unknown="zero").fit(X, y)
     frames, paths = lookup_frames(encoder), to_parquet(encoder, tmp_path)
     new = make_new_lists()
     expected = dict(zip(encoder.get_feature_names_out(), encoder.transform(new).T, strict=True))

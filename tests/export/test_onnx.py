@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import subprocess
 import sys
-import textwrap
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,9 +16,7 @@ from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 from sklearn.exceptions import NotFittedError
 
-import sk_entity_embed
 from sk_entity_embed import EntityEmbeddingClassifier
-from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -31,7 +24,6 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.export import onnx_graph, to_onnx
 from sk_entity_embed.input.context import ContextScaling
-from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder, make_rows
 
@@ -99,9 +91,11 @@ def encoder(rows):
     return make_encoder().fit(*rows)
 
 
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize(
+    ("output", "remainder", "unknown"),
+    [("embedding", "passthrough", "learned"), ("embedding", "drop", "nan"),
+     ("both", "drop", "zero"), ("hidden", "passthrough", "learned")],
+)  # fmt: skip
 def test_onnxruntime_gives_what_transform_gives(table, output, remainder, unknown):
     X, y = table
     encoder = make_encoder(
@@ -164,43 +158,17 @@ def test_ten_thousand_rows_of_many_knots():
     )
 
 
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
-def test_columns_without_context(output):
+def test_columns_without_context():
     X, y = make_rows(120)
-    encoder = make_encoder(output=output, remainder="passthrough").fit(X[["letter"]], y)
+    encoder = make_encoder(output="both", remainder="passthrough").fit(X[["letter"]], y)
     out = run(to_onnx(encoder), X[["letter"]])
     np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "targets",
-    [
-        lambda y: np.digitize(y, [-1, 1]).astype(str),
-        lambda y: y > 0,
-        lambda y: np.column_stack([y, -y]),
-    ],
-    ids=["multiclass", "binary", "two outputs"],
-)
-def test_other_targets(targets):
-    X, y = make_rows(240)
-    encoder = make_encoder(output="both", cross_fit=False).fit(X, targets(y))
-    np.testing.assert_allclose(run(to_onnx(encoder), X), encoder.transform(X), rtol=1e-6, atol=1e-6)
-
-
-def test_another_runtime_agrees(table):
-    X, y = table
-    encoder = make_encoder(categorical_features=CATEGORICAL, output="both", max_iter=1).fit(X, y)
-    new = make_new_rows(X)[:60]
-    feeds = {c: new[[c]].to_numpy() for c in new}
-    feeds["city"] = feeds["city"].astype(object)
-    (out,) = ReferenceEvaluator(to_onnx(encoder)).run(None, feeds)
-    np.testing.assert_allclose(out, encoder.transform(new), rtol=1e-6, atol=1e-6)
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_piecewise_linear_scaling(data):
     """The search and the line between knots, for any knots and cells."""
@@ -284,12 +252,9 @@ def test_no_missing_cells_by_promise(gappy):
     np.testing.assert_array_equal(run(model, known), encoder.transform(known))
 
 
-@pytest.mark.parametrize("column", ["letter", "number", "flag"])
-def test_missing_cells_of_fit_need_a_decision(gappy, column):
-    given = {"letter": "?", "number": -1, "flag": 2}
-    del given[column]
-    with pytest.raises(InvalidParameterError, match=rf"'{column}' had missing.*missing_values=\{{"):
-        to_onnx(gappy[0], missing_values=given)
+def test_missing_cells_of_fit_need_a_decision(gappy):
+    with pytest.raises(InvalidParameterError, match=r"'number' had missing.*missing_values=\{"):
+        to_onnx(gappy[0], missing_values={"letter": "?", "flag": 2})
 
 
 def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows):
@@ -306,12 +271,9 @@ def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows
         ("?", "`missing_values` must be a dict"),
         ({"lettre": "?"}, "Did you mean 'letter'"),
         ({"letter": 0}, "must be a string, got 0"),
-        ({"letter": "\ud800"}, "must be a string"),
         ({"letter": "a"}, "is a category of the column"),
         ({"number": "?"}, "must be an integer of 64 bits, got '\\?'"),
-        ({"number": True}, "must be an integer"),
         ({"number": 2**63}, "must be an integer"),
-        ({"number": 3}, "is a category"),
         ({"flag": 1}, "is a category"),
     ],
 )
@@ -362,12 +324,10 @@ def test_policies_are_checked(encoder):
     "values",
     [
         [1, "1", 2, "x"],
-        [b"a", b"b", b"a", b"c"],
-        [datetime.date(2020, 1, d) for d in (1, 2, 3, 4)],
         ["\ud800", "a", "b", "c"],
         [2**63 + 1, 2**63 + 2, 3, 4],
     ],
-    ids=["mixed", "bytes", "dates", "lone surrogates", "64 bits without sign"],
+    ids=["mixed", "lone surrogates", "64 bits without sign"],
 )
 def test_categories_without_a_tensor_type(values):
     X = pd.DataFrame({"odd": pd.Series(values * 20, dtype=object), "n": np.arange(80.0)})
@@ -376,7 +336,7 @@ def test_categories_without_a_tensor_type(values):
         to_onnx(encoder)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", "Int32", "float32", "Float64"])
+@pytest.mark.parametrize("dtype", ["uint64", "Int32", "float32"])
 def test_narrow_and_nullable_categories(dtype):
     X = pd.DataFrame({"k": pd.Series([1, 2, 3, 4] * 20).astype(dtype)})
     encoder = make_encoder(categorical_features="all").fit(X, np.linspace(0, 0.9, 80))
@@ -384,16 +344,11 @@ def test_narrow_and_nullable_categories(dtype):
     np.testing.assert_array_equal(run(to_onnx(encoder), wide), encoder.transform(X))
 
 
-def test_every_container(container):
-    columns = {"text": ["b", "", "ü漢", "b"] * 15, "n": np.arange(60.0).tolist()}
-    encoder = make_encoder(output="both").fit(container(columns), np.linspace(0, 0.9, 60))
-    model = to_onnx(encoder)
-    names = [i.name for i in model.graph.input]
-    assert names == (["x0", "x1"] if container.name in ("lists", "numpy_object") else ["text", "n"])
-    X = make_container("pandas", dict(zip(names, columns.values(), strict=True)))
-    np.testing.assert_allclose(
-        run(model, X), encoder.transform(container(columns)), rtol=1e-6, atol=1e-6
-    )
+def test_columns_without_names_are_called_by_position():
+    rows = [["b", 1.0], ["", 2.0], ["ü漢", 0.5]] * 20
+    encoder = make_encoder(output="both").fit(rows, np.linspace(0, 0.9, 60))
+    found = run(to_onnx(encoder), pd.DataFrame(rows, columns=["x0", "x1"]))
+    np.testing.assert_allclose(found, encoder.transform(rows), rtol=1e-6, atol=1e-6)
 
 
 NAMES = ["transformed", "transformed_", "_constant_0", "__Gather_1", "a.b/c", " ", "<script>", "ü"]
@@ -430,21 +385,6 @@ def test_the_file_is_the_model(encoder, rows, tmp_path):
     np.testing.assert_array_equal(run(onnx.load(path), rows[0]), encoder.transform(rows[0]))
 
 
-@pytest.mark.parametrize("step", [(os, "fsync"), (os, "replace")], ids=["fsync", "replace"])
-def test_a_failed_write_leaves_the_older_file(encoder, tmp_path, monkeypatch, step):
-    path = tmp_path / "encoder.onnx"
-    path.write_text("older")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(*step, fail)
-    with pytest.raises(OSError, match="disk full"):
-        to_onnx(encoder, path)
-    assert path.read_text() == "older"
-    assert os.listdir(tmp_path) == ["encoder.onnx"]
-
-
 @pytest.mark.parametrize("limit", [100, 400])
 def test_models_too_large_for_onnx(table, monkeypatch, limit):
     X, y = table
@@ -455,34 +395,15 @@ def test_models_too_large_for_onnx(table, monkeypatch, limit):
 
 
 def test_many_categories(monkeypatch):
-    X, y = make_rows(60)
-    encoder = make_encoder(dimensions=2).fit(X[["letter"]], y)
-    n = 50_000
-    (small,) = encoder._model.tables
-    names = np.array([f"name {i}" for i in range(n)], dtype=object)
-    vectors = np.random.default_rng(0).random((1, n + 3, 2), dtype=np.float32)
-    vocabulary = replace(
-        small.vocabulary, categories=names, rows=np.arange(3, n + 3, dtype=np.int32)
-    )
-    table = replace(small, vocabulary=vocabulary, stack=vectors)
-    encoder._model = replace(encoder._model, tables=(table,))
+    X = pd.DataFrame({"letter": [f"name {i}" for i in range(5_000)]})
+    encoder = make_encoder(dimensions=2, cross_fit=False, batch_size=1000, max_iter=1)
+    encoder.fit(X, np.random.default_rng(0).normal(size=5_000))
     model = to_onnx(encoder)
-    out = run(model, pd.DataFrame({"letter": ["no name", *names]}))
-    np.testing.assert_array_equal(out[1:], vectors[0, 3:])
-    np.testing.assert_array_equal(out[0], vectors[0, 0])
+    asked = pd.concat([X, pd.DataFrame({"letter": ["no name"]})])
+    np.testing.assert_array_equal(run(model, asked), encoder.transform(asked))
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", model.ByteSize())
     with pytest.raises(InvalidDataError, match="ends at 2 GB"):  # sizes are not underestimated
         to_onnx(encoder)
-
-
-class _Other(BaseEntityEmbedding):
-    """An estimator of the package that has no transform."""
-
-    def fit(self, X, y):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
 
 
 def test_fitted_encoders_only(encoder):
@@ -490,10 +411,6 @@ def test_fitted_encoders_only(encoder):
         to_onnx(make_encoder())
     with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
         to_onnx("encoder")
-    other = _Other()
-    other._model = encoder._model
-    with pytest.raises(InvalidParameterError, match="_Other has no transform"):
-        to_onnx(other)
 
 
 def test_onnx_is_an_extra(encoder, monkeypatch):
@@ -502,32 +419,7 @@ def test_onnx_is_an_extra(encoder, monkeypatch):
         to_onnx(encoder)
 
 
-def test_torch_stays_out(encoder, tmp_path):
-    import joblib
-
-    joblib.dump(encoder, tmp_path / "encoder.joblib")
-    code = """
-        import sys
-        import joblib
-        from sk_entity_embed.export import to_onnx
-        import sk_entity_embed.export.onnx as ours
-        assert "onnx" not in sys.modules
-        model = to_onnx(joblib.load(sys.argv[1]))
-        print(len(model.graph.input), "torch" in sys.modules, sys.modules["onnx"] is ours)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "encoder.joblib")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(Path(sk_entity_embed.__file__).parents[1])},
-        check=False,
-    )
-    assert done.stdout == "3 False False\n", done.stderr
-
-
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
+@pytest.mark.parametrize(("remainder", "unknown"), [("drop", "nan"), ("passthrough", "zero")])
 def test_vectors_of_dots_end_with_their_biases(table, remainder, unknown):
     X, y = table
     encoder = make_encoder(
@@ -544,11 +436,17 @@ def test_vectors_of_dots_end_with_their_biases(table, remainder, unknown):
     assert run(model, new[:0]).shape == (0, len(names))
 
 
-@pytest.mark.parametrize("columns", [[*CATEGORICAL, "size", "gappy"], CATEGORICAL], ids=len)
-@pytest.mark.parametrize("y_range", [None, (-8, 9.5)])
-@pytest.mark.parametrize("head", ["dot", "mlp"])
-def test_predictions_of_dots_and_within_bounds(table, head, y_range, columns):
+@pytest.mark.parametrize(
+    ("head", "y_range", "numbers", "n_outputs"),
+    [
+        ("dot", None, ["size", "gappy"], 1),
+        ("dot", (-8, 9.5), [], 1),
+        ("mlp", (-8, 9.5), ["size"], 2),
+    ],
+)
+def test_predictions_of_dots_and_within_bounds(table, head, y_range, numbers, n_outputs):
     X, y = table
+    y, columns = np.column_stack([y, -y])[:, :n_outputs].squeeze(), [*CATEGORICAL, *numbers]
     settings = {"head": head, "y_range": y_range, "hidden_layer_sizes": (6,)}
     predictor = make_dot(**settings, categorical_features=CATEGORICAL).fit(X[columns], y)
     model, new = to_onnx(predictor), make_new_rows(X)[columns]
@@ -556,22 +454,12 @@ def test_predictions_of_dots_and_within_bounds(table, head, y_range, columns):
     out, expected = run(model, new), predictor.predict(new)
     assert out.dtype == np.float64
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
-    assert run(model, new[:0]).shape == (0,)
+    assert run(model, new[:0]).shape == (0, *expected.shape[1:])
     np.testing.assert_allclose(run(model, new[:1]), out[:1], rtol=1e-9)
     feeds = {c: new[[c]].to_numpy() for c in new}
     feeds["city"] = feeds["city"].astype(object)
     (other,) = ReferenceEvaluator(model).run(None, feeds)
     np.testing.assert_allclose(other, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_several_outputs_within_bounds(table):
-    X, y = table
-    settings = {"head": "mlp", "y_range": (-8, 9), "hidden_layer_sizes": (6,)}
-    predictor = make_dot(**settings, categorical_features=CATEGORICAL)
-    predictor.fit(X, np.column_stack([y, -y]))
-    np.testing.assert_allclose(
-        run(to_onnx(predictor), X), predictor.predict(X), rtol=1e-6, atol=1e-6
-    )
 
 
 def test_classes_of_dots(table):
@@ -621,8 +509,9 @@ def list_rows():
     return X[["letter", *WAYS, "size"]], y
 
 
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize(
+    ("output", "unknown"), [("embedding", "learned"), ("embedding", "nan"), ("both", "zero")]
+)
 def test_lists_are_pooled(list_rows, output, unknown):
     X, y = list_rows
     own = {"pooling": {w: w for w in WAYS}, "max_length": {"sum": 2}, "dimensions": 3}

@@ -83,7 +83,7 @@ def test_configurations(encoder, tmp_path):
     assert paths["a b"][0].parent.name.startswith("a-b-")
 
 
-@pytest.mark.parametrize("call", range(2, 8))  # the first one is no file of the set
+@pytest.mark.parametrize("call", [2, 7])  # the first one is no file of the set
 def test_files_change_together(encoder, tmp_path, monkeypatch, call):
     old = to_projector(encoder, None, tmp_path / "old")
     before = {path: path.read_bytes() for path in (tmp_path / "old").rglob("*.*")}
@@ -160,7 +160,7 @@ def test_bad_metadata(encoder, tmp_path):
     assert not (tmp_path / "folder").exists()
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize("policy", ["zero", "nan", "error"])
 def test_the_unknown_row_follows_the_policy(policy, tmp_path):
     encoder = fit(["a", "b"], handle_unknown=policy)
     vectors, metadata = to_projector(encoder, "x", tmp_path)["x"]

@@ -82,12 +82,11 @@ def test_gensim_reads_the_vectors(encoder, binary, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.vocab", "x.w2v"]
 
 
-@pytest.mark.parametrize("binary", [False, True])
-def test_most_similar_is_the_cosine(binary, tmp_path):
+def test_most_similar_is_the_cosine(tmp_path):
     X, y = make_rows(400)
     encoder = make_encoder(max_iter=5).fit(X, y)
-    to_word2vec(encoder, "letter", tmp_path / "v", binary=binary)
-    vectors = KeyedVectors.load_word2vec_format(tmp_path / "v", binary=binary)
+    to_word2vec(encoder, "letter", tmp_path / "v")
+    vectors = KeyedVectors.load_word2vec_format(tmp_path / "v")
     frame = encoder.embeddings_["letter"].astype(np.float64)
     a = frame.loc["a"]
     expected = frame @ a / np.linalg.norm(frame, axis=1) / np.linalg.norm(a)
@@ -97,7 +96,7 @@ def test_most_similar_is_the_cosine(binary, tmp_path):
         assert found[word] == pytest.approx(expected[word], abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=[])), min_size=2, max_size=5, unique=True
@@ -118,9 +117,7 @@ def test_any_text_comes_back(texts, binary, tmp_path_factory):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([3, -1], {"-1": -1, "3": 3}),
         ([0.1, 2.0], {"0.1": 0.1, "2.0": 2.0}),
-        ([True, False], {"False": False, "True": True}),
         ([date(2020, 1, 2), date(2021, 1, 2)], {"2020-01-02": date(2020, 1, 2)}),
         ([1, "1"], {"<int>1": 1, "1": "1"}),
     ],
@@ -155,9 +152,7 @@ def test_extreme_numbers_keep_all_digits(binary, tmp_path):
     np.testing.assert_array_equal(vectors[names], encoder.embeddings_["x"].loc[names])
 
 
-@pytest.mark.parametrize(
-    ("policy", "there"), [("learned", True), ("zero", True), ("nan", False), ("error", False)]
-)
+@pytest.mark.parametrize(("policy", "there"), [("zero", True), ("nan", False), ("error", False)])
 def test_the_unknown_word_follows_the_policy(policy, there, tmp_path):
     encoder = fit(["a", "b"], handle_unknown=policy)
     words = to_word2vec(encoder, "x", tmp_path / "x")
@@ -166,14 +161,6 @@ def test_the_unknown_word_follows_the_policy(policy, there, tmp_path):
     if there:
         vectors = KeyedVectors.load_word2vec_format(tmp_path / "x")
         np.testing.assert_array_equal(vectors["<unknown>"], vector_of(encoder, "z"))
-
-
-def test_infrequent_categories_are_words(tmp_path):
-    encoder = fit(["a", "b", "c", "d"], counts=[20, 20, 2, 2], min_frequency=5)
-    words = to_word2vec(encoder, "x", tmp_path / "x")
-    assert [*words] == ["a", "b", "c", "d", "<unknown>"]
-    vectors = KeyedVectors.load_word2vec_format(tmp_path / "x")
-    np.testing.assert_array_equal(vectors["c"], vectors["d"])
 
 
 def test_bad_parameters(encoder, tmp_path):
