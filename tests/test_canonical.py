@@ -104,11 +104,6 @@ def centred(stack, count):
     return vectors - share @ vectors, share
 
 
-def distances(vectors):
-    """Euclidean distances between all pairs."""
-    return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-
-
 @pytest.mark.parametrize(
     ("n_hidden", "n_numbers", "keep"), [(2, 0, None), (16, 1, None), (16, 2, (True, False))]
 )
@@ -190,19 +185,6 @@ def test_a_linear_head_is_rewritten_too():
         np.testing.assert_allclose(lengths[sum(WIDTHS[:j])], lengths[-N_CONTEXT:].mean())
 
 
-def test_distances_are_those_of_what_the_first_layer_sees():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    ratios = []
-    for j, (old, new) in enumerate(zip(problem[0], stacks, strict=True)):
-        for table in range(4):
-            seen = old[table].astype(np.float64) @ first_layer_of(problem[2], j)
-            off = ~np.eye(len(seen), dtype=bool)
-            ratios.append((distances(new[table].astype(float)) / (distances(seen) + ~off))[off])
-    ratios = np.concatenate(ratios)
-    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
-
-
 def test_the_first_layer_has_orthogonal_axes_of_one_length():
     _, head = canonical(make_problem())
     lengths = []
@@ -261,16 +243,6 @@ def test_the_heaviest_deviation_of_each_axis_is_positive():
         assert (stack[-1][weight.argmax(axis=0), np.arange(stack.shape[2])] > 0).all()
 
 
-def test_fewer_hidden_units_than_dimensions_are_padded_with_zeros():
-    problem = make_problem(n_hidden=2)
-    stacks, head = canonical(problem)
-    for j, stack in enumerate(stacks):
-        assert stack.shape == problem[0][j].shape
-        assert (stack[:, :, 2:] == 0).all()
-        assert (first_layer_of(head, j)[2:] == 0).all()
-        assert (stack[:, :, :2] != 0).any(axis=(0, 1)).all()
-
-
 def test_constant_tables_become_zeros():
     stacks, counts, head = make_problem()
     constant = [np.broadcast_to(s[:1, :1], s.shape).copy() for s in stacks]
@@ -298,16 +270,6 @@ def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
     np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
     vectors, share = centred(stacks[1], problem[1][1])
     np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
-
-
-def test_frozen_columns_do_not_scale_the_others_beside_numbers_either():
-    problem = make_problem()
-    stacks, head = canonical(problem, (True, False), N_CONTEXT)
-    assert stacks[0] is problem[0][0]
-    lengths = lengths_of(head)
-    np.testing.assert_allclose(
-        lengths[WIDTHS[0] : sum(WIDTHS)], lengths[-N_CONTEXT:].mean(), rtol=1e-6
-    )
 
 
 def test_everything_frozen_changes_nothing():

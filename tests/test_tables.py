@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ from sk_entity_embed.tables import (
     gather,
     merge_tables,
     pool_lists,
-    shift,
     take,
 )
 
@@ -233,30 +231,6 @@ def test_frames_are_made_for_each_column_by_name():
 # Biases ------------------------------------------------------------------------------------
 
 
-def with_bias(table):
-    """The same table, the last number of each vector a bias."""
-    return replace(table, biased=True)
-
-
-def test_a_bias_is_no_axis():
-    table = with_bias(make_table(width=3))
-    assert (table.width, table.n_axes) == (3, 2)
-    assert table.names() == ["col_0", "col_1", "col_bias"]
-    assert make_table(width=3).names() == ["col_0", "col_1", "col_2"]
-    np.testing.assert_array_equal(table.frame(), make_table(width=3).frame().iloc[:, :2])
-    assert repr(EmbeddingFrames([table])) == "EmbeddingFrames({'col': (6, 2)})"
-
-
-def test_biases_are_a_series_by_category():
-    table = with_bias(make_table(width=3))
-    biases = table.biases()
-    assert (biases.name, biases.index.name) == ("bias", "col")
-    assert names(biases.index) == ["a", "b", "c", "x", "y", "nan"]
-    assert biases["b"] == table.vectors[4, 2]
-    assert biases["x"] == biases["y"] == table.vectors[INFREQUENT, 2]
-    assert biases.dtype == np.float32
-
-
 # Lists -------------------------------------------------------------------------------------
 
 
@@ -295,12 +269,6 @@ def test_items_are_those_of_their_rows_own_fold(n_tables):
     np.testing.assert_array_equal(flat.offsets, lists.offsets)
 
 
-def test_shift_moves_rows_by_whole_tables():
-    assert shift(np.array([1, 2]), np.array([0, 3]), 10).tolist() == [1, 32]
-    lists = shift(Lists(np.array([1, 2, 3]), np.array([0, 2, 3])), np.array([2, 1]), 10)
-    assert lists.items.tolist() == [21, 22, 13]
-
-
 @pytest.mark.parametrize(("n", "way"), [(0, "gru"), (5000, "gru"), (5000, "max")])
 def test_gather_pools_lists_beside_single_values(n, way):
     rng = np.random.default_rng(0)
@@ -320,13 +288,3 @@ def test_gather_pools_lists_beside_single_values(n, way):
     alone = np.empty((n, 2), dtype=np.float32)
     pool_lists(sources[0], lists, pooler, alone)
     np.testing.assert_array_equal(alone, expected)
-
-
-def test_the_empty_lists_vector_is_in_no_frame():
-    cells = [["b", "a"], [], None, ["b"]]
-    (column,) = read_table(pd.DataFrame({"col": pd.Series(cells, dtype=object)})).columns
-    vocabulary = learn_vocabulary(column)
-    stack = np.arange(12, dtype=np.float32).reshape(1, 6, 2)
-    frame = EmbeddingTable(vocabulary, stack, np.zeros(2, np.float32)).frame()
-    assert names(frame.index) == ["a", "b", "nan"]
-    assert frame.iloc[2].tolist() == stack[0, MISSING].tolist()

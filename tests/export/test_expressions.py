@@ -313,13 +313,6 @@ def test_arrow_pools_lists(policy):
     assert function(table.slice(0, 0)).schema == function(table).schema
 
 
-def test_arrow_of_lists_that_are_all_missing():
-    encoder = make_list_encoder().fit(*make_list_rows())
-    table = arrow_of(make_new_lists()[:4].assign(mean=None))
-    assert pa.types.is_null(table.schema.field("mean").type)
-    assert_same(pl.from_arrow(pyarrow_transform(encoder)(table)), encoder, table)
-
-
 @pytest.mark.parametrize(
     ("column", "cells", "refused"),
     [
@@ -339,19 +332,6 @@ def test_arrow_refuses_what_transform_does_in_lists(column, cells, refused):
         encoder.transform(X)
     known = arrow_of(make_list_rows(3)[0])
     assert_same(pl.from_arrow(function(known)), encoder, known)
-
-
-def test_arrow_refuses_missing_lists_and_items():
-    X, y = make_list_rows()
-    X = X[["letter", "sum", "size"]]
-    own = {"pooling": "sum", "max_length": None, "dimensions": 2, "handle_missing": "error"}
-    encoder = make_list_encoder(**own).fit(X, y)
-    function = pyarrow_transform(encoder)
-    X = X[:3].assign(sum=[[], [None, 1], None])
-    with pytest.raises(InvalidDataError, match=r"'sum' has 2 missing value.* in row 1"):
-        function(arrow_of(X))
-    new = arrow_of(X.assign(sum=[[], [9], [1, 9]]))
-    assert_same(pl.from_arrow(function(new)), encoder, new)
 
 
 def test_arrow_refuses_lists_for_single_values():

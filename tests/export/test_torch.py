@@ -242,18 +242,6 @@ def test_state_dict(letters, rows, tmp_path):
     np.testing.assert_array_equal(vectors_of(fresh, rows[0]), vectors_of(trained, rows[0]))
 
 
-def test_moves(letters, rows):
-    X, _ = rows
-    module = to_torch(letters)
-    half = copy.deepcopy(module).to(torch.bfloat16)
-    assert half(module.encode(X)).dtype == torch.bfloat16
-    frames = half.to_frames()
-    expected = letters.embeddings_["letter"]
-    np.testing.assert_allclose(frames["letter"], expected, rtol=1e-2, atol=1e-2)
-    meta = copy.deepcopy(module).to("meta")
-    assert meta(module.encode(X).to("meta")).device.type == "meta"
-
-
 def test_exported_by_torch(module, rows):
     codes = module.encode(rows[0])
     n = torch.export.Dim("n")

@@ -9,8 +9,6 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -80,38 +78,6 @@ def test_gensim_reads_the_vectors(encoder, binary, tmp_path):
     assert words["<unknown>"] is None
     assert np.isnan(words["<missing>"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.vocab", "x.w2v"]
-
-
-def test_most_similar_is_the_cosine(tmp_path):
-    X, y = make_rows(400)
-    encoder = make_encoder(max_iter=5).fit(X, y)
-    to_word2vec(encoder, "letter", tmp_path / "v")
-    vectors = KeyedVectors.load_word2vec_format(tmp_path / "v")
-    frame = encoder.embeddings_["letter"].astype(np.float64)
-    a = frame.loc["a"]
-    expected = frame @ a / np.linalg.norm(frame, axis=1) / np.linalg.norm(a)
-    found = dict(vectors.most_similar("a", topn=10))
-    assert set(found) == {"b", "c", "d", "e", "<unknown>"}
-    for word in "bcde":
-        assert found[word] == pytest.approx(expected[word], abs=1e-6)
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    texts=st.lists(
-        st.text(st.characters(exclude_categories=[])), min_size=2, max_size=5, unique=True
-    ),
-    binary=st.booleans(),
-)
-def test_any_text_comes_back(texts, binary, tmp_path_factory):
-    path = tmp_path_factory.mktemp("any") / "x"
-    encoder = fit(texts, max_iter=1)
-    words = to_word2vec(encoder, "x", path, binary=binary, vocab_path=f"{path}.vocab")
-    vectors = KeyedVectors.load_word2vec_format(path, binary=binary, fvocab=f"{path}.vocab")
-    assert set(words.values()) - {None} == set(texts)
-    for word, category in words.items():
-        if category is not None:
-            np.testing.assert_array_equal(vectors[word], vector_of(encoder, category))
 
 
 @pytest.mark.parametrize(

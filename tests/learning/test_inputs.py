@@ -98,15 +98,6 @@ def test_some_codes_become_unknown_in_the_batch_alone():
         assert torch.equal(one.codes, other.codes)
 
 
-def test_nothing_and_everything_can_become_unknown():
-    columns = CodedColumns(make_codes(), N, CPU)
-    for rate, share in ((0.0, 0.0), (1.0, 1.0)):
-        batch = columns.take(torch.arange(N))
-        batch.replace_some(rate, torch.Generator().manual_seed(0))
-        for codes in (batch.cells, *(lists.codes for lists in batch.lists)):
-            assert (codes == 0).float().mean() == share
-
-
 def test_the_longest_column_of_lists_tells_the_items_of_a_row():
     codes = make_codes()
     means = [len(c.items) / N for c in codes if isinstance(c, Lists)]

@@ -10,8 +10,7 @@ import torch
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.learning.averaging import RunningMean
-from sk_entity_embed.learning.learn import _THREADS, learn
+from sk_entity_embed.learning.learn import learn
 from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (
     KINDS,
@@ -80,19 +79,6 @@ def test_what_the_caller_set_in_torch_stays():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_default_dtype(torch.float32)
-        torch.set_num_threads(threads)
-
-
-def test_concurrent_trainings_give_the_callers_threads_back_once():
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        with _THREADS.reduced(1):
-            with _THREADS.reduced(1):
-                assert torch.get_num_threads() == 1
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-    finally:
         torch.set_num_threads(threads)
 
 
@@ -196,24 +182,6 @@ def test_no_validation_loss_is_computed_without_early_stopping():
     learned = fit(early_stopping=False)
     assert learned.validation_loss_curve is None
     assert learned.best_iteration == 3
-
-
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_the_mean_over_epochs_is_returned(early_stopping, monkeypatch):
-    states, update = [], RunningMean.update
-
-    def spy(self):
-        update(self)
-        states.append([p.detach().numpy().copy() for p in self.parameters])
-
-    monkeypatch.setattr(RunningMean, "update", spy)
-    learned = fit(early_stopping=early_stopping)
-    assert len(states) == 3
-    tables = [np.mean(s, axis=0) for s in zip(*states[: learned.best_iteration], strict=True)]
-    for found, expected in zip(learned.tables, tables, strict=False):
-        np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-5, atol=1e-6)
-    for found, expected in zip(learned.head.weights, tables[2:4], strict=True):
-        np.testing.assert_allclose(found, expected.T, rtol=1e-5, atol=1e-6)
 
 
 def test_columns_that_are_not_pulled_are_told_to_training():

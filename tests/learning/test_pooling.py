@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
 
-from sk_entity_embed.input.lists import Lists, offsets_of
 from sk_entity_embed.learning.pooling import POOLS, GRUPool
-from sk_entity_embed.pooling import GRU, pool
 
 WIDTH = 4
 NAIVE = {"mean": lambda v: v.mean(0), "sum": lambda v: v.sum(0), "max": lambda v: v.amax(0)}
@@ -37,12 +34,6 @@ def torch_unit(unit):
     return theirs
 
 
-def numpy_unit(unit):
-    """The same unit in NumPy."""
-    weights = [p.detach().numpy() for p in (*unit.weights, *unit.biases)]
-    return GRU(weights[0].T, weights[1].T, *weights[2:])
-
-
 @pytest.mark.parametrize("lengths", [[1], [3, 1, 5, 2]])
 @pytest.mark.parametrize("way", POOLS)
 def test_simple_ways_are_those_of_a_loop(way, lengths):
@@ -55,17 +46,6 @@ def test_simple_ways_are_those_of_a_loop(way, lengths):
         torch.autograd.grad((found * weights).sum(), items),
         torch.autograd.grad((expected * weights).sum(), items),
     )
-
-
-@pytest.mark.parametrize("way", POOLS)
-def test_simple_ways_are_those_of_numpy(way):
-    lengths = [3, 1, 5, 2]
-    items, owners, counts = make_items(lengths)
-    source = items.detach().numpy().astype(np.float32)
-    expected = np.empty((4, WIDTH), dtype=np.float32)
-    pool(source, Lists(np.arange(11), offsets_of(np.array(lengths))), way, expected)
-    found = POOLS[way](torch.tensor(source), owners, counts)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_largest_of_negative_numbers_is_not_zero():
@@ -87,16 +67,6 @@ def test_the_recurrent_unit_is_that_of_torch(lengths):
     wanted = torch.autograd.grad((expected * weights).sum(), [items, *theirs.parameters()])
     for one, other in zip(mine, wanted, strict=True):
         torch.testing.assert_close(one, other)
-
-
-def test_the_recurrent_unit_is_that_of_numpy():
-    lengths = [1, 7, 1, 1, 4]
-    unit, (items, owners, counts) = make_unit(), make_items(lengths)
-    source = items.detach().float()
-    lists = Lists(np.arange(len(items)), offsets_of(np.array(lengths)))
-    expected = numpy_unit(unit)(source.numpy(), lists)
-    found = unit(source.double(), owners, counts).detach().numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_units_first_weights_come_from_the_generator_alone():
