@@ -66,7 +66,7 @@ def lengths_of(head):
     return (head.weights[0] ** 2).sum(axis=1)
 
 
-def make_inputs(n=400):
+def make_inputs(n=1500):
     """What the head reads of random rows: vectors and context."""
     rng = np.random.default_rng(2)
     vectors, context = (1 + 2 * rng.standard_normal((n, w)) for w in (sum(WIDTHS), N_CONTEXT))
@@ -121,6 +121,8 @@ def test_vectors_are_centred_uncorrelated_and_ordered_by_variance():
     stacks, _ = canonical(problem)
     for stack, count in zip(stacks, problem[1], strict=True):
         vectors, share = centred(stack, count)
+        heaviest = np.argmax(np.abs(vectors) * np.sqrt(count)[:, None], axis=0)
+        assert (vectors[heaviest, np.arange(stack.shape[2])] > 0).all()
         np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
         covariance = (vectors * share[:, None]).T @ vectors
         variances = np.diag(covariance)
@@ -152,25 +154,18 @@ def test_flags_beside_the_numbers_do_not_scale_the_vectors():
         np.testing.assert_array_equal(one, wanted)
 
 
-@pytest.mark.parametrize("factor", [1e-9, 0.5, 1e9])
+@pytest.mark.parametrize("factor", [0.0, 1e-9, 0.5, 1e9])
 def test_the_scale_beside_numbers_is_limited(factor):
     problem = with_numbers_scaled(make_problem(), factor)
     seen = [s[-1] @ first_layer_of(problem[2], j) for j, s in enumerate(problem[0])]
     variance = mean_total_variance(problem, [s[None] for s in seen])
     number = lengths_of(problem[2])[-N_CONTEXT:].mean()
     stacks, head = canonical(problem, n_numbers=N_CONTEXT)
-    expected = np.clip(variance / number, 1 / MAX_RATIO, MAX_RATIO)
+    expected = np.clip(variance / max(number, 1e-300), 1 / MAX_RATIO, MAX_RATIO)
     np.testing.assert_allclose(mean_total_variance(problem, stacks), expected, rtol=1e-5)
-    assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (abs(np.log10(factor)) > 1)
+    assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (factor != 0.5)
     before, after = predictions(problem[0], problem[2], 0), predictions(stacks, head, 0)
     assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
-
-
-def test_numbers_that_the_head_does_not_read_leave_the_largest_scale():
-    problem = with_numbers_scaled(make_problem(), 0.0)
-    stacks, head = canonical(problem, n_numbers=N_CONTEXT)
-    np.testing.assert_allclose(mean_total_variance(problem, stacks), MAX_RATIO, rtol=1e-5)
-    assert np.isfinite(head.weights[0]).all()
 
 
 def test_a_linear_head_is_rewritten_too():
@@ -196,32 +191,25 @@ def test_the_first_layer_has_orthogonal_axes_of_one_length():
     np.testing.assert_allclose(np.concatenate(lengths), lengths[0][0])
 
 
-def test_a_change_of_basis_does_not_matter():
+def test_a_change_of_basis_and_a_shift_do_not_matter():
     stacks, counts, head = make_problem()
     expected, expected_head = canonical((stacks, counts, head))
     rng = np.random.default_rng(3)
-    first, moved, start = head.weights[0].copy(), [], 0
+    first, bias, moved, start = head.weights[0].copy(), head.biases[0].copy(), [], 0
     for stack, width in zip(stacks, WIDTHS, strict=True):
         basis = rng.standard_normal((width, width)) + 2 * np.eye(width)
-        moved.append((stack @ basis.T).astype(np.float32))
-        block = slice(start, start + width)
+        shift, block = rng.standard_normal(width), slice(start, start + width)
+        moved.append((stack @ basis.T + shift).astype(np.float32))
         first[block] = np.linalg.inv(basis).T @ first[block]
+        bias -= shift @ first[block]
         start += width
-    found, found_head = canonical((moved, counts, MLPHead((first, *head.weights[1:]), head.biases)))
+    found, found_head = canonical(
+        (moved, counts, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:])))
+    )
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
     np.testing.assert_allclose(expected_head.weights[0], found_head.weights[0], atol=2e-5)
-
-
-def test_a_shift_goes_into_the_bias():
-    stacks, counts, head = make_problem()
-    expected, expected_head = canonical((stacks, counts, head))
-    shift = np.array([1.0, -2.0, 0.5, 3.0], dtype=np.float32)
-    bias = head.biases[0] - shift @ first_layer_of(head, 0)
-    other = MLPHead(head.weights, (bias, *head.biases[1:]))
-    found, found_head = canonical(([stacks[0] + shift, stacks[1]], counts, other))
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    np.testing.assert_allclose(found_head.biases[0], expected_head.biases[0], atol=1e-5)
+    np.testing.assert_allclose(expected_head.biases[0], found_head.biases[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -233,14 +221,6 @@ def test_signs_of_two_equally_heavy_categories_do_not_hang_on_rounding(seed):
     moved = MLPHead((np.linalg.inv(basis).T @ head.weights[0],), head.biases)
     (found,), _ = canonical(([(stack @ basis.T).astype("f4")], [np.ones(2)], moved))
     np.testing.assert_allclose(found[..., 0], expected[..., 0], atol=1e-5)
-
-
-def test_the_heaviest_deviation_of_each_axis_is_positive():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    for stack, count in zip(stacks, problem[1], strict=True):
-        weight = np.abs(stack[-1]) * np.sqrt(count)[:, None]
-        assert (stack[-1][weight.argmax(axis=0), np.arange(stack.shape[2])] > 0).all()
 
 
 def test_constant_tables_become_zeros():
@@ -290,22 +270,15 @@ def test_context_weights_are_not_touched_and_the_given_head_is_not_changed():
     assert head.weights[1] is problem[2].weights[1]
 
 
-def test_counts_weigh_the_categories():
+def test_counts_weigh_the_categories_of_the_mean_table():
     stacks, counts, head = make_problem()
     one, _ = canonical((stacks, counts, head))
     same, _ = canonical((stacks, [3 * c for c in counts], head))
     other, _ = canonical((stacks, [c[::-1].copy() for c in counts], head))
     np.testing.assert_allclose(one[0], same[0], atol=1e-6)
     assert np.abs(one[0] - other[0]).max() > 0.01
-
-
-def test_basis_comes_from_the_mean_table():
-    stacks, counts, head = make_problem()
-    other = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]
-    one, one_head = canonical((stacks, counts, head))
-    two, two_head = canonical((other, counts, head))
-    np.testing.assert_array_equal(one[0][-1], two[0][-1])
-    np.testing.assert_array_equal(one_head.weights[0], two_head.weights[0])
+    folds = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]  # the mean table decides alone
+    np.testing.assert_array_equal(one[0][-1], canonical((folds, counts, head))[0][0][-1])
 
 
 # The hidden layer's scale --------------------------------------------------------------------
@@ -510,20 +483,3 @@ def test_large_tables_are_moved_block_by_block():
     np.testing.assert_allclose(
         new_head.raw(moved.reshape(-1, 8), nothing), was, rtol=1e-5, atol=1e-4
     )
-
-
-def test_the_hidden_layer_is_scaled_by_the_variance_over_all_blocks():
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((9_500, 4)).astype(np.float32) * np.linspace(1, 3, 9_500)[:, None]
-    vectors = vectors.astype(np.float32)
-    weights = (rng.standard_normal((4, 256)), rng.standard_normal((256, 1)))
-    head = MLPHead(weights, (rng.standard_normal(256), np.zeros(1)))
-    nothing = np.empty((9_500, 0), dtype=np.float32)
-    tracemalloc.start()
-    scaled = scale_hidden(head, vectors, nothing, [])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    hidden = scaled.hidden(vectors, nothing)
-    wanted = HIDDEN_VARIANCE * vectors.var(axis=0).sum()
-    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-5)
-    assert peak < 1.5 * hidden.nbytes

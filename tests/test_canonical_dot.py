@@ -157,16 +157,6 @@ def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter():
     np.testing.assert_allclose(found_head.intercept, expected_head.intercept, atol=1e-5)
 
 
-def test_axes_that_the_head_has_put_out_come_last_as_zeros():
-    stacks, counts, head = make_problem()
-    out = DotHead(np.array([0.0, 1.0, 0.5]), head.bias_weights, head.context_weights, 0.0)
-    found, new = canonical((stacks, counts, out))
-    for stack in found:
-        np.testing.assert_allclose(stack[..., N_AXES - 1], 0, atol=1e-6)
-    before, after = out.raw(*sample(stacks, 1)), new.raw(*sample(found, 1))
-    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
-
-
 def test_context_weights_stay_and_what_was_given_is_not_changed():
     stacks, counts, head = make_problem()
     before = [s.copy() for s in stacks]

@@ -10,7 +10,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -147,17 +146,6 @@ def test_set_output_pandas_keeps_index_and_names(rows: Rows) -> None:
         assert out.columns.tolist() == plain.get_feature_names_out().tolist()
         assert (out.dtypes == np.float32).all()
     assert encoder.transform(X).index.equals(X.index)
-
-
-def test_set_output_polars(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder().set_output(transform="polars")
-    out = encoder.fit_transform(pl.from_pandas(X), y)
-    assert isinstance(out, pl.DataFrame)
-    assert out.columns == make_encoder().fit(X, y).get_feature_names_out().tolist()
-    assert set(out.dtypes) == {pl.Float32}
-    np.testing.assert_array_equal(out.to_numpy(), make_encoder().fit_transform(X, y))
-    np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
 
 
 # The way back ------------------------------------------------------------------------------

@@ -118,15 +118,6 @@ def test_unknown_categories_keep_their_policy_beside_missing_cells_of_nan(policy
     assert back is None if policy == "nan" else np.isnan(back)
 
 
-def test_rows_without_weight_get_nan_for_missing_cells_too() -> None:
-    X, y = with_gaps()
-    encoder = make_encoder(handle_missing="nan")
-    out = encoder.fit_transform(X, y, sample_weight=np.arange(120) % 10 > 0)
-    gaps = np.isnan(out[:, : encoder.dimensions_["letter"]])
-    np.testing.assert_array_equal(gaps.all(axis=1), X["letter"].isna())
-    np.testing.assert_array_equal(gaps.any(axis=1), X["letter"].isna())
-
-
 @pytest.mark.parametrize("pooling", ["max", "gru"])
 def test_a_missing_item_makes_the_vector_of_its_list_nan(pooling: str) -> None:
     lists = [["a", "b"], ["a", None], None, [], ["b"]] * 12

@@ -24,25 +24,6 @@ def make_head(*hidden):
     )
 
 
-def test_layers_are_rectified_but_the_last_one():
-    head = make_head(4, 6)
-    x = np.hstack([VECTORS, CONTEXT]).astype(np.float64)
-    first = np.maximum(x @ head.weights[0] + head.biases[0], 0)
-    second = np.maximum(first @ head.weights[1] + head.biases[1], 0)
-    np.testing.assert_allclose(head.hidden(VECTORS, CONTEXT), second)
-    raw = head.raw(VECTORS, CONTEXT)
-    np.testing.assert_allclose(raw, second @ head.weights[2] + head.biases[2])
-    assert (raw < 0).any()
-    assert head.n_hidden == 6
-
-
-def test_without_hidden_layers_it_is_linear():
-    head = make_head()
-    x = np.hstack([VECTORS, CONTEXT])
-    np.testing.assert_allclose(head.raw(VECTORS, CONTEXT), x @ head.weights[0] + head.biases[0])
-    assert head.n_hidden == 0
-
-
 def test_a_row_does_not_depend_on_those_beside_it():
     function = make_head(64, 32).raw
     together = function(VECTORS, CONTEXT)

@@ -34,7 +34,6 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import load, save, to_onnx
-from sk_entity_embed.export.saving.checks import check_fitted
 from tests.export.saved import assert_same
 from tests.list_samples import make_list_rows
 from tests.samples import make_encoder, make_rows
@@ -382,30 +381,6 @@ def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_pat
     X = new_rows(model)
     np.testing.assert_array_equal(twin.predict(X), model.predict(X))
     np.testing.assert_array_equal(twin.transform(X), model.transform(X))
-
-
-@pytest.mark.parametrize(
-    ("name", "attribute", "value", "message"),
-    [
-        ("binary", "_link", "softmax", "no link for a binary"),
-        ("multiclass", "target_type_", "continuous", "has classes"),
-        ("squared_error", "_policies", {"remainder": "passthrough"}, "remainder='passthrough'"),
-    ],
-)
-def test_what_does_not_hold_together_is_refused(
-    fitted: Any, name: str, attribute: str, value: Any, message: str
-) -> None:
-    state = dict(vars(fitted[name]))
-    check_fitted(state)
-    state[attribute] = state[attribute] | value if isinstance(value, dict) else value
-    with pytest.raises(ValueError, match=message):
-        check_fitted(state)
-
-
-def test_a_regressor_without_classes_is_no_classifier(fitted: Any) -> None:
-    state = dict(vars(fitted["squared_error"])) | {"classes_": None}
-    with pytest.raises(ValueError, match="of another kind"):
-        check_fitted(state)
 
 
 def run_onnx(model: Any, X: pd.DataFrame, **options: Any) -> list[np.ndarray]:

@@ -9,16 +9,14 @@ import pandas as pd
 import pytest
 
 from sk_entity_embed.input.columns import read_table
-from sk_entity_embed.input.lists import Lists, offsets_of
+from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
-from sk_entity_embed.pooling import GRU, pool
+from sk_entity_embed.pooling import GRU
 from sk_entity_embed.tables import (
     EmbeddingFrames,
     EmbeddingTable,
     gather,
     merge_tables,
-    pool_lists,
-    take,
 )
 
 VALUES = ["a"] * 3 + ["b"] * 3 + ["c"] * 2 + ["x", "y", None]
@@ -39,17 +37,6 @@ def names(decoded):
 
 
 EXPECTED = {UNKNOWN: None, MISSING: "nan", INFREQUENT: "infrequent_sklearn", 3: "a", 4: "b", 5: "c"}
-
-
-@pytest.mark.parametrize("n_tables", [3, 0])
-def test_flat_rows_are_those_of_the_own_fold_and_of_the_mean(n_tables):
-    table = make_table(n_tables=n_tables)
-    codes = np.array([5, 3, 0, 4], dtype=np.int32)
-    fold = np.array([0, 2, 1, -1]) if n_tables else np.array([0, 0, -1, -1])
-    flat = table.flat(codes, fold)
-    assert (flat >= 0).all()
-    found = table.stack.reshape(-1, 2)[flat]
-    np.testing.assert_array_equal(found, table.stack[fold, codes])
 
 
 def test_frame_has_a_row_for_every_category():
@@ -232,59 +219,3 @@ def test_frames_are_made_for_each_column_by_name():
 
 
 # Lists -------------------------------------------------------------------------------------
-
-
-def make_lists(n=7, n_rows=6, seed=0):
-    """Lists of rows, none of them empty."""
-    rng = np.random.default_rng(seed)
-    offsets = offsets_of(rng.integers(1, 5, n))
-    return Lists(rng.integers(0, n_rows, offsets[-1]).astype(np.int32), offsets)
-
-
-def make_unit(width=2):
-    """A recurrent unit of random weights."""
-    rng = np.random.default_rng(1)
-    shapes = (width, 3 * width), (width, 3 * width), (3 * width,), (3 * width,)
-    return GRU(*(rng.standard_normal(s) for s in shapes))
-
-
-def test_codes_of_some_rows():
-    lists, rows = make_lists(), np.array([4, 0, 4])
-    parts = np.split(lists.items, lists.offsets[1:-1])
-    taken = take(lists, rows)
-    assert taken.items.tolist() == np.concatenate([parts[r] for r in rows]).tolist()
-    assert take(np.array([5, 6, 7, 8, 9]), rows).tolist() == [9, 5, 9]
-
-
-@pytest.mark.parametrize("n_tables", [3, 0])
-def test_items_are_those_of_their_rows_own_fold(n_tables):
-    table, lists = make_table(n_tables=n_tables), make_lists()
-    fold = np.arange(7) % 3 if n_tables else np.zeros(7, dtype=np.int64)
-    fold[2] = -1
-    flat = table.flat(lists, fold)
-    expected = [
-        table.stack[fold[row], item] for row, item in zip(lists.rows, lists.items, strict=True)
-    ]
-    np.testing.assert_array_equal(table.stack.reshape(-1, 2)[flat.items], expected)
-    np.testing.assert_array_equal(flat.offsets, lists.offsets)
-
-
-@pytest.mark.parametrize(("n", "way"), [(0, "gru"), (5000, "gru"), (5000, "max")])
-def test_gather_pools_lists_beside_single_values(n, way):
-    rng = np.random.default_rng(0)
-    sources = [rng.standard_normal((6, w)).astype(np.float32) for w in (2, 3)]
-    lists, cells = make_lists(n), rng.integers(6, size=n).astype(np.int32)
-    pooler = make_unit() if way == "gru" else way
-    out = np.full((n, 7), -1, dtype=np.float32)
-    gather(sources, [lists, cells], out[:, 1:6], [pooler, None])
-    expected = np.empty((n, 2), dtype=np.float32)
-    if way == "gru":
-        expected[:] = pooler(sources[0], lists)
-    else:
-        pool(sources[0], lists, way, expected)
-    np.testing.assert_array_equal(out[:, 1:3], expected)
-    np.testing.assert_array_equal(out[:, 3:6], sources[1][cells])
-    assert (out[:, [0, 6]] == -1).all()
-    alone = np.empty((n, 2), dtype=np.float32)
-    pool_lists(sources[0], lists, pooler, alone)
-    np.testing.assert_array_equal(alone, expected)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import pickle
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -219,15 +219,8 @@ def test_expressions_need_keys_of_one_type():
 
 
 def test_expressions_without_polars(monkeypatch):
-    encoder = fit(kinds=("flag",))
-    real = builtins.__import__
-
-    def absent(name, *args, **kwargs):
-        if name == "polars":
-            raise ImportError("no polars")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    encoder = make_encoder(cv=2).fit(pd.DataFrame({"x": ["a", "b"] * 20}), np.arange(40) / 7)
     with pytest.raises(ImportError, match="pip install polars"):
         polars_expressions(encoder)
 

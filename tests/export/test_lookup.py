@@ -15,9 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sklearn.exceptions import NotFittedError
 
-from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -262,13 +260,6 @@ def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, 
     assert ("leave it out of `keep`" in str(found.value)) == bool(keep)
 
 
-def test_columns_that_the_query_does_not_read_may_differ_in_case():
-    encoder, X = fit_columns("g", n=1.0, N=2.0)
-    encoder.set_params(remainder="drop").fit(X, np.linspace(0, 1, 40))
-    _, found = run(sql(encoder, "rows", keep="id"), rows=X[["g"]].assign(id=range(40)))
-    np.testing.assert_array_equal(found, encoder.transform(X))
-
-
 def test_names_that_no_database_has_are_refused():
     name = "a\0b"
     encoder, _ = fit_columns(name, "b")
@@ -401,14 +392,6 @@ def test_bad_parameters(encoder, tmp_path):
     assert sql(encoder, "rows", lookups=dict.fromkeys(SEEN)) == sql(encoder, "rows")
 
 
-@pytest.mark.parametrize("function", [lookup_frames, lambda e: sql(e, "t")])
-def test_only_fitted_encoders(function):
-    with pytest.raises(NotFittedError):
-        function(EntityEmbeddingEncoder())
-    with pytest.raises(InvalidParameterError, match="got object"):
-        function(object())
-
-
 def test_frames_hold_what_transform_gives(encoder):
     frames = lookup_frames(encoder)
     assert list(frames) == list(SEEN)
@@ -435,28 +418,6 @@ def test_frames_hold_what_transform_gives(encoder):
         np.testing.assert_array_equal(row.to_numpy(), expected[i, :3])
 
 
-@pytest.mark.parametrize(
-    ("handle_unknown", "handle_missing"),
-    [("learned", "category"), ("nan", "category"), ("error", "category"), ("zero", "error")],
-)
-def test_rows_of_each_policy(handle_unknown, handle_missing):
-    for missing in (0.0, 0.2) if handle_missing == "category" else (0.0,):
-        encoder = fit(
-            kinds=("flag",),
-            handle_unknown=handle_unknown,
-            handle_missing=handle_missing,
-            missing=missing,
-        )
-        frame = lookup_frames(encoder)["flag"]
-        last = frame["kind"].tolist()[2:]
-        served = handle_missing == "category" and (missing > 0 or handle_unknown != "error")
-        assert last == ["missing"] * served + ["unknown"] * (handle_unknown != "error")
-        if last == ["missing", "unknown"]:
-            vectors = frame.to_numpy()[2:, 2:].astype(float)
-            assert np.array_equal(*vectors, equal_nan=True) == (missing == 0)
-            assert np.isnan(vectors[1]).all() == (handle_unknown == "nan")
-
-
 def test_frames_of_periods_and_intervals_join(tmp_path):
     random = np.random.default_rng(0)
     X = pd.DataFrame(
@@ -474,13 +435,9 @@ def test_frames_of_periods_and_intervals_join(tmp_path):
         pd.testing.assert_frame_equal(joined.iloc[:, 2:], expected[joined.columns[2:]])
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_files_change_together(tmp_path, monkeypatch, there):
-    encoder, _ = fit_columns("a", "b")
-    folder = tmp_path / "new" / "folder"
-    if there:
-        before = {p: p.read_bytes() for p in to_parquet(encoder, folder).values()}
-        encoder, _ = fit_columns("a", "b", n=np.arange(40.0))
+def test_files_change_together(tmp_path, monkeypatch):
+    before = {p: p.read_bytes() for p in to_parquet(fit_columns("a", "b")[0], tmp_path).values()}
+    encoder, _ = fit_columns("a", "b", n=np.arange(40.0))
     write = lookup.pq.write_table
 
     def full(table, file):
@@ -490,11 +447,8 @@ def test_files_change_together(tmp_path, monkeypatch, there):
 
     monkeypatch.setattr(lookup.pq, "write_table", full)
     with pytest.raises(OSError, match="No space left"):
-        to_parquet(encoder, folder)
-    if there:
-        assert {p: p.read_bytes() for p in folder.iterdir()} == before
-    else:
-        assert list(tmp_path.iterdir()) == []
+        to_parquet(encoder, tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_files(encoder, tmp_path):

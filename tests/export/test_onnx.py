@@ -11,10 +11,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
-from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -22,7 +19,6 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import onnx_graph, to_onnx
-from sk_entity_embed.input.context import ContextScaling
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder, make_rows
 
@@ -153,46 +149,6 @@ def test_columns_without_context():
     encoder = make_encoder(output="both", remainder="passthrough").fit(X[["letter"]], y)
     out = run(to_onnx(encoder), X[["letter"]])
     np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
-
-
-numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.data())
-def test_any_piecewise_linear_scaling(data):
-    """The search and the line between knots, for any knots and cells."""
-    sane = st.floats(-1e12, 1e12)
-    columns = data.draw(
-        st.lists(st.lists(sane, min_size=1, max_size=9, unique=True), min_size=1, max_size=3)
-    )
-    knots = tuple(np.unique(np.array(c) + 0.0) for c in columns)
-    scores = tuple(np.linspace(-2, 3, len(k)) ** 3 for k in knots)
-    with np.errstate(over="ignore"):  # knots nearer than numpy.interp can tell apart are left out
-        slopes = [np.diff(s) / np.diff(k) for k, s in zip(knots, scores, strict=True)]
-    assume(all(np.isfinite(slope).all() for slope in slopes))
-    shares = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25]), min_size=3, max_size=3)))
-    scaling = ContextScaling(knots, scores, shares[: len(knots)])
-    cell = st.one_of(sane, numbers, st.just(np.nan), *(st.sampled_from(list(k)) for k in knots))
-    cells = np.array([[data.draw(cell) for _ in knots] for _ in range(6)])
-    graph = onnx_graph.Graph(["x"])
-    output = onnx_graph._scaled(graph, scaling, "x")
-    double, single = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "scaling",
-            [onnx.helper.make_tensor_value_info("x", double, ["N", len(knots)])],
-            [onnx.helper.make_tensor_value_info(output, single, ["N", scaling.n_context])],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", 17)],
-        ir_version=8,
-    )
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    (out,) = session.run(None, {"x": cells})
-    with np.errstate(over="ignore"):
-        np.testing.assert_allclose(out, scaling.apply(cells), rtol=1e-6, atol=1e-6)
 
 
 def test_infinite_context_counts_as_the_ends():
@@ -394,13 +350,6 @@ def test_many_categories(monkeypatch):
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", model.ByteSize())
     with pytest.raises(InvalidDataError, match="ends at 2 GB"):  # sizes are not underestimated
         to_onnx(encoder)
-
-
-def test_fitted_encoders_only(encoder):
-    with pytest.raises(NotFittedError):
-        to_onnx(make_encoder())
-    with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
-        to_onnx("encoder")
 
 
 def test_onnx_is_an_extra(encoder, monkeypatch):

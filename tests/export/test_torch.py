@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sk_entity_embed.exceptions import (
@@ -249,14 +248,6 @@ def test_exported_by_torch(module, rows):
     assert torch.equal(program.module()(codes[:7]), module(codes[:7]))
 
 
-def test_frames_are_those_of_the_encoder(encoder):
-    frames = to_torch(encoder).to_frames()
-    assert isinstance(frames, dict)
-    assert list(frames) == list(encoder.embeddings_)
-    for name, frame in frames.items():
-        pd.testing.assert_frame_equal(frame, encoder.embeddings_[name])
-
-
 @pytest.mark.parametrize(
     ("grouped", "grouped_again", "cross_fit"), [(45, 45, True), (45, None, False)]
 )
@@ -291,13 +282,6 @@ def test_the_way_back_in_groups_of_other_members(rows):
     expected = frames["letter"].loc[grouped].to_numpy(dtype=np.float64).mean(axis=0)
     out = back.transform(pd.DataFrame({"letter": grouped}))
     np.testing.assert_allclose(out, np.tile(expected, (3, 1)), rtol=1e-6)
-
-
-def test_only_fitted_estimators(letters):
-    with pytest.raises(NotFittedError):
-        to_torch(make_encoder())
-    with pytest.raises(InvalidParameterError, match="pass a fitted instance"):
-        to_torch(type(letters))
 
 
 def test_other_names_of_the_file_are_errors():

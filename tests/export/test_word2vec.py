@@ -98,12 +98,6 @@ def test_categories_that_are_no_strings(values, words, tmp_path):
         np.testing.assert_array_equal(vectors[word], vector_of(encoder, category))
 
 
-def test_the_only_column_needs_no_name(tmp_path):
-    X = pd.DataFrame({"x": ["a", "b"] * 20})
-    encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=40))
-    assert [*to_word2vec(encoder, None, tmp_path / "x")] == ["a", "b", "<unknown>"]
-
-
 @pytest.mark.parametrize("binary", [False, True])
 def test_extreme_numbers_keep_all_digits(binary, tmp_path):
     random = np.random.default_rng(0)

@@ -15,13 +15,6 @@ from tests.learning.problems import KINDS, make_problem
 from tests.learning.tasks import make_task
 
 
-def test_tasks_run_beside_the_body():
-    event = Event()
-    with ThreadPoolExecutor(1) as pool, together(pool, lambda: event.wait(10)) as other:
-        event.set()  # would wait in vain if the task came first
-    assert other.result()
-
-
 def test_a_failing_body_waits_for_the_task():
     event, done = Event(), []
 

@@ -74,6 +74,12 @@ def test_training_stops_when_patience_runs_out_and_goes_back_to_the_best_state()
     assert not history.interrupted
 
 
+def test_as_many_epochs_as_asked_for_are_run_in_any_case():
+    task = FakeTask([9, 3, 2, 2.5, 2.1, 2.2, 1.5, 3, 3, 3, 3])
+    assert run(task, min_iter=7).best_iteration == 6
+    assert task.n_epochs == 9
+
+
 def test_an_improvement_renews_the_patience():
     task = FakeTask([9, 3, 4, 4, 2, 4, 4, 1, 4, 4, 4])
     history = run(task)
