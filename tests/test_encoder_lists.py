@@ -97,12 +97,6 @@ def test_lists_are_pooled_from_the_mean_table_and_training_rows_from_their_own_f
     assert names[:width] == [f"words_{i}" for i in range(width)]
 
 
-def test_without_cross_fitting_fit_transform_is_fit_and_transform(list_rows: Rows) -> None:
-    encoder = make_encoder(pooling="gru", cross_fit=False)
-    out = encoder.fit_transform(*list_rows)
-    np.testing.assert_array_equal(out, encoder.transform(list_rows[0]))
-
-
 def test_a_folds_table_never_learns_from_items_of_its_own_rows() -> None:
     X, y = make_list_rows(full=True)
     fold = np.arange(len(y)) % 3

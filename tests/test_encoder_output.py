@@ -79,14 +79,6 @@ def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
     assert np.abs(vectors.iloc[:, 1:]).max(axis=None) < 1e-5
 
 
-@pytest.mark.parametrize("sizes", [4, np.array([4])])
-def test_hidden_layer_sizes_may_be_given_in_any_way(sizes: Any, rows: Rows) -> None:
-    X, y = rows
-    expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(X, y)
-    got = make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(X, y)
-    np.testing.assert_array_equal(got, expected)
-
-
 @pytest.mark.parametrize(
     ("name", "category", "number", "params"),
     [
@@ -407,15 +399,6 @@ def test_changed_parameters_wait_for_the_next_fit(rows: Rows) -> None:
     assert encoder.fit(X, y).transform(X).shape[1] > before.shape[1]
     with pytest.raises(InvalidDataError, match="unknown"):
         encoder.transform(unseen)
-
-
-def test_a_refit_on_other_columns_forgets_the_ones_before(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder().fit(X, y)
-    encoder.fit(X[["color"]].to_numpy(dtype=object), y)
-    assert encoder.categorical_features_ == ["x0"]
-    assert encoder.n_features_in_ == 1
-    assert not hasattr(encoder, "feature_names_in_")
 
 
 @pytest.mark.parametrize("cross_fit", [True, False])

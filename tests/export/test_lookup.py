@@ -148,19 +148,6 @@ def test_pandas_rows_and_other_numeric_types(tmp_path):
         np.testing.assert_array_equal(found, encoder.transform(floats))
 
 
-def test_unsigned_and_float32_keys(tmp_path):
-    random = np.random.default_rng(0)
-    big = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
-    X = pd.DataFrame({"u": random.choice(big, 90)})
-    X["f"] = random.choice(np.array([0.1, 0.25], dtype=np.float32), 90)
-    encoder = make_encoder(categorical_features="all", cv=2).fit(X, random.normal(size=90))
-    new = pd.DataFrame({"u": [*big, 2**63], "f": [0.1, 0.25, np.float32(0.1), None]})
-    for lookups in (None, to_parquet(encoder, tmp_path)):
-        query = sql(encoder, "rows", lookups=lookups, keep="id")
-        _, found = run(query, rows=new.assign(id=range(4)))
-        np.testing.assert_array_equal(found, encoder.transform(new))
-
-
 def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
     near = [2**53, 2**53 + 1, 2**53 + 3, 2**53 + 4, 2**24, 2**24 + 1]
     X = pd.DataFrame({"n": near * 20})

@@ -151,13 +151,6 @@ def test_columns_without_context():
     np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
 
 
-def test_infinite_context_counts_as_the_ends():
-    X, y = make_rows(120)
-    model = to_onnx(make_encoder(output="hidden").fit(X, y))
-    beyond, ends = X[:2].assign(size=[np.inf, -np.inf]), X[:2].assign(size=[1e9, -1e9])
-    np.testing.assert_array_equal(run(model, beyond), run(model, ends))
-
-
 def test_knots_too_near_for_a_slope():
     tiny = 5e-324
     slopes = onnx_graph._slopes(np.array([0.0, tiny, 1.0]), np.array([0.0, 1.0, 2.0]))
@@ -190,14 +183,6 @@ def test_missing_cells_by_a_value_that_stands_for_them(gappy):
     np.testing.assert_array_equal(run(model, filled), encoder.transform(X))
 
 
-def test_no_missing_cells_by_promise(gappy):
-    encoder, X = gappy
-    model = to_onnx(encoder, missing_values={"letter": None, "number": None, "flag": None})
-    assert kinds_of(model)["flag"] == "BOOL"
-    known = X.dropna().astype({"number": np.int64, "flag": bool})
-    np.testing.assert_array_equal(run(model, known), encoder.transform(known))
-
-
 def test_missing_cells_of_fit_need_a_decision(gappy):
     with pytest.raises(InvalidParameterError, match=r"'number' had missing.*missing_values=\{"):
         to_onnx(gappy[0], missing_values={"letter": "?", "flag": 2})
@@ -226,13 +211,6 @@ def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows
 def test_bad_stand_ins(gappy, given, message):
     with pytest.raises(InvalidParameterError, match=message):
         to_onnx(gappy[0], missing_values=given)
-
-
-def test_floats_need_no_stand_in(table):
-    encoder = make_encoder(categorical_features=["real"], max_iter=1)
-    encoder.fit(table[0][["real"]], table[1])
-    with pytest.raises(InvalidParameterError, match="NaN is a missing cell there"):
-        to_onnx(encoder, missing_values={"real": -1})
 
 
 def test_unknown_cells_that_transform_refuses(rows):

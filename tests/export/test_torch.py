@@ -185,19 +185,6 @@ def test_cells_that_transform_refuses(rows):
         module.encode(X[:2].assign(letter=["a", None]))
 
 
-def test_policies_are_those_of_fit(rows):
-    encoder = make_encoder(handle_unknown="nan").fit(*rows)
-    encoder.set_params(handle_unknown="error", handle_missing="error")
-    out = vectors_of(to_torch(encoder, "letter"), pd.DataFrame({"letter": ["?", None]}))
-    assert np.isnan(out).all()
-
-
-@pytest.mark.parametrize("freeze", [False, True])
-def test_freeze(letters, freeze):
-    module = to_torch(letters, freeze=freeze)
-    assert [p.requires_grad for p in module.parameters()] == [not freeze] * 2
-
-
 def test_training_leaves_the_encoder_alone(rows, letters):
     X, y = rows
     before = letters.transform(X).copy()

@@ -28,41 +28,18 @@ from sk_entity_embed.learning.network import EmbeddingBank
 from tests.learning.problems import make_config, make_start
 
 
-def make_task(
-    rows,
-    start=None,
-    config=None,
-    *,
-    train_head=True,
-    train_tables=True,
-    beside=None,
-    continued=False,
-):
+def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True, **options):
     """A task ready for its first step; either half can be held fixed."""
     config = config or make_config()
     start = start or make_start(rows.n_tables)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator, device = torch.Generator().manual_seed(config.seed), torch.device("cpu")
     bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
     head = _build_head(None, bank.widths, rows.context.shape[1], config, generator)
-    pools = [
-        _build_pool(way, width, generator)
-        for way, width in zip(start.pooling, bank.widths, strict=True)
-    ]
-    device = torch.device("cpu")
+    ways = zip(start.pooling, bank.widths, strict=True)
+    pools = [_build_pool(way, width, generator) for way, width in ways]
     fixed = _fixed_rows(start, device)
-    task = CrossFitting(
-        rows,
-        bank,
-        head,
-        pools,
-        fixed,
-        start.pulled,
-        config,
-        generator,
-        device,
-        beside=beside,
-        continued=continued,
-    )
+    given = (rows, bank, head, pools, fixed, start.pulled, config, generator, device)
+    task = CrossFitting(*given, **options)
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:

@@ -75,12 +75,6 @@ def test_columns_may_be_all_of_one_sort(kept):
     assert batch.cells.shape == (2, sum(not isinstance(c, Lists) for c in codes))
 
 
-def test_a_table_without_columns_has_batches_too():
-    batch = CodedColumns([], N, CPU).take(torch.tensor([5, 2]))
-    assert batch.cells.shape == (2, 0)
-    assert batch.flat_rows(torch.tensor([0, 1]), []) == []
-
-
 def test_some_codes_become_unknown_in_the_batch_alone():
     codes = make_codes()
     columns, everything = CodedColumns(codes, N, CPU), torch.arange(N)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.learning.network import DotProduct, EmbeddingBank
+from sk_entity_embed.learning.network import DotProduct
 from sk_entity_embed.learning.perceptron import MLP
 
 
@@ -19,26 +19,6 @@ def make_mlp(n_in=4, hidden=(6, 5), n_out=2, *, dropout=0.0, seed=0):
 def parameters_of(mlp):
     """All parameters, as bytes."""
     return [p.detach().numpy().tobytes() for p in mlp.parameters()]
-
-
-@pytest.fixture
-def bank():
-    """Two columns with three tables each."""
-    generator = torch.Generator().manual_seed(0)
-    shapes = [(3, 5, 2), (3, 4, 3)]
-    return EmbeddingBank([torch.randn(shape, generator=generator) for shape in shapes])
-
-
-def test_bank_looks_each_cell_up_in_its_table(bank):
-    flat = [torch.tensor([14, 1, 6]), torch.tensor([0, 3, 11, 2])]
-    found = bank.lookup(flat)
-    assert bank.widths == [2, 3]
-    assert bank.n_rows == [5, 4]
-    for vectors, weight, rows in zip(found, bank.weights, flat, strict=True):
-        stack = weight.reshape(3, -1, weight.shape[1])
-        n_rows = stack.shape[1]
-        expected = torch.stack([stack[r // n_rows, r % n_rows] for r in rows.tolist()])
-        assert torch.equal(vectors, expected)
 
 
 @pytest.mark.parametrize("hidden", [(), (6, 5)])
@@ -77,13 +57,6 @@ def test_randomness_comes_from_the_generator_alone():
     x = torch.ones(3, 4)
     assert torch.equal(first.train()(x), again.train()(x))
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_initial_sizes_keep_the_variance_of_rectified_layers():
-    mlp = make_mlp(300, (200, 250), 100)
-    sizes = [w.std().item() for w in mlp.weights]
-    np.testing.assert_allclose(sizes, [(2 / 300) ** 0.5, (2 / 200) ** 0.5, 250**-0.5], rtol=0.05)
-    assert all((b == 0).all() for b in mlp.biases)
 
 
 # Dot products ------------------------------------------------------------------------------
