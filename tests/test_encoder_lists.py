@@ -17,7 +17,6 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.pooling import GRU
-from tests.list_containers import make_lists
 from tests.list_samples import WAYS, Rows, make_list_rows, objects, with_words
 from tests.samples import make_encoder, make_rows, watch_learning
 
@@ -289,20 +288,6 @@ def test_several_columns_of_lists_are_pooled_each_in_its_way(list_rows: Rows) ->
 
 
 # Containers and text -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["arrow_list", "pandas_arrays", "polars", "numpy_object", "lists"])
-def test_every_container_gives_the_same_bytes(name: str) -> None:
-    values = [list(cell) if cell is not None else None for cell in make_list_rows(60)[0]["words"]]
-    y = make_list_rows(60)[1]
-    expected = make_encoder(pooling="gru", max_iter=1)
-    wanted = expected.fit_transform(make_lists("pandas_object", values), y)
-    encoder = make_encoder(pooling="gru", max_iter=1)
-    out = encoder.fit_transform(make_lists(name, values), y)
-    assert out.tobytes() == wanted.tobytes()
-    asked = [*LISTED, ["zzz"]]
-    found = encoder.transform(make_lists(name, asked))
-    assert found.tobytes() == expected.transform(make_lists("pandas_object", asked)).tobytes()
 
 
 def test_strings_are_never_split() -> None:

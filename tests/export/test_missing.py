@@ -16,11 +16,9 @@ import pytest
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import EmptyColumnWarning
 from sk_entity_embed.export import (
-    load,
     lookup_frames,
     polars_expressions,
     pyarrow_transform,
-    save,
     sql,
     to_onnx,
     to_parquet,
@@ -93,19 +91,6 @@ def test_a_column_without_categories_is_looked_up(
     assert frame["category"].isna().all()
     new = pa.table({"c": pa.array(later, from_pandas=False), "letter": ["a", None, "?"]})
     check_look_ups(encoder, new, tmp_path)
-
-
-def test_what_transform_refuses_of_a_column_without_categories_is_refused(tmp_path: Path) -> None:
-    encoder = fit_empty(EMPTY["no type"][0], handle_unknown="error")
-    fine = pa.table({"c": pa.array([None, None], pa.string()), "letter": ["a", "b"]})
-    check_look_ups(encoder, fine, tmp_path)
-    new = pa.table({"c": ["x", None], "letter": ["a", "b"], "id": [0, 1]})
-    with pytest.raises(duckdb.Error, match="told to refuse"):
-        query(new, sql(encoder, "rows", keep="id"))
-    with pytest.raises(pl.exceptions.InvalidOperationError, match="mapping"):
-        pl.from_arrow(new).select(polars_expressions(encoder))
-    with pytest.raises(ValueError, match="1 unknown"):
-        pyarrow_transform(encoder)(new)
 
 
 def run_onnx(model: Any, columns: dict[str, list[Any]]) -> np.ndarray:
@@ -207,11 +192,3 @@ def test_no_nan_is_drawn(tmp_path: Path) -> None:
     assert rows == kinds
     assert len(vectors.read_text().splitlines()) == 3
     assert explore(encoder)._payload["columns"][0]["names"] == ["a", "b", "(missing)"]
-
-
-def test_missing_cells_of_nan_are_saved(tmp_path: Path) -> None:
-    encoder = make_encoder(handle_missing="nan").fit(make_gaps(False), Y)
-    save(encoder, tmp_path / "encoder")
-    loaded = load(tmp_path / "encoder")
-    np.testing.assert_array_equal(loaded.transform(make_gaps()), encoder.transform(make_gaps()))
-    assert loaded.categories_["c"].tolist()[:2] == ["a", "b"]

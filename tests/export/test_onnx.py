@@ -239,11 +239,6 @@ def test_missing_cells_that_transform_refuses(rows, table):
         to_onnx(text, missing_values={"letter": "?"})
 
 
-def test_policies_are_checked(encoder):
-    with pytest.raises(InvalidParameterError, match="`handle_unknown` must be one of"):
-        to_onnx(encoder, handle_unknown="error")
-
-
 @pytest.mark.parametrize(
     "values",
     [
@@ -307,15 +302,6 @@ def test_the_file_is_the_model(encoder, rows, tmp_path):
     assert onnx.load(path) == model == to_onnx(encoder)
     assert os.listdir(tmp_path) == ["encoder.onnx"]
     np.testing.assert_array_equal(run(onnx.load(path), rows[0]), encoder.transform(rows[0]))
-
-
-@pytest.mark.parametrize("limit", [100, 400])
-def test_models_too_large_for_onnx(table, monkeypatch, limit):
-    X, y = table
-    encoder = make_encoder(categorical_features=CATEGORICAL, max_iter=1).fit(X, y)
-    monkeypatch.setattr(onnx_graph, "_MAX_BYTES", limit)
-    with pytest.raises(InvalidDataError, match="ends at 2 GB"):
-        to_onnx(encoder)
 
 
 def test_many_categories(monkeypatch):

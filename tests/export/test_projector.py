@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.export import to_projector
-from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
+from tests.export.fitted import make_dot
 from tests.samples import make_encoder, make_rows
 
 TEXTS = ["plain", "New York", "a\tb", "x\ny", "", "back\\slash", "<b>", "(missing)", "\u2028", '"q']
@@ -193,13 +193,3 @@ def test_biases_are_left_out(tmp_path):
     np.testing.assert_array_equal(numbers[:-1], model.embeddings_["letter"])
     config = json.loads((tmp_path / "projector_config.json").read_text())
     assert config["embeddings"][0]["tensorShape"] == list(numbers.shape)
-
-
-def test_items_of_lists_are_rows(tmp_path):
-    encoder = make_list_encoder().fit(*make_list_rows())
-    for column, (vectors, metadata) in to_projector(encoder, None, tmp_path).items():
-        numbers, (_, *cells) = np.array(read(vectors), dtype=np.float32), read(metadata)
-        assert len(numbers) == len(cells)
-        np.testing.assert_array_equal(numbers[:-1], encoder.embeddings_[column])
-        counts = [int(row[2]) for row in cells[:-1]]
-        assert counts == encoder.category_counts_[column].tolist()

@@ -14,8 +14,8 @@ from sklearn.exceptions import NotFittedError
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export import to_word2vec
-from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
-from tests.samples import make_encoder, make_rows
+from tests.export.fitted import make_list_encoder, make_list_rows
+from tests.samples import make_encoder
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # gensim's imports use what SciPy and Python deprecate
@@ -133,15 +133,6 @@ def test_bad_parameters(encoder, tmp_path):
     with pytest.raises(FileNotFoundError):
         to_word2vec(encoder, "x", tmp_path / "no" / "x")
     assert not list(tmp_path.iterdir())
-
-
-def test_biases_are_left_out(tmp_path):
-    model = make_dot().fit(*make_rows(60))
-    words = to_word2vec(model, "letter", tmp_path / "letter.txt")
-    vectors = KeyedVectors.load_word2vec_format(str(tmp_path / "letter.txt"))
-    for word, category in list(words.items())[:-1]:
-        expected = model.embeddings_["letter"].loc[category]
-        np.testing.assert_array_equal(vectors[word], expected)
 
 
 def test_items_of_lists_are_words(tmp_path):

@@ -85,20 +85,3 @@ def test_the_mean_stands_in_for_a_while(error):
             np.testing.assert_array_equal(one, other)
     for one, other in zip(values_of(average.mean), mean, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_nothing_is_copied_to_stand_in():
-    parameters = make_parameters()
-    _, average = walk(parameters, 2)
-    places = [[t.data_ptr() for t in ts] for ts in (parameters, average.mean)]
-    with average.applied():
-        assert [[t.data_ptr() for t in ts] for ts in (average.mean, parameters)] == places
-    assert [[t.data_ptr() for t in ts] for ts in (parameters, average.mean)] == places
-
-
-def test_a_mean_that_goes_on_moves_by_one_share_of_its_window():
-    parameter = torch.zeros(2)
-    average = RunningMean([parameter], window=4, n_updates=4)
-    parameter += 1.0
-    average.update()
-    np.testing.assert_allclose(average.mean[0], 0.25)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.head import MLPHead
 from sk_entity_embed.learning.learn import learn
 from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (
@@ -139,19 +139,6 @@ def test_the_loss_falls(kind):
     learned = learn(rows, start, config)
     assert learned.validation_loss_curve.min() < 0.6 * learned.validation_loss_curve[0]
     assert learned.loss_curve[-1] < 0.6 * learned.loss_curve[0]
-
-
-def test_dot_products_and_ways_of_pooling_come_back():
-    learned = fit_kind("dot_sum")
-    assert learned.pooling == ("sum", None)
-    head = learned.head
-    assert isinstance(head, DotHead)
-    assert (head.axes.shape, head.bias_weights.shape) == ((2,), (2,))
-    assert head.context_weights.shape == (1,)
-    assert isinstance(head.intercept, float)
-    assert (head.axes >= 0).all()
-    moved = [head.axes - 1, head.bias_weights - 1, head.context_weights, head.intercept]
-    assert all((np.abs(m) > 1e-6).all() for m in moved)
 
 
 def test_recurrent_units_come_back_with_what_they_learned():
