@@ -397,3 +397,15 @@ def test_rare_clicks_are_predicted_as_rare() -> None:
     clicks = (random.uniform(size=600) < 1 / (1 + np.exp(4 - products))).astype(int)
     model = EntityEmbeddingClassifier(head="dot", random_state=0).fit(X, clicks)
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
+
+
+def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
+    vectors = given_vectors()
+    encoder = make_dot(
+        warm_start=True, init={"color": vectors}, freeze=["color"], learning_rate_init=0.05
+    )
+    encoder.fit(*rows)
+    biases = encoder.biases_["color"]
+    encoder.fit(*rows)
+    np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
+    assert not encoder.biases_["color"].equals(biases)

@@ -34,6 +34,7 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import load, save, to_onnx
+from sk_entity_embed.inspection import nearest
 from tests.list_samples import make_list_rows
 from tests.samples import make_encoder, make_rows
 from tests.test_imports import run_blocked
@@ -321,7 +322,7 @@ def fitted() -> dict[str, Any]:
     return made
 
 
-NAMES = ["linear", "multiclass", "multilabel-indicator", "numbers", "poisson", "several", "strict"]
+NAMES = ["binary", "linear", "multiclass", "multilabel-indicator", "poisson", "several", "strict"]
 
 
 def new_rows(model: Any) -> pd.DataFrame:
@@ -478,3 +479,10 @@ def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_pat
     X = new_rows(model)
     np.testing.assert_array_equal(twin.predict(X), model.predict(X))
     np.testing.assert_array_equal(twin.transform(X), model.transform(X))
+
+
+def test_there_are_no_vectors_of_numbers() -> None:
+    X, y = make_rows(60)
+    model = EntityEmbeddingRegressor(**QUICK).fit(X[["size"]], y)
+    with pytest.raises(InvalidParameterError, match="no embedded columns"):
+        nearest(model, "size", 1.0)

@@ -546,3 +546,12 @@ def test_queries_refuse_lists():
     encoder = make_list_encoder().fit(*make_list_rows())
     with pytest.raises(UnsupportedDataError, match=r"The query .* column 'mean' holds lists"):
         sql(encoder, "rows")
+
+
+def test_frames_of_intervals_that_pandas_has_no_type_for():
+    spans = [pd.Interval(0, 2**63 + 2), pd.Interval(0, 2**70), pd.Interval(np.int8(0), 1)]
+    X = pd.DataFrame({"span": pd.Series(spans * 20, dtype=object)})
+    encoder = make_encoder(categorical_features="all", cv=2)
+    encoder.fit(X, np.random.default_rng(0).normal(size=60))
+    assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
+    assert set(encoder.embeddings_["span"].index) == set(spans)

@@ -192,3 +192,14 @@ def test_no_nan_is_drawn(tmp_path: Path) -> None:
     assert rows == kinds
     assert len(vectors.read_text().splitlines()) == 3
     assert explore(encoder)._payload["columns"][0]["names"] == ["a", "b", "(missing)"]
+
+
+def test_a_column_of_numbers_that_fit_never_saw_is_constant_in_an_onnx_model() -> None:
+    encoder = make_encoder(output="hidden")
+    X = pd.DataFrame({"letter": LETTERS, "size": np.nan, "age": [1.0, np.nan] * (N // 2)})
+    with pytest.warns(EmptyColumnWarning):
+        encoder.fit(X, Y)
+    new = {"letter": ["a"] * 3, "size": [np.nan, 5.0, 1e300], "age": [1.0] * 3}
+    out = run_onnx(to_onnx(encoder), new)
+    np.testing.assert_allclose(out, encoder.transform(pd.DataFrame(new)), rtol=1e-6)
+    assert (out == out[0]).all()

@@ -384,7 +384,7 @@ def list_rows():
 
 
 @pytest.mark.parametrize(
-    ("output", "unknown"), [("embedding", "learned"), ("embedding", "nan"), ("both", "zero")]
+    ("output", "unknown"), [("hidden", "learned"), ("embedding", "nan"), ("both", "zero")]
 )
 def test_lists_are_pooled(list_rows, output, unknown):
     X, y = list_rows

@@ -310,3 +310,7 @@ def test_columns_of_lists_are_left_to_the_user():
         to_torch(encoder, ["letter", "gru"])
     module = to_torch(encoder, "letter")
     np.testing.assert_array_equal(vectors_of(module, X), encoder.transform(X)[:, :2])
+
+
+def test_repr_names_the_columns(module):
+    assert "columns=['letter', 'color']" in repr(module)
