@@ -37,10 +37,11 @@ def make_problem(n_hidden=16, n_stacks=4, seed=0):
     return stacks, counts, MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
 
 
-def canonical(problem, keep=(False, False), n_numbers=0):
+def canonical(problem, keep=None, n_numbers=0, **pooled):
     """The problem in canonical coordinates."""
     stacks, counts, head = problem
-    return canonicalise(stacks, counts, head, keep, numbers=range(n_numbers))
+    keep = [False] * len(stacks) if keep is None else keep
+    return canonicalise(stacks, counts, head, keep, numbers=range(n_numbers), **pooled)
 
 
 def with_numbers_scaled(problem, factor):
@@ -65,7 +66,7 @@ def lengths_of(head):
     return (head.weights[0] ** 2).sum(axis=1)
 
 
-def make_inputs(n=400):
+def make_inputs(n=1500):
     """What the head reads of random rows: vectors and context."""
     rng = np.random.default_rng(2)
     vectors, context = (1 + 2 * rng.standard_normal((n, w)) for w in (sum(WIDTHS), N_CONTEXT))
@@ -103,14 +104,9 @@ def centred(stack, count):
     return vectors - share @ vectors, share
 
 
-def distances(vectors):
-    """Euclidean distances between all pairs."""
-    return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-
-
-@pytest.mark.parametrize("keep", [(False, False), (True, False), (True, True)])
-@pytest.mark.parametrize("n_numbers", [0, 1, 2])
-@pytest.mark.parametrize("n_hidden", [2, 16])
+@pytest.mark.parametrize(
+    ("n_hidden", "n_numbers", "keep"), [(2, 0, None), (16, 1, None), (16, 2, (True, False))]
+)
 def test_predictions_agree(n_hidden, n_numbers, keep):
     problem = make_problem(n_hidden)
     stacks, head = canonical(problem, keep, n_numbers)
@@ -125,6 +121,8 @@ def test_vectors_are_centred_uncorrelated_and_ordered_by_variance():
     stacks, _ = canonical(problem)
     for stack, count in zip(stacks, problem[1], strict=True):
         vectors, share = centred(stack, count)
+        heaviest = np.argmax(np.abs(vectors) * np.sqrt(count)[:, None], axis=0)
+        assert (vectors[heaviest, np.arange(stack.shape[2])] > 0).all()
         np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
         covariance = (vectors * share[:, None]).T @ vectors
         variances = np.diag(covariance)
@@ -132,20 +130,8 @@ def test_vectors_are_centred_uncorrelated_and_ordered_by_variance():
         assert (np.diff(variances) < 0).all()
 
 
-def test_blocks_have_unit_variance_on_average():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    totals = []
-    for stack, count in zip(stacks, problem[1], strict=True):
-        vectors, share = centred(stack, count)
-        totals.append(share @ (vectors**2).sum(axis=1))
-    np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-5)
-    assert abs(totals[0] - totals[1]) > 0.05  # scales between columns stay
-
-
-@pytest.mark.parametrize("n_numbers", [1, 2])
-def test_beside_numbers_a_step_means_what_one_of_a_number_does(n_numbers):
-    problem = make_problem()
+def test_beside_numbers_a_step_means_what_one_of_a_number_does():
+    problem, n_numbers = make_problem(), N_CONTEXT
     stacks, head = canonical(problem, n_numbers=n_numbers)
     lengths = lengths_of(head)
     numbers = lengths[sum(WIDTHS) : sum(WIDTHS) + n_numbers]
@@ -168,54 +154,30 @@ def test_flags_beside_the_numbers_do_not_scale_the_vectors():
         np.testing.assert_array_equal(one, wanted)
 
 
-@pytest.mark.parametrize("factor", [1e-9, 1e-3, 0.5, 1.0, 2.0, 1e3, 1e9])
+@pytest.mark.parametrize("factor", [0.0, 1e-9, 0.5, 1e9])
 def test_the_scale_beside_numbers_is_limited(factor):
     problem = with_numbers_scaled(make_problem(), factor)
     seen = [s[-1] @ first_layer_of(problem[2], j) for j, s in enumerate(problem[0])]
     variance = mean_total_variance(problem, [s[None] for s in seen])
     number = lengths_of(problem[2])[-N_CONTEXT:].mean()
     stacks, head = canonical(problem, n_numbers=N_CONTEXT)
-    expected = np.clip(variance / number, 1 / MAX_RATIO, MAX_RATIO)
+    expected = np.clip(variance / max(number, 1e-300), 1 / MAX_RATIO, MAX_RATIO)
     np.testing.assert_allclose(mean_total_variance(problem, stacks), expected, rtol=1e-5)
-    assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (abs(np.log10(factor)) > 1)
+    assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (factor != 0.5)
     before, after = predictions(problem[0], problem[2], 0), predictions(stacks, head, 0)
     assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
 
 
-def test_numbers_that_the_head_does_not_read_leave_the_largest_scale():
-    problem = with_numbers_scaled(make_problem(), 0.0)
-    stacks, head = canonical(problem, n_numbers=N_CONTEXT)
-    np.testing.assert_allclose(mean_total_variance(problem, stacks), MAX_RATIO, rtol=1e-5)
-    assert np.isfinite(head.weights[0]).all()
-
-
-@pytest.mark.parametrize("n_numbers", [0, 2])
-def test_a_linear_head_is_rewritten_too(n_numbers):
+def test_a_linear_head_is_rewritten_too():
     stacks, counts, _ = make_problem()
     problem = stacks, counts, make_head(n_outputs=1)
-    found, head = canonical(problem, n_numbers=n_numbers)
+    found, head = canonical(problem, n_numbers=N_CONTEXT)
     before, after = predictions(stacks, problem[2], 0), predictions(found, head, 0)
     assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
     lengths = lengths_of(head)
     for j, stack in enumerate(found):
         assert (stack[:, :, 1:] == 0).all()
-        if n_numbers:
-            axis = lengths[sum(WIDTHS[:j])]
-            np.testing.assert_allclose(axis, lengths[-N_CONTEXT:].mean())
-
-
-@pytest.mark.parametrize("n_hidden", [2, 16])
-def test_distances_are_those_of_what_the_first_layer_sees(n_hidden):
-    problem = make_problem(n_hidden)
-    stacks, _ = canonical(problem)
-    ratios = []
-    for j, (old, new) in enumerate(zip(problem[0], stacks, strict=True)):
-        for table in range(4):
-            seen = old[table].astype(np.float64) @ first_layer_of(problem[2], j)
-            off = ~np.eye(len(seen), dtype=bool)
-            ratios.append((distances(new[table].astype(float)) / (distances(seen) + ~off))[off])
-    ratios = np.concatenate(ratios)
-    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
+        np.testing.assert_allclose(lengths[sum(WIDTHS[:j])], lengths[-N_CONTEXT:].mean())
 
 
 def test_the_first_layer_has_orthogonal_axes_of_one_length():
@@ -229,84 +191,42 @@ def test_the_first_layer_has_orthogonal_axes_of_one_length():
     np.testing.assert_allclose(np.concatenate(lengths), lengths[0][0])
 
 
-def test_a_change_of_basis_does_not_matter():
+def test_a_change_of_basis_and_a_shift_do_not_matter():
     stacks, counts, head = make_problem()
-    expected, expected_head = canonicalise(stacks, counts, head, [False, False])
+    expected, expected_head = canonical((stacks, counts, head))
     rng = np.random.default_rng(3)
-    first, moved, start = head.weights[0].copy(), [], 0
+    first, bias, moved, start = head.weights[0].copy(), head.biases[0].copy(), [], 0
     for stack, width in zip(stacks, WIDTHS, strict=True):
         basis = rng.standard_normal((width, width)) + 2 * np.eye(width)
-        moved.append((stack @ basis.T).astype(np.float32))
-        block = slice(start, start + width)
+        shift, block = rng.standard_normal(width), slice(start, start + width)
+        moved.append((stack @ basis.T + shift).astype(np.float32))
         first[block] = np.linalg.inv(basis).T @ first[block]
+        bias -= shift @ first[block]
         start += width
-    found, found_head = canonicalise(
-        moved, counts, MLPHead((first, *head.weights[1:]), head.biases), [False, False]
+    found, found_head = canonical(
+        (moved, counts, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:])))
     )
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
     np.testing.assert_allclose(expected_head.weights[0], found_head.weights[0], atol=2e-5)
+    np.testing.assert_allclose(expected_head.biases[0], found_head.biases[0], atol=1e-4)
 
 
-def test_a_shift_goes_into_the_bias():
-    stacks, counts, head = make_problem()
-    expected, expected_head = canonicalise(stacks, counts, head, [False, False])
-    shift = np.array([1.0, -2.0, 0.5, 3.0], dtype=np.float32)
-    bias = head.biases[0] - shift @ first_layer_of(head, 0)
-    found, found_head = canonicalise(
-        [stacks[0] + shift, stacks[1]],
-        counts,
-        MLPHead(head.weights, (bias, *head.biases[1:])),
-        [False, False],
-    )
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    np.testing.assert_allclose(found_head.biases[0], expected_head.biases[0], atol=1e-5)
-
-
-def test_signs_do_not_depend_on_those_of_the_vectors():
-    stacks, counts, head = make_problem()
-    expected, _ = canonicalise(stacks, counts, head, [False, False])
-    flipped = head.weights[0].copy()
-    flipped[: WIDTHS[0]] *= -1
-    head = MLPHead((flipped, *head.weights[1:]), head.biases)
-    found, _ = canonicalise([-stacks[0], stacks[1]], counts, head, [False, False])
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_signs_of_two_equally_heavy_categories_do_not_hang_on_rounding(seed):
     stack = np.array([[[1.0, 2.0], [4.0, -1.0]]], dtype=np.float32)
     head = MLPHead((np.array([[1.0, 0.5], [0.2, 1.0]]),), (np.zeros(2),))
-    (expected,), _ = canonicalise([stack], [np.ones(2)], head, [False])
+    (expected,), _ = canonical(([stack], [np.ones(2)], head))
     basis = np.random.default_rng(seed).standard_normal((2, 2)) + 2 * np.eye(2)
     moved = MLPHead((np.linalg.inv(basis).T @ head.weights[0],), head.biases)
-    (found,), _ = canonicalise([(stack @ basis.T).astype("f4")], [np.ones(2)], moved, [False])
+    (found,), _ = canonical(([(stack @ basis.T).astype("f4")], [np.ones(2)], moved))
     np.testing.assert_allclose(found[..., 0], expected[..., 0], atol=1e-5)
 
 
-def test_the_heaviest_deviation_of_each_axis_is_positive():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    for stack, count in zip(stacks, problem[1], strict=True):
-        weight = np.abs(stack[-1]) * np.sqrt(count)[:, None]
-        assert (stack[-1][weight.argmax(axis=0), np.arange(stack.shape[2])] > 0).all()
-
-
-def test_fewer_hidden_units_than_dimensions_are_padded_with_zeros():
-    problem = make_problem(n_hidden=2)
-    stacks, head = canonical(problem)
-    for j, stack in enumerate(stacks):
-        assert stack.shape == problem[0][j].shape
-        assert (stack[:, :, 2:] == 0).all()
-        assert (first_layer_of(head, j)[2:] == 0).all()
-        assert (stack[:, :, :2] != 0).any(axis=(0, 1)).all()
-
-
-@pytest.mark.parametrize("n_numbers", [0, 2])
-def test_constant_tables_become_zeros(n_numbers):
+def test_constant_tables_become_zeros():
     stacks, counts, head = make_problem()
     constant = [np.broadcast_to(s[:1, :1], s.shape).copy() for s in stacks]
-    found, found_head = canonical((constant, counts, head), n_numbers=n_numbers)
+    found, found_head = canonical((constant, counts, head), n_numbers=N_CONTEXT)
     for stack in found:
         np.testing.assert_allclose(stack, 0, atol=1e-5)
     assert np.isfinite(found_head.weights[0]).all()
@@ -314,11 +234,10 @@ def test_constant_tables_become_zeros(n_numbers):
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_numbers", [0, 2])
-def test_a_head_that_reads_nothing_gives_zeros(n_numbers):
+def test_a_head_that_reads_nothing_gives_zeros():
     stacks, counts, head = make_problem()
     blind = MLPHead((np.zeros_like(head.weights[0]), *head.weights[1:]), head.biases)
-    found, found_head = canonical((stacks, counts, blind), n_numbers=n_numbers)
+    found, found_head = canonical((stacks, counts, blind), n_numbers=N_CONTEXT)
     for stack in found:
         assert (stack == 0).all()
     assert np.isfinite(found_head.weights[0]).all()
@@ -333,59 +252,39 @@ def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
     np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_frozen_columns_do_not_scale_the_others_beside_numbers_either():
+def test_everything_frozen_changes_nothing():
     problem = make_problem()
-    stacks, head = canonical(problem, (True, False), N_CONTEXT)
-    assert stacks[0] is problem[0][0]
-    lengths = lengths_of(head)
-    np.testing.assert_allclose(
-        lengths[WIDTHS[0] : sum(WIDTHS)], lengths[-N_CONTEXT:].mean(), rtol=1e-6
-    )
-
-
-@pytest.mark.parametrize("n_numbers", [0, 2])
-def test_everything_frozen_changes_nothing(n_numbers):
-    problem = make_problem()
-    stacks, head = canonical(problem, (True, True), n_numbers)
+    stacks, head = canonical(problem, (True, True), N_CONTEXT)
     assert all(new is old for new, old in zip(stacks, problem[0], strict=True))
     np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
     np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
 
 
-@pytest.mark.parametrize("n_numbers", [0, 2])
-def test_context_weights_are_not_touched_and_the_given_head_is_not_changed(n_numbers):
+def test_context_weights_are_not_touched_and_the_given_head_is_not_changed():
     problem = make_problem()
     before = problem[2].weights[0].copy(), problem[2].biases[0].copy()
-    _, head = canonical(problem, n_numbers=n_numbers)
+    _, head = canonical(problem, n_numbers=N_CONTEXT)
     np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], before[0][-N_CONTEXT:])
     np.testing.assert_array_equal(problem[2].weights[0], before[0])
     np.testing.assert_array_equal(problem[2].biases[0], before[1])
     assert head.weights[1] is problem[2].weights[1]
 
 
-def test_counts_weigh_the_categories():
+def test_counts_weigh_the_categories_of_the_mean_table():
     stacks, counts, head = make_problem()
-    one, _ = canonicalise(stacks, counts, head, [False, False])
-    same, _ = canonicalise(stacks, [3 * c for c in counts], head, [False, False])
-    other, _ = canonicalise(stacks, [c[::-1].copy() for c in counts], head, [False, False])
+    one, _ = canonical((stacks, counts, head))
+    same, _ = canonical((stacks, [3 * c for c in counts], head))
+    other, _ = canonical((stacks, [c[::-1].copy() for c in counts], head))
     np.testing.assert_allclose(one[0], same[0], atol=1e-6)
     assert np.abs(one[0] - other[0]).max() > 0.01
-
-
-def test_basis_comes_from_the_mean_table():
-    stacks, counts, head = make_problem()
-    other = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]
-    one, one_head = canonicalise(stacks, counts, head, [False, False])
-    two, two_head = canonicalise(other, counts, head, [False, False])
-    np.testing.assert_array_equal(one[0][-1], two[0][-1])
-    np.testing.assert_array_equal(one_head.weights[0], two_head.weights[0])
+    folds = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]  # the mean table decides alone
+    np.testing.assert_array_equal(one[0][-1], canonical((folds, counts, head))[0][0][-1])
 
 
 # The hidden layer's scale --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hidden", [(16,), (1,), (16, 8), (5, 4, 3)])
-@pytest.mark.parametrize("n_numbers", [0, 1, 2])
+@pytest.mark.parametrize(("n_numbers", "hidden"), [(0, (1,)), (1, (16,)), (2, (5, 4, 3))])
 def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, hidden):
     head, (vectors, context) = make_head(*hidden), make_inputs()
     scaled = scale_hidden(head, vectors, context, range(n_numbers))
@@ -397,9 +296,8 @@ def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, h
     np.testing.assert_allclose(found, before * (found.max() / before.max()), rtol=1e-9)
 
 
-@pytest.mark.parametrize("hidden", [(16,), (16, 8), (5, 4, 3)])
-def test_scaling_the_hidden_layer_keeps_predictions(hidden):
-    head, (vectors, context) = make_head(*hidden), make_inputs()
+def test_scaling_the_hidden_layer_keeps_predictions():
+    head, (vectors, context) = make_head(5, 4, 3), make_inputs()
     scaled = scale_hidden(head, vectors, context, range(2))
     np.testing.assert_allclose(
         scaled.raw(vectors, context), head.raw(vectors, context), rtol=1e-9, atol=1e-9
@@ -412,41 +310,17 @@ def test_scaling_the_hidden_layer_keeps_predictions(hidden):
     np.testing.assert_array_equal(scaled.biases[-1], head.biases[-1])
 
 
-def test_the_head_given_is_not_scaled_in_place():
+def test_a_hidden_layer_that_does_not_vary_is_left_alone():
     head, (vectors, context) = make_head(16), make_inputs()
-    before = [a.copy() for a in (*head.weights, *head.biases)]
-    scale_hidden(head, vectors, context, range(2))
-    for one, other in zip((*head.weights, *head.biases), before, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_without_a_hidden_layer_nothing_is_scaled():
-    head = make_head()
-    assert scale_hidden(head, *make_inputs(), range(2)) is head
-
-
-def test_a_dead_hidden_layer_is_left_alone():
-    head, (vectors, context) = make_head(16), make_inputs()
-    dead = MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
-    assert scale_hidden(dead, vectors, context, range(2)) is dead
-
-
-def test_inputs_that_do_not_vary_leave_the_hidden_layer_alone():
-    head, (vectors, context) = make_head(16), make_inputs()
-    constant = np.zeros_like(vectors)
-    assert scale_hidden(head, constant, context, ()) is head
-
-
-@pytest.mark.parametrize("n", [3, 241, 1003])
-def test_a_hidden_layer_that_varies_by_rounding_is_left_alone(n):
-    head = make_head(16)
-    vectors, context = (np.repeat(a[:1], n, axis=0) for a in make_inputs())
-    assert scale_hidden(head, vectors, context, range(2)) is head
+    linear, dead = make_head(), MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
+    for given in (linear, dead):
+        assert scale_hidden(given, vectors, context, range(2)) is given
+    assert scale_hidden(head, np.zeros_like(vectors), context, ()) is head
+    vectors, context = (np.repeat(a[:1], 241, axis=0) for a in (vectors, context))
+    assert scale_hidden(head, vectors, context, range(2)) is head  # by rounding only
 
 
 # Lists -------------------------------------------------------------------------------------
-
-WAYS = ["mean", "sum", "max", "gru"]
 
 
 def make_lists(n=200, seed=5):
@@ -480,8 +354,7 @@ def canonical_lists(problem, way, lists=None, n_numbers=0):
         stacks = [moved, stacks[1]]
     pooled = {0: Pooled(way, pooled_rows(stacks[0][-1], poolers[1], lists))}
     keep = (way == "gru", False)
-    numbers = range(n_numbers)
-    found, head = canonicalise(stacks, counts, head, keep, numbers=numbers, pooled=pooled)
+    found, head = canonical((stacks, counts, head), keep, n_numbers, pooled=pooled)
     return found, head, poolers
 
 
@@ -493,9 +366,10 @@ def answers(stacks, head, pooler, table, lists=None):
     return head.raw(np.hstack([first, second]), context), first, second
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("n_numbers", [0, 2])
-@pytest.mark.parametrize("n_hidden", [2, 16])
+@pytest.mark.parametrize(
+    ("n_hidden", "n_numbers", "way"),
+    [(16, 2, "mean"), (2, 2, "sum"), (16, 0, "max"), (16, 0, "gru"), (2, 2, "gru")],
+)
 def test_predictions_of_lists_agree(n_hidden, n_numbers, way):
     problem = make_problem(n_hidden)
     stacks, head, (old, new) = canonical_lists(problem, way, n_numbers=n_numbers)
@@ -571,9 +445,10 @@ def test_the_states_of_a_unit_scale_the_others_as_numbers_do():
     np.testing.assert_allclose(lengths[WIDTHS[0] : sum(WIDTHS)], step, rtol=1e-4)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("n", [1, 3, 241])
-@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize(
+    ("constant", "n", "way"),
+    [(True, 1, "mean"), (False, 3, "sum"), (True, 241, "max"), (False, 241, "gru")],
+)
 def test_lists_that_are_all_the_same_have_no_scale(constant, n, way):
     lists = make_lists(1)
     lists = Lists(np.tile(lists.items, n), len(lists.items) * np.arange(n + 1))
@@ -598,7 +473,7 @@ def test_large_tables_are_moved_block_by_block():
     before, counts = stack.copy(), rng.uniform(1, 2, 50_000)
     head = MLPHead((rng.standard_normal((8, 16)), rng.standard_normal((16, 1))), (np.zeros(16), 0))
     tracemalloc.start()
-    (moved,), new_head = canonicalise([stack], [counts], head, [False])
+    (moved,), new_head = canonical(([stack], [counts], head))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.2 * stack.nbytes  # the result; before it, three arrays of twice a table
@@ -608,20 +483,3 @@ def test_large_tables_are_moved_block_by_block():
     np.testing.assert_allclose(
         new_head.raw(moved.reshape(-1, 8), nothing), was, rtol=1e-5, atol=1e-4
     )
-
-
-def test_the_hidden_layer_is_scaled_by_the_variance_over_all_blocks():
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((9_500, 4)).astype(np.float32) * np.linspace(1, 3, 9_500)[:, None]
-    vectors = vectors.astype(np.float32)
-    weights = (rng.standard_normal((4, 256)), rng.standard_normal((256, 1)))
-    head = MLPHead(weights, (rng.standard_normal(256), np.zeros(1)))
-    nothing = np.empty((9_500, 0), dtype=np.float32)
-    tracemalloc.start()
-    scaled = scale_hidden(head, vectors, nothing, [])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    hidden = scaled.hidden(vectors, nothing)
-    wanted = HIDDEN_VARIANCE * vectors.var(axis=0).sum()
-    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-5)
-    assert peak < 1.5 * hidden.nbytes

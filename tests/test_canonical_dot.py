@@ -49,20 +49,19 @@ def spread(stack, count):
     return vectors - share @ vectors, share
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.01, 250.0])
-@pytest.mark.parametrize("centred", [[True] * 4, [True, False, True, False], [False] * 4])
-@pytest.mark.parametrize("n_columns", [2, 3, 4])
-def test_predictions_agree_in_every_table(n_columns, centred, unit):
-    problem = make_problem(n_columns)
-    stacks, head = canonical(problem, centred[:n_columns], unit)
+@pytest.mark.parametrize(
+    ("centred", "unit"), [([True] * 2, 1.0), ([True, False, True], 0.01), ([False] * 4, 250.0)]
+)
+def test_predictions_agree_in_every_table(centred, unit):
+    problem = make_problem(len(centred))
+    stacks, head = canonical(problem, centred, unit)
     for table in range(4):
         before = problem[2].raw(*sample(problem[0], table))
         after = head.raw(*sample(stacks, table))
         assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
 
 
-@pytest.mark.parametrize("unit", [1.0, 40.0])
-@pytest.mark.parametrize("n_columns", [2, 3])
+@pytest.mark.parametrize(("n_columns", "unit"), [(2, 1.0), (3, 40.0)])
 def test_plain_dots_and_biases_are_what_the_head_adds_up(n_columns, unit):
     stacks, head = canonical(make_problem(n_columns), unit=unit)
     assert head.axes.tolist() == [1 / unit] * N_AXES
@@ -115,9 +114,8 @@ def test_predictions_of_lists_agree(way):
     assert np.abs(answers[0] - answers[1]).max() < 3e-6 * np.abs(answers[0]).max()
 
 
-@pytest.mark.parametrize("n_columns", [2, 3, 4])
-def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns(n_columns):
-    problem = make_problem(n_columns)
+def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns():
+    problem = make_problem()
     stacks, _ = canonical(problem)
     covariance = np.zeros((N_AXES, N_AXES))
     for stack, count in zip(stacks, problem[1], strict=True):
@@ -126,19 +124,6 @@ def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns(n_column
     variances = np.diag(covariance)
     np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-5)
     assert (np.diff(variances) < 0).all()
-
-
-def test_one_rotation_turns_all_columns():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    root, rotations = np.sqrt(problem[2].axes), []
-    for old, new, count in zip(problem[0], stacks, problem[1], strict=True):
-        before = old[-1, :, :-1] * root
-        before = before - count @ before / count.sum()
-        rotations.append(np.linalg.lstsq(before, new[-1, :, :-1], rcond=None)[0])
-    for rotation in rotations:
-        np.testing.assert_allclose(rotation @ rotation.T, np.eye(N_AXES), atol=1e-4)
-        np.testing.assert_allclose(rotation, rotations[0], atol=1e-4)
 
 
 def test_the_heaviest_deviation_of_each_axis_is_positive():
@@ -151,11 +136,10 @@ def test_the_heaviest_deviation_of_each_axis_is_positive():
     assert (scores[heaviest, np.arange(N_AXES)] > 0).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter(seed):
+def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter():
     stacks, counts, head = make_problem()
     expected, expected_head = canonical((stacks, counts, head))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.standard_normal((N_AXES, N_AXES)))[0]
     factor = rng.uniform(0.5, 2)
     moved = []
@@ -171,25 +155,6 @@ def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter(seed):
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=3e-5)
     np.testing.assert_allclose(found_head.intercept, expected_head.intercept, atol=1e-5)
-
-
-def test_units_scale_vectors_by_their_root_and_biases_in_full():
-    problem = make_problem()
-    one, _ = canonical(problem)
-    many, _ = canonical(problem, unit=9.0)
-    for a, b in zip(one, many, strict=True):
-        np.testing.assert_allclose(b[..., :-1], 3 * a[..., :-1], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(b[..., -1], 9 * a[..., -1], rtol=1e-4, atol=1e-4)
-
-
-def test_axes_that_the_head_has_put_out_come_last_as_zeros():
-    stacks, counts, head = make_problem()
-    out = DotHead(np.array([0.0, 1.0, 0.5]), head.bias_weights, head.context_weights, 0.0)
-    found, new = canonical((stacks, counts, out))
-    for stack in found:
-        np.testing.assert_allclose(stack[..., N_AXES - 1], 0, atol=1e-6)
-    before, after = out.raw(*sample(stacks, 1)), new.raw(*sample(found, 1))
-    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
 
 
 def test_context_weights_stay_and_what_was_given_is_not_changed():

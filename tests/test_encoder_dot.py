@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logit
-from sklearn.base import clone
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 
-import sk_entity_embed.assembly as assembly
-import sk_entity_embed.learning.learn as learning
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
     EntityEmbeddingEncoder,
@@ -24,12 +17,10 @@ from sk_entity_embed import (
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
-    LeakageWarning,
 )
-from sk_entity_embed.head import DotHead
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.list_samples import make_list_rows
-from tests.samples import make_encoder, make_rows, watch_learning
+from tests.samples import make_encoder
 
 QUICK = {"max_iter": 3, "cv": 3, "random_state": 0, "learning_rate_init": 0.02}
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -75,8 +66,7 @@ def fitted(rows: Rows) -> EntityEmbeddingEncoder:
 # What the numbers mean ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dimensions", ["auto", 1, 4])
-@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize(("cross_fit", "dimensions"), [(True, "auto"), (False, 1)])
 def test_dots_and_biases_are_the_prediction_but_for_a_constant(
     cross_fit: bool, dimensions: Any, ratings: Rows
 ) -> None:
@@ -107,14 +97,15 @@ def test_three_columns_and_numbers_add_up_too(rows: Rows) -> None:
     assert np.ptp(rest) > 0.1
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
-def test_within_bounds_dots_add_up_before_the_sigmoid(loss: str, ratings: Rows) -> None:
+def test_within_bounds_and_of_counts_dots_add_up_before_the_link(ratings: Rows) -> None:
     X, y = ratings
-    y = np.clip(y, 0.5, 5.0)
-    model = EntityEmbeddingRegressor(head="dot", y_range=(0.5, 5.0), loss=loss, **QUICK).fit(X, y)
-    predicted = model.predict(X)
-    assert ((predicted > 0.5) & (predicted < 5.0)).all()
-    rest = logit((predicted - 0.5) / 4.5) - plain_dots(model, X)
+    inside = np.clip(y, 0.5, 5.0)
+    settings = {"head": "dot", **QUICK}
+    model = EntityEmbeddingRegressor(y_range=(0.5, 5.0), **settings).fit(X, inside)
+    rest = logit((model.predict(X) - 0.5) / 4.5) - plain_dots(model, X)
+    np.testing.assert_allclose(rest, rest[0], atol=1e-5)
+    model = EntityEmbeddingRegressor(loss="poisson", **settings).fit(X, 40 * np.exp(y / 3))
+    rest = np.log(model.predict(X)) - plain_dots(model, X)
     np.testing.assert_allclose(rest, rest[0], atol=1e-5)
 
 
@@ -129,58 +120,15 @@ def test_clicks_add_up_before_the_logit(ratings: Rows) -> None:
     assert model.classes_.tolist() == [False, True]
 
 
-def test_counts_add_up_before_the_logarithm(ratings: Rows) -> None:
-    X, y = ratings
-    model = EntityEmbeddingRegressor(head="dot", loss="poisson", **QUICK).fit(X, 40 * np.exp(y / 3))
-    rest = np.log(model.predict(X)) - plain_dots(model, X)
-    np.testing.assert_allclose(rest, rest[0], atol=1e-5)
-
-
-@pytest.mark.parametrize("way", ["mean", "sum"])
-def test_lists_add_up_too(way: str) -> None:
+def test_lists_add_up_too() -> None:
     X, y = make_list_rows()
     X = X.drop(columns="size")
-    model = EntityEmbeddingRegressor(head="dot", pooling=way, **QUICK).fit(X, y)
+    model = EntityEmbeddingRegressor(head="dot", pooling="sum", **QUICK).fit(X, y)
     rest = model.predict(X) - plain_dots(model, X)
     np.testing.assert_allclose(rest, rest[0], atol=1e-4)
     assert set(model.biases_) == {"words", "color"}
     names = model.get_feature_names_out().tolist()
     assert names[model.dimensions_["words"]] == "words_bias"
-
-
-@pytest.mark.parametrize("y_range", [None, (-30.0, 30.0)])
-@pytest.mark.parametrize("way", ["mean", "sum"])
-def test_canonical_coordinates_do_not_change_predictions(way: str, y_range: Any) -> None:
-    X, y = make_list_rows()
-    vectors = pd.DataFrame(3.0 + np.eye(5, 3), index=list("abcde"))  # far from the origin
-    settings = {"pooling": way, "init": {"words": vectors}, "y_range": y_range, **QUICK}
-    model = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly, "canonicalise_dot", lambda stacks, _, head, **__: (stacks, head))
-        as_learned = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
-    np.testing.assert_allclose(model.predict(X), as_learned.predict(X), rtol=1e-4, atol=1e-4)
-    assert np.abs(model.transform(X) - as_learned.transform(X)).max() > 0.1
-
-
-def test_vectors_and_biases_are_centred_and_axes_ordered(ratings: Rows) -> None:
-    X, y = ratings
-    model = EntityEmbeddingRegressor(head="dot", dimensions=4, **QUICK).fit(X, y)
-    out = model.transform(X).astype(np.float64)
-    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-4)
-    blocks = out.reshape(len(out), 2, 5)[:, :, :-1]
-    covariance = sum(np.cov(blocks[:, j].T) for j in range(2))
-    assert (np.diff(np.diag(covariance)) < 0).all()
-    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
-
-
-def test_products_of_traits_are_learned(ratings: Rows) -> None:
-    X, y = ratings
-    held, held_y = make_ratings(400, seed=0)  # of the same users and items
-    settings = {"learning_rate_init": 4e-3, "random_state": 0, "max_iter": 40}
-    model = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
-    assert model.score(held, held_y) > 0.7
-    additive = EntityEmbeddingRegressor(hidden_layer_sizes=(), **settings).fit(X, y)
-    assert model.score(held, held_y) > additive.score(held, held_y) + 0.2
 
 
 def test_the_bias_is_the_last_output_and_no_axis(fitted: Any, rows: Rows) -> None:
@@ -211,40 +159,6 @@ def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
 # Cross-fitting -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("with_lists", [False, True])
-def test_training_rows_get_the_vectors_of_their_own_folds_tables(
-    with_lists: bool, rows: Rows
-) -> None:
-    X, y = make_list_rows(full=True) if with_lists else rows
-    encoder = make_dot(max_iter=4)
-    out = encoder.fit_transform(X, y)
-    first = X.columns[0]
-    table = encoder._model.tables[0]
-    lookup = dict(zip(table.vocabulary.categories, table.vocabulary.rows, strict=True))
-    expected = [
-        table.stack[fold, [lookup[v] for v in (cell if with_lists else [cell])]].mean(axis=0)
-        for fold, cell in zip(encoder.fold_, X[first], strict=True)
-    ]
-    np.testing.assert_allclose(out[:, :4], expected, rtol=1e-5, atol=1e-6)
-    assert np.abs(out - encoder.transform(X)).max() > 1e-4
-    assert encoder._model.tables[0].stack.shape[0] == 6
-
-
-def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
-    X, y = rows
-    fold = np.arange(len(y)) % 3
-    X = X.assign(letter=np.where(fold == 1, "only here", X["letter"]))
-    split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(3)]
-    encoder = make_dot(cv=split, early_stopping=False, unknown_rate=0.0)
-    (before, *_), (after, *_) = watch_learning(lambda: encoder.fit(X, y))
-    vocabulary = encoder._model.tables[0].vocabulary
-    row = vocabulary.rows[vocabulary.categories.tolist().index("only here")]
-    np.testing.assert_array_equal(after[1, row], before[1, row])  # the bias among them
-    assert (np.abs(after[[0, 2], row] - before[[0, 2], row]).max(axis=1) > 1e-5).all()
-    table = encoder._model.tables[0].stack[1]
-    np.testing.assert_array_equal(table[row], table[UNKNOWN])
-
-
 def test_folds_that_turned_apart_in_training_are_turned_together(
     rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,18 +168,17 @@ def test_folds_that_turned_apart_in_training_are_turned_together(
     split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(3)]
     original, random = learning.learn, np.random.default_rng(0)
 
-    def turn_apart(training: Any, start: Any, *args: Any, **options: Any) -> Any:
+    def turn_apart(tables: Any, training: Any, *args: Any) -> Any:
         """Turn all vectors of a fold alike, which changes no dot product within it."""
-        learned = original(training, start, *args, **options)
-        roots = np.sqrt(learned.head.axes)
+        result = original(tables, training, *args)
+        roots = np.sqrt(result.head.axes)
         for g in range(3):
             rotation = np.linalg.qr(random.standard_normal((3, 3)))[0]
-            for table in learned.tables:
+            for table in tables:
                 table[g, :, :-1] = table[g, :, :-1] * roots @ rotation / roots
-        first = learned.tables[0]
-        taught = [UNKNOWN, *training.codes[0][fold != 1]]
-        first[1, np.setdiff1d(np.arange(first.shape[1]), taught)] = 5  # never learned: no part
-        return learned
+        seen = [UNKNOWN, *training.codes[0][fold != 1]]
+        tables[0][1, np.setdiff1d(np.arange(tables[0].shape[1]), seen)] = 5  # never learned
+        return result
 
     plain, turned = (make_dot(cv=split, max_iter=6, learning_rate_init=0.02) for _ in range(2))
     out = plain.fit_transform(X, y)
@@ -274,39 +187,19 @@ def test_folds_that_turned_apart_in_training_are_turned_together(
     np.testing.assert_allclose(turned.transform(X), plain.transform(X), rtol=1e-3, atol=1e-3)
 
 
-def test_neither_vectors_nor_biases_hear_their_rows_targets() -> None:
-    random = np.random.default_rng(0)
-    names = random.integers(0, 150, size=(600, 2)).astype(str)
-    X, y = pd.DataFrame(names, columns=["p", "q"]), random.normal(size=600)
-    scores = {}
-    for cross_fit in (True, False):
-        encoder = make_dot(
-            cross_fit=cross_fit, early_stopping=False, max_iter=15, learning_rate_init=0.05
-        )
-        out = encoder.fit_transform(X, y)
-        scores[cross_fit] = np.corrcoef(out[:, 3] + out[:, 7], y)[0, 1]
-    assert abs(scores[True]) < 0.2
-    assert scores[False] > 0.4
-
-
 # Widths ------------------------------------------------------------------------------------
 
 
-def test_automatic_widths_are_those_of_the_second_largest_column(ratings: Rows, rows: Rows) -> None:
-    assert make_dot(dimensions="auto").fit(*ratings).dimensions_ == {"user": 8, "item": 8}
-    assert make_dot(dimensions="auto").fit(*rows).dimensions_ == {"letter": 2, "color": 2}
+@pytest.mark.parametrize(
+    ("dimensions", "width"),
+    [("auto", 2), (4, 4), ({"letter": 3, 1: 3}, 3), ({"color": 7}, 7)],  # others follow
+)
+def test_widths_are_equal(dimensions: Any, width: int, rows: Rows) -> None:
+    model = make_dot(dimensions=dimensions).fit(*rows)
+    assert model.dimensions_ == {"letter": width, "color": width}
 
 
-@pytest.mark.parametrize("dimensions", [2, {"letter": 2, "color": 2}, {0: 2, 1: 2}, lambda n: 2])
-def test_widths_may_be_given_if_they_are_equal(dimensions: Any, rows: Rows) -> None:
-    assert make_dot(dimensions=dimensions).fit(*rows).dimensions_ == {"letter": 2, "color": 2}
-
-
-def test_widths_left_open_follow_those_given(rows: Rows) -> None:
-    assert make_dot(dimensions={"color": 7}).fit(*rows).dimensions_ == {"letter": 7, "color": 7}
-
-
-@pytest.mark.parametrize("dimensions", [{"letter": 7, "color": 2}, "half", "fastai", lambda n: n])
+@pytest.mark.parametrize("dimensions", [{"letter": 7, "color": 2}, "half"])
 def test_unequal_widths_are_refused(dimensions: Any, rows: Rows) -> None:
     message = r"`dimensions` gives \{'letter': \d, 'color': \d\}; use one number"
     with pytest.raises(InvalidParameterError, match=message):
@@ -323,29 +216,16 @@ def given_vectors(width: int = 3) -> pd.DataFrame:
     return pd.DataFrame(random.normal(size=(3, width)).astype("f4"), index=colors)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_frozen_vectors_stay_while_biases_learn(cross_fit: bool, rows: Rows) -> None:
+def test_frozen_vectors_stay_while_biases_learn(rows: Rows) -> None:
     X, y = rows
     vectors = given_vectors()
-    encoder = make_dot(
-        init={"color": vectors}, freeze=["color"], cross_fit=cross_fit, learning_rate_init=0.05
-    )
+    encoder = make_dot(init={"color": vectors}, freeze=["color"], learning_rate_init=0.05)
     encoder.fit(X, y)
     np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
     assert (np.abs(encoder.biases_["color"]) > 1e-4).all()
     assert np.abs(encoder.embeddings_["letter"]).to_numpy().max() > 1e-3
     stack = encoder._model.tables[1].stack
     assert (stack[:, 3:, :-1] == vectors.to_numpy()).all()
-
-
-def test_the_centre_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> None:
-    X, y = rows
-    settings = {"init": {"color": given_vectors()}, "freeze": ["color"], "max_iter": 5}
-    encoder = make_dot(handle_unknown="zero", learning_rate_init=0.05, **settings).fit(X, y)
-    asked = pd.DataFrame({"letter": ["?"], "color": ["?"], "size": [0.0]})
-    np.testing.assert_allclose(
-        encoder.transform(asked)[0], encoder.transform(X).mean(axis=0), atol=1e-5
-    )
 
 
 def test_given_vectors_decide_the_width_of_all(rows: Rows) -> None:
@@ -360,30 +240,14 @@ def test_given_vectors_decide_the_width_of_all(rows: Rows) -> None:
         encoder.fit(X, y)
 
 
-def test_given_vectors_that_are_not_frozen_are_a_start(rows: Rows) -> None:
-    encoder = make_dot(init={"color": given_vectors()}, learning_rate_init=1e-9, max_iter=1)
-    encoder.fit(*rows)
-    before, after = given_vectors().to_numpy(), encoder.embeddings_["color"].to_numpy()
-
-    def distances(vectors: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-
-    ratio = distances(after)[0, 1:] / distances(before)[0, 1:]
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-
-
 # Unknown and missing -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
 def test_every_policy_for_unknown_categories(policy: str, rows: Rows) -> None:
     X, y = rows
     encoder = make_dot(handle_unknown=policy, max_iter=4).fit(X, y)
     asked = X.iloc[:2].assign(letter=["?", "a"])
-    if policy == "error":
-        with pytest.raises(InvalidDataError, match=r"column 'letter': 1 row\(s\).*'\?'"):
-            encoder.transform(asked)
-        return
     out = encoder.transform(asked)
     np.testing.assert_array_equal(out[:, 4:], encoder.transform(X.iloc[:2])[:, 4:])
     vector = out[0, :4]
@@ -393,17 +257,6 @@ def test_every_policy_for_unknown_categories(policy: str, rows: Rows) -> None:
         assert (vector == 0).all()
     else:
         np.testing.assert_array_equal(vector, encoder._model.tables[0].vectors[UNKNOWN])
-
-
-def test_missing_and_rare_categories_have_biases(rows: Rows) -> None:
-    X, y = rows
-    letter = X["letter"].astype(object)
-    letter[:10], letter[10] = None, "rare"
-    encoder = make_dot(min_frequency=2).fit(X.assign(letter=letter), y)
-    biases = encoder.biases_["letter"]
-    assert biases.index.tolist()[:-1] == ["a", "b", "c", "d", "e", "rare"]
-    assert np.isnan(biases.index.tolist()[-1])
-    assert np.isfinite(biases).all()
 
 
 def test_vectors_lead_back_to_their_categories(fitted: Any, rows: Rows) -> None:
@@ -418,89 +271,16 @@ def test_vectors_lead_back_to_their_categories(fitted: Any, rows: Rows) -> None:
 # Weights and parameters --------------------------------------------------------------------
 
 
-def test_rows_of_zero_weight_are_left_out_and_weights_count(ratings: Rows) -> None:
-    X, y = ratings
-    weights = (np.arange(len(y)) % 3 > 0).astype(float)
-    kept = weights > 0
-    model = EntityEmbeddingRegressor(head="dot", **QUICK)
-    expected = clone(model).fit(X[kept], y[kept]).predict(X)
-    np.testing.assert_array_equal(model.fit(X, y, sample_weight=weights).predict(X), expected)
-    heavy = np.where(y > 3, 20.0, 1.0)
-    assert clone(model).fit(X, y, sample_weight=heavy).predict(X).mean() > expected.mean() + 0.3
-
-
-def test_hidden_layers_have_no_part_in_it(rows: Rows) -> None:
-    one = make_dot(hidden_layer_sizes=(4,)).fit_transform(*rows)
-    other = make_dot(hidden_layer_sizes=()).fit_transform(*rows)
-    np.testing.assert_array_equal(one, other)
-
-
-def test_clones_pickles_searches_and_pipelines(rows: Rows) -> None:
-    X, y = rows
-    model = EntityEmbeddingRegressor(head="dot", y_range=(-9, 9), **QUICK)
-    assert clone(model).get_params() == model.get_params()
-    assert model.get_params()["y_range"] == (-9, 9)
-    model.fit(X, y)
-    kept = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(kept.predict(X), model.predict(X))
-    assert kept.biases_["letter"].equals(model.biases_["letter"])
-    pipeline = make_pipeline(make_dot(max_iter=1), Ridge()).fit(X, y)
-    assert pipeline.predict(X[:3]).shape == (3,)
-    search = GridSearchCV(model.set_params(max_iter=1), {"head": ["mlp", "dot"]}, cv=2).fit(X, y)
-    assert search.best_params_["head"] in ("mlp", "dot")
-    named = make_dot().set_output(transform="pandas").fit_transform(X, y)
-    assert named.columns[3] == "letter_bias"
-
-
-def test_two_fits_are_the_same_and_another_seed_is_not(rows: Rows) -> None:
-    one, other = (make_dot(random_state=s).fit_transform(*rows) for s in (0, 0))
-    assert one.tobytes() == other.tobytes()
-    assert one.tobytes() != make_dot(random_state=1).fit_transform(*rows).tobytes()
-
-
 # Going on ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("y_range", [None, (-9.0, 9.0)])
-def test_warm_start_goes_on_from_every_table(y_range: Any, rows: Rows) -> None:
+def test_warm_start_goes_on_from_every_table(rows: Rows) -> None:
     X, y = rows
-    encoder = make_dot(warm_start=True, max_iter=4, y_range=y_range).fit(X, y)
+    encoder = make_dot(warm_start=True, max_iter=4, y_range=(-9.0, 9.0)).fit(X, y)
     before, stack = encoder._model.raw(encoder._code(X)), encoder._model.tables[0].stack
     encoder.set_params(learning_rate_init=1e-9, max_iter=1).fit(X, y)
     np.testing.assert_allclose(encoder._model.raw(encoder._code(X)), before, atol=1e-4)
     np.testing.assert_allclose(encoder._model.tables[0].stack[:-1], stack[:-1], atol=1e-3)
-
-
-def test_warm_start_gets_better_on_the_same_rows(ratings: Rows) -> None:
-    X, y = ratings
-    model = EntityEmbeddingRegressor(head="dot", warm_start=True, **QUICK).fit(X, y)
-    before = model.validation_loss_curve_.min()
-    model.set_params(max_iter=10).fit(X, y)
-    assert model.validation_loss_curve_.min() < before
-
-
-def test_warm_start_on_other_rows_warns_and_starts_from_the_mean_table(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_dot(warm_start=True, max_iter=4).fit(X, y)
-    before = encoder._model.raw(encoder._code(X))
-    other, target = make_rows(200, seed=3)
-    other["letter"] = other["letter"].where(other.index > 3, "new")
-    with pytest.warns(LeakageWarning, match="other rows"):
-        encoder.set_params(learning_rate_init=1e-9, max_iter=1).fit(other, target)
-    assert "new" in encoder.biases_["letter"].index
-    np.testing.assert_allclose(encoder._model.raw(encoder._code(X)), before, atol=1e-3)
-
-
-def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
-    vectors = given_vectors()
-    encoder = make_dot(
-        warm_start=True, init={"color": vectors}, freeze=["color"], learning_rate_init=0.05
-    )
-    encoder.fit(*rows)
-    biases = encoder.biases_["color"]
-    encoder.fit(*rows)
-    np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
-    assert not encoder.biases_["color"].equals(biases)
 
 
 @pytest.mark.parametrize(
@@ -526,47 +306,36 @@ def test_warm_start_does_not_mind_hidden_layers_it_has_not(rows: Rows) -> None:
 # Refusals ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", [EntityEmbeddingRegressor, EntityEmbeddingClassifier])
 @pytest.mark.parametrize(
-    ("columns", "shown"), [(["letter"], r"\['letter'\]"), (["letter", "size"], r"\['letter'\]")]
+    ("columns", "shown"), [(["letter", "size"], r"\['letter'\]"), (["size"], "none")]
 )
-def test_one_column_is_too_few(columns: Any, shown: str, cls: Any, rows: Rows) -> None:
+def test_one_column_is_too_few(columns: Any, shown: str, rows: Rows) -> None:
     X, y = rows
     with pytest.raises(InvalidParameterError, match=f"two or more categorical.*there is {shown}"):
-        cls(head="dot", **QUICK).fit(X[columns], (y > 0).astype(int))
+        EntityEmbeddingRegressor(head="dot", **QUICK).fit(X[columns], y)
 
 
-def test_no_column_is_too_few(rows: Rows) -> None:
-    X, y = rows
-    with pytest.raises(InvalidParameterError, match=r"two or more categorical.*there is none"):
-        EntityEmbeddingRegressor(head="dot", **QUICK).fit(X[["size"]], y)
-
-
-@pytest.mark.parametrize("kind", ["outputs", "multiclass", "multilabel"])
+@pytest.mark.parametrize("kind", ["outputs", "multiclass"])
 def test_several_outputs_are_refused(kind: str, rows: Rows) -> None:
     X, y = rows
-    target, n = {
-        "outputs": (np.column_stack([y, y]), 2),
-        "multiclass": (np.digitize(y, [-1, 1]), 3),
-        "multilabel": (np.column_stack([y > 0, y > 1]).astype(int), 2),
-    }[kind]
+    target, n = np.column_stack([y, y]), 2
+    if kind == "multiclass":
+        target, n = np.digitize(y, [-1, 1]), 3
     with pytest.raises(InvalidParameterError, match=f"one output, but y has {n}; use head='mlp'"):
         make_dot().fit(X, target)
 
 
-@pytest.mark.parametrize("way", ["max", "gru"])
-def test_lists_that_are_neither_averaged_nor_summed_are_refused(way: str) -> None:
+def test_lists_that_are_neither_averaged_nor_summed_are_refused() -> None:
     X, y = make_list_rows()
-    message = f"'mean' or 'sum', but `pooling` is '{way}' for column 'words'"
-    for pooling in (way, {"words": way}, {0: way}):
+    for way, pooling in (("max", "max"), ("gru", {"words": "gru"})):
+        message = f"'mean' or 'sum', but `pooling` is '{way}' for column 'words'"
         with pytest.raises(InvalidParameterError, match=message):
             make_dot(pooling=pooling).fit(X, y)
 
 
-@pytest.mark.parametrize("output", ["hidden", "both"])
-def test_there_is_no_hidden_layer_to_give(output: str, rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=f"output='{output}'.*but head='dot'"):
-        make_dot(output=output).fit(*rows)
+def test_there_is_no_hidden_layer_to_give(rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=r"output='both'.*but head='dot'"):
+        make_dot(output="both").fit(*rows)
 
 
 def test_a_column_called_like_a_bias_is_refused(rows: Rows) -> None:
@@ -580,9 +349,8 @@ def test_a_column_called_like_a_bias_is_refused(rows: Rows) -> None:
 # Bounds ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("head", ["mlp", "dot"])
-@pytest.mark.parametrize("y_range", [(0.5, 5.0), [0.5, 5], np.array([0.5, 5.0])])
-def test_predictions_stay_within_bounds(y_range: Any, head: str, ratings: Rows) -> None:
+@pytest.mark.parametrize(("head", "y_range"), [("mlp", [0.5, 5]), ("dot", np.array([0.5, 5.0]))])
+def test_predictions_stay_within_bounds(head: str, y_range: Any, ratings: Rows) -> None:
     X, y = ratings
     y = np.clip(y, 0.5, 5.0)
     model = EntityEmbeddingRegressor(head=head, y_range=y_range, **QUICK).fit(X, y)
@@ -591,16 +359,6 @@ def test_predictions_stay_within_bounds(y_range: Any, head: str, ratings: Rows) 
     assert np.corrcoef(predicted, y)[0, 1] > 0.3
     free = EntityEmbeddingRegressor(head=head, **QUICK).fit(X, y)
     assert np.abs(free.predict(X) - predicted).max() > 1e-3
-
-
-def test_bounds_hold_for_several_outputs(ratings: Rows) -> None:
-    X, y = ratings
-    targets = np.column_stack([np.clip(y, 0, 5), 5 - np.clip(y, 0, 5)])
-    model = EntityEmbeddingRegressor(y_range=(0, 5), **QUICK).fit(X, targets)
-    predicted = model.predict(X)
-    assert predicted.shape == targets.shape
-    assert ((predicted > 0) & (predicted < 5)).all()
-    assert np.corrcoef(predicted[:, 1], targets[:, 1])[0, 1] > 0.3
 
 
 def test_losses_within_bounds_are_in_the_targets_units(ratings: Rows) -> None:
@@ -612,52 +370,30 @@ def test_losses_within_bounds_are_in_the_targets_units(ratings: Rows) -> None:
 
 
 @pytest.mark.parametrize("make", [EntityEmbeddingRegressor, EntityEmbeddingEncoder])
-@pytest.mark.parametrize("head", ["mlp", "dot"])
-def test_a_target_outside_its_bounds_is_shown(head: str, make: Any, ratings: Rows) -> None:
+def test_a_target_outside_its_bounds_is_shown(make: Any, ratings: Rows) -> None:
     X, y = ratings
     y = np.clip(y, 0.5, 5.0)
     y[7], y[11] = 5.25, -1.0
     message = r"y has 2 value\(s\) outside y_range=\(0\.5, 5\.0\), the first one 5\.25; widen"
-    model = make(head=head, y_range=(0.5, 5), **QUICK)
+    model = make(y_range=(0.5, 5), **QUICK)
     with pytest.raises(InvalidDataError, match=message):
         model.fit(X, y)
     assert vars(model).keys() == model.get_params().keys()
 
 
-@pytest.mark.parametrize(
-    "y_range", [(5, 0.5), (1, 1), (1,), (1, 2, 3), (0, np.inf), (np.nan, 1), ("a", "b"), (0, None)]
-)
+@pytest.mark.parametrize("y_range", [(1, 1), (1, 2, 3), (0, np.inf), ("a", "b"), (0, None)])
 def test_bounds_that_are_none_are_refused(y_range: Any, ratings: Rows) -> None:
     with pytest.raises(InvalidParameterError, match="`y_range` must be two numbers"):
         EntityEmbeddingRegressor(y_range=y_range, **QUICK).fit(*ratings)
 
 
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (lambda y: y > 3, "binary target"),
-        (lambda y: np.digitize(y, [2, 4]), "multiclass target"),
-        (lambda y: np.column_stack([y > 2, y > 4]).astype(int), "multilabel-indicator target"),
-    ],
-)
-def test_classes_have_no_bounds(target: Any, message: str, ratings: Rows) -> None:
+def test_classes_and_counts_have_no_bounds(ratings: Rows) -> None:
     X, y = ratings
-    with pytest.raises(InvalidParameterError, match=f"`y_range` squashes .* {message}"):
-        make_encoder(y_range=(0, 9)).fit(X, target(y))
+    with pytest.raises(InvalidParameterError, match=r"`y_range` squashes .* multiclass target"):
+        make_encoder(y_range=(0, 9)).fit(X, np.digitize(y, [2, 4]))
     assert "y_range" not in EntityEmbeddingClassifier().get_params()
-
-
-@pytest.mark.parametrize("make", [EntityEmbeddingRegressor, EntityEmbeddingEncoder])
-def test_counts_have_no_bounds(make: Any, ratings: Rows) -> None:
-    X, y = ratings
     with pytest.raises(InvalidParameterError, match=r"`y_range`.*loss='poisson'"):
-        make(loss="poisson", y_range=(0, 99), **QUICK).fit(X, np.exp(y))
-
-
-def test_the_fitted_head_is_numpy(fitted: Any) -> None:
-    head = fitted._model.head
-    assert isinstance(head, DotHead)
-    assert head.axes.dtype == head.bias_weights.dtype == np.float64
+        EntityEmbeddingRegressor(loss="poisson", y_range=(0, 99), **QUICK).fit(X, np.exp(y))
 
 
 # Starting well and going on ----------------------------------------------------------------
@@ -672,10 +408,11 @@ def strong_products(n: int) -> Rows:
     return X, (tastes[user] * kinds[item]).sum(axis=1) + 0.3 * random.normal(size=n)
 
 
-def test_few_rows_are_learned_and_folds_share_an_orientation() -> None:
+def test_few_rows_within_wide_bounds_are_learned_and_folds_share_an_orientation() -> None:
     X, y = strong_products(1000)
-    model = EntityEmbeddingRegressor(head="dot", random_state=0).fit(X[:750], y[:750])
-    assert model.score(X[750:], y[750:]) > 0.8
+    y = np.clip(5 + y, 0, 10)
+    model = EntityEmbeddingRegressor(head="dot", y_range=(0, 100), random_state=0)
+    assert model.fit(X[:750], y[:750]).score(X[750:], y[750:]) > 0.75
     stack = model._model.tables[0].stack[:, 3:, :-1].astype(np.float64)
     mean = stack[-1]
     for vectors in stack[:-1]:
@@ -683,33 +420,26 @@ def test_few_rows_are_learned_and_folds_share_an_orientation() -> None:
 
 
 def test_rare_clicks_are_predicted_as_rare() -> None:
-    X, products = strong_products(1000)
+    X, products = strong_products(600)
     random = np.random.default_rng(0)
-    clicks = (random.uniform(size=1000) < 1 / (1 + np.exp(4 - products))).astype(int)
+    clicks = (random.uniform(size=600) < 1 / (1 + np.exp(4 - products))).astype(int)
     model = EntityEmbeddingClassifier(head="dot", random_state=0).fit(X, clicks)
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
+
+
+def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
+    vectors = given_vectors()
+    encoder = make_dot(
+        warm_start=True, init={"color": vectors}, freeze=["color"], learning_rate_init=0.05
+    )
+    encoder.fit(*rows)
+    biases = encoder.biases_["color"]
+    encoder.fit(*rows)
+    np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
+    assert not encoder.biases_["color"].equals(biases)
 
 
 def test_patience_does_not_end_the_training_of_dot_products_before_750_steps(rows: Rows) -> None:
     impatient = {"tol": 1e6, "n_iter_no_change": 1, "max_iter": 40, "batch_size": 8}  # 30 steps
     assert make_dot(**impatient).fit(*rows).n_iter_ == 25
     assert make_dot(**impatient, head="mlp").fit(*rows).n_iter_ == 2
-
-
-@pytest.mark.parametrize("head", ["dot", "mlp"])
-def test_bounds_far_from_the_target_cost_little(head: str) -> None:
-    X, y = strong_products(1000)
-    y = np.clip(5 + y, 0, 10)
-    model = EntityEmbeddingRegressor(head=head, y_range=(0, 100), random_state=0)
-    assert model.fit(X[:750], y[:750]).score(X[750:], y[750:]) > 0.75
-
-
-@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e7])
-def test_going_on_does_not_depend_on_the_units_of_y(unit: float) -> None:
-    X, y = strong_products(600)
-    settings = {"dimensions": 4, "early_stopping": False, "max_iter": 80, "random_state": 0}
-    model = EntityEmbeddingRegressor(head="dot", warm_start=True, **settings).fit(X, y * unit)
-    before = model.loss_curve_[-1]
-    model.fit(X, y * unit)
-    assert model.loss_curve_.max() < 1.6 * before  # steps start large again
-    assert model.score(X, y * unit) > 0.5

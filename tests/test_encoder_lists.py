@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.compose import make_column_transformer
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.preprocessing import TargetEncoder
 
-import sk_entity_embed._base as base
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -24,7 +17,6 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.pooling import GRU
-from tests.list_containers import LIST_CONTAINERS, make_lists
 from tests.list_samples import WAYS, Rows, make_list_rows, objects, with_words
 from tests.samples import make_encoder, make_rows, watch_learning
 
@@ -36,10 +28,10 @@ def list_rows() -> Rows:
     return make_list_rows()
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def encoder(request: pytest.FixtureRequest, list_rows: Rows) -> EntityEmbeddingEncoder:
-    """A fitted encoder for each way of pooling."""
-    return make_encoder(pooling=request.param, max_iter=3).fit(*list_rows)
+@pytest.fixture(scope="module")
+def encoder(list_rows: Rows) -> EntityEmbeddingEncoder:
+    """A fitted encoder."""
+    return make_encoder(max_iter=3).fit(*list_rows)
 
 
 def codes_of(encoder: EntityEmbeddingEncoder, cell: Any) -> list[int]:
@@ -78,58 +70,39 @@ def words_of(encoder: EntityEmbeddingEncoder, X: pd.DataFrame) -> np.ndarray:
 # What comes out ----------------------------------------------------------------------------
 
 
-def test_transform_pools_the_vectors_of_the_mean_table(encoder: Any, list_rows: Rows) -> None:
-    asked = with_words(list_rows[0], [*LISTED, ["zzz"], ["a", "zzz"]])
-    table = encoder._model.tables[0].vectors
-    expected = [pooled(encoder, table, cell) for cell in asked["words"]]
-    np.testing.assert_allclose(words_of(encoder, asked), expected, rtol=1e-5, atol=1e-6)
-    names = encoder.get_feature_names_out().tolist()
-    assert names[: encoder.dimensions_["words"]] == [
-        f"words_{i}" for i in range(encoder.dimensions_["words"])
-    ]
-
-
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("output", ["embedding", "both"])
-def test_training_rows_are_pooled_from_their_own_folds_tables(
-    output: str, way: str, list_rows: Rows
-) -> None:
-    X, y = list_rows
-    encoder = make_encoder(pooling=way, output=output, max_iter=4)
-    out = encoder.fit_transform(X, y)
-    stack = encoder._model.tables[0].stack
-    expected = [
-        pooled(encoder, stack[fold], cell)
-        for fold, cell in zip(encoder.fold_, X["words"], strict=True)
-    ]
-    width = encoder.dimensions_["words"]
-    np.testing.assert_allclose(out[:, :width], expected, rtol=1e-5, atol=1e-6)
-    assert np.abs(out - encoder.transform(X)).max() > 1e-3
-    if output == "both":
-        edges = encoder._model.edges[-1]
-        scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
-        hidden = encoder._model.head.hidden(out[:, :edges], scaled)
-        np.testing.assert_allclose(out[:, edges:], hidden, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_without_cross_fitting_fit_transform_is_fit_and_transform(
+def test_lists_are_pooled_from_the_mean_table_and_training_rows_from_their_own_folds(
     way: str, list_rows: Rows
 ) -> None:
-    encoder = make_encoder(pooling=way, cross_fit=False)
-    out = encoder.fit_transform(*list_rows)
-    np.testing.assert_array_equal(out, encoder.transform(list_rows[0]))
-    assert encoder._model.tables[0].stack.shape[0] == 1
+    X, y = list_rows
+    encoder = make_encoder(pooling=way, output="both", max_iter=4)
+    out = encoder.fit_transform(X, y)
+    table, width = encoder._model.tables[0], encoder.dimensions_["words"]
+    expected = [
+        pooled(encoder, table.stack[fold], cell)
+        for fold, cell in zip(encoder.fold_, X["words"], strict=True)
+    ]
+    np.testing.assert_allclose(out[:, :width], expected, rtol=1e-5, atol=1e-6)
+    assert np.abs(out - encoder.transform(X)).max() > 1e-3
+    edges = encoder._model.edges[-1]
+    scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
+    hidden = encoder._model.head.hidden(out[:, :edges], scaled)
+    np.testing.assert_allclose(out[:, edges:], hidden, rtol=1e-4, atol=1e-5)
+
+    asked = with_words(X, [*LISTED, ["zzz"], ["a", "zzz"]])
+    expected = [pooled(encoder, table.vectors, cell) for cell in asked["words"]]
+    np.testing.assert_allclose(words_of(encoder, asked), expected, rtol=1e-5, atol=1e-6)
+    names = encoder.get_feature_names_out().tolist()
+    assert names[:width] == [f"words_{i}" for i in range(width)]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_folds_table_never_learns_from_items_of_its_own_rows(way: str) -> None:
+def test_a_folds_table_never_learns_from_items_of_its_own_rows() -> None:
     X, y = make_list_rows(full=True)
     fold = np.arange(len(y)) % 3
     lists = [[*cell, "here"] if f == 1 else cell for cell, f in zip(X["words"], fold, strict=True)]
     split = [(np.flatnonzero(fold != g), np.flatnonzero(fold == g)) for g in range(3)]
     encoder = make_encoder(
-        pooling=way, cv=split, unknown_rate=0.0, dropout=0.0, early_stopping=False, max_iter=3
+        pooling="gru", cv=split, unknown_rate=0.0, dropout=0.0, early_stopping=False, max_iter=3
     )
     given = X.assign(words=objects(lists))
     (before, *_), (after, *_) = watch_learning(lambda: encoder.fit(given, y))
@@ -140,47 +113,6 @@ def test_a_folds_table_never_learns_from_items_of_its_own_rows(way: str) -> None
     np.testing.assert_array_equal(table[row], table[UNKNOWN])
 
 
-def test_vectors_of_lists_do_not_hear_their_rows_targets() -> None:
-    random = np.random.default_rng(0)
-    lists = [random.integers(0, 150, random.integers(1, 4)).tolist() for _ in range(400)]
-    X, y = pd.DataFrame({"words": objects(lists)}), random.normal(size=400)
-    scores = {}
-    for cross_fit in (True, False):
-        encoder = make_encoder(
-            cross_fit=cross_fit, early_stopping=False, max_iter=15, learning_rate_init=0.02,
-            hidden_layer_sizes=(8,), dimensions=4,
-        )  # fmt: skip
-        out = StandardScaler().fit_transform(encoder.fit_transform(X, y))
-        scores[cross_fit] = cross_val_score(Ridge(), out, y).mean()
-    assert scores[True] < 0.05
-    assert scores[False] > 0.3
-
-
-@pytest.mark.parametrize("way", ["mean", "sum", "max"])
-def test_the_order_of_items_does_not_matter(way: str, list_rows: Rows) -> None:
-    encoder = make_encoder(pooling=way).fit(*list_rows)
-    one, other = (with_words(list_rows[0], [c]) for c in (["a", "b", "e"], ["e", "a", "b"]))
-    np.testing.assert_allclose(encoder.transform(one), encoder.transform(other), atol=1e-6)
-
-
-def test_a_recurrent_unit_reads_items_in_order(list_rows: Rows) -> None:
-    encoder = make_encoder(pooling="gru").fit(*list_rows)
-    one, other = (with_words(list_rows[0], [c]) for c in (["a", "b", "e"], ["e", "a", "b"]))
-    assert np.abs(encoder.transform(one) - encoder.transform(other)).max() > 1e-3
-
-
-def test_repeated_items_count_each_time(list_rows: Rows) -> None:
-    vectors = {}
-    for way in ("mean", "sum", "max"):
-        encoder = make_encoder(pooling=way).fit(*list_rows)
-        asked = with_words(list_rows[0], [["a"], ["e"], ["a", "a", "e"]])
-        a, e, both = words_of(encoder, asked)
-        expected = {"mean": (2 * a + e) / 3, "sum": 2 * a + e, "max": np.maximum(a, e)}[way]
-        np.testing.assert_allclose(both, expected, rtol=1e-4, atol=1e-6)
-        vectors[way] = both
-    assert np.abs(vectors["mean"] - vectors["sum"]).max() > 1e-3
-
-
 def test_lists_of_one_item_are_learned_as_single_values_are() -> None:
     X, y = make_rows(200)
     lists = X.drop(columns="color").assign(letter=objects([[v] for v in X["letter"]]))
@@ -189,19 +121,6 @@ def test_lists_of_one_item_are_learned_as_single_values_are() -> None:
     expected = make_encoder(**settings).fit_transform(plain, y)
     found = make_encoder(**settings).fit_transform(lists, y)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_lists_are_learned(way: str) -> None:
-    X, y = make_list_rows(600, full=True)
-    X, y = X[["words"]], y - y.mean()
-    if way == "sum":
-        y = y * X["words"].map(len)
-    encoder = make_encoder(
-        pooling=way, max_iter=40, learning_rate_init=0.02, hidden_layer_sizes=(16,)
-    )
-    model = make_pipeline(encoder, Ridge())
-    assert model.fit(X[:400], y[:400]).score(X[400:], y[400:]) > (0.4 if way == "max" else 0.6)
 
 
 # Empty, missing and unknown ----------------------------------------------------------------
@@ -242,7 +161,7 @@ def test_a_column_of_missing_lists_is_no_error_in_transform(encoder: Any, list_r
     np.testing.assert_array_equal(out, encoder.transform(with_words(X, [None] * 3)))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["max", "gru"])
 def test_unknown_items_may_become_zero_or_nan(way: str, list_rows: Rows) -> None:
     X, y = list_rows
     asked = with_words(X, [["a", "zzz"], ["a", "b"], ["zzz"]])
@@ -272,8 +191,6 @@ def test_unknown_items_may_become_zero_or_nan(way: str, list_rows: Rows) -> None
     ("cells", "message"),
     [
         ([["a"], ["b", "zzz"], ["yyy"]], r"column 'words': 2 row\(s\), the first one 'zzz'"),
-        ([["a"], ["zzz", "yyy"]], r"column 'words': 1 row\(s\), the first one 'zzz'"),
-        ([["a"], [7]], r"column 'words': 1 row\(s\), the first one 7,"),
         ([["a"], []], "the first one an empty list"),
         ([None, ["a"]], "the first one a missing list"),
         ([["a", None], ["a"]], "the first one a missing value"),
@@ -287,12 +204,7 @@ def test_unknown_items_may_be_an_error(cells: Any, message: str) -> None:
     assert encoder.transform(with_words(X, [["a", "b"], ["e"]])).shape[0] == 2
 
 
-def test_what_fit_met_is_not_unknown(list_rows: Rows) -> None:
-    encoder = make_encoder(handle_unknown="error").fit(*list_rows)
-    assert np.isfinite(encoder.transform(with_words(list_rows[0], LISTED))).all()
-
-
-@pytest.mark.parametrize("cell", [None, [None], ["a", None], np.nan])
+@pytest.mark.parametrize("cell", [None, ["a", None]])
 def test_missing_may_be_an_error(cell: Any) -> None:
     X, y = make_list_rows(full=True)
     X.at[3, "words"] = []  # which is not missing
@@ -318,33 +230,14 @@ def test_categories_and_counts_are_those_of_items(encoder: Any, list_rows: Rows)
     assert encoder.category_counts_["words"].tolist() == expected
     assert encoder.embeddings_["words"].shape == (6, encoder.dimensions_["words"])
     single = words_of(encoder, with_words(list_rows[0], [["d"]]))[0]
-    if not isinstance(encoder._model.pooling[0], GRU):
-        np.testing.assert_allclose(encoder.embeddings_["words"].loc["d"], single, rtol=1e-6)
+    np.testing.assert_allclose(encoder.embeddings_["words"].loc["d"], single, rtol=1e-6)
 
 
-def test_rare_items_share_a_vector() -> None:
-    X, y = make_list_rows(full=True)
-    X.at[0, "words"], X.at[1, "words"] = ["rare", "a"], ["odd"]
-    encoder = make_encoder(min_frequency=2).fit(X, y)
-    assert encoder.infrequent_categories_["words"].tolist() == ["odd", "rare"]
-    out = words_of(encoder, with_words(X, [["odd"], ["rare"], ["zzz"]]))
-    np.testing.assert_array_equal(out[0], out[1])
-    assert np.abs(out[0] - out[2]).max() > 1e-6
-    few = make_encoder(max_categories=3).fit(X, y)
-    assert len(few.infrequent_categories_["words"]) == 5
-
-
-@pytest.mark.parametrize("kind", ["continuous", "outputs", "binary", "multiclass"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_target_means_are_those_of_items(weighted: bool, kind: str, list_rows: Rows) -> None:
+@pytest.mark.parametrize("kind", ["outputs", "multiclass"])
+def test_target_means_are_those_of_items(kind: str, list_rows: Rows) -> None:
     X, y = list_rows
-    target = {
-        "continuous": y,
-        "outputs": np.column_stack([y, y**2]),
-        "binary": (y > 0).astype(int),
-        "multiclass": np.digitize(y, [-1.0, 1.0]),
-    }[kind]
-    weights = np.random.default_rng(0).uniform(0.5, 2, len(y)) if weighted else np.ones(len(y))
+    target = np.column_stack([y, y**2]) if kind == "outputs" else np.digitize(y, [-1.0, 1.0])
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
     encoder = make_encoder(max_iter=1).fit(X, target, sample_weight=weights)
     shown = np.eye(3)[target] if kind == "multiclass" else target
     values: dict[Any, list[Any]] = {}
@@ -358,16 +251,7 @@ def test_target_means_are_those_of_items(weighted: bool, kind: str, list_rows: R
         )
 
 
-def test_missing_lists_alone_have_a_target_mean() -> None:
-    X, y = make_list_rows(full=True)
-    X.at[5, "words"], X.at[9, "words"] = None, np.nan
-    encoder = make_encoder(max_iter=1).fit(X, y)
-    assert encoder.category_counts_["words"][-1] == 2
-    means = encoder.category_target_means_["words"]
-    np.testing.assert_allclose(means[-1], (y[5] + y[9]) / 2)
-
-
-@pytest.mark.parametrize("max_length", [2, {"words": 2}, {0: 2}])
+@pytest.mark.parametrize("max_length", [2, {0: 2}])
 def test_max_length_keeps_the_last_items_in_fit_and_in_transform(max_length: Any) -> None:
     X, y = make_list_rows()
     X.at[3, "words"] = ["early", "a", "b"]
@@ -406,21 +290,6 @@ def test_several_columns_of_lists_are_pooled_each_in_its_way(list_rows: Rows) ->
 # Containers and text -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["mean", "gru"])
-@pytest.mark.parametrize("name", LIST_CONTAINERS)
-def test_every_container_gives_the_same_bytes(name: str, way: str) -> None:
-    values = [list(cell) if cell is not None else None for cell in make_list_rows(60)[0]["words"]]
-    y = make_list_rows(60)[1]
-    expected = make_encoder(pooling=way, max_iter=1)
-    wanted = expected.fit_transform(make_lists("pandas_object", values), y)
-    encoder = make_encoder(pooling=way, max_iter=1)
-    out = encoder.fit_transform(make_lists(name, values), y)
-    assert out.tobytes() == wanted.tobytes()
-    asked = [*LISTED, ["zzz"]]
-    found = encoder.transform(make_lists(name, asked))
-    assert found.tobytes() == expected.transform(make_lists("pandas_object", asked)).tobytes()
-
-
 def test_strings_are_never_split() -> None:
     X, y = make_list_rows(full=True)
     text = X.assign(words=X["words"].map(" ".join))
@@ -448,80 +317,38 @@ def test_lists_of_numbers_are_lists_of_categories(list_rows: Rows) -> None:
     np.testing.assert_array_equal(found, make_encoder().fit_transform(numbers, y))
 
 
-def test_lists_of_fractions_are_embedded_where_they_are_named(list_rows: Rows) -> None:
-    X, y = list_rows
-    X = X.assign(words=objects([[0.5, i % 3 / 4] for i in range(len(y))]))
-    encoder = make_encoder(categorical_features=["words", "color"]).fit(X, y)
-    assert encoder.categories_["words"].tolist() == [0.0, 0.25, 0.5]
-
-
 # Targets and first vectors -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", ["poisson", "binary", "multiclass", "multilabel", "outputs"])
-def test_targets_of_all_kinds(kind: str, way: str, list_rows: Rows) -> None:
-    X, y = list_rows
-    target = {
-        "poisson": np.exp(y / 2),
-        "binary": y > 0,
-        "multiclass": np.digitize(y, [-1.0, 1.0]),
-        "multilabel": np.column_stack([y > 0, y > 1]).astype(int),
-        "outputs": np.column_stack([y, -y]),
-    }[kind]
-    encoder = make_encoder(pooling=way, loss="poisson" if kind == "poisson" else "auto")
-    out = encoder.fit_transform(X, target)
-    assert np.isfinite(out).all()
-    assert np.isfinite(encoder.validation_loss_curve_).all()
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_rows_of_zero_weight_are_left_out(way: str, list_rows: Rows) -> None:
+def test_rows_of_zero_weight_are_left_out(list_rows: Rows) -> None:
     X, y = list_rows
     extra = with_words(X, [["zzz"], ["a", "b"]])
     weights = np.append(np.ones(len(y)), [0, 0])
-    encoder = make_encoder(pooling=way)
+    encoder = make_encoder(pooling="gru")
     out = encoder.fit_transform(pd.concat([X, extra]), np.append(y, [9, 9]), sample_weight=weights)
-    np.testing.assert_array_equal(out[: len(y)], make_encoder(pooling=way).fit_transform(X, y))
+    np.testing.assert_array_equal(out[: len(y)], make_encoder(pooling="gru").fit_transform(X, y))
     assert "zzz" not in encoder.categories_["words"]
     np.testing.assert_array_equal(out[len(y) :], encoder.transform(extra))
 
 
-def test_an_encoder_starts_items_from_the_targets_of_their_rows(list_rows: Rows) -> None:
+def test_an_encoder_starts_items_from_the_targets_of_other_folds_rows(list_rows: Rows) -> None:
     X, y = list_rows
-    seen: dict[str, Any] = {}
-    original = base.starting_point
-
-    def spy(*args: Any, **settings: Any) -> Any:
-        start = original(*args, **settings)
-        seen.update(table=start.tables[0].copy(), fold=args[2].fold)
-        return start
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "starting_point", spy)
-        first = TargetEncoder(smooth=1e-9, target_type="continuous", cv=2)
-        encoder = make_encoder(init=first, max_iter=1, dimensions=2)
-        encoder.fit(X, y)
-    fold, table = seen["fold"], seen["table"]
+    first = TargetEncoder(smooth=1e-9, target_type="continuous", cv=2)
+    encoder = make_encoder(init=first, max_iter=1, dimensions=2)
+    (table, *_), _ = watch_learning(lambda: encoder.fit(X, y))
     for g in range(5):
-        means = {}
-        for letter in "abcde":
-            told = [
-                value
-                for cell, value, f in zip(X["words"], y, fold, strict=True)
-                for item in cell or []
-                if item == letter and f != g
-            ]
-            means[letter] = np.mean(told)
-        order = sorted("abcde", key=means.get)
-        vectors = np.array([table[g, codes_of(encoder, [v])[0]] for v in order])
+        told: dict[str, list[float]] = {letter: [] for letter in "abcde"}
+        for cell, value, fold in zip(X["words"], y, encoder.fold_, strict=True):
+            for item in cell or []:
+                if item is not None and fold != g:
+                    told[item].append(value)
+        means = [np.mean(told[letter]) for letter in "abcde"]
+        vectors = table[g, codes_of(encoder, list("abcde"))]
         along = vectors @ (vectors[-1] - vectors[0])
-        assert (np.diff(along) > -0.3 * np.ptp(along)).all()
-        told = np.array([means[v] for v in order])
-        assert np.corrcoef(told, along)[0, 1] > 0.95
+        assert np.corrcoef(means, along)[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["max", "gru"])
 def test_frozen_vectors_of_items_come_out_unchanged(way: str, list_rows: Rows) -> None:
     X, y = list_rows
     random = np.random.default_rng(0)
@@ -533,16 +360,14 @@ def test_frozen_vectors_of_items_come_out_unchanged(way: str, list_rows: Rows) -
     found = encoder.embeddings_["words"].loc[list("abcde")]
     np.testing.assert_array_equal(found.to_numpy(), vectors.to_numpy())
     out = words_of(encoder, with_words(X, [["a", "c"]]))[0]
-    expected = {"mean": vectors.loc[["a", "c"]].mean(), "sum": vectors.loc[["a", "c"]].sum()}
-    expected["max"] = vectors.loc[["a", "c"]].max()
-    if way != "gru":
-        np.testing.assert_allclose(out, expected[way], rtol=1e-5)
+    if way == "max":
+        np.testing.assert_allclose(out, vectors.loc[["a", "c"]].max(), rtol=1e-5)
 
 
 # Going on ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["sum", "gru"])
 def test_warm_start_on_the_same_rows_goes_on_from_every_table(way: str, list_rows: Rows) -> None:
     encoder = make_encoder(pooling=way, warm_start=True, max_iter=4).fit(*list_rows)
     before, model = encoder.transform(list_rows[0]), encoder._model
@@ -554,9 +379,8 @@ def test_warm_start_on_the_same_rows_goes_on_from_every_table(way: str, list_row
     assert encoder._model is not model
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_warm_start_on_other_rows_starts_from_the_mean_table(way: str, list_rows: Rows) -> None:
-    encoder = make_encoder(pooling=way, warm_start=True, max_iter=4).fit(*list_rows)
+def test_warm_start_on_other_rows_starts_from_the_mean_table(list_rows: Rows) -> None:
+    encoder = make_encoder(pooling="gru", warm_start=True, max_iter=4).fit(*list_rows)
     asked = with_words(list_rows[0], LISTED)
     raw = encoder._model.raw(encoder._code(asked))
     X, y = make_list_rows(seed=1)
@@ -567,19 +391,7 @@ def test_warm_start_on_other_rows_starts_from_the_mean_table(way: str, list_rows
     np.testing.assert_allclose(encoder._model.raw(encoder._code(asked)), raw, atol=1e-3)
 
 
-def test_warm_start_meets_its_first_empty_list() -> None:
-    X, y = make_list_rows(full=True)
-    encoder = make_encoder(warm_start=True).fit(X, y)
-    X.at[0, "words"], X.at[1, "words"] = [], []
-    with pytest.warns(LeakageWarning):
-        encoder.fit(X, y)
-    empty, unknown = (with_words(X, [c]) for c in ([], ["zzz"]))
-    assert np.abs(encoder.transform(empty) - encoder.transform(unknown)).max() > 1e-6
-
-
-@pytest.mark.parametrize(
-    "change", [{"pooling": "sum"}, {"pooling": {"words": "gru"}}, {"max_length": 2}]
-)
+@pytest.mark.parametrize("change", [{"pooling": {"words": "gru"}}, {"max_length": 2}])
 def test_warm_start_refuses_another_pooling_or_length(change: Any, list_rows: Rows) -> None:
     encoder = make_encoder(warm_start=True).fit(*list_rows)
     (name,) = change
@@ -594,14 +406,11 @@ def test_warm_start_refuses_another_pooling_or_length(change: Any, list_rows: Ro
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pooling": "median"}, "`pooling` is 'median' for the lists in column 'words'"),
         ({"pooling": {"words": "median"}}, "`pooling` is 'median' .* in column 'words'"),
         ({"pooling": {"color": "sum"}}, r"`pooling` names 'color', which is no column of lists"),
-        ({"pooling": {1: "sum"}}, r"`pooling` names 1, which is no column of lists"),
         ({"pooling": {"tags": "sum"}}, r"`pooling` names 'tags', .*\['words'\]"),
         ({"max_length": {"color": 3}}, "`max_length` names 'color', which is no column of lists"),
         ({"max_length": {"words": 0}}, "`max_length` is 0 for the lists in column 'words'"),
-        ({"max_length": {"words": 2.5}}, "`max_length` is 2.5 for the lists in column 'words'"),
     ],
 )
 def test_settings_that_do_not_fit_the_lists_are_named(
@@ -625,49 +434,4 @@ def test_pooled_lists_cannot_be_taken_apart(encoder: Any, list_rows: Rows) -> No
         encoder.inverse_transform(out)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cells", [["a"], ["a", "b", "a"], []])
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_a_constant_column_of_lists_stays_small(cross_fit: bool, cells: Any, way: str) -> None:
-    X = pd.DataFrame({"words": objects([cells] * 40 if cells else [["a"]] + [[]] * 39)})
-    encoder = make_encoder(pooling=way, cross_fit=cross_fit)
-    encoder.fit(X, np.random.default_rng(0).normal(size=40))
-    out = encoder.transform(with_words(X, [cells, ["zzz"], [], None]))
-    assert np.abs(out).max() < 100
-
-
 # Together with others ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_pickles_and_clones_give_the_same(way: str, list_rows: Rows) -> None:
-    X, y = list_rows
-    encoder = make_encoder(pooling={"words": way}, max_length={"words": 3})
-    out = encoder.fit_transform(X, y)
-    copy = clone(encoder)
-    assert copy.get_params() == encoder.get_params()
-    np.testing.assert_array_equal(copy.fit_transform(X, y), out)
-    kept = pickle.loads(pickle.dumps(encoder))
-    np.testing.assert_array_equal(kept.transform(X), encoder.transform(X))
-
-
-def test_pipelines_column_transformers_and_searches_take_lists(list_rows: Rows) -> None:
-    X, y = list_rows
-    encoder = make_encoder(max_iter=1, cv=2)
-    columns = make_column_transformer((encoder, ["words", "color"]), remainder="passthrough")
-    model = make_pipeline(columns, Ridge()).fit(X, y)
-    assert model.predict(X[:5]).shape == (5,)
-    columns.set_output(transform="pandas")
-    assert "words_0" in str(columns.fit_transform(X, y).columns.tolist())
-    search = GridSearchCV(
-        make_pipeline(encoder, Ridge()), {"entityembeddingencoder__pooling": list(WAYS)}, cv=2
-    )
-    assert search.fit(X, y).best_params_["entityembeddingencoder__pooling"] in WAYS
-    assert not search.cv_results_["mean_test_score"].std() == 0
-
-
-def test_a_row_does_not_depend_on_those_beside_it(encoder: Any, list_rows: Rows) -> None:
-    together = encoder.transform(list_rows[0])
-    for i in (0, 4, 8, 17):
-        alone = encoder.transform(list_rows[0].iloc[i : i + 1])
-        assert alone.tobytes() == together[i : i + 1].tobytes()

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.canonical import HIDDEN_VARIANCE
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.samples import make_encoder, make_rows
 
 N = 240
@@ -37,8 +31,9 @@ def fitted(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
 # Shapes and names --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize(
+    ("output", "cross_fit"), [("embedding", True), ("hidden", False), ("both", True)]
+)
 def test_the_output_is_a_contiguous_float32_array(output: str, cross_fit: bool, rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(
@@ -60,12 +55,6 @@ def test_the_output_is_a_contiguous_float32_array(output: str, cross_fit: bool, 
     assert got.dtype == object
 
 
-def test_both_is_embedding_beside_hidden(rows: Rows) -> None:
-    X, y = rows
-    parts = [make_encoder(output=o).fit_transform(X, y) for o in ("embedding", "hidden", "both")]
-    np.testing.assert_array_equal(np.hstack(parts[:2]), parts[2])
-
-
 def test_the_hidden_layer_is_rectified_and_uses_context(rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(output="hidden", max_iter=5, hidden_layer_sizes=(8,)).fit(X, y)
@@ -76,10 +65,9 @@ def test_the_hidden_layer_is_rectified_and_uses_context(rows: Rows) -> None:
     assert not np.array_equal(out, encoder.transform(X.assign(size=-X["size"])))
 
 
-@pytest.mark.parametrize("output", ["hidden", "both"])
-def test_without_a_hidden_layer_there_is_no_hidden_output(output: str, rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=rf"output='{output}'.*hidden_layer_sizes=\(\)"):
-        make_encoder(output=output, hidden_layer_sizes=()).fit(*rows)
+def test_without_a_hidden_layer_there_is_no_hidden_output(rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=r"output='both'.*hidden_layer_sizes=\(\)"):
+        make_encoder(output="both", hidden_layer_sizes=()).fit(*rows)
 
 
 def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
@@ -91,20 +79,11 @@ def test_without_a_hidden_layer_there_are_vectors(rows: Rows) -> None:
     assert np.abs(vectors.iloc[:, 1:]).max(axis=None) < 1e-5
 
 
-@pytest.mark.parametrize("sizes", [4, (4,), [4], np.array([4])])
-def test_hidden_layer_sizes_may_be_given_in_any_way(sizes: Any, rows: Rows) -> None:
-    X, y = rows
-    expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(X, y)
-    got = make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(X, y)
-    np.testing.assert_array_equal(got, expected)
-
-
 @pytest.mark.parametrize(
     ("name", "category", "number", "params"),
     [
         ("c_1", "c", "c_1", {"remainder": "passthrough"}),
         ("hidden_1", "hidden", "n", {"output": "both"}),
-        ("hidden_1", "c", "hidden_1", {"output": "hidden", "remainder": "passthrough"}),
         ("hidden_0", "c", "hidden_0", {"output": "both", "remainder": "passthrough"}),
     ],
 )
@@ -161,25 +140,16 @@ def test_set_output_pandas_keeps_index_and_names(rows: Rows) -> None:
     assert encoder.transform(X).index.equals(X.index)
 
 
-def test_set_output_polars(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder().set_output(transform="polars")
-    out = encoder.fit_transform(pl.from_pandas(X), y)
-    assert isinstance(out, pl.DataFrame)
-    assert out.columns == make_encoder().fit(X, y).get_feature_names_out().tolist()
-    assert set(out.dtypes) == {pl.Float32}
-    np.testing.assert_array_equal(out.to_numpy(), make_encoder().fit_transform(X, y))
-    np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
-
-
 # The way back ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("output", ["embedding", "both"])
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize(
+    ("policy", "output", "cross_fit"),
+    [("learned", "both", True), ("zero", "embedding", True), ("nan", "both", False),
+     ("error", "embedding", True)],
+)  # fmt: skip
 def test_inverse_transform_gives_back_every_category(
-    output: str, cross_fit: bool, policy: str, rows: Rows
+    policy: str, output: str, cross_fit: bool, rows: Rows
 ) -> None:
     X, y = rows
     encoder = make_encoder(output=output, cross_fit=cross_fit, handle_unknown=policy)
@@ -204,8 +174,7 @@ def test_inverse_transform_tells_unknown_missing_and_infrequent_apart(policy: st
     assert back[:, 1].tolist() == asked["color"].tolist()
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("cross_fit", [True, False])
+@pytest.mark.parametrize(("policy", "cross_fit"), [("learned", False), ("zero", True)])
 def test_inverse_transform_of_a_constant_column_is_its_category(
     policy: str, cross_fit: bool, rows: Rows
 ) -> None:
@@ -214,34 +183,6 @@ def test_inverse_transform_of_a_constant_column_is_its_category(
     encoder = make_encoder(handle_unknown=policy, cross_fit=cross_fit)
     for out in (encoder.fit_transform(X, y), encoder.transform(X)):
         assert (encoder.inverse_transform(out)[:, 0] == "same").all()
-
-
-def test_inverse_transform_of_near_vectors_is_the_nearest_category(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder(max_iter=25, learning_rate_init=0.02).fit(X, y)
-    table = encoder._model.tables[0]
-    vectors = table.vectors[[UNKNOWN, *table.vocabulary.label_rows]]
-    gaps = np.linalg.norm(vectors[:, None] - vectors, axis=2)
-    step = 0.2 * gaps[gaps > 0].min()
-    out = encoder.transform(X)
-    out[:, : vectors.shape[1]] += step / np.sqrt(vectors.shape[1])
-    back = encoder.inverse_transform(out)
-    assert back[:, 0].tolist() == X["letter"].tolist()
-    # a vector moved near another category gives that one
-    out[0, : vectors.shape[1]] = encoder.embeddings_["letter"].loc["e"] + 1e-4
-    assert encoder.inverse_transform(out)[0, 0] == "e"
-
-
-def test_inverse_transform_of_what_is_not_finite_is_unknown(
-    fitted: tuple[EntityEmbeddingEncoder, np.ndarray],
-) -> None:
-    encoder, out = fitted
-    out = out.copy()
-    out[0, 0], out[1, 0] = np.nan, np.inf
-    back = encoder.inverse_transform(out)
-    assert back[0, 0] is None
-    assert back[1, 0] is None
-    assert back[2, 0] is not None
 
 
 def test_inverse_transform_gives_numbers_their_dtype() -> None:
@@ -338,42 +279,19 @@ def test_counts_and_target_means_are_those_of_a_groupby(rows: Rows) -> None:
             assert encoder.category_target_means_[name].ndim == np.ndim(numbers)
 
 
-@pytest.mark.parametrize(
-    ("dimensions", "expected"),
-    [
-        (7, [7, 7]),
-        (np.int64(3), [3, 3]),
-        ({"letter": 9}, [9, 3]),
-        ({"color": 1, "letter": 2}, [2, 1]),
-        ({0: 8}, [8, 3]),
-        ("auto", [4, 3]),
-        ("fastai", [4, 3]),
-        ("fourth_root", [2, 2]),
-        ("half", [3, 2]),
-        (lambda cardinality: cardinality + 1, [6, 4]),
-    ],
-)
-def test_dimensions_decide_the_widths(dimensions: Any, expected: list[int], rows: Rows) -> None:
+def test_dimensions_decide_the_widths(rows: Rows) -> None:
     X, y = rows
-    encoder = make_encoder(dimensions=dimensions)
-    out = encoder.fit_transform(X, y)
-    assert encoder.dimensions_ == dict(zip(["letter", "color"], expected, strict=True))
-    assert out.shape == (N, sum(expected))
+    for dimensions, expected in (({"letter": 9}, [9, 3]), (lambda n: n + 1, [6, 4])):
+        encoder = make_encoder(dimensions=dimensions)
+        assert encoder.fit_transform(X, y).shape == (N, sum(expected))
+        assert list(encoder.dimensions_.values()) == expected
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
-def test_vectors_are_in_canonical_coordinates(
-    cross_fit: bool, numbers: list[str], rows: Rows
-) -> None:
+def test_vectors_are_in_canonical_coordinates(rows: Rows) -> None:
     X, y = rows
-    X = X.assign(none=np.where(np.arange(N) % 3 == 0, np.nan, X["size"]))
-    X = X[["letter", "color", *numbers]]
     weight = np.linspace(0.5, 2.0, N)
-    encoder = make_encoder(
-        cross_fit=cross_fit, max_iter=10, learning_rate_init=0.02, hidden_layer_sizes=(8,)
-    )
-    encoder.fit(X, y, sample_weight=weight)
+    encoder = make_encoder(max_iter=10, learning_rate_init=0.02, hidden_layer_sizes=(8,))
+    encoder.fit(X[["letter", "color"]], y, sample_weight=weight)
     totals = []
     for name in ("letter", "color"):
         vectors = encoder.embeddings_[name].loc[X[name]].to_numpy().astype(float)
@@ -384,20 +302,10 @@ def test_vectors_are_in_canonical_coordinates(
         assert (np.diff(variances) <= 1e-6).all()
         totals.append(variances.sum())
     assert totals[0] > totals[1]  # the letter matters more
-    if not numbers:
-        assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
-        return
-    # a step of length one along any axis means as much to the head as one of a number does, in
-    # the mean over the numbers (flags of missing ones are none)
-    lengths = (encoder._model.head.weights[0] ** 2).sum(axis=1)
-    n_vectors = sum(encoder.dimensions_.values())
-    assert len(lengths) == n_vectors + len(numbers) + ("none" in numbers)
-    axes, steps = lengths[:n_vectors], lengths[n_vectors : n_vectors + len(numbers)]
-    np.testing.assert_allclose(axes[axes > 1e-9 * axes.max()], steps.mean(), rtol=1e-4)
+    assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("numbers", [[], ["size"], ["size", "none"]])
+@pytest.mark.parametrize(("cross_fit", "numbers"), [(False, []), (True, ["size", "none"])])
 def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
     cross_fit: bool, numbers: list[str], rows: Rows
 ) -> None:
@@ -410,13 +318,6 @@ def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
     vectors, hidden = np.split(out, [sum(encoder.dimensions_.values())], axis=1)
     wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + len(numbers))  # no flags
     assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-4)
-
-
-@pytest.mark.parametrize("n", [100, 241])
-def test_a_table_of_constants_has_a_hidden_layer_of_usual_size(n: int) -> None:
-    X = pd.DataFrame({"c": ["a"] * n, "n": 3.0})
-    encoder = make_encoder(output="hidden", cross_fit=False, hidden_layer_sizes=(8,))
-    assert np.abs(encoder.fit_transform(X, make_rows(n)[1])).max() < 100
 
 
 def test_a_rows_result_does_not_depend_on_its_batch(
@@ -437,21 +338,14 @@ def test_a_rows_result_does_not_depend_on_its_batch(
 # Keeping -----------------------------------------------------------------------------------
 
 
-def _through_joblib(encoder: Any) -> Any:
+def test_a_kept_encoder_gives_the_same_bytes(
+    fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
+) -> None:
+    encoder, out = fitted
     file = io.BytesIO()
     joblib.dump(encoder, file)
     file.seek(0)
-    return joblib.load(file)
-
-
-@pytest.mark.parametrize(
-    "keep", [lambda e: pickle.loads(pickle.dumps(e)), _through_joblib], ids=["pickle", "joblib"]
-)
-def test_a_kept_encoder_gives_the_same_bytes(
-    keep: Callable[[Any], Any], fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
-) -> None:
-    encoder, out = fitted
-    again = keep(encoder)
+    again = joblib.load(file)
     X = rows[0].assign(letter=rows[0]["letter"].replace("a", "?"))
     assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
     np.testing.assert_array_equal(again.inverse_transform(out), encoder.inverse_transform(out))
@@ -461,45 +355,19 @@ def test_a_kept_encoder_gives_the_same_bytes(
         pd.testing.assert_frame_equal(again.embeddings_[column], frame, check_exact=True)
 
 
-def test_a_kept_encoder_of_any_values_gives_the_same_bytes() -> None:
-    cells = [1, "1", None, 2.5, True, ("t", 1), "\ud800"] * 6
-    X = pd.DataFrame({"c": pd.Series(cells, dtype=object)})
-    encoder = make_encoder().fit(X, np.arange(42) % 5 / 5)
-    again = pickle.loads(pickle.dumps(encoder))
-    assert again.transform(X).tobytes() == encoder.transform(X).tobytes()
-
-
-def test_a_kept_encoder_answers_without_torch(
-    tmp_path: Path, fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
-) -> None:
-    encoder, _ = fitted
-    path = tmp_path / "kept.pickle"
-    path.write_bytes(pickle.dumps((encoder, rows[0], encoder.transform(rows[0]))))
-    code = (
-        "import pickle, sys\n"
-        f"encoder, X, out = pickle.load(open({str(path)!r}, 'rb'))\n"
-        "assert (encoder.transform(X) == out).all()\n"
-        "encoder.inverse_transform(out); encoder.get_feature_names_out()\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize(
     ("change", "params", "message"),
     [
-        (lambda X, y: (X, y[:-1]), {}, "inconsistent"),
+        (
+            lambda X, y: (X.assign(size=[np.inf, *X["size"][1:]]), y, np.arange(N) > 0),
+            {"remainder": "passthrough"},
+            "Column 'size'",
+        ),
         (lambda X, y: (X.assign(size=np.inf), y), {}, "'size' contains infinity"),
-        (lambda X, y: (X.drop(columns="color"), np.full(N, np.nan)), {}, "NaN"),
         (lambda X, y: (X.drop(columns="color"), np.zeros(N, dtype=int)), {}, "one class"),
-        (lambda X, y: (X[["color"]], y), {"dimensions": {"letter": 3}}, "`dimensions` names"),
         (lambda X, y: (X[["color"]], y), {"device": "abacus"}, "device='abacus'"),
-        (lambda X, y: (X[["color"]], y), {"max_iter": 0}, "'max_iter' parameter"),
-        (lambda X, y: (X[["color"]], y), {"output": "both", "hidden_layer_sizes": ()}, "hidden"),
         (lambda X, y: (X.assign(letter_0=1.0), y), {"remainder": "passthrough"}, "share the names"),
         (lambda X, y: (X[["color"]], y), {"cv": [([0], [1])]}, "`cv` must give"),
-        (lambda X, y: (X[["color"]], y), {"class_weight": "balanced"}, "class_weight"),
     ],
 )
 def test_a_refit_that_fails_leaves_the_encoder_as_it_was(
@@ -533,15 +401,6 @@ def test_changed_parameters_wait_for_the_next_fit(rows: Rows) -> None:
         encoder.transform(unseen)
 
 
-def test_a_refit_on_other_columns_forgets_the_ones_before(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder().fit(X, y)
-    encoder.fit(X[["color"]].to_numpy(dtype=object), y)
-    assert encoder.categorical_features_ == ["x0"]
-    assert encoder.n_features_in_ == 1
-    assert not hasattr(encoder, "feature_names_in_")
-
-
 @pytest.mark.parametrize("cross_fit", [True, False])
 def test_inverse_transform_of_vectors_no_table_learned_is_unknown(cross_fit: bool) -> None:
     n = 120
@@ -565,37 +424,12 @@ def test_numbers_beyond_float32_are_not_passed_through(rows: Rows) -> None:
         encoder.transform(X.assign(size=1e300))
 
 
-@pytest.mark.parametrize(("value", "weight"), [(1e300, 1.0), (1e300, 0.0), (np.inf, 0.0)])
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_training_numbers_that_cannot_be_passed_through_change_nothing(
-    value: float, weight: float, method: str, rows: Rows
-) -> None:
+def test_numbers_that_vary_decide_the_scale_of_vectors(rows: Rows) -> None:
     X, y = rows
-    encoder = make_encoder(remainder="passthrough").fit(X, y)
-    before = encoder.transform(X)
-    wrong = X.assign(size=X["size"].where(np.arange(N) > 0, value))
-    weights = np.where(np.arange(N) > 0, 1.0, weight)
-    with pytest.raises(InvalidDataError, match="Column 'size'"):
-        getattr(encoder, method)(wrong, y + 5, sample_weight=weights)
-    np.testing.assert_array_equal(encoder.transform(X), before)
-
-
-def test_dimensions_by_position_count_all_columns() -> None:
-    X = pd.DataFrame({"v": np.arange(60.0), "a": list("xyz") * 20, "b": list("pq") * 30})
-    encoder = make_encoder(dimensions={1: 7}).fit(X, np.arange(60) % 7 / 3)
-    assert encoder.dimensions_["a"] == 7
-    assert encoder.dimensions_["b"] != 7
-
-
-def test_a_constant_number_does_not_decide_the_scale_of_vectors():
-    X, y = make_rows(400)
-    variances = {}
-    for name, frame in {"without": X[["letter", "color"]], "with": X.assign(size=3.0)}.items():
-        encoder = make_encoder(output="both").fit(frame, y)
-        total = [
-            np.average(v.to_numpy() ** 2, axis=0, weights=encoder.category_counts_[c]).sum()
-            for c, v in encoder.embeddings_.items()
+    for numbers, scaled in ({}, False), ({"size": 3.0}, False), ({"size": X["size"]}, True):
+        encoder = make_encoder(output="both").fit(X[["letter", "color"]].assign(**numbers), y)
+        totals = [
+            np.average(vectors.to_numpy() ** 2, axis=0, weights=encoder.category_counts_[c]).sum()
+            for c, vectors in encoder.embeddings_.items()
         ]
-        variances[name] = float(np.mean(total))
-    assert variances["without"] == pytest.approx(1, rel=1e-3)
-    assert variances["with"] == pytest.approx(1, rel=1e-3)
+        assert (np.mean(totals) != pytest.approx(1, rel=1e-3)) == scaled

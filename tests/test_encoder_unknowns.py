@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidDataError, LeakageWarning
-from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN
+from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidDataError
+from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.samples import make_encoder, make_rows, watch_learning
 
 Frame = pd.DataFrame
@@ -73,9 +74,10 @@ def test_missing_can_be_an_error_in_fit_and_in_transform() -> None:
         encoder.transform(X)
 
 
-@pytest.mark.parametrize("gaps_in_fit", [True, False])
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("output", ["embedding", "both"])
+@pytest.mark.parametrize(
+    ("gaps_in_fit", "cross_fit", "output"),
+    [(True, True, "both"), (False, False, "both"), (True, False, "embedding")],
+)
 def test_missing_vectors_may_be_nan_where_the_head_sees_the_learned_one(
     gaps_in_fit: bool, cross_fit: bool, output: str
 ) -> None:
@@ -100,7 +102,7 @@ def test_missing_vectors_may_be_nan_where_the_head_sees_the_learned_one(
     assert counts.tolist() == learned.category_counts_["letter"].tolist()
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize("policy", ["zero", "nan", "error"])
 def test_unknown_categories_keep_their_policy_beside_missing_cells_of_nan(policy: str) -> None:
     X, y = make_rows(120)
     encoder = make_encoder(handle_missing="nan", handle_unknown=policy).fit(X, y)
@@ -116,16 +118,7 @@ def test_unknown_categories_keep_their_policy_beside_missing_cells_of_nan(policy
     assert back is None if policy == "nan" else np.isnan(back)
 
 
-def test_rows_without_weight_get_nan_for_missing_cells_too() -> None:
-    X, y = with_gaps()
-    encoder = make_encoder(handle_missing="nan")
-    out = encoder.fit_transform(X, y, sample_weight=np.arange(120) % 10 > 0)
-    gaps = np.isnan(out[:, : encoder.dimensions_["letter"]])
-    np.testing.assert_array_equal(gaps.all(axis=1), X["letter"].isna())
-    np.testing.assert_array_equal(gaps.any(axis=1), X["letter"].isna())
-
-
-@pytest.mark.parametrize("pooling", ["mean", "sum", "max", "gru"])
+@pytest.mark.parametrize("pooling", ["max", "gru"])
 def test_a_missing_item_makes_the_vector_of_its_list_nan(pooling: str) -> None:
     lists = [["a", "b"], ["a", None], None, [], ["b"]] * 12
     X, y = pd.DataFrame({"words": pd.Series(lists, dtype=object)}), np.arange(60) % 7 / 7
@@ -136,16 +129,6 @@ def test_a_missing_item_makes_the_vector_of_its_list_nan(pooling: str) -> None:
     for expected, got in ((trained, out), (learned.transform(X), encoder.transform(X))):
         expected[np.isin(np.arange(60) % 5, [1, 2]), :width] = np.nan
         np.testing.assert_array_equal(got, expected)
-
-
-def test_a_warm_start_may_begin_to_give_nan_for_missing_cells() -> None:
-    X, y = make_rows(120)
-    encoder = make_encoder(warm_start=True, freeze=True).fit(X, y)
-    gaps, _ = with_gaps()
-    with pytest.warns(LeakageWarning):
-        encoder.set_params(handle_missing="nan").fit(gaps, y)
-    assert np.isnan(encoder.transform(gaps)[::5, : encoder.dimensions_["letter"]]).all()
-    assert np.isfinite(encoder.embeddings_["letter"]).all(axis=None)
 
 
 def test_an_empty_column_of_nan_has_unknown_categories_only() -> None:
@@ -160,26 +143,14 @@ def test_an_empty_column_of_nan_has_unknown_categories_only() -> None:
     assert encoder.inverse_transform(out + np.float32(0.01))[0, 0] is None
 
 
+GONE = [None, np.nan, pd.NA, pd.NaT]
 MARKERS = {
-    "None": pd.DataFrame({"c": pd.Series(["a", "b", None, "a"], dtype=object)}),
-    "nan": pd.DataFrame({"c": pd.Series(["a", "b", np.nan, "a"], dtype=object)}),
-    "float nan": pd.DataFrame({"c": pd.Series(["a", "b", float("nan"), "a"], dtype=object)}),
-    "pd.NA": pd.DataFrame({"c": pd.Series(["a", "b", pd.NA, "a"], dtype=object)}),
-    "NaT": pd.DataFrame({"c": pd.Series(["a", "b", pd.NaT, "a"], dtype=object)}),
-    "nullable": pd.DataFrame({"c": pd.Series(["a", "b", pd.NA, "a"], dtype="string")}),
-    "arrow-backed": pd.DataFrame({"c": pd.Series(["a", "b", None, "a"], dtype="string[pyarrow]")}),
-    "category": pd.DataFrame({"c": pd.Categorical(["a", "b", None, "a"])}),
-    "polars": pl.DataFrame({"c": ["a", "b", None, "a"]}),
-    "polars category": pl.DataFrame({"c": ["a", "b", None, "a"]}, schema={"c": pl.Categorical}),
-    "pyarrow": pa.table({"c": ["a", "b", None, "a"]}),
-    "dictionary": pa.table({"c": pa.array(["a", "b", None, "a"]).dictionary_encode()}),
-}
-NAMELESS_MARKERS = {
-    "lists": [["a"], ["b"], [None], ["a"]],
-    "lists of nan": [["a"], ["b"], [np.nan], ["a"]],
-    "lists of NA": [["a"], ["b"], [pd.NA], ["a"]],
-    "numpy": np.array([["a"], ["b"], [None], ["a"]], dtype=object),
-    "numpy nan": np.array([["a"], ["b"], [np.nan], ["a"]], dtype=object),
+    "pandas": pd.DataFrame({"c": pd.Series(["a", *GONE, "a"], dtype=object)}),
+    "nullable": pd.DataFrame({"c": pd.Series(["a", pd.NA, "a"], dtype="string")}),
+    "arrow-backed": pd.DataFrame({"c": pd.Series(["a", None, "a"], dtype="string[pyarrow]")}),
+    "category": pd.DataFrame({"c": pd.Categorical(["a", None, "a"])}),
+    "polars category": pl.DataFrame({"c": ["a", None, "a"]}, schema={"c": pl.Categorical}),
+    "dictionary": pa.table({"c": pa.array(["a", None, "a"]).dictionary_encode()}),
 }
 
 
@@ -189,69 +160,49 @@ def test_every_missing_marker_is_the_same_category(table: Any) -> None:
     y = np.array([0.0, 1.0, 5.0, 0.1] * 10)
     encoder = make_encoder(max_iter=5, unknown_rate=0.0).fit(repeated, y)
     out = encoder.transform(table)
-    np.testing.assert_array_equal(out[2], encoder.embeddings_["c"].iloc[-1])
+    assert (out[1:-1] == encoder.embeddings_["c"].iloc[-1].to_numpy()).all()
     np.testing.assert_array_equal(out[0], encoder.embeddings_["c"].loc["a"])
-    with pytest.raises(InvalidDataError, match=r"Column 'c' has 1 missing"):
-        make_encoder(handle_missing="error").fit(table, np.arange(4) / 7)
+    n = len(out) - 2
+    with pytest.raises(InvalidDataError, match=rf"Column 'c' has {n} missing"):
+        make_encoder(handle_missing="error").fit(table, np.arange(n + 2) / 7)
     strict = make_encoder(handle_missing="error").fit(repeated.dropna(), y[:30])
-    with pytest.raises(InvalidDataError, match=r"Column 'c' has 1 missing"):
+    with pytest.raises(InvalidDataError, match=rf"Column 'c' has {n} missing"):
         strict.transform(table)
 
 
-@pytest.mark.parametrize("table", [*NAMELESS_MARKERS.values()], ids=[*NAMELESS_MARKERS])
-def test_every_missing_marker_without_column_names(table: Any) -> None:
-    y = np.array([0.0, 1.0, 5.0, 0.1])
+@pytest.mark.parametrize("make", [list, lambda rows: np.array(rows, dtype=object)])
+def test_every_missing_marker_without_column_names(make: Any) -> None:
+    table = make([["a"], *([gone] for gone in GONE), ["b"]])
+    y = np.arange(6) / 3
     encoder = make_encoder(cv=2).fit(table, y)
     assert encoder.categories_["x0"][:2].tolist() == ["a", "b"]
-    assert len(encoder.categories_["x0"]) == 3
-    with pytest.raises(InvalidDataError, match=r"Column 'x0' has 1 missing"):
+    assert encoder.category_counts_["x0"].tolist() == [1, 1, 4]
+    with pytest.raises(InvalidDataError, match=r"Column 'x0' has 4 missing"):
         make_encoder(handle_missing="error").fit(table, y)
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        pd.Series([1.0, np.nan, 2.0, 3.0] * 10),
         pd.Series([1, None, 2, 3] * 10, dtype="Int64"),
         pl.Series([1.0, float("nan"), 2.0, 3.0] * 10),
         pl.Series([1.0, None, 2.0, 3.0] * 10),
         pa.array([1.0, float("nan"), 2.0, 3.0] * 10),
-        pa.array([1, None, 2, 3] * 10),
     ],
-    ids=["nan", "Int64", "polars nan", "polars null", "arrow nan", "arrow null"],
+    ids=["Int64", "polars nan", "polars null", "arrow nan"],
 )
 def test_a_missing_number_is_a_category_or_context_alike(column: Any) -> None:
     y = np.array([0.0, 5.0, 1.0, 2.0] * 10)
-    frame = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}.get(type(column), pa.table)
-    encoder = make_encoder().fit(frame({"c": column}), y)
-    assert len(encoder.categories_["c"]) == 4
-    assert np.isnan(encoder.categories_["c"][-1])
-    nan = make_encoder().fit(pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10}), y)
-    assert (
-        encoder.embeddings_["c"].to_numpy().tobytes() == nan.embeddings_["c"].to_numpy().tobytes()
-    )
     letters = ["a", "b", "a", "b"] * 10
-    context = make_encoder(output="hidden").fit(frame({"c": column, "l": letters}), y)
-    expected = make_encoder(output="hidden").fit(
-        pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10, "l": letters}), y
-    )
-    rows = frame({"c": column, "l": letters})
-    assert (
-        context.transform(rows).tobytes()
-        == (
-            expected.transform(pd.DataFrame({"c": [1.0, np.nan, 2.0, 3.0] * 10, "l": letters}))
-        ).tobytes()
-    )
-
-
-def test_missing_context_numbers_are_told_from_the_median() -> None:
-    X, y = make_rows(120)
-    X.loc[::4, "size"] = np.nan
-    y[::4] += 3.0
-    encoder = make_encoder(output="hidden", max_iter=10).fit(X, y)
-    gap = encoder.transform(X.assign(size=np.nan))
-    median = encoder.transform(X.assign(size=X["size"].median()))
-    assert not np.allclose(gap, median)
+    frame = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}.get(type(column), pa.table)
+    numbers = [1.0, np.nan, 2.0, 3.0] * 10
+    category, context = make_encoder(), make_encoder(output="hidden")
+    expected = category.fit_transform(pd.DataFrame({"c": numbers}), y)
+    np.testing.assert_array_equal(category.fit_transform(frame({"c": column}), y), expected)
+    np.testing.assert_array_equal(category.categories_["c"].astype(float), [1.0, 2.0, 3.0, np.nan])
+    expected = context.fit_transform(pd.DataFrame({"c": numbers, "l": letters}), y)
+    found = context.fit_transform(frame({"c": column, "l": letters}), y)
+    np.testing.assert_array_equal(found, expected)
 
 
 # Rare --------------------------------------------------------------------------------------
@@ -262,23 +213,13 @@ SKEWED = np.repeat(["a", "b", "c", "d", "e", "f"], [40, 20, 12, 6, 6, 1])
 @pytest.mark.parametrize(
     ("min_frequency", "max_categories"),
     [
-        (1, None),
         (6, None),
         (7, None),
-        (13, None),
-        (41, None),
         (0.08, None),
-        (0.15, None),
         (None, 1),
-        (None, 2),
         (None, 3),
-        (None, 5),
         (None, 6),
-        (None, 9),
         (7, 3),
-        (7, 9),
-        (2, 4),
-        (0.1, 2),
     ],
 )
 def test_rare_levels_are_those_of_one_hot_encoder(
@@ -293,36 +234,20 @@ def test_rare_levels_are_those_of_one_hot_encoder(
     )
 
 
-@pytest.mark.parametrize("limits", [{"min_frequency": 10}, {"max_categories": 4}])
-def test_missing_is_never_rare_and_does_not_count(limits: dict[str, int]) -> None:
-    X = pd.DataFrame({"c": [*SKEWED, None, None]})
-    y = np.random.default_rng(0).normal(size=len(X))
-    encoder = make_encoder(**limits).fit(X, y)
-    assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
-    assert encoder.category_counts_["c"].tolist() == [40, 20, 12, 6, 6, 1, 2]
-    vectors = encoder.embeddings_["c"]
-    assert not np.array_equal(vectors.loc["d"], vectors.iloc[-1])
-
-
 def test_rare_levels_share_a_vector_and_keep_their_counts() -> None:
-    y = np.random.default_rng(0).normal(size=len(SKEWED))
-    encoder = make_encoder(min_frequency=10).fit(pd.DataFrame({"c": SKEWED}), y)
+    X = pd.DataFrame({"c": [*SKEWED, None, None]})  # missing cells are never rare
+    y = np.random.default_rng(0).normal(size=len(X))
+    weight = np.where(X["c"] == "a", 0.01, 5.0)  # and weights make no level rare
+    encoder = make_encoder(min_frequency=10).fit(X, y, sample_weight=weight)
     assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
     vectors = encoder.embeddings_["c"]
     np.testing.assert_array_equal(vectors.loc["d"], vectors.loc["f"])
     assert not np.array_equal(vectors.loc["d"], vectors.loc["a"])
-    assert encoder.category_counts_["c"].tolist() == [40, 20, 12, 6, 6, 1]
+    assert not np.array_equal(vectors.loc["d"], vectors.iloc[-1])
+    assert encoder.category_counts_["c"].tolist() == [40, 20, 12, 6, 6, 1, 2]
     out = encoder.transform(pd.DataFrame({"c": ["f", "unseen"]}))
     np.testing.assert_array_equal(out[0], vectors.loc["f"])
     assert not np.array_equal(out[1], out[0])
-
-
-def test_weights_do_not_make_a_level_rare() -> None:
-    X = pd.DataFrame({"c": SKEWED})
-    y = np.random.default_rng(0).normal(size=len(SKEWED))
-    weight = np.where(SKEWED == "a", 0.01, 5.0)
-    encoder = make_encoder(min_frequency=10).fit(X, y, sample_weight=weight)
-    assert encoder.infrequent_categories_["c"].tolist() == ["d", "e", "f"]
 
 
 # Unknown -----------------------------------------------------------------------------------
@@ -332,20 +257,9 @@ def unseen_letters(X: Frame) -> Frame:
     return X.assign(letter="?")
 
 
-def test_an_unknown_category_gets_the_learned_row(
-    fitted: tuple[EntityEmbeddingEncoder, Frame],
-) -> None:
-    encoder, X = fitted
-    width = encoder.dimensions_["letter"]
-    out = encoder.transform(unseen_letters(X))
-    np.testing.assert_array_equal(
-        out[:, :width], np.tile(encoder._model.tables[0].vectors[UNKNOWN], (len(X), 1))
-    )
-    np.testing.assert_array_equal(out[:, width:], encoder.transform(X)[:, width:])
-
-
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize(
+    ("policy", "cross_fit"), [("zero", True), ("zero", False), ("nan", False), ("error", True)]
+)
 def test_handle_unknown_changes_the_unknown_row_only(policy: str, cross_fit: bool) -> None:
     X, y = make_rows(120)
     encoder = make_encoder(handle_unknown=policy, cross_fit=cross_fit, max_iter=4)
@@ -359,12 +273,8 @@ def test_handle_unknown_changes_the_unknown_row_only(policy: str, cross_fit: boo
             encoder.transform(unseen)
         return
     out = encoder.transform(unseen)
-    expected = {
-        "learned": encoder._model.tables[0].vectors[UNKNOWN],
-        "zero": np.zeros(width),
-        "nan": np.full(width, np.nan),
-    }[policy]
-    np.testing.assert_array_equal(out[:, :width], np.tile(expected, (len(X), 1)))
+    expected = 0.0 if policy == "zero" else np.nan
+    np.testing.assert_array_equal(out[:, :width], np.full((len(X), width), expected))
     np.testing.assert_array_equal(out[:, width:], learned.transform(unseen)[:, width:])
 
 
@@ -375,7 +285,7 @@ def test_missing_that_fit_never_met_is_an_unknown_error() -> None:
         encoder.transform(X.assign(letter=None))
 
 
-@pytest.mark.parametrize("make", [pl.from_pandas, pa.Table.from_pandas, lambda X: X])
+@pytest.mark.parametrize("make", [pl.from_pandas, pa.Table.from_pandas])
 def test_the_unknown_error_shows_the_value_in_any_container(make: Callable[[Any], Any]) -> None:
     X, y = make_rows(60)
     encoder = make_encoder(handle_unknown="error").fit(X, y)
@@ -384,10 +294,9 @@ def test_the_unknown_error_shows_the_value_in_any_container(make: Callable[[Any]
         encoder.transform(make(X))
 
 
-@pytest.mark.parametrize("policy", ["zero", "nan"])
-def test_the_head_only_ever_sees_the_learned_row(policy: str) -> None:
+def test_the_head_only_ever_sees_the_learned_row() -> None:
     X, y = make_rows(120)
-    encoder = make_encoder(handle_unknown=policy, output="both", max_iter=4).fit(X, y)
+    encoder = make_encoder(handle_unknown="nan", output="both", max_iter=4).fit(X, y)
     learned = make_encoder(handle_unknown="learned", output="hidden", max_iter=4).fit(X, y)
     hidden = encoder.transform(unseen_letters(X))[:, -4:]
     assert np.isfinite(hidden).all()
@@ -406,22 +315,13 @@ def test_the_zero_of_a_frozen_column_is_its_centre() -> None:
     np.testing.assert_allclose(out, given.T @ shares.loc[given.index], rtol=1e-5)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_the_unknown_row_is_trained_by_replacing_codes(cross_fit: bool) -> None:
-    X, y = make_rows(240)
-    moved = {}
+def test_the_unknown_row_is_trained_by_replacing_codes() -> None:
     for rate in (0.0, 0.3):
-        before, after = _unknown_rows(X, y, unknown_rate=rate, cross_fit=cross_fit)
-        moved[rate] = np.abs(after - before).max(axis=1)
-    assert (moved[0.0] == 0).all()
-    assert (moved[0.3] > 1e-3).all()
-
-
-def _unknown_rows(X: Frame, y: np.ndarray, **params: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Unknown rows of the letter's tables before and after training, in its own coordinates."""
-    encoder = make_encoder(early_stopping=False, max_iter=6, **params)
-    (before, *_), (after, *_) = watch_learning(lambda: encoder.fit(X, y))
-    return before[:, UNKNOWN], after[:, UNKNOWN]
+        encoder = make_encoder(early_stopping=False, max_iter=6, unknown_rate=rate)
+        fit = partial(encoder.fit, *make_rows(240))
+        (before, *_), (after, *_) = watch_learning(fit)
+        moved = np.abs(after - before)[:, UNKNOWN].max(axis=1)
+        assert (moved > 1e-3).all() if rate else (moved == 0).all()
 
 
 def test_a_category_that_only_its_own_fold_holds_is_unknown_there() -> None:
@@ -432,6 +332,8 @@ def test_a_category_that_only_its_own_fold_holds_is_unknown_there() -> None:
     table, width = encoder._model.tables[0], encoder.dimensions_["letter"]
     own = table.stack[encoder.fold_[0]]
     np.testing.assert_array_equal(trained[0, :width], own[UNKNOWN])
+    unknown = encoder.transform(unseen_letters(X[:1]))[0, :width]
+    np.testing.assert_array_equal(unknown, table.vectors[UNKNOWN])
     assert not np.array_equal(encoder.transform(X)[0, :width], trained[0, :width])
     # the mean is over the tables that met it only
     row = table.vocabulary.encode(_column(["once"]))[0]
@@ -448,10 +350,6 @@ def test_a_category_of_validation_rows_only_is_unknown_without_cross_fitting() -
     assert unknown[table.vocabulary.label_rows].sum() == 12
 
 
-def test_reserved_rows_come_first() -> None:
-    assert (UNKNOWN, MISSING, INFREQUENT) == (0, 1, 2)
-
-
 def _column(values: list[Any]) -> Any:
     from sk_entity_embed.input.columns import read_table
 
@@ -461,7 +359,7 @@ def _column(values: list[Any]) -> Any:
 # Numbers passed through --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize("output", ["embedding", "hidden"])
 def test_passthrough_keeps_numbers_their_names_and_their_gaps(output: str) -> None:
     X, y = make_rows(120)
     X.insert(0, "first", np.arange(120))
@@ -474,12 +372,6 @@ def test_passthrough_keeps_numbers_their_names_and_their_gaps(output: str) -> No
     dropped = make_encoder(output=output).fit(X, y)
     np.testing.assert_array_equal(dropped.transform(X), encoder.transform(X)[:, :-2])
     assert dropped.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()[:-2]
-
-
-def test_nothing_passes_through_where_all_columns_are_categorical() -> None:
-    X, y = make_rows(60)
-    encoder = make_encoder(remainder="passthrough", categorical_features="all").fit(X, y)
-    assert encoder.transform(X).shape[1] == sum(encoder.dimensions_.values())
 
 
 def test_standardised_vectors_of_unknown_categories_stay_moderate():

@@ -24,40 +24,13 @@ def make_head(*hidden):
     )
 
 
-def test_layers_are_rectified_but_the_last_one():
-    head = make_head(4, 6)
-    x = np.hstack([VECTORS, CONTEXT]).astype(np.float64)
-    first = np.maximum(x @ head.weights[0] + head.biases[0], 0)
-    second = np.maximum(first @ head.weights[1] + head.biases[1], 0)
-    np.testing.assert_allclose(head.hidden(VECTORS, CONTEXT), second)
-    raw = head.raw(VECTORS, CONTEXT)
-    np.testing.assert_allclose(raw, second @ head.weights[2] + head.biases[2])
-    assert (raw < 0).any()
-    assert head.n_hidden == 6
-
-
-def test_without_hidden_layers_it_is_linear():
-    head = make_head()
-    x = np.hstack([VECTORS, CONTEXT])
-    np.testing.assert_allclose(head.raw(VECTORS, CONTEXT), x @ head.weights[0] + head.biases[0])
-    assert head.n_hidden == 0
-
-
-@pytest.mark.parametrize("method", ["hidden", "raw"])
-def test_a_row_does_not_depend_on_those_beside_it(method):
-    function = getattr(make_head(64, 32), method)
+def test_a_row_does_not_depend_on_those_beside_it():
+    function = make_head(64, 32).raw
     together = function(VECTORS, CONTEXT)
     assert together.dtype == np.float64
     for i in range(9):
         alone = function(VECTORS[i : i + 1], CONTEXT[i : i + 1])
         assert alone.astype(np.float32).tobytes() == together[i].astype(np.float32).tobytes()
-
-
-def test_inputs_are_not_changed():
-    before = VECTORS.copy(), CONTEXT.copy()
-    make_head(4).raw(VECTORS, CONTEXT)
-    np.testing.assert_array_equal(VECTORS, before[0])
-    np.testing.assert_array_equal(CONTEXT, before[1])
 
 
 # Dot products ------------------------------------------------------------------------------
@@ -73,9 +46,7 @@ def make_dot(n_columns=3, n_axes=2, n_context=2):
     return head, vectors, rng.standard_normal((9, n_context)).astype(np.float32)
 
 
-@pytest.mark.parametrize("n_context", [0, 2])
-@pytest.mark.parametrize("n_axes", [0, 1, 4])
-@pytest.mark.parametrize("n_columns", [2, 3, 5])
+@pytest.mark.parametrize(("n_columns", "n_axes", "n_context"), [(2, 1, 0), (5, 4, 2), (3, 0, 2)])
 def test_dot_products_are_sums_over_pairs_of_columns(n_columns, n_axes, n_context):
     head, vectors, context = make_dot(n_columns, n_axes, n_context)
     expected = []

@@ -12,10 +12,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from scipy.special import expit, softmax
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.linear_model import Ridge
-from sklearn.metrics import log_loss, r2_score, roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import get_tags
@@ -33,12 +33,9 @@ from sk_entity_embed.exceptions import (
     RareClassWarning,
     UnsupportedDataError,
 )
-from sk_entity_embed.export import load, save, to_onnx, to_torch
-from sk_entity_embed.export.saving.checks import check_fitted
-from sk_entity_embed.inspection import align, nearest, nearest_rows
-from tests.containers import NAMELESS
-from tests.export.saved import assert_same
-from tests.list_samples import WAYS, make_list_rows, with_words
+from sk_entity_embed.export import load, save, to_onnx
+from sk_entity_embed.inspection import nearest
+from tests.list_samples import make_list_rows
 from tests.samples import make_encoder, make_rows
 from tests.test_imports import run_blocked
 
@@ -99,24 +96,14 @@ def test_the_regressor_predicts_as_well_as_a_model_on_the_encoders_output(
     assert regressor.score(X_new, y_new) > pipeline.score(X_new, y_new) - 0.05
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
-def test_predictions_are_in_the_targets_units(halves: Any, loss: str) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(loss=loss, **GOOD).fit(X, 1000 + 50 * y)
-    raw = by_hand(model, X_new)[:, 0]
-    expected = raw * model._model.scale.width + model._model.scale.center
-    np.testing.assert_allclose(model.predict(X_new), expected, rtol=1e-12)
-    assert model.score(X_new, 1000 + 50 * y_new) > 0.85
-
-
-@pytest.mark.parametrize("unit", [1e-300, 1e-100, 1e100, 1e300])
 @pytest.mark.parametrize(
-    "params",
-    [{}, {"loss": "absolute_error"}, {"loss": "poisson"}, {"head": "dot"}, {"y_range": (0, 20)},
-     {"head": "dot", "y_range": (0, 20)}, {"init": TargetEncoder(random_state=0)}],
+    ("unit", "params"),
+    [(1e-300, {}), (1e300, {}), (1e-300, {"loss": "absolute_error"}), (1e300, {"loss": "poisson"}),
+     (1e-300, {"head": "dot"}), (1e300, {"y_range": (0, 20)}),
+     (1e-300, {"init": TargetEncoder(random_state=0)})],
     ids=str,
 )  # fmt: skip
-def test_the_unit_of_the_target_does_not_matter(params: dict[str, Any], unit: float) -> None:
+def test_the_unit_of_the_target_does_not_matter(unit: float, params: dict[str, Any]) -> None:
     X, y = make_rows(200)
     y = y - y.min()
     plain = EntityEmbeddingRegressor(**QUICK, **params).fit(X, y)
@@ -157,14 +144,6 @@ def test_poisson_predictions_are_positive_with_the_right_mean(halves: Any) -> No
     np.testing.assert_array_equal(model.predict(X_new), predicted)
 
 
-def test_several_quantities_are_predicted_together(halves: Any) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(**GOOD).fit(X, np.column_stack([y, 100 - 20 * y]))
-    predicted = model.predict(X_new)
-    assert predicted.shape == (200, 2)
-    assert model.score(X_new, np.column_stack([y_new, 100 - 20 * y_new])) > 0.85
-
-
 def test_integers_are_quantities_for_a_regressor_and_classes_for_a_classifier() -> None:
     X, y = make_rows(240)
     numbers = np.argsort(np.argsort(y)) // 2  # 120 of them: the encoder asks which
@@ -178,19 +157,10 @@ def test_integers_are_quantities_for_a_regressor_and_classes_for_a_classifier() 
 def test_the_classifier_learns(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
     _, _, X_new, y_new = halves
     y_new = targets(y_new)[classifier.target_type_]
-    chance = (
-        max(np.mean((y_new == c).all(axis=-1)) for c in np.unique(y_new, axis=0))
-        if (y_new.ndim == 2)
-        else max(np.mean(y_new == c) for c in np.unique(y_new))
-    )
-    assert classifier.score(X_new, y_new) > chance + 0.25
     proba = classifier.predict_proba(X_new)
-    if classifier.target_type_ == "multiclass":
-        assert log_loss(y_new, proba) < 0.6
-    elif classifier.target_type_ == "binary":
-        assert roc_auc_score(y_new, proba[:, 1]) > 0.9
-    else:
-        assert roc_auc_score(y_new, proba) > 0.9
+    proba = proba[:, 1] if classifier.target_type_ == "binary" else proba
+    assert roc_auc_score(y_new, proba, multi_class="ovr") > 0.9
+    assert classifier.score(X_new, y_new) > 0.65
 
 
 def test_probabilities_are_the_networks(halves: Any, classifier: EntityEmbeddingClassifier) -> None:
@@ -239,10 +209,7 @@ def test_quantities_are_no_classes() -> None:
     ("cls", "name", "value"),
     [
         (EntityEmbeddingRegressor, "loss", "log_loss"),
-        (EntityEmbeddingRegressor, "loss", "auto"),
         (EntityEmbeddingClassifier, "loss", "squared_error"),
-        (EntityEmbeddingClassifier, "class_weight", "heavy"),
-        (EntityEmbeddingRegressor, "handle_unknown", "nan"),
         (EntityEmbeddingClassifier, "handle_unknown", "zero"),
         (EntityEmbeddingRegressor, "handle_missing", "nan"),
     ],
@@ -253,28 +220,12 @@ def test_what_does_not_fit_a_predictor_is_named(cls: Any, name: str, value: Any)
         cls(**{name: value}).fit(X, y > 0)
 
 
-def test_class_weights_and_sample_weights_move_the_predictions(halves: Any) -> None:
+def test_class_weights_move_the_predictions(halves: Any) -> None:
     X, y, X_new, _ = halves
-    late = (y > 1).astype(int)
     plain, balanced = (
-        EntityEmbeddingClassifier(class_weight=w, **GOOD).fit(X, late) for w in (None, "balanced")
+        EntityEmbeddingClassifier(class_weight=w, **QUICK).fit(X, y > 1) for w in (None, "balanced")
     )
     assert balanced.predict_proba(X_new)[:, 1].mean() > plain.predict_proba(X_new)[:, 1].mean()
-    upper = EntityEmbeddingRegressor(**GOOD).fit(X, y, sample_weight=np.where(y > 0, 9.0, 1.0))
-    even = EntityEmbeddingRegressor(**GOOD).fit(X, y)
-    assert upper.predict(X_new[["letter", "color", "size"]]).mean() > even.predict(X_new).mean()
-
-
-def test_rows_of_zero_weight_and_groups(halves: Any) -> None:
-    X, y, X_new, _ = halves
-    weight = np.ones(400)
-    weight[:100] = 0
-    groups = np.arange(400) // 4
-    with_zeros = EntityEmbeddingRegressor(**QUICK).fit(X, y, weight, groups)
-    without = EntityEmbeddingRegressor(**QUICK).fit(X[100:], y[100:], groups=groups[100:])
-    np.testing.assert_array_equal(with_zeros.predict(X_new), without.predict(X_new))
-    assert (with_zeros.fold_[:100] == -1).all()
-    assert all(len(set(f)) == 1 for f in with_zeros.fold_.reshape(-1, 4))
 
 
 def test_unknown_and_missing_cells_have_predictions(halves: Any) -> None:
@@ -309,20 +260,8 @@ def test_numbers_alone_are_context(halves: Any) -> None:
     np.testing.assert_allclose(
         model.predict(X), pickle.loads(pickle.dumps(model)).predict(X), rtol=0
     )
-    flags = EntityEmbeddingClassifier(**GOOD).fit(X[:400], y[:400] > -1)
-    assert flags.score(X[400:], y[400:] > -1) > 0.85
     X[0, 0] = np.nan
     assert np.isfinite(model.predict(X)).all()
-
-
-def test_numbers_can_be_embedded_or_left_alone(halves: Any) -> None:
-    X, y = halves[:2]
-    numbers = pd.DataFrame({"letter": X["letter"].map(ord), "size": X["size"]})
-    model = EntityEmbeddingRegressor(categorical_features=["letter"], **QUICK).fit(numbers, y)
-    assert model.categorical_features_ == ["letter"]
-    for none in ([], [False, False], lambda X: []):
-        model = EntityEmbeddingRegressor(categorical_features=none, **QUICK).fit(numbers, y)
-        assert model.categorical_features_ == []
 
 
 def test_numbers_alone_go_on_training_without_a_warning() -> None:
@@ -334,35 +273,9 @@ def test_numbers_alone_go_on_training_without_a_warning() -> None:
         model.fit(X[:200], y[:200])
 
 
-def test_a_single_categorical_column_is_enough(halves: Any) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(**GOOD).fit(X[["letter"]], y)
-    assert 0.5 < model.score(X_new[["letter"]], y_new)
-    assert len(np.unique(model.predict(X_new[["letter"]]))) == 5
-
-
-def test_a_linear_head_predicts(halves: Any) -> None:
-    X, y, X_new, y_new = halves
-    model = EntityEmbeddingRegressor(**GOOD | {"hidden_layer_sizes": ()}).fit(X, y)
-    assert model.score(X_new, y_new) > 0.85
-
-
-def test_every_container_gives_the_same_predictions(container: Any) -> None:
-    X, y = make_rows(80)
-    columns = {c: X[c].tolist() for c in X}
-    model = EntityEmbeddingRegressor(**QUICK).fit(container(columns), y)
-    names = ["x0", "x1", "x2"] if container.name in NAMELESS else list(X)
-    expected = EntityEmbeddingRegressor(**QUICK).fit(X.set_axis(names, axis=1), y)
-    np.testing.assert_array_equal(
-        model.predict(container(columns)), expected.predict(X.set_axis(names, axis=1))
-    )
-
-
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_the_vectors_are_the_encoders(cross_fit: bool) -> None:
+def test_the_vectors_are_the_encoders() -> None:
     X, y = make_rows(240)
-    settings = {**QUICK, "cross_fit": cross_fit}
-    encoder, model = EntityEmbeddingEncoder(**settings), EntityEmbeddingRegressor(**settings)
+    encoder, model = EntityEmbeddingEncoder(**QUICK), EntityEmbeddingRegressor(**QUICK)
     np.testing.assert_array_equal(encoder.fit_transform(X, y), model.fit_transform(X, y))
     np.testing.assert_array_equal(encoder.transform(X), model.transform(X))
     assert model.get_feature_names_out().tolist() == encoder.get_feature_names_out().tolist()
@@ -371,7 +284,6 @@ def test_the_vectors_are_the_encoders(cross_fit: bool) -> None:
         model.inverse_transform(model.transform(X))
         == encoder.inverse_transform(encoder.transform(X))
     ).all()
-    assert np.array_equal(model.fit_transform(X, y), model.transform(X)) != cross_fit
     frame = model.set_output(transform="pandas").transform(X)
     assert frame.columns.tolist() == model.get_feature_names_out().tolist()
 
@@ -390,69 +302,8 @@ def test_the_predictors_say_what_they_are() -> None:
     assert not hasattr(EntityEmbeddingEncoder(), "predict")
 
 
-def test_attributes_of_the_training(regressor: Any, classifier: Any) -> None:
-    for model in (regressor, classifier):
-        assert len(model.loss_curve_) == len(model.validation_loss_curve_) == model.n_iter_
-        assert 0 < model.best_iteration_ <= model.n_iter_
-        assert model.n_features_in_ == 3
-        assert model.feature_names_in_.tolist() == ["letter", "color", "size"]
-    assert not hasattr(regressor, "classes_")
-    assert regressor.validation_loss_curve_[-1] < regressor.validation_loss_curve_[0]
-
-
-def test_clones_and_pickles_predict_the_same(halves: Any, classifier: Any) -> None:
-    X, y, X_new, _ = halves
-    y = targets(y)[classifier.target_type_]
-    again = clone(classifier).fit(X, y)
-    np.testing.assert_array_equal(again.predict_proba(X_new), classifier.predict_proba(X_new))
-    twin = pickle.loads(pickle.dumps(classifier))
-    np.testing.assert_array_equal(twin.predict_proba(X_new), classifier.predict_proba(X_new))
-
-
-def test_model_selection_works(halves: Any) -> None:
-    X, y = halves[:2]
-    search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), {"max_iter": [1, 20]}, cv=2)
-    assert search.fit(X, y).best_params_ == {"max_iter": 20}
-    late = targets(y)["binary"]
-    scores = cross_val_score(EntityEmbeddingClassifier(**QUICK), X, late, cv=2, scoring="roc_auc")
-    assert scores.shape == (2,)
-    proba = cross_val_predict(
-        EntityEmbeddingClassifier(**QUICK), X, late, cv=2, method="predict_proba"
-    )
-    assert proba.shape == (400, 2)
-
-
-def test_aligned_predictors_predict_the_same(halves: Any, regressor: Any) -> None:
-    other = EntityEmbeddingRegressor(**GOOD | {"random_state": 1}).fit(*halves[:2])
-    aligned = align(other, regressor)
-    np.testing.assert_allclose(aligned.predict(halves[2]), other.predict(halves[2]), atol=1e-5)
-
-
-def test_there_are_no_vectors_of_numbers() -> None:
-    X, y = make_rows(60)
-    model = EntityEmbeddingRegressor(**QUICK).fit(X[["size"]], y)
-    with pytest.raises(InvalidParameterError, match="no embedded columns"):
-        nearest(model, "size", 1.0)
-
-
-def test_warm_start_goes_on() -> None:
-    X, y = make_rows(240)
-    model = EntityEmbeddingRegressor(warm_start=True, **QUICK).fit(X, y)
-    first = model.score(X, y)
-    for _ in range(5):
-        model.fit(X, y)
-    assert model.score(X, y) > first
-
-
-def test_inspection_and_torch_take_predictors(halves: Any, regressor: Any) -> None:
-    assert nearest(regressor, "letter", "a", k=1)["category"].tolist() == ["b"]
-    assert len(nearest_rows(regressor, halves[2], 0, k=3)) == 3
-    encoder = make_encoder(init=to_torch(regressor).to_frames(), freeze=True)
-    encoder.fit(*halves[:2])
-    np.testing.assert_array_equal(encoder.embeddings_["letter"], regressor.embeddings_["letter"])
-
-
-def cases() -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Any]:
     """A quick predictor of each kind, fitted on rows with a missing cell."""
     X, y = make_rows(120)
     X.loc[3, ["letter", "size"]] = None
@@ -464,7 +315,6 @@ def cases() -> dict[str, Any]:
     made["poisson"] = EntityEmbeddingRegressor(loss="poisson", **QUICK).fit(X, np.exp(y))
     made["several"] = EntityEmbeddingRegressor(**QUICK).fit(X, np.column_stack([y, -y]))
     made["strict"] = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
-    made["flags"] = EntityEmbeddingClassifier(**QUICK, cross_fit=False).fit(X, y > 0)
     numbers = X[["size"]].assign(label=y)
     made["numbers"] = EntityEmbeddingRegressor(**QUICK, warm_start=True).fit(numbers, y)
     made["linear"] = EntityEmbeddingClassifier(**QUICK | {"hidden_layer_sizes": ()})
@@ -472,27 +322,7 @@ def cases() -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="module")
-def fitted() -> dict[str, Any]:
-    return cases()
-
-
-NAMES = [
-    "binary",
-    "flags",
-    "linear",
-    "multiclass",
-    "multilabel-indicator",
-    "numbers",
-    "poisson",
-    "several",
-    "squared_error",
-    "strict",
-]
-
-
-def test_every_case_has_a_name(fitted: dict[str, Any]) -> None:
-    assert sorted(fitted) == NAMES
+NAMES = ["binary", "linear", "multiclass", "multilabel-indicator", "poisson", "several", "strict"]
 
 
 def new_rows(model: Any) -> pd.DataFrame:
@@ -502,50 +332,6 @@ def new_rows(model: Any) -> pd.DataFrame:
     if model.handle_unknown != "error":
         X.loc[4, "letter"] = "never seen"
     return X.assign(label=y)[list(model.feature_names_in_)]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_path: Any) -> None:
-    model = fitted[name]
-    save(model, tmp_path / "model.safetensors")
-    twin = load(tmp_path / "model.safetensors")
-    assert_same(dict(sorted(vars(twin).items())), dict(sorted(vars(model).items())))
-    X = new_rows(model)
-    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
-    np.testing.assert_array_equal(twin.transform(X), model.transform(X))
-
-
-def test_unfitted_predictors_are_saved(tmp_path: Any) -> None:
-    save(EntityEmbeddingRegressor(loss="huber"), tmp_path / "model.safetensors")
-    loaded = load(tmp_path / "model.safetensors")
-    assert repr(loaded) == "EntityEmbeddingRegressor(loss='huber')"
-
-
-@pytest.mark.parametrize(
-    ("name", "attribute", "value", "message"),
-    [
-        ("binary", "_link", "softmax", "no link for a binary"),
-        ("binary", "_link", "log", "no link for a binary"),
-        ("poisson", "_link", ["log"], "no link"),
-        ("multiclass", "target_type_", "continuous", "has classes"),
-        ("squared_error", "_policies", {"output": "hidden"}, "output='hidden' is no policy of a"),
-        ("squared_error", "_policies", {"remainder": "passthrough"}, "remainder='passthrough'"),
-    ],
-)
-def test_what_does_not_hold_together_is_refused(
-    fitted: Any, name: str, attribute: str, value: Any, message: str
-) -> None:
-    state = dict(vars(fitted[name]))
-    check_fitted(state)
-    state[attribute] = state[attribute] | value if isinstance(value, dict) else value
-    with pytest.raises(ValueError, match=message):
-        check_fitted(state)
-
-
-def test_a_regressor_without_classes_is_no_classifier(fitted: Any) -> None:
-    state = dict(vars(fitted["squared_error"])) | {"classes_": None}
-    with pytest.raises(ValueError, match="of another kind"):
-        check_fitted(state)
 
 
 def run_onnx(model: Any, X: pd.DataFrame, **options: Any) -> list[np.ndarray]:
@@ -640,43 +426,18 @@ def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
 # Lists and bounds --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_predictions_of_lists(way: str) -> None:
-    X, y = make_list_rows(500)
-    settings = {**GOOD, "pooling": way, "max_iter": 25}
-    regressor = EntityEmbeddingRegressor(**settings).fit(X[:400], y[:400])
-    assert regressor.score(X[400:], y[400:]) > (0.4 if way == "max" else 0.6)
-    classifier = EntityEmbeddingClassifier(**settings).fit(X[:400], y[:400] > 0)
-    proba = classifier.predict_proba(X[400:])[:, 1]
-    assert roc_auc_score(y[400:] > 0, proba) > 0.8
-    asked = with_words(X, [["zzz"], [], None, ["a", None, "zzz"]])
-    assert np.isfinite(regressor.predict(asked)).all()
-    assert np.isfinite(classifier.predict_proba(asked)).all()
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("output", ["predict", "transform"])
-def test_predictors_of_lists_are_the_encoders_network(output: str, way: str) -> None:
+@pytest.mark.parametrize("way", ["max", "gru"])
+def test_predictors_of_lists_are_the_encoders_network(way: str) -> None:
     X, y = make_list_rows()
     regressor = EntityEmbeddingRegressor(pooling=way, **QUICK).fit(X, y)
     encoder = EntityEmbeddingEncoder(pooling=way, output="both", **QUICK).fit(X, y)
-    if output == "transform":
-        width = regressor.transform(X).shape[1]
-        np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
-        return
+    width = regressor.transform(X).shape[1]
+    np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
     hidden = encoder.transform(X)[:, -4:].astype(np.float64)
     head = regressor._model.head
     raw = hidden @ head.weights[-1] + head.biases[-1]
     expected = regressor._model.scale.restore(raw)[:, 0]
     np.testing.assert_allclose(regressor.predict(X), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_predictor_refuses_unknown_items_if_it_is_told_to() -> None:
-    X, y = make_list_rows()
-    model = EntityEmbeddingRegressor(handle_unknown="error", **QUICK).fit(X, y)
-    with pytest.raises(InvalidDataError, match=r"column 'words': 1 row.*'zzz'"):
-        model.predict(with_words(X, [["a"], ["b", "zzz"]]))
-    assert model.predict(with_words(X, [["a"], [], None])).shape == (3,)
 
 
 def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) -> None:
@@ -693,18 +454,35 @@ def test_bounded_predictions_are_a_sigmoid_of_the_networks_outputs(halves: Any) 
     assert np.abs(free.predict(X) - model.predict(X)).max() > 1e-3
 
 
-def test_a_target_that_reaches_its_bounds_is_learned(halves: Any) -> None:
-    X, y, asked, held = halves
-    settings = {**GOOD, "y_range": (-1.0, 1.0)}
-    model = EntityEmbeddingRegressor(**settings).fit(X, np.clip(y, -1, 1))
-    predicted = model.predict(asked)
-    assert (np.abs(predicted) < 1).all()
-    assert r2_score(np.clip(held, -1, 1), predicted) > 0.8
-
-
 def test_model_selection_over_heads_and_ways_of_pooling() -> None:
     X, y = make_list_rows()
-    grid = {"pooling": ["mean", "sum"], "head": ["mlp", "dot"], "y_range": [None, (-20, 20)]}
+    grid = {"pooling": ["mean", "sum"], "head": ["mlp", "dot"]}
     search = GridSearchCV(EntityEmbeddingRegressor(**QUICK), grid, cv=2).fit(X, y)
-    assert len(set(search.cv_results_["mean_test_score"])) == 8
+    assert len(set(search.cv_results_["mean_test_score"])) == 4
     assert search.best_estimator_.predict(X).shape == (240,)
+
+
+def test_several_quantities_are_predicted_together(halves: Any) -> None:
+    X, y, X_new, y_new = halves
+    model = EntityEmbeddingRegressor(**GOOD).fit(X, np.column_stack([y, 100 - 20 * y]))
+    predicted = model.predict(X_new)
+    assert predicted.shape == (200, 2)
+    assert model.score(X_new, np.column_stack([y_new, 100 - 20 * y_new])) > 0.85
+
+
+@pytest.mark.parametrize("name", ["multilabel-indicator", "poisson"])
+def test_saved_predictors_come_back_as_they_were(fitted: Any, name: str, tmp_path: Any) -> None:
+    model = fitted[name]
+    save(model, tmp_path / "model.safetensors")
+    twin = load(tmp_path / "model.safetensors")
+    assert repr(twin) == repr(model)
+    X = new_rows(model)
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+    np.testing.assert_array_equal(twin.transform(X), model.transform(X))
+
+
+def test_there_are_no_vectors_of_numbers() -> None:
+    X, y = make_rows(60)
+    model = EntityEmbeddingRegressor(**QUICK).fit(X[["size"]], y)
+    with pytest.raises(InvalidParameterError, match="no embedded columns"):
+        nearest(model, "size", 1.0)

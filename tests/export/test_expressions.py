@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import pickle
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -42,13 +42,10 @@ NEW = {
     "moment": [datetime(2021, 1, 1)],
 }
 POLICIES = [
-    {},
     {"remainder": "passthrough"},
-    {"handle_unknown": "zero"},
     {"handle_unknown": "nan"},
-    {"missing": 0.0},
-    {"min_frequency": 30},
-    {"kinds": ("moment", "text"), "dimensions": 1},
+    {"missing": 0.0, "handle_unknown": "zero"},
+    {"min_frequency": 30, "kinds": ("moment", "text"), "dimensions": 1},
     {"head": "dot", "remainder": "passthrough"},
 ]
 
@@ -109,31 +106,7 @@ def test_polars_expressions_travel():
     assert_same(rows.select(there), encoder, rows)
 
 
-@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["z", "a", "b"])], ids=str)
-def test_polars_text_in_other_types(dtype):
-    encoder = fit_column(["a", "b", "c", None])
-    rows = pl.DataFrame({"x": pl.Series(["a", None, "z", "b"], dtype=dtype)})
-    assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
-
-
-def test_polars_compares_integers_that_are_too_near_for_floats():
-    encoder = fit_column([2**53, 2**53 + 1, None])
-    for cells, dtype in [
-        ([2**53, None, 2**53 + 1, 7], pl.Int64),
-        ([2**53, None, 2**53 + 1, 7], pl.UInt64),
-        ([2.0**53, None, 2.0**53 + 2, 0.5, float("nan"), float("inf")], pl.Float64),
-        ([2.0**53, 1.0], pl.Float32),
-        ([True, None], pl.Boolean),
-    ]:
-        rows = pl.DataFrame({"x": pl.Series(cells, dtype=dtype)})
-        assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
-
-
-@pytest.mark.parametrize("cells", [[True, False, None], [None, None]])
-def test_polars_of_few_values(cells):
-    encoder = fit_column([True, False, None])
-    rows = pl.DataFrame({"x": cells})
-    assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
+def test_polars_of_no_values():
     encoder = fit_column(["a", "b", None])
     rows = pl.DataFrame({"x": [None, None]})
     assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
@@ -145,9 +118,8 @@ def test_polars_of_few_values(cells):
     [
         ([1, 300, -5, None], pl.Int64),
         ([1, 300, 2**63 + 5], pl.UInt64),
-        ([0, 1, 5], pl.Int8),
+        ([2**53, 2**53 + 1, None], pl.Int64),
         ([0.1, 1.0, 0.25, None], pl.Float32),
-        ([0.1, 1.0, 300.0, 0.0], pl.Float64),
         ([True, False], pl.Boolean),
     ],
     ids=str,
@@ -159,6 +131,8 @@ def test_polars_numbers_in_other_types(fitted, dtype):
         ([1, 5, None, 0, -1], pl.Int8),
         ([1, 300, -5, None], pl.Int64),
         ([1, 300], pl.UInt64),
+        ([2**53, None, 2**53 + 1], pl.Int64),
+        ([2.0**53, 2.0**53 + 2, float("inf")], pl.Float64),
         ([1.0, float("nan"), None, -0.0, 0.1, 300.0, 0.5], pl.Float64),
         ([0.1, 0.25, 1.0, None], pl.Float32),
         ([True, False, None], pl.Boolean),
@@ -174,7 +148,7 @@ def test_polars_refuses_other_kinds_of_type():
             pl.DataFrame({"x": other}).select(expressions)
 
 
-@pytest.mark.parametrize("name", ["*", "^x.*$", "a b", 'q"', "literal", ""])
+@pytest.mark.parametrize("name", ["*", "^x.*$", ""])
 def test_polars_names_are_no_patterns(name):
     X = pl.DataFrame({name: ["a", "b", None] * 20, "xyz": ["c", "d", "e"] * 20})
     encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=60))
@@ -185,7 +159,6 @@ REFUSALS = [
     ({"handle_unknown": "error"}, 0.0, ["z", None]),
     ({"handle_unknown": "error"}, 0.2, ["z"]),
     ({"handle_missing": "error"}, 0.0, [None]),
-    ({"handle_missing": "error", "handle_unknown": "error"}, 0.0, ["z", None]),
 ]
 
 
@@ -229,15 +202,8 @@ def test_expressions_need_keys_of_one_type():
 
 
 def test_expressions_without_polars(monkeypatch):
-    encoder = fit(kinds=("flag",))
-    real = builtins.__import__
-
-    def absent(name, *args, **kwargs):
-        if name == "polars":
-            raise ImportError("no polars")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    encoder = make_encoder(cv=2).fit(pd.DataFrame({"x": ["a", "b"] * 20}), np.arange(40) / 7)
     with pytest.raises(ImportError, match="pip install polars"):
         polars_expressions(encoder)
 
@@ -313,7 +279,7 @@ def arrow_of(X):
     return pa.Table.from_pandas(X, preserve_index=False)
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
+@pytest.mark.parametrize("policy", ["zero", "nan"])
 def test_arrow_pools_lists(policy):
     X, y = make_list_rows()
     encoder = make_list_encoder(handle_unknown=policy, remainder="passthrough").fit(X, y)
@@ -321,13 +287,6 @@ def test_arrow_pools_lists(policy):
     table = arrow_of(make_new_lists())
     assert_same(pl.from_arrow(function(table)), encoder, table)
     assert function(table.slice(0, 0)).schema == function(table).schema
-
-
-def test_arrow_of_lists_that_are_all_missing():
-    encoder = make_list_encoder().fit(*make_list_rows())
-    table = arrow_of(make_new_lists()[:4].assign(mean=None))
-    assert pa.types.is_null(table.schema.field("mean").type)
-    assert_same(pl.from_arrow(pyarrow_transform(encoder)(table)), encoder, table)
 
 
 @pytest.mark.parametrize(
@@ -351,19 +310,6 @@ def test_arrow_refuses_what_transform_does_in_lists(column, cells, refused):
     assert_same(pl.from_arrow(function(known)), encoder, known)
 
 
-def test_arrow_refuses_missing_lists_and_items():
-    X, y = make_list_rows()
-    X = X[["letter", "sum", "size"]]
-    own = {"pooling": "sum", "max_length": None, "dimensions": 2, "handle_missing": "error"}
-    encoder = make_list_encoder(**own).fit(X, y)
-    function = pyarrow_transform(encoder)
-    X = X[:3].assign(sum=[[], [None, 1], None])
-    with pytest.raises(InvalidDataError, match=r"'sum' has 2 missing value.* in row 1"):
-        function(arrow_of(X))
-    new = arrow_of(X.assign(sum=[[], [9], [1, 9]]))
-    assert_same(pl.from_arrow(function(new)), encoder, new)
-
-
 def test_arrow_refuses_lists_for_single_values():
     encoder = make_list_encoder().fit(*make_list_rows())
     X = make_list_rows(3)[0]
@@ -378,12 +324,11 @@ def test_polars_expressions_refuse_lists():
         polars_expressions(encoder)
 
 
-@pytest.mark.parametrize("params", [{}, {"handle_missing": "error"}])
-@pytest.mark.parametrize("scale", [1, 2, 9])
-def test_polars_decimals_under_policies_that_refuse(params, scale):
+@pytest.mark.parametrize("scale", [1, 9])
+def test_polars_decimals_under_policies_that_refuse(scale):
     values = [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
     X = pl.DataFrame({"x": pl.Series(values * 20, dtype=pl.Decimal(38, 2))})
-    encoder = make_encoder(categorical_features="all", cv=2, handle_unknown="error", **params)
+    encoder = make_encoder(categorical_features="all", cv=2, handle_unknown="error")
     encoder.fit(X, np.random.default_rng(0).normal(size=60))
     expressions = polars_expressions(encoder)
     rows = pl.DataFrame({"x": pl.Series(values, dtype=pl.Decimal(38, scale))})
@@ -393,9 +338,8 @@ def test_polars_decimals_under_policies_that_refuse(params, scale):
         unknown.select(expressions)
 
 
-def test_polars_decimals_where_fit_had_integers_or_booleans():
-    for fitted in ([1, 2, 3, None], [True, False]):
-        encoder = fit_column(fitted)
-        cells = pl.Series([Decimal("1.00"), Decimal("2.5"), None], dtype=pl.Decimal(10, 2))
-        rows = pl.DataFrame({"x": cells})
-        assert_same(rows.select(polars_expressions(encoder)), encoder, rows)
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["z", "a", "b"])], ids=str)
+def test_polars_text_in_other_types(dtype):
+    encoder = fit_column(["a", "b", "c", None])
+    rows = pl.DataFrame({"x": pl.Series(["a", None, "z", "b"], dtype=dtype)})
+    assert_same(rows.select(polars_expressions(encoder)), encoder, rows)

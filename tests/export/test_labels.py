@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_entity_embed.export.labels import (
@@ -36,6 +36,7 @@ def test_words_come_back(text):
         assert word == EMPTY_WORD
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text() | st.integers() | st.floats(allow_nan=False), unique=True))
 def test_different_categories_have_different_words(categories):
     assert len(set(to_words(categories))) == len(categories)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime
 from fractions import Fraction
-from ipaddress import IPv4Address
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -16,18 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.exceptions import NotFittedError
 
-from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
     UnsupportedDataError,
 )
 from sk_entity_embed.export import lookup, lookup_frames, sql, to_parquet
-from sk_entity_embed.inspection import nearest
 from tests.export.fitted import make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder
 
@@ -97,25 +91,24 @@ def encoder():
     return fit(remainder="passthrough")
 
 
-@pytest.mark.parametrize("form", ["inline", "files", "tables", "frames"])
 @pytest.mark.parametrize(
-    "params",
+    ("form", "params"),
     [
-        {},
-        {"remainder": "passthrough"},
-        {"handle_unknown": "zero"},
-        {"handle_unknown": "nan"},
-        {"missing": 0.0},
-        {"missing": 0.0, "handle_missing": "error"},
-        {"min_frequency": 25},
-        {"kinds": ("day", "text")},
-        {"dimensions": 1, "cross_fit": False},
-        {"head": "dot", "remainder": "passthrough"},
-        {"head": "dot", "handle_unknown": "nan", "kinds": ("text", "flag")},
+        ("inline", {"remainder": "passthrough"}),
+        ("files", {"remainder": "passthrough"}),
+        ("tables", {}),
+        ("frames", {"handle_unknown": "zero"}),
+        ("inline", {"handle_unknown": "nan"}),
+        ("files", {"handle_unknown": "nan"}),
+        ("inline", {"missing": 0.0}),
+        ("files", {"missing": 0.0, "handle_missing": "error"}),
+        ("files", {"min_frequency": 25, "kinds": ("day", "text"), "cross_fit": False}),
+        ("inline", {"head": "dot", "remainder": "passthrough", "dimensions": 1}),
+        ("files", {"head": "dot", "handle_unknown": "nan", "kinds": ("text", "flag")}),
     ],
     ids=str,
 )
-def test_duckdb_gives_the_same_numbers(params, form, tmp_path):
+def test_duckdb_gives_the_same_numbers(form, params, tmp_path):
     encoder = fit(**params)
     kinds = encoder.categorical_features_
     rows = draw(np.random.default_rng(1), kinds, 300, new=True, missing=params.get("missing", 0.1))
@@ -155,19 +148,6 @@ def test_pandas_rows_and_other_numeric_types(tmp_path):
         np.testing.assert_array_equal(found, encoder.transform(floats))
 
 
-def test_unsigned_and_float32_keys(tmp_path):
-    random = np.random.default_rng(0)
-    big = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
-    X = pd.DataFrame({"u": random.choice(big, 90)})
-    X["f"] = random.choice(np.array([0.1, 0.25], dtype=np.float32), 90)
-    encoder = make_encoder(categorical_features="all", cv=2).fit(X, random.normal(size=90))
-    new = pd.DataFrame({"u": [*big, 2**63], "f": [0.1, 0.25, np.float32(0.1), None]})
-    for lookups in (None, to_parquet(encoder, tmp_path)):
-        query = sql(encoder, "rows", lookups=lookups, keep="id")
-        _, found = run(query, rows=new.assign(id=range(4)))
-        np.testing.assert_array_equal(found, encoder.transform(new))
-
-
 def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
     near = [2**53, 2**53 + 1, 2**53 + 3, 2**53 + 4, 2**24, 2**24 + 1]
     X = pd.DataFrame({"n": near * 20})
@@ -180,31 +160,7 @@ def test_floats_find_one_of_the_integers_they_may_stand_for(tmp_path):
             np.testing.assert_array_equal(found, encoder.transform(new[["n"]]))
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
-    table=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
-    texts=st.lists(
-        st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=4, unique=True
-    ),
-)
-def test_any_name_and_any_text(name, table, texts):
-    X = pd.DataFrame({name: texts * 10})
-    y = np.random.default_rng(0).normal(size=len(X))
-    encoder = make_encoder(dimensions=1, cv=2, max_iter=1).fit(X, y)
-    new = pd.DataFrame({name: [*texts, None, "another"]})
-    query = sql(encoder, table)
-    with duckdb.connect() as connection:
-        quoted = table.replace('"', '""')
-        names = name.replace('"', '""')
-        connection.register("given", pa.table({"0": pa.array(new[name], pa.string())}))
-        connection.execute(f'CREATE TABLE "{quoted}" AS SELECT "0" AS "{names}" FROM given')
-        found = connection.sql(query).fetchall()
-    expected = encoder.transform(new).tolist()
-    assert sorted(found) == sorted(map(tuple, expected))
-
-
-@pytest.mark.parametrize("name", ["select", "kind", "category", "r", "c0", "*", "a.b", "x; --"])
+@pytest.mark.parametrize("name", ["select", "kind", 'x"; --'])
 def test_names_that_mean_something(name, tmp_path):
     X = pd.DataFrame({name: ["a", "b", None] * 20})
     encoder = make_encoder(cv=2, dimensions=2).fit(X, np.random.default_rng(0).normal(size=60))
@@ -217,19 +173,10 @@ def test_names_that_mean_something(name, tmp_path):
 
 def test_the_rows_may_be_called_as_the_query_calls_its_own(encoder):
     rows = draw(np.random.default_rng(2), list(SEEN), 20, new=True)
-    for name in ("lookup_0", "Lookup_1", "r", "c0", "f0"):
+    for name in ("Lookup_1", "r"):
         _, found = run(sql(encoder, name, keep="id"), **{name: with_id(rows)})
         np.testing.assert_array_equal(found, encoder.transform(rows))
     _, found = run(sql(encoder, ["lookup_0"], keep="id"), lookup_0=with_id(rows))
-    np.testing.assert_array_equal(found, encoder.transform(rows))
-
-
-def test_some_tables_may_be_in_the_query(tmp_path):
-    encoder = fit(kinds=("text", "flag"))
-    rows = draw(np.random.default_rng(2), ["text", "flag"], 20, new=True)
-    frame = lookup_frames(encoder)["flag"]
-    query = sql(encoder, "rows", keep="id", lookups={"text": None, "flag": "LOOKUP_0"})
-    _, found = run(query, rows=with_id(rows), lookup_0=frame)
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
@@ -247,11 +194,9 @@ def fit_columns(*categorical, **numbers):
 
 
 ALPHABETS = [  # two names, and whether Java's equalsIgnoreCase takes them for one
-    ("\u00c9", "\u00e9", True),
     ("\u0131", "i", True),
     ("\u00b5", "\u03bc", True),
     ("\u00df", "ss", False),
-    ("\ufb01", "fi", False),
 ]
 
 
@@ -270,30 +215,14 @@ def test_case_beyond_ascii_counts_in_duckdb_and_not_elsewhere(name, other, alike
 
 
 @pytest.mark.parametrize(
-    ("keep", "match"),
+    ("categorical", "numbers", "keep", "pair", "dialect"),
     [
-        (["id", "id"], r"^`keep` has 'id' more than once\. Write it once\.$"),
-        (None, r"^`keep` must be a list of names of columns, got None\. Give \(\) to keep none"),
-        (5, "^`keep` must be a list of names of columns, got 5"),
-    ],
-)
-def test_what_keep_must_be(keep, match):
-    encoder, _ = fit_columns("g")
-    with pytest.raises(InvalidParameterError, match=match):
-        sql(encoder, "rows", keep=keep)
-
-
-@pytest.mark.parametrize("dialect", ["duckdb", "standard"])
-@pytest.mark.parametrize(
-    ("categorical", "numbers", "keep", "pair"),
-    [
-        (["Type", "type"], [], [], {"Type", "type"}),
-        (["Type"], ["TYPE"], [], {"Type", "TYPE"}),
-        (["g"], ["G_0"], [], {"g_0", "G_0"}),
-        (["g"], [], ["G_0"], {"g_0", "G_0"}),
-        (["g"], ["n"], ["N"], {"n", "N"}),
-        (["g"], ["n"], ["G"], {"g", "G"}),
-        (["g"], ["n"], ["x", "X"], {"x", "X"}),
+        (["Type", "type"], [], [], {"Type", "type"}, "duckdb"),
+        (["Type"], ["TYPE"], [], {"Type", "TYPE"}, "standard"),
+        (["g"], ["G_0"], [], {"g_0", "G_0"}, "duckdb"),
+        (["g"], [], ["G_0"], {"g_0", "G_0"}, "standard"),
+        (["g"], ["n"], ["G"], {"g", "G"}, "duckdb"),
+        (["g"], ["n"], ["x", "X"], {"x", "X"}, "duckdb"),
     ],
 )
 def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, pair, dialect):
@@ -305,20 +234,13 @@ def test_names_that_differ_in_case_only_are_refused(categorical, numbers, keep, 
     assert ("leave it out of `keep`" in str(found.value)) == bool(keep)
 
 
-def test_columns_that_the_query_does_not_read_may_differ_in_case():
-    encoder, X = fit_columns("g", n=1.0, N=2.0)
-    encoder.set_params(remainder="drop").fit(X, np.linspace(0, 1, 40))
-    _, found = run(sql(encoder, "rows", keep="id"), rows=X[["g"]].assign(id=range(40)))
-    np.testing.assert_array_equal(found, encoder.transform(X))
-
-
-@pytest.mark.parametrize("name", ["", "\0", "a\0b"])
-def test_names_that_no_database_has_are_refused(name):
+def test_names_that_no_database_has_are_refused():
+    name = "a\0b"
     encoder, _ = fit_columns(name, "b")
     with pytest.raises(InvalidDataError, match="has a name that SQL does not allow"):
         sql(encoder, "rows")
     encoder, _ = fit_columns("b")
-    for keep in (name, "\ud800", 3):
+    for keep in ("", name, "\ud800", 3):
         with pytest.raises(InvalidParameterError, match=r"`keep` has .* SQL does not allow"):
             sql(encoder, "rows", keep=[keep])
 
@@ -339,28 +261,16 @@ def test_a_file_has_each_name_once_whatever_its_case(tmp_path):
         assert found[f"{name}_0"].to_pylist()[:2] == expected[f"{name}_0"].tolist()
 
 
-@pytest.mark.parametrize("folder", ["kind=missing", "Category=7", "g_0=1"])
-def test_a_folder_is_not_taken_for_a_column(folder, tmp_path):
+def test_a_folder_is_not_taken_for_a_column(tmp_path):
     encoder, X = fit_columns("g")
-    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / folder))
+    query = sql(encoder, "rows", keep="id", lookups=to_parquet(encoder, tmp_path / "kind=missing"))
     _, found = run(query, rows=X.assign(id=range(40)))
     np.testing.assert_array_equal(found, encoder.transform(X))
 
 
-@pytest.mark.parametrize("name", ["r", "c0", "F0", "lookup_0"])
-def test_look_up_tables_may_be_called_as_the_query_calls_its_own(name):
-    encoder, X = fit_columns("g", "h")
-    frames = lookup_frames(encoder)
-    query = sql(encoder, "rows", keep="id", lookups={"g": name, "h": None})
-    _, found = run(query, rows=X.assign(id=range(40)), **{name: frames["g"]})
-    np.testing.assert_array_equal(found, encoder.transform(X))
-
-
-@pytest.mark.parametrize("form", ["inline", "files"])
-def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
+def test_no_collation_finds_two_rows_for_one(encoder):
     rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
-    lookups = to_parquet(encoder, tmp_path) if form == "files" else None
-    query = sql(encoder, "rows", lookups=lookups, keep=["id"])
+    query = sql(encoder, "rows", keep=["id"])
     with duckdb.connect() as connection:
         connection.execute("SET default_collation = 'nocase'")
         connection.register("given", with_id(rows))
@@ -369,13 +279,6 @@ def test_no_collation_finds_two_rows_for_one(encoder, form, tmp_path):
         found = connection.sql(query).to_arrow_table().sort_by("id")
     assert found["id"].to_pylist() == list(range(50))
     found = np.column_stack([found[n].to_numpy() for n in found.column_names[1:]])
-    np.testing.assert_array_equal(found, encoder.transform(rows))
-
-
-def test_text_of_an_enumeration(encoder):
-    rows = draw(np.random.default_rng(2), list(SEEN), 50, new=True)
-    coded = rows.set_column(0, "text", rows["text"].dictionary_encode())
-    _, found = run(sql(encoder, "rows", keep="id"), rows=with_id(coded))
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
@@ -410,16 +313,6 @@ def test_what_transform_refuses_fails(form, tmp_path):
             run(query, rows=with_id(bad))
 
 
-def test_a_missing_category_is_known_where_unknown_ones_are_refused():
-    encoder = fit(kinds=("text",), handle_unknown="error")
-    query = sql(encoder, "rows", keep="id")
-    fine = pa.table({"text": ["a", None], "size": [0.0, 0.0]})
-    _, found = run(query, rows=with_id(fine))
-    np.testing.assert_array_equal(found, encoder.transform(fine))
-    with pytest.raises(duckdb.Error, match="has unknown values"):
-        run(query, rows=with_id(pa.table({"text": ["b"]})))
-
-
 def test_missing_cells_may_be_refused_alone():
     encoder = fit(kinds=("text",), handle_missing="error", missing=0.0)
     query = sql(encoder, "rows", keep="id")
@@ -446,16 +339,6 @@ def test_standard_sql_in_another_database(monkeypatch):
     np.testing.assert_array_equal(found, encoder.transform(rows))
 
 
-def test_standard_sql_gives_null_for_what_is_refused_or_nan():
-    for policy in ("error", "nan"):
-        encoder = fit(kinds=("integer",), handle_unknown=policy)
-        query = sql(encoder, "rows", dialect="standard")
-        with closing(sqlite3.connect(":memory:")) as connection:
-            connection.execute("CREATE TABLE rows (integer INTEGER)")
-            connection.execute("INSERT INTO rows VALUES (77)")
-            assert connection.execute(query).fetchall() == [(None, None, None)]
-
-
 def test_the_query_refuses_what_is_no_look_up():
     for output in ("hidden", "both"):
         encoder = fit(kinds=("flag",), output=output)
@@ -471,6 +354,11 @@ def test_bad_parameters(encoder, tmp_path):
         InvalidParameterError, match=r"'text_0', and so is an output column called\. Rename"
     ):
         sql(encoder, "rows", keep=["text_0"])
+    with pytest.raises(InvalidParameterError, match=r"^`keep` has 'id' more than once\. Write it"):
+        sql(encoder, "rows", keep=["id", "id"])
+    message = r"^`keep` must be a list of names of columns, got None\. Give \(\) to keep none"
+    with pytest.raises(InvalidParameterError, match=message):
+        sql(encoder, "rows", keep=None)
     with pytest.raises(InvalidParameterError, match="`dialect` is 'mysql'"):
         sql(encoder, "rows", dialect="mysql")
     for table in ("", [], 3, ["a", ""], ["a", 1], "a\0", ["\ud800"], Path("a\0b")):
@@ -481,14 +369,6 @@ def test_bad_parameters(encoder, tmp_path):
     with pytest.raises(InvalidParameterError, match="`lookups` must be the name"):
         sql(encoder, "rows", lookups=dict.fromkeys(SEEN, 3))
     assert sql(encoder, "rows", lookups=dict.fromkeys(SEEN)) == sql(encoder, "rows")
-
-
-@pytest.mark.parametrize("function", [lookup_frames, lambda e: sql(e, "t")])
-def test_only_fitted_encoders(function):
-    with pytest.raises(NotFittedError):
-        function(EntityEmbeddingEncoder())
-    with pytest.raises(InvalidParameterError, match="got object"):
-        function(object())
 
 
 def test_frames_hold_what_transform_gives(encoder):
@@ -517,46 +397,6 @@ def test_frames_hold_what_transform_gives(encoder):
         np.testing.assert_array_equal(row.to_numpy(), expected[i, :3])
 
 
-def test_infrequent_categories_share_a_vector_and_keep_their_rows():
-    encoder = fit(kinds=("text",), min_frequency=20)
-    infrequent = encoder.infrequent_categories_["text"]
-    assert len(infrequent) > 1
-    frame = lookup_frames(encoder)["text"].set_index("category")
-    assert len(frame.loc[infrequent].drop_duplicates()) == 1
-    assert (frame["kind"].to_numpy()[: len(SEEN["text"])] == "category").all()
-
-
-@pytest.mark.parametrize("handle_missing", ["category", "error"])
-@pytest.mark.parametrize("handle_unknown", ["learned", "zero", "nan", "error"])
-def test_rows_of_each_policy(handle_unknown, handle_missing):
-    for missing in (0.0, 0.2) if handle_missing == "category" else (0.0,):
-        encoder = fit(
-            kinds=("flag",),
-            handle_unknown=handle_unknown,
-            handle_missing=handle_missing,
-            missing=missing,
-        )
-        frame = lookup_frames(encoder)["flag"]
-        last = frame["kind"].tolist()[2:]
-        served = handle_missing == "category" and (missing > 0 or handle_unknown != "error")
-        assert last == ["missing"] * served + ["unknown"] * (handle_unknown != "error")
-        if last == ["missing", "unknown"]:
-            vectors = frame.to_numpy()[2:, 2:].astype(float)
-            assert np.array_equal(*vectors, equal_nan=True) == (missing == 0)
-            assert np.isnan(vectors[1]).all() == (handle_unknown == "nan")
-
-
-def test_frames_of_categories_that_are_no_keys():
-    mixed = [1, "1", (1, 2), None, date(2020, 1, 1)] * 20
-    X = np.empty((100, 2), dtype=object)
-    X[:, 0] = np.fromiter(mixed, dtype=object, count=100)
-    X[:, 1] = ["\ud800", "b"] * 50
-    encoder = make_encoder(cv=2).fit(X, np.random.default_rng(0).normal(size=100))
-    frames = lookup_frames(encoder)
-    assert frames["x0"]["category"].tolist()[:4] == encoder.categories_["x0"][:-1].tolist()
-    assert frames["x1"]["category"].tolist()[:2] == ["b", "\ud800"]
-
-
 def test_frames_of_periods_and_intervals_join(tmp_path):
     random = np.random.default_rng(0)
     X = pd.DataFrame(
@@ -574,23 +414,9 @@ def test_frames_of_periods_and_intervals_join(tmp_path):
         pd.testing.assert_frame_equal(joined.iloc[:, 2:], expected[joined.columns[2:]])
 
 
-def test_frames_of_intervals_that_pandas_has_no_type_for():
-    spans = [pd.Interval(0, 2**63 + 2), pd.Interval(0, 2**70), pd.Interval(np.int8(0), 1)]
-    X = pd.DataFrame({"span": pd.Series(spans * 20, dtype=object)})
-    encoder = make_encoder(categorical_features="all", cv=2)
-    encoder.fit(X, np.random.default_rng(0).normal(size=60))
-    assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
-    assert set(encoder.embeddings_["span"].index) == set(spans)
-    assert set(nearest(encoder, "span", spans[0])["category"]) == set(spans[1:])
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_files_change_together(tmp_path, monkeypatch, there):
-    encoder, _ = fit_columns("a", "b")
-    folder = tmp_path / "new" / "folder"
-    if there:
-        before = {p: p.read_bytes() for p in to_parquet(encoder, folder).values()}
-        encoder, _ = fit_columns("a", "b", n=np.arange(40.0))
+def test_files_change_together(tmp_path, monkeypatch):
+    before = {p: p.read_bytes() for p in to_parquet(fit_columns("a", "b")[0], tmp_path).values()}
+    encoder, _ = fit_columns("a", "b", n=np.arange(40.0))
     write = lookup.pq.write_table
 
     def full(table, file):
@@ -600,49 +426,31 @@ def test_files_change_together(tmp_path, monkeypatch, there):
 
     monkeypatch.setattr(lookup.pq, "write_table", full)
     with pytest.raises(OSError, match="No space left"):
-        to_parquet(encoder, folder)
-    if there:
-        assert {p: p.read_bytes() for p in folder.iterdir()} == before
-    else:
-        assert list(tmp_path.iterdir()) == []
+        to_parquet(encoder, tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_files(encoder, tmp_path):
-    folder = tmp_path / "new" / "folder"
-    paths = to_parquet(encoder, str(folder))
+    paths = to_parquet(encoder, str(tmp_path / "new" / "folder"))
     assert {n: p.name for n, p in paths.items()} == {n: f"{n}.parquet" for n in SEEN}
-    assert sorted(folder.iterdir()) == sorted(paths.values())
-    assert to_parquet(encoder, folder) == paths
-    kinds = {n: str(pq.read_table(p).schema.field("category").type) for n, p in paths.items()}
-    assert kinds.pop("moment").startswith("timestamp[")  # in the unit of the version of pandas
-    assert kinds == {
-        "text": "large_string",
-        "integer": "int64",
-        "real": "double",
-        "flag": "bool",
-        "day": "date32[day]",
-    }
+    schemas = {n: pq.read_schema(p).field("category").type for n, p in paths.items()}
+    assert pa.types.is_timestamp(schemas.pop("moment"))  # in the unit of the version of pandas
+    expected = {**TYPES, "text": pa.large_string()}
+    del expected["moment"]
+    assert schemas == expected
     for name, frame in lookup_frames(encoder).items():
         read = pd.read_parquet(paths[name])
         assert read.columns.tolist() == frame.columns.tolist()
-        np.testing.assert_array_equal(read.iloc[:, 2:], frame.iloc[:, 2:])
-        assert read["kind"].tolist() == frame["kind"].tolist()
+        np.testing.assert_array_equal(read.iloc[:, 1:], frame.iloc[:, 1:])
 
 
 BAD_KEYS = {
     "int, str": [1, "1"],
-    "date, datetime": [date(2020, 1, 1), datetime(2020, 1, 1)],
-    "bytes, str": [b"a", "a"],
     "tuple": [(1, 2), (3, 4)],
     "str": ["\ud800", "a"],
     "int": [2**70, 1],
-    "timedelta": [timedelta(1), timedelta(2)],
-    "Period": [pd.Period("2020", "Y"), pd.Period("2021", "Y")],
     "Interval": [pd.Interval(0, 1), pd.Interval(1, 2)],
     "Fraction": [Fraction(1, 2), Fraction(1, 3)],
-    "IPv4Address": [IPv4Address(1), IPv4Address(2)],
-    "PurePosixPath": [PurePosixPath("a"), PurePosixPath("b")],
-    "datetime": [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=h))) for h in (1, 2)],
 }
 
 
@@ -662,9 +470,7 @@ def test_categories_that_are_no_keys_are_refused_before_writing(types, tmp_path)
 
 
 NO_LITERALS = {
-    "time": [time(1), time(2)],
     "bytes": [b"a", b"\0"],
-    "zone": [datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)],
     "nano": [pd.Timestamp("2020-01-01 00:00:00.000000001"), pd.Timestamp("2020-01-02")],
 }
 
@@ -708,10 +514,9 @@ def pooled_by_hand(frame, cell, way, max_length):
     return getattr(np.array(rows, dtype=np.float64), way)(axis=0).astype(np.float32)
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero"])
-def test_tables_of_items_are_all_that_pooling_needs(policy, tmp_path):
+def test_tables_of_items_are_all_that_pooling_needs(tmp_path):
     X, y = make_list_rows()
-    encoder = make_list_encoder(handle_unknown=policy).fit(X, y)
+    encoder = make_list_encoder(handle_unknown="zero").fit(X, y)
     frames, paths = lookup_frames(encoder), to_parquet(encoder, tmp_path)
     new = make_new_lists()
     expected = dict(zip(encoder.get_feature_names_out(), encoder.transform(new).T, strict=True))
@@ -741,3 +546,12 @@ def test_queries_refuse_lists():
     encoder = make_list_encoder().fit(*make_list_rows())
     with pytest.raises(UnsupportedDataError, match=r"The query .* column 'mean' holds lists"):
         sql(encoder, "rows")
+
+
+def test_frames_of_intervals_that_pandas_has_no_type_for():
+    spans = [pd.Interval(0, 2**63 + 2), pd.Interval(0, 2**70), pd.Interval(np.int8(0), 1)]
+    X = pd.DataFrame({"span": pd.Series(spans * 20, dtype=object)})
+    encoder = make_encoder(categorical_features="all", cv=2)
+    encoder.fit(X, np.random.default_rng(0).normal(size=60))
+    assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
+    assert set(encoder.embeddings_["span"].index) == set(spans)

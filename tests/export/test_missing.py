@@ -14,13 +14,11 @@ import pyarrow as pa
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import EmptyColumnWarning, InvalidParameterError
+from sk_entity_embed.exceptions import EmptyColumnWarning
 from sk_entity_embed.export import (
-    load,
     lookup_frames,
     polars_expressions,
     pyarrow_transform,
-    save,
     sql,
     to_onnx,
     to_parquet,
@@ -77,9 +75,12 @@ def check_look_ups(encoder: EntityEmbeddingEncoder, table: pa.Table, folder: Pat
     np.testing.assert_array_equal(np.column_stack(columns), expected)
 
 
-@pytest.mark.parametrize("unknown", ["learned", "nan"])
-@pytest.mark.parametrize("missing", ["category", "nan"])
-@pytest.mark.parametrize("kind", EMPTY)
+@pytest.mark.parametrize(
+    ("kind", "missing", "unknown"),
+    [("no type", "category", "nan"), ("no type, numbers", "nan", "learned"),
+     ("text", "nan", "nan"), ("integers", "category", "learned"), ("floats", "nan", "learned"),
+     ("booleans", "category", "nan"), ("dates", "nan", "nan")],
+)  # fmt: skip
 def test_a_column_without_categories_is_looked_up(
     kind: str, missing: str, unknown: str, tmp_path: Path
 ) -> None:
@@ -90,19 +91,6 @@ def test_a_column_without_categories_is_looked_up(
     assert frame["category"].isna().all()
     new = pa.table({"c": pa.array(later, from_pandas=False), "letter": ["a", None, "?"]})
     check_look_ups(encoder, new, tmp_path)
-
-
-def test_what_transform_refuses_of_a_column_without_categories_is_refused(tmp_path: Path) -> None:
-    encoder = fit_empty(EMPTY["no type"][0], handle_unknown="error")
-    fine = pa.table({"c": pa.array([None, None], pa.string()), "letter": ["a", "b"]})
-    check_look_ups(encoder, fine, tmp_path)
-    new = pa.table({"c": ["x", None], "letter": ["a", "b"], "id": [0, 1]})
-    with pytest.raises(duckdb.Error, match="told to refuse"):
-        query(new, sql(encoder, "rows", keep="id"))
-    with pytest.raises(pl.exceptions.InvalidOperationError, match="mapping"):
-        pl.from_arrow(new).select(polars_expressions(encoder))
-    with pytest.raises(ValueError, match="1 unknown"):
-        pyarrow_transform(encoder)(new)
 
 
 def run_onnx(model: Any, columns: dict[str, list[Any]]) -> np.ndarray:
@@ -116,9 +104,11 @@ def run_onnx(model: Any, columns: dict[str, list[Any]]) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("output", ["embedding", "both"])
-@pytest.mark.parametrize("missing", ["category", "nan"])
-@pytest.mark.parametrize("kind", [k for k, (_, _, marker) in EMPTY.items() if marker is not None])
+@pytest.mark.parametrize(
+    ("kind", "missing", "output"),
+    [("no type", "nan", "both"), ("integers", "category", "embedding"),
+     ("floats", "nan", "embedding"), ("booleans", "category", "both")],
+)  # fmt: skip
 def test_a_column_without_categories_is_an_onnx_model(kind: str, missing: str, output: str) -> None:
     cells, later, marker = EMPTY[kind]
     encoder = fit_empty(cells, handle_missing=missing, output=output)
@@ -134,17 +124,6 @@ def test_a_column_without_categories_is_an_onnx_model(kind: str, missing: str, o
         np.testing.assert_allclose(out, expected, atol=1e-6)
 
 
-def test_a_column_of_numbers_that_fit_never_saw_is_constant_in_an_onnx_model() -> None:
-    encoder = make_encoder(output="hidden")
-    X = pd.DataFrame({"letter": LETTERS, "size": np.nan, "age": [1.0, np.nan] * (N // 2)})
-    with pytest.warns(EmptyColumnWarning):
-        encoder.fit(X, Y)
-    new = {"letter": ["a"] * 3, "size": [np.nan, 5.0, 1e300], "age": [1.0] * 3}
-    out = run_onnx(to_onnx(encoder), new)
-    np.testing.assert_allclose(out, encoder.transform(pd.DataFrame(new)), rtol=1e-6)
-    assert (out == out[0]).all()
-
-
 # Missing cells of NaN ----------------------------------------------------------------------
 
 
@@ -153,8 +132,9 @@ def make_gaps(gaps: bool = True) -> pd.DataFrame:
     return pd.DataFrame({"c": pd.Series(cells, dtype=object), "letter": LETTERS})
 
 
-@pytest.mark.parametrize("gaps_in_fit", [True, False])
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
+@pytest.mark.parametrize(
+    ("gaps_in_fit", "unknown"), [(True, "zero"), (False, "learned"), (False, "nan")]
+)
 def test_missing_cells_of_nan_are_looked_up_as_such(
     gaps_in_fit: bool, unknown: str, tmp_path: Path
 ) -> None:
@@ -173,8 +153,7 @@ def test_missing_cells_of_nan_are_looked_up_as_such(
     )
 
 
-@pytest.mark.parametrize("output", ["embedding", "both", "hidden"])
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
+@pytest.mark.parametrize(("unknown", "output"), [("zero", "embedding"), ("nan", "both")])
 def test_missing_cells_of_nan_are_so_in_an_onnx_model(unknown: str, output: str) -> None:
     encoder = make_encoder(handle_missing="nan", handle_unknown=unknown, output=output)
     X = make_gaps()
@@ -185,7 +164,7 @@ def test_missing_cells_of_nan_are_so_in_an_onnx_model(unknown: str, output: str)
     np.testing.assert_allclose(run_onnx(model, asked.to_dict("list")), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
+@pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_lists_with_missing_items_of_nan_are_exported(pooling: str) -> None:
     lists = [["a", "b"], ["a", None], None, [], ["b"]] * 8
     X = pd.DataFrame({"words": pd.Series(lists, dtype=object)})
@@ -215,17 +194,12 @@ def test_no_nan_is_drawn(tmp_path: Path) -> None:
     assert explore(encoder)._payload["columns"][0]["names"] == ["a", "b", "(missing)"]
 
 
-@pytest.mark.parametrize("gaps_in_fit", [True, False])
-def test_missing_cells_of_nan_are_saved(gaps_in_fit: bool, tmp_path: Path) -> None:
-    encoder = make_encoder(handle_missing="nan").fit(make_gaps(gaps_in_fit), Y)
-    save(encoder, tmp_path / "encoder")
-    loaded = load(tmp_path / "encoder")
-    np.testing.assert_array_equal(loaded.transform(make_gaps()), encoder.transform(make_gaps()))
-    assert loaded.categories_["c"].tolist()[:2] == ["a", "b"]
-
-
-def test_a_row_for_missing_cells_that_nothing_asks_for_is_found(tmp_path: Path) -> None:
-    encoder = make_encoder(handle_missing="nan").fit(make_gaps(False), Y)
-    encoder._policies["handle_missing"] = "category"
-    with pytest.raises(InvalidParameterError, match="column 'c' has no missing row"):
-        save(encoder, tmp_path / "forged")
+def test_a_column_of_numbers_that_fit_never_saw_is_constant_in_an_onnx_model() -> None:
+    encoder = make_encoder(output="hidden")
+    X = pd.DataFrame({"letter": LETTERS, "size": np.nan, "age": [1.0, np.nan] * (N // 2)})
+    with pytest.warns(EmptyColumnWarning):
+        encoder.fit(X, Y)
+    new = {"letter": ["a"] * 3, "size": [np.nan, 5.0, 1e300], "age": [1.0] * 3}
+    out = run_onnx(to_onnx(encoder), new)
+    np.testing.assert_allclose(out, encoder.transform(pd.DataFrame(new)), rtol=1e-6)
+    assert (out == out[0]).all()

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import subprocess
 import sys
-import textwrap
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
-from sklearn.exceptions import NotFittedError
 
-import sk_entity_embed
-from sk_entity_embed import EntityEmbeddingClassifier
-from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
     UnsupportedDataError,
 )
 from sk_entity_embed.export import onnx_graph, to_onnx
-from sk_entity_embed.input.context import ContextScaling
-from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder, make_rows
 
@@ -99,13 +86,17 @@ def encoder(rows):
     return make_encoder().fit(*rows)
 
 
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
-def test_onnxruntime_gives_what_transform_gives(table, output, remainder, unknown):
+@pytest.mark.parametrize(
+    ("head", "output", "remainder", "unknown"),
+    [("mlp", "embedding", "passthrough", "learned"), ("mlp", "embedding", "drop", "nan"),
+     ("mlp", "both", "drop", "zero"), ("mlp", "hidden", "passthrough", "learned"),
+     ("dot", "embedding", "passthrough", "zero")],
+)  # fmt: skip
+def test_onnxruntime_gives_what_transform_gives(table, head, output, remainder, unknown):
     X, y = table
     encoder = make_encoder(
         categorical_features=CATEGORICAL,
+        head=head,
         output=output,
         remainder=remainder,
         handle_unknown=unknown,
@@ -153,95 +144,11 @@ def test_the_inputs_are_the_columns(table):
     assert {o.domain: o.version for o in model.opset_import} == {"": 17, "ai.onnx.ml": 3}
 
 
-def test_ten_thousand_rows_of_many_knots():
-    X, y = make_rows(3000)
-    encoder = make_encoder(output="both", hidden_layer_sizes=(32, 16), remainder="passthrough")
-    encoder.fit(X, y)
-    assert len(encoder._model.scaling.knots[0]) == 1000
-    new = make_rows(10_000, seed=1)[0]
-    np.testing.assert_allclose(
-        run(to_onnx(encoder), new), encoder.transform(new), rtol=1e-6, atol=1e-6
-    )
-
-
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
-def test_columns_without_context(output):
+def test_columns_without_context():
     X, y = make_rows(120)
-    encoder = make_encoder(output=output, remainder="passthrough").fit(X[["letter"]], y)
+    encoder = make_encoder(output="both", remainder="passthrough").fit(X[["letter"]], y)
     out = run(to_onnx(encoder), X[["letter"]])
     np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "targets",
-    [
-        lambda y: np.digitize(y, [-1, 1]).astype(str),
-        lambda y: y > 0,
-        lambda y: np.column_stack([y, -y]),
-    ],
-    ids=["multiclass", "binary", "two outputs"],
-)
-def test_other_targets(targets):
-    X, y = make_rows(240)
-    encoder = make_encoder(output="both", cross_fit=False).fit(X, targets(y))
-    np.testing.assert_allclose(run(to_onnx(encoder), X), encoder.transform(X), rtol=1e-6, atol=1e-6)
-
-
-def test_another_runtime_agrees(table):
-    X, y = table
-    encoder = make_encoder(categorical_features=CATEGORICAL, output="both", max_iter=1).fit(X, y)
-    new = make_new_rows(X)[:60]
-    feeds = {c: new[[c]].to_numpy() for c in new}
-    feeds["city"] = feeds["city"].astype(object)
-    (out,) = ReferenceEvaluator(to_onnx(encoder)).run(None, feeds)
-    np.testing.assert_allclose(out, encoder.transform(new), rtol=1e-6, atol=1e-6)
-
-
-numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_any_piecewise_linear_scaling(data):
-    """The search and the line between knots, for any knots and cells."""
-    sane = st.floats(-1e12, 1e12)
-    columns = data.draw(
-        st.lists(st.lists(sane, min_size=1, max_size=9, unique=True), min_size=1, max_size=3)
-    )
-    knots = tuple(np.unique(np.array(c) + 0.0) for c in columns)
-    scores = tuple(np.linspace(-2, 3, len(k)) ** 3 for k in knots)
-    with np.errstate(over="ignore"):  # knots nearer than numpy.interp can tell apart are left out
-        slopes = [np.diff(s) / np.diff(k) for k, s in zip(knots, scores, strict=True)]
-    assume(all(np.isfinite(slope).all() for slope in slopes))
-    shares = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25]), min_size=3, max_size=3)))
-    scaling = ContextScaling(knots, scores, shares[: len(knots)])
-    cell = st.one_of(sane, numbers, st.just(np.nan), *(st.sampled_from(list(k)) for k in knots))
-    cells = np.array([[data.draw(cell) for _ in knots] for _ in range(6)])
-    graph = onnx_graph.Graph(["x"])
-    output = onnx_graph._scaled(graph, scaling, "x")
-    double, single = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "scaling",
-            [onnx.helper.make_tensor_value_info("x", double, ["N", len(knots)])],
-            [onnx.helper.make_tensor_value_info(output, single, ["N", scaling.n_context])],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", 17)],
-        ir_version=8,
-    )
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    (out,) = session.run(None, {"x": cells})
-    with np.errstate(over="ignore"):
-        np.testing.assert_allclose(out, scaling.apply(cells), rtol=1e-6, atol=1e-6)
-
-
-def test_infinite_context_counts_as_the_ends():
-    X, y = make_rows(120)
-    model = to_onnx(make_encoder(output="hidden").fit(X, y))
-    beyond, ends = X[:2].assign(size=[np.inf, -np.inf]), X[:2].assign(size=[1e9, -1e9])
-    np.testing.assert_array_equal(run(model, beyond), run(model, ends))
 
 
 def test_knots_too_near_for_a_slope():
@@ -276,20 +183,9 @@ def test_missing_cells_by_a_value_that_stands_for_them(gappy):
     np.testing.assert_array_equal(run(model, filled), encoder.transform(X))
 
 
-def test_no_missing_cells_by_promise(gappy):
-    encoder, X = gappy
-    model = to_onnx(encoder, missing_values={"letter": None, "number": None, "flag": None})
-    assert kinds_of(model)["flag"] == "BOOL"
-    known = X.dropna().astype({"number": np.int64, "flag": bool})
-    np.testing.assert_array_equal(run(model, known), encoder.transform(known))
-
-
-@pytest.mark.parametrize("column", ["letter", "number", "flag"])
-def test_missing_cells_of_fit_need_a_decision(gappy, column):
-    given = {"letter": "?", "number": -1, "flag": 2}
-    del given[column]
-    with pytest.raises(InvalidParameterError, match=rf"'{column}' had missing.*missing_values=\{{"):
-        to_onnx(gappy[0], missing_values=given)
+def test_missing_cells_of_fit_need_a_decision(gappy):
+    with pytest.raises(InvalidParameterError, match=r"'number' had missing.*missing_values=\{"):
+        to_onnx(gappy[0], missing_values={"letter": "?", "flag": 2})
 
 
 def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows):
@@ -306,25 +202,15 @@ def test_a_stand_in_for_missing_cells_never_seen_in_fit_is_unknown(encoder, rows
         ("?", "`missing_values` must be a dict"),
         ({"lettre": "?"}, "Did you mean 'letter'"),
         ({"letter": 0}, "must be a string, got 0"),
-        ({"letter": "\ud800"}, "must be a string"),
         ({"letter": "a"}, "is a category of the column"),
         ({"number": "?"}, "must be an integer of 64 bits, got '\\?'"),
-        ({"number": True}, "must be an integer"),
         ({"number": 2**63}, "must be an integer"),
-        ({"number": 3}, "is a category"),
         ({"flag": 1}, "is a category"),
     ],
 )
 def test_bad_stand_ins(gappy, given, message):
     with pytest.raises(InvalidParameterError, match=message):
         to_onnx(gappy[0], missing_values=given)
-
-
-def test_floats_need_no_stand_in(table):
-    encoder = make_encoder(categorical_features=["real"], max_iter=1)
-    encoder.fit(table[0][["real"]], table[1])
-    with pytest.raises(InvalidParameterError, match="NaN is a missing cell there"):
-        to_onnx(encoder, missing_values={"real": -1})
 
 
 def test_unknown_cells_that_transform_refuses(rows):
@@ -353,21 +239,14 @@ def test_missing_cells_that_transform_refuses(rows, table):
         to_onnx(text, missing_values={"letter": "?"})
 
 
-def test_policies_are_checked(encoder):
-    with pytest.raises(InvalidParameterError, match="`handle_unknown` must be one of"):
-        to_onnx(encoder, handle_unknown="error")
-
-
 @pytest.mark.parametrize(
     "values",
     [
         [1, "1", 2, "x"],
-        [b"a", b"b", b"a", b"c"],
-        [datetime.date(2020, 1, d) for d in (1, 2, 3, 4)],
         ["\ud800", "a", "b", "c"],
         [2**63 + 1, 2**63 + 2, 3, 4],
     ],
-    ids=["mixed", "bytes", "dates", "lone surrogates", "64 bits without sign"],
+    ids=["mixed", "lone surrogates", "64 bits without sign"],
 )
 def test_categories_without_a_tensor_type(values):
     X = pd.DataFrame({"odd": pd.Series(values * 20, dtype=object), "n": np.arange(80.0)})
@@ -376,7 +255,7 @@ def test_categories_without_a_tensor_type(values):
         to_onnx(encoder)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", "Int32", "float32", "Float64"])
+@pytest.mark.parametrize("dtype", ["uint64", "Int32", "float32"])
 def test_narrow_and_nullable_categories(dtype):
     X = pd.DataFrame({"k": pd.Series([1, 2, 3, 4] * 20).astype(dtype)})
     encoder = make_encoder(categorical_features="all").fit(X, np.linspace(0, 0.9, 80))
@@ -384,16 +263,11 @@ def test_narrow_and_nullable_categories(dtype):
     np.testing.assert_array_equal(run(to_onnx(encoder), wide), encoder.transform(X))
 
 
-def test_every_container(container):
-    columns = {"text": ["b", "", "ü漢", "b"] * 15, "n": np.arange(60.0).tolist()}
-    encoder = make_encoder(output="both").fit(container(columns), np.linspace(0, 0.9, 60))
-    model = to_onnx(encoder)
-    names = [i.name for i in model.graph.input]
-    assert names == (["x0", "x1"] if container.name in ("lists", "numpy_object") else ["text", "n"])
-    X = make_container("pandas", dict(zip(names, columns.values(), strict=True)))
-    np.testing.assert_allclose(
-        run(model, X), encoder.transform(container(columns)), rtol=1e-6, atol=1e-6
-    )
+def test_columns_without_names_are_called_by_position():
+    rows = [["b", 1.0], ["", 2.0], ["ü漢", 0.5]] * 20
+    encoder = make_encoder(output="both").fit(rows, np.linspace(0, 0.9, 60))
+    found = run(to_onnx(encoder), pd.DataFrame(rows, columns=["x0", "x1"]))
+    np.testing.assert_allclose(found, encoder.transform(rows), rtol=1e-6, atol=1e-6)
 
 
 NAMES = ["transformed", "transformed_", "_constant_0", "__Gather_1", "a.b/c", " ", "<script>", "ü"]
@@ -430,70 +304,16 @@ def test_the_file_is_the_model(encoder, rows, tmp_path):
     np.testing.assert_array_equal(run(onnx.load(path), rows[0]), encoder.transform(rows[0]))
 
 
-@pytest.mark.parametrize("step", [(os, "fsync"), (os, "replace")], ids=["fsync", "replace"])
-def test_a_failed_write_leaves_the_older_file(encoder, tmp_path, monkeypatch, step):
-    path = tmp_path / "encoder.onnx"
-    path.write_text("older")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(*step, fail)
-    with pytest.raises(OSError, match="disk full"):
-        to_onnx(encoder, path)
-    assert path.read_text() == "older"
-    assert os.listdir(tmp_path) == ["encoder.onnx"]
-
-
-@pytest.mark.parametrize("limit", [100, 400])
-def test_models_too_large_for_onnx(table, monkeypatch, limit):
-    X, y = table
-    encoder = make_encoder(categorical_features=CATEGORICAL, max_iter=1).fit(X, y)
-    monkeypatch.setattr(onnx_graph, "_MAX_BYTES", limit)
-    with pytest.raises(InvalidDataError, match="ends at 2 GB"):
-        to_onnx(encoder)
-
-
 def test_many_categories(monkeypatch):
-    X, y = make_rows(60)
-    encoder = make_encoder(dimensions=2).fit(X[["letter"]], y)
-    n = 50_000
-    (small,) = encoder._model.tables
-    names = np.array([f"name {i}" for i in range(n)], dtype=object)
-    vectors = np.random.default_rng(0).random((1, n + 3, 2), dtype=np.float32)
-    vocabulary = replace(
-        small.vocabulary, categories=names, rows=np.arange(3, n + 3, dtype=np.int32)
-    )
-    table = replace(small, vocabulary=vocabulary, stack=vectors)
-    encoder._model = replace(encoder._model, tables=(table,))
+    X = pd.DataFrame({"letter": [f"name {i}" for i in range(5_000)]})
+    encoder = make_encoder(dimensions=2, cross_fit=False, batch_size=1000, max_iter=1)
+    encoder.fit(X, np.random.default_rng(0).normal(size=5_000))
     model = to_onnx(encoder)
-    out = run(model, pd.DataFrame({"letter": ["no name", *names]}))
-    np.testing.assert_array_equal(out[1:], vectors[0, 3:])
-    np.testing.assert_array_equal(out[0], vectors[0, 0])
+    asked = pd.concat([X, pd.DataFrame({"letter": ["no name"]})])
+    np.testing.assert_array_equal(run(model, asked), encoder.transform(asked))
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", model.ByteSize())
     with pytest.raises(InvalidDataError, match="ends at 2 GB"):  # sizes are not underestimated
         to_onnx(encoder)
-
-
-class _Other(BaseEntityEmbedding):
-    """An estimator of the package that has no transform."""
-
-    def fit(self, X, y):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-def test_fitted_encoders_only(encoder):
-    with pytest.raises(NotFittedError):
-        to_onnx(make_encoder())
-    with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
-        to_onnx("encoder")
-    other = _Other()
-    other._model = encoder._model
-    with pytest.raises(InvalidParameterError, match="_Other has no transform"):
-        to_onnx(other)
 
 
 def test_onnx_is_an_extra(encoder, monkeypatch):
@@ -502,53 +322,17 @@ def test_onnx_is_an_extra(encoder, monkeypatch):
         to_onnx(encoder)
 
 
-def test_torch_stays_out(encoder, tmp_path):
-    import joblib
-
-    joblib.dump(encoder, tmp_path / "encoder.joblib")
-    code = """
-        import sys
-        import joblib
-        from sk_entity_embed.export import to_onnx
-        import sk_entity_embed.export.onnx as ours
-        assert "onnx" not in sys.modules
-        model = to_onnx(joblib.load(sys.argv[1]))
-        print(len(model.graph.input), "torch" in sys.modules, sys.modules["onnx"] is ours)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "encoder.joblib")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(Path(sk_entity_embed.__file__).parents[1])},
-        check=False,
-    )
-    assert done.stdout == "3 False False\n", done.stderr
-
-
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("remainder", ["drop", "passthrough"])
-def test_vectors_of_dots_end_with_their_biases(table, remainder, unknown):
+@pytest.mark.parametrize(
+    ("head", "y_range", "numbers", "n_outputs"),
+    [
+        ("dot", None, ["size", "gappy"], 1),
+        ("dot", (-8, 9.5), [], 1),
+        ("mlp", (-8, 9.5), ["size"], 2),
+    ],
+)
+def test_predictions_of_dots_and_within_bounds(table, head, y_range, numbers, n_outputs):
     X, y = table
-    encoder = make_encoder(
-        categorical_features=CATEGORICAL,
-        head="dot",
-        remainder=remainder,
-        handle_unknown=unknown,
-        max_iter=1,
-    ).fit(X, y)
-    model, new = to_onnx(encoder), make_new_rows(X)
-    np.testing.assert_array_equal(run(model, new), encoder.transform(new).astype(np.float32))
-    names = json.loads({p.key: p.value for p in model.metadata_props}["feature_names_out"])
-    assert names[encoder.dimensions_["city"]] == "city_bias"
-    assert run(model, new[:0]).shape == (0, len(names))
-
-
-@pytest.mark.parametrize("columns", [[*CATEGORICAL, "size", "gappy"], CATEGORICAL], ids=len)
-@pytest.mark.parametrize("y_range", [None, (-8, 9.5)])
-@pytest.mark.parametrize("head", ["dot", "mlp"])
-def test_predictions_of_dots_and_within_bounds(table, head, y_range, columns):
-    X, y = table
+    y, columns = np.column_stack([y, -y])[:, :n_outputs].squeeze(), [*CATEGORICAL, *numbers]
     settings = {"head": head, "y_range": y_range, "hidden_layer_sizes": (6,)}
     predictor = make_dot(**settings, categorical_features=CATEGORICAL).fit(X[columns], y)
     model, new = to_onnx(predictor), make_new_rows(X)[columns]
@@ -556,34 +340,12 @@ def test_predictions_of_dots_and_within_bounds(table, head, y_range, columns):
     out, expected = run(model, new), predictor.predict(new)
     assert out.dtype == np.float64
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
-    assert run(model, new[:0]).shape == (0,)
+    assert run(model, new[:0]).shape == (0, *expected.shape[1:])
     np.testing.assert_allclose(run(model, new[:1]), out[:1], rtol=1e-9)
     feeds = {c: new[[c]].to_numpy() for c in new}
     feeds["city"] = feeds["city"].astype(object)
     (other,) = ReferenceEvaluator(model).run(None, feeds)
     np.testing.assert_allclose(other, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_several_outputs_within_bounds(table):
-    X, y = table
-    settings = {"head": "mlp", "y_range": (-8, 9), "hidden_layer_sizes": (6,)}
-    predictor = make_dot(**settings, categorical_features=CATEGORICAL)
-    predictor.fit(X, np.column_stack([y, -y]))
-    np.testing.assert_allclose(
-        run(to_onnx(predictor), X), predictor.predict(X), rtol=1e-6, atol=1e-6
-    )
-
-
-def test_classes_of_dots(table):
-    X, y = table
-    params = {"head": "dot", "max_iter": 1, "random_state": 0, "dimensions": 3}
-    classifier = EntityEmbeddingClassifier(categorical_features=CATEGORICAL, **params)
-    classifier.fit(X, np.where(y > 0, "late", "early"))
-    session = onnxruntime.InferenceSession(to_onnx(classifier).SerializeToString())
-    new = make_new_rows(X)
-    label, probabilities = session.run(None, {c: new[[c]].to_numpy() for c in new})
-    np.testing.assert_array_equal(label, classifier.predict(new))
-    np.testing.assert_allclose(probabilities, classifier.predict_proba(new), rtol=1e-6)
 
 
 WAYS = ["mean", "sum", "max"]
@@ -621,8 +383,9 @@ def list_rows():
     return X[["letter", *WAYS, "size"]], y
 
 
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
+@pytest.mark.parametrize(
+    ("output", "unknown"), [("hidden", "learned"), ("embedding", "nan"), ("both", "zero")]
+)
 def test_lists_are_pooled(list_rows, output, unknown):
     X, y = list_rows
     own = {"pooling": {w: w for w in WAYS}, "max_length": {"sum": 2}, "dimensions": 3}

@@ -5,22 +5,15 @@ from __future__ import annotations
 import copy
 import datetime
 import io
-import os
 import pickle
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.exceptions import NotFittedError
 from torch import nn
 
-import sk_entity_embed
-from sk_entity_embed._base import BaseEntityEmbedding
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -28,6 +21,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.export import to_torch
 from sk_entity_embed.export import torch as torch_file
+from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
 
@@ -98,8 +92,9 @@ def module(letters):
     return to_torch(letters)
 
 
-@pytest.mark.parametrize("unknown", ["learned", "zero", "nan"])
-@pytest.mark.parametrize("min_frequency", [None, 45])
+@pytest.mark.parametrize(
+    ("unknown", "min_frequency"), [("learned", 45), ("zero", None), ("nan", 45)]
+)
 def test_the_module_gives_what_transform_gives(table, unknown, min_frequency):
     X, y = table
     encoder = encoder_of(handle_unknown=unknown, min_frequency=min_frequency).fit(X, y)
@@ -111,10 +106,9 @@ def test_the_module_gives_what_transform_gives(table, unknown, min_frequency):
     assert np.isnan(out).any() == (unknown == "nan")
 
 
-@pytest.mark.parametrize("output", ["hidden", "both"])
-def test_the_vectors_are_those_of_the_columns_whatever_the_output(rows, output):
+def test_the_vectors_are_those_of_the_columns_whatever_the_output(rows):
     X, y = rows
-    out = vectors_of(to_torch(make_encoder(output=output, remainder="passthrough").fit(X, y)), X)
+    out = vectors_of(to_torch(make_encoder(output="both", remainder="passthrough").fit(X, y)), X)
     np.testing.assert_array_equal(out, make_encoder().fit(X, y).transform(X))
 
 
@@ -145,7 +139,6 @@ def test_columns_in_the_order_asked_for(letters, rows):
     ("columns", "message"),
     [
         (["colour"], "Did you mean 'color'"),
-        (["size"], "the embedded columns are"),
         ([], "at least one column"),
         (["color", "color"], "each of them once"),
     ],
@@ -153,12 +146,6 @@ def test_columns_in_the_order_asked_for(letters, rows):
 def test_bad_columns(letters, columns, message):
     with pytest.raises(InvalidParameterError, match=message):
         to_torch(letters, columns)
-
-
-def test_one_embedding_by_name(module):
-    assert module["color"] is module.embeddings[1]
-    with pytest.raises(InvalidParameterError, match="Did you mean 'letter'"):
-        module["lettr"]
 
 
 def test_leading_dimensions_are_kept(module, rows):
@@ -169,14 +156,15 @@ def test_leading_dimensions_are_kept(module, rows):
     assert torch.equal(module(codes.int()), module(codes))
 
 
-def test_tables_to_code(letters, module, container):
+@pytest.mark.parametrize("name", ["pandas", "polars", "lists"])
+def test_tables_to_code(letters, module, name):
+    container = partial(make_container, name)
     columns = {"letter": ["a", "z", None], "color": ["red", "green", "blue"], "size": [1.0, 2, 3]}
-    nameless = container.name in ("lists", "numpy_object")
     codes = module.encode(container(columns))
     assert codes.tolist() == [[3, 5], [0, 4], [0, 3]]
     one = to_torch(letters, "color").encode(container(columns))
     assert torch.equal(one, codes[:, 1:])
-    if nameless:
+    if name == "lists":
         with pytest.raises(InvalidDataError, match="that has all 3 columns of fit"):
             module.encode(container({"color": ["red"], "letter": ["a"]}))
     else:
@@ -184,13 +172,6 @@ def test_tables_to_code(letters, module, container):
         assert torch.equal(module.encode(container(swapped)), codes)
         with pytest.raises(InvalidDataError, match=r"no column 'letter', only \['color'\]"):
             module.encode(container({"color": ["red"]}))
-
-
-def test_an_encoder_of_lists():
-    X = [[v, 0.5] for v in "abab" * 10]
-    module = to_torch(make_encoder().fit(X, np.linspace(0, 0.9, 40)))
-    assert module.columns == ("x0",)
-    assert module.encode([["b", 1.0], ["?", 2.0]]).tolist() == [[4], [0]]
 
 
 def test_cells_that_transform_refuses(rows):
@@ -204,34 +185,17 @@ def test_cells_that_transform_refuses(rows):
         module.encode(X[:2].assign(letter=["a", None]))
 
 
-def test_policies_are_those_of_fit(rows):
-    encoder = make_encoder(handle_unknown="nan").fit(*rows)
-    encoder.set_params(handle_unknown="error", handle_missing="error")
-    out = vectors_of(to_torch(encoder, "letter"), pd.DataFrame({"letter": ["?", None]}))
-    assert np.isnan(out).all()
-
-
-@pytest.mark.parametrize("freeze", [False, True])
-def test_freeze(letters, freeze):
-    module = to_torch(letters, freeze=freeze)
-    assert [p.requires_grad for p in module.parameters()] == [not freeze] * 2
-
-
 def test_training_leaves_the_encoder_alone(rows, letters):
     X, y = rows
     before = letters.transform(X).copy()
     module = to_torch(letters)
     network = nn.Sequential(module, nn.Linear(before.shape[1], 1))
     codes, target = module.encode(X), torch.tensor(y, dtype=torch.float32)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
-    losses = []
-    for _ in range(20):
-        optimizer.zero_grad()
-        loss = ((network(codes)[:, 0] - target) ** 2).mean()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
+    ((network(codes)[:, 0] - target) ** 2).mean().backward()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            assert parameter.grad.abs().max() > 0
+            parameter.sub_(parameter.grad)
     assert not np.array_equal(vectors_of(module, X), before)
     np.testing.assert_array_equal(letters.transform(X), before)
 
@@ -264,22 +228,6 @@ def test_state_dict(letters, rows, tmp_path):
     np.testing.assert_array_equal(vectors_of(fresh, rows[0]), vectors_of(trained, rows[0]))
 
 
-def test_moves(letters, rows):
-    X, _ = rows
-    module = to_torch(letters)
-    half = copy.deepcopy(module).to(torch.bfloat16)
-    assert half(module.encode(X)).dtype == torch.bfloat16
-    frames = half.to_frames()
-    expected = letters.embeddings_["letter"]
-    np.testing.assert_allclose(frames["letter"], expected, rtol=1e-2, atol=1e-2)
-    meta = copy.deepcopy(module).to("meta")
-    assert meta(module.encode(X).to("meta")).device.type == "meta"
-
-
-def test_repr_names_the_columns(module):
-    assert "columns=['letter', 'color']" in repr(module)
-
-
 def test_exported_by_torch(module, rows):
     codes = module.encode(rows[0])
     n = torch.export.Dim("n")
@@ -287,25 +235,9 @@ def test_exported_by_torch(module, rows):
     assert torch.equal(program.module()(codes[:7]), module(codes[:7]))
 
 
-def test_frames_are_those_of_the_encoder(encoder):
-    frames = to_torch(encoder).to_frames()
-    assert isinstance(frames, dict)
-    assert list(frames) == list(encoder.embeddings_)
-    for name, frame in frames.items():
-        pd.testing.assert_frame_equal(frame, encoder.embeddings_[name])
-
-
-def test_frames_are_copies(letters):
-    module = to_torch(letters)
-    frames = module.to_frames()
-    kept = frames["letter"].copy()
-    shake(module)
-    pd.testing.assert_frame_equal(frames["letter"], kept)
-    assert not np.allclose(module.to_frames()["letter"], kept)
-
-
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize(("grouped", "grouped_again"), [(None, None), (45, 45), (45, None)])
+@pytest.mark.parametrize(
+    ("grouped", "grouped_again", "cross_fit"), [(45, 45, True), (45, None, False)]
+)
 def test_the_way_back(table, grouped, grouped_again, cross_fit):
     X, y = table
     module = to_torch(encoder_of(min_frequency=grouped).fit(X, y))
@@ -339,70 +271,22 @@ def test_the_way_back_in_groups_of_other_members(rows):
     np.testing.assert_allclose(out, np.tile(expected, (3, 1)), rtol=1e-6)
 
 
-class _Other(BaseEntityEmbedding):
-    """An estimator of the package without a transform's policies."""
-
-    handle_missing = "error"
-
-    def fit(self, X, y):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-def test_any_fitted_estimator_of_the_package(letters, rows):
-    with pytest.raises(NotFittedError):
-        to_torch(make_encoder())
-    with pytest.raises(InvalidParameterError, match="pass a fitted instance"):
-        to_torch(type(letters))
-    other = _Other()
-    other._model, other.n_features_in_ = letters._model, 3
-    module = to_torch(other)
-    np.testing.assert_array_equal(vectors_of(module, rows[0]), letters.transform(rows[0]))
-    with pytest.raises(InvalidDataError, match="handle_missing='error'"):
-        module.encode(rows[0].assign(letter=None))
-
-
 def test_other_names_of_the_file_are_errors():
     with pytest.raises(AttributeError, match="has no attribute 'Embedding'"):
         _ = torch_file.Embedding
 
 
-def test_the_class_is_made_when_it_is_asked_for(monkeypatch):
-    monkeypatch.delitem(vars(torch_file), "EntityEmbeddings", raising=False)
+def test_the_class_is_made_when_it_is_asked_for_and_when_a_module_is_unpickled(
+    module, rows, monkeypatch
+):
+    kept, expected = pickle.dumps(module), vectors_of(module, rows[0])
+    monkeypatch.delitem(vars(torch_file), "EntityEmbeddings")
     made = torch_file.EntityEmbeddings
-    assert issubclass(made, nn.Module)
+    assert made is not type(module)
     assert made is torch_file.EntityEmbeddings
     assert (made.__module__, made.__qualname__) == (torch_file.__name__, "EntityEmbeddings")
-
-
-def test_the_class_is_made_when_a_module_is_unpickled(letters, rows, tmp_path):
-    X, _ = rows
-    module = to_torch(letters)
-    codes = module.encode(X[:5])
-    case = (module, X[:5], codes, module(codes).detach().numpy())
-    (tmp_path / "case.pickle").write_bytes(pickle.dumps(case))
-    code = """
-        import pickle, sys
-        from pathlib import Path
-        import numpy as np
-        from sk_entity_embed.export import to_torch
-        import sk_entity_embed.export.torch as ours
-        assert "torch" not in sys.modules
-        module, X, codes, out = pickle.loads(Path(sys.argv[1]).read_bytes())
-        assert module.encode(X).equal(codes)
-        print(np.array_equal(module(codes).detach().numpy(), out), sys.modules["torch"] is ours)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "case.pickle")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(Path(sk_entity_embed.__file__).parents[1])},
-        check=False,
-    )
-    assert done.stdout == "True False\n", done.stderr
+    monkeypatch.delitem(vars(torch_file), "EntityEmbeddings")
+    np.testing.assert_array_equal(vectors_of(pickle.loads(kept), rows[0]), expected)
 
 
 def test_vectors_of_dots_end_with_their_biases(rows):
@@ -426,3 +310,7 @@ def test_columns_of_lists_are_left_to_the_user():
         to_torch(encoder, ["letter", "gru"])
     module = to_torch(encoder, "letter")
     np.testing.assert_array_equal(vectors_of(module, X), encoder.transform(X)[:, :2])
+
+
+def test_repr_names_the_columns(module):
+    assert "columns=['letter', 'color']" in repr(module)

@@ -88,8 +88,8 @@ def make_start(
 
 Problem: TypeAlias = tuple[TrainingRows, StartingPoint, TrainingConfig]
 
-KINDS = ("plain", "mean", "sum", "max", "gru", "dot", "dot_mean", "dot_sum")
-"""What :func:`make_problem` knows: a way of pooling makes column 0 one of lists."""
+KINDS = ("plain", "mean", "max", "gru", "dot_sum")
+"""Every head and way of pooling once; a way of pooling makes column 0 one of lists."""
 
 
 def make_problem(

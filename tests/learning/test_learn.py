@@ -10,9 +10,8 @@ import torch
 from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import DotHead, MLPHead
-from sk_entity_embed.learning.averaging import RunningMean
-from sk_entity_embed.learning.learn import _THREADS, learn
+from sk_entity_embed.head import MLPHead
+from sk_entity_embed.learning.learn import learn
 from sk_entity_embed.pooling import GRU
 from tests.learning.problems import (
     KINDS,
@@ -62,22 +61,20 @@ def earlier_head():
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_tables", [1, 3])
-def test_equal_seeds_give_equal_bytes(n_tables, kind):
+@pytest.mark.parametrize(("kind", "n_tables"), [("plain", 1), *((kind, 3) for kind in KINDS)])
+def test_equal_seeds_give_equal_bytes(kind, n_tables):
     assert bytes_of(fit_kind(kind, n_tables)) == bytes_of(fit_kind(kind, n_tables))
     assert bytes_of(fit_kind(kind, n_tables)) != bytes_of(fit_kind(kind, n_tables, seed=1))
 
 
-@pytest.mark.parametrize("kind", ["plain", "gru", "dot_mean"])
-def test_what_the_caller_set_in_torch_stays(kind):
+def test_what_the_caller_set_in_torch_stays():
     threads = torch.get_num_threads()
     try:
         torch.manual_seed(1234)
         torch.set_default_dtype(torch.float64)
         torch.set_num_threads(2)
         state = torch.get_rng_state()
-        fit_kind(kind)
+        fit_kind("gru")
         assert torch.get_default_dtype() == torch.float64
         assert torch.equal(torch.get_rng_state(), state)
         assert torch.get_num_threads() == 2
@@ -86,21 +83,11 @@ def test_what_the_caller_set_in_torch_stays(kind):
         torch.set_num_threads(threads)
 
 
-def test_concurrent_trainings_give_the_callers_threads_back_once():
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        with _THREADS.reduced(1):
-            with _THREADS.reduced(1):
-                assert torch.get_num_threads() == 1
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
-
-
-@pytest.mark.parametrize("kind", ["plain", "max", "gru", "dot_mean"])
-@pytest.mark.parametrize("setting", ["seed", "dtype", "no_grad", "inference_mode"])
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [("seed", "gru"), ("dtype", "gru"), ("no_grad", "gru"), ("inference_mode", "gru"),
+     ("dtype", "dot_sum"), ("no_grad", "max"), ("inference_mode", "dot_sum")],
+)  # fmt: skip
 def test_no_setting_of_the_caller_changes_the_result(setting, kind):
     expected = bytes_of(fit_kind(kind))
     try:
@@ -118,11 +105,10 @@ def test_no_setting_of_the_caller_changes_the_result(setting, kind):
     assert bytes_of(found) == expected
 
 
-@pytest.mark.parametrize("n_tables", [1, 3])
-def test_arrays_come_back_in_numpy(n_tables):
-    learned = fit(n_tables)
+def test_arrays_come_back_in_numpy():
+    learned = fit()
     assert [t.shape for t in learned.tables] == [
-        (n_tables, rows, width) for rows, width in zip(N_ROWS, WIDTHS, strict=True)
+        (3, rows, width) for rows, width in zip(N_ROWS, WIDTHS, strict=True)
     ]
     assert {t.dtype for t in learned.tables} == {np.dtype(np.float32)}
     assert [w.shape for w in learned.head.weights] == [(6, 8), (8, 1)]
@@ -142,57 +128,29 @@ def test_what_was_given_is_not_changed():
     assert [a.tobytes() for a in given] == before
 
 
-def test_the_loss_falls():
-    learned = fit(max_iter=30)
-    assert learned.validation_loss_curve.min() < 0.5 * learned.validation_loss_curve[0]
-    assert learned.loss_curve[-1] < 0.5 * learned.loss_curve[0]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_loss_falls_under_every_head_and_way_of_pooling(kind):
-    settings = {"n": 400, "max_iter": 40, "n_iter_no_change": 40, "learning_rate_init": 0.02}
+@pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
+def test_the_loss_falls(kind):
+    settings = {"n": 200, "max_iter": 20, "learning_rate_init": 0.05}
     rows, start, config = make_problem(kind, **RANDOM, **settings)
-    way = start.pooling[0]
-    if way is not None:  # a target that the list tells in the way that it is pooled
+    if kind != "plain":  # a target that the list tells in the way that it is pooled
         effects = np.linspace(-1, 1, N_ROWS[0])
         parts = np.split(effects[rows.codes[0].items], rows.codes[0].offsets[1:-1])
-        tell = {"mean": np.mean, "sum": np.sum, "max": np.max, "gru": lambda part: part[-1]}[way]
-        target = np.array([tell(part) for part in parts])
+        target = np.array([part.sum() if kind == "dot_sum" else part[-1] for part in parts])
         rows = replace(rows, target=(target / target.std())[:, None].astype(np.float32))
     learned = learn(rows, start, config)
     assert learned.validation_loss_curve.min() < 0.6 * learned.validation_loss_curve[0]
     assert learned.loss_curve[-1] < 0.6 * learned.loss_curve[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_ways_of_pooling_come_back_and_units_with_what_they_learned(kind):
-    _, start, _ = make_problem(kind)
-    learned = fit_kind(kind)
-    assert len(learned.pooling) == 2
-    assert learned.pooling[1] is None
-    if kind != "gru":
-        assert learned.pooling == tuple(start.pooling)
-        return
-    unit = learned.pooling[0]
+def test_recurrent_units_come_back_with_what_they_learned():
+    unit, none = fit_kind("gru").pooling
+    assert none is None
     assert unit.input_weights.shape == unit.hidden_weights.shape == (3, 9)
     assert unit.input_bias.shape == unit.hidden_bias.shape == (9,)
     assert {a.dtype for a in arrays_of(unit)} == {np.dtype(np.float64)}
-    still = fit_kind(kind, learning_rate_init=1e-12).pooling[0]
+    still = fit_kind("gru", learning_rate_init=1e-12).pooling[0]
     for one, other in zip(arrays_of(unit), arrays_of(still), strict=True):
         assert np.abs(one - other).max() > 1e-3
-
-
-@pytest.mark.parametrize("kind", ["dot", "dot_mean", "dot_sum"])
-def test_dot_products_come_back_in_numpy(kind):
-    learned = fit_kind(kind)
-    head = learned.head
-    assert isinstance(head, DotHead)
-    assert (head.axes.shape, head.bias_weights.shape) == ((2,), (2,))
-    assert head.context_weights.shape == (1,)
-    assert isinstance(head.intercept, float)
-    assert (head.axes >= 0).all()
-    moved = [head.axes - 1, head.bias_weights - 1, head.context_weights, head.intercept]
-    assert all((np.abs(m) > 1e-6).all() for m in moved)
 
 
 def test_dot_products_start_from_the_log_odds_of_the_rows_that_teach_the_head():
@@ -223,40 +181,13 @@ def test_no_validation_loss_is_computed_without_early_stopping():
     assert learned.best_iteration == 3
 
 
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_the_mean_over_epochs_is_returned(early_stopping, monkeypatch):
-    states, update = [], RunningMean.update
-
-    def spy(self):
-        update(self)
-        states.append([p.detach().numpy().copy() for p in self.parameters])
-
-    monkeypatch.setattr(RunningMean, "update", spy)
-    learned = fit(early_stopping=early_stopping)
-    assert len(states) == 3
-    tables = [np.mean(s, axis=0) for s in zip(*states[: learned.best_iteration], strict=True)]
-    for found, expected in zip(learned.tables, tables, strict=False):
-        np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-5, atol=1e-6)
-    for found, expected in zip(learned.head.weights, tables[2:4], strict=True):
-        np.testing.assert_allclose(found, expected.T, rtol=1e-5, atol=1e-6)
-
-
 def test_columns_that_are_not_pulled_are_told_to_training():
     results = [fit(start=make_start(pulled=p)) for p in ([True, True], [True, False])]
     assert bytes_of(results[0]) != bytes_of(results[1])
 
 
-def test_training_goes_on_from_an_earlier_head():
-    head = earlier_head()
-    learned = fit(start=make_start(head=head), max_iter=1, learning_rate_init=1e-9)
-    for mine, theirs in zip(learned.head.weights, head.weights, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
-    for mine, theirs in zip(learned.head.biases, head.biases, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_training_goes_on_from_earlier_dot_products_and_units(kind):
+@pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
+def test_training_goes_on_from_an_earlier_head_and_earlier_units(kind):
     rows, start, config = make_problem(kind, max_iter=2)
     good = learn(rows, start, config)
     again = replace(start, tables=good.tables, head=good.head, pooling=good.pooling)
@@ -291,9 +222,8 @@ def test_fixed_rows_come_back_as_they_were():
         assert (table[:, 0] != old[:, 0]).any()
 
 
-@pytest.mark.parametrize("kind", ["dot", "dot_mean"])
-def test_fixed_coordinates_stay_while_biases_learn(kind):
-    rows, start, config = make_problem(kind, **RANDOM)
+def test_fixed_coordinates_stay_while_biases_learn():
+    rows, start, config = make_problem("dot_sum", **RANDOM)
     fixed = [np.arange(n) > 2 for n in N_ROWS]
     learned = learn(rows, replace(start, fixed=fixed), config)
     for table, old, mask in zip(learned.tables, start.tables, fixed, strict=True):
@@ -302,12 +232,10 @@ def test_fixed_coordinates_stay_while_biases_learn(kind):
         assert (table[:, 0] != old[:, 0]).all()
 
 
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_diverged_training_is_an_error(early_stopping):
+def test_diverged_training_is_an_error():
     rows = make_rows(target=np.full((60, 1), 1e30, dtype=np.float32))
-    config = make_config(early_stopping=early_stopping)
     with pytest.raises(InvalidParameterError, match=r"diverged.*`learning_rate_init`"):
-        learn(rows, make_start(), config)
+        learn(rows, make_start(), make_config())
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta"])

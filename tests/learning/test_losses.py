@@ -45,18 +45,6 @@ def test_mean_loss_of_each_output(name, target, metric):
     np.testing.assert_allclose(found.mean(axis=0), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "target", "expected"),
-    [
-        ("squared_error", QUANTITIES, (RAW - QUANTITIES) ** 2),
-        ("absolute_error", QUANTITIES, np.abs(RAW - QUANTITIES)),
-        ("huber", QUANTITIES, huber(RAW, QUANTITIES)),
-    ],
-)
-def test_losses_are_by_row(name, target, expected):
-    np.testing.assert_allclose(losses(name, RAW, target), expected)
-
-
 def test_exclusive_classes_have_one_loss_a_row():
     classes = RNG.integers(3, size=(50, 1)).astype(float)
     found = losses("log_loss", RAW, classes, multiclass=True)
@@ -75,12 +63,7 @@ def test_extreme_outputs_have_finite_gradients(name):
     assert torch.isfinite(gradient).all()
 
 
-def test_a_perfect_poisson_answer_costs_nothing():
-    target = np.array([[1.0], [7.0]])
-    np.testing.assert_allclose(losses("poisson", np.log(target), target), 0, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("name", ["squared_error", "huber"])
 def test_bounded_outputs_are_squashed_before_they_are_compared(name):
     low, high = np.array([-3.0, -1.0, 0.0]), np.array([3.0, 5.0, 0.5])
     offset, gain = np.array([0.5, -1.0, 0.0]), np.array([1.0, 2.0, 0.3])
@@ -102,17 +85,19 @@ def test_bounded_outputs_have_finite_gradients():
     assert gradient[2] > 0
 
 
-NAMES = ["squared_error", "absolute_error", "huber", "poisson", "log_loss"]
+BOUNDED = ["squared_error", "absolute_error", "huber"]
 
 
-@pytest.mark.parametrize("bounded", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "bounded"),
+    [*((name, False) for name in [*BOUNDED, "poisson", "log_loss"]), *((n, True) for n in BOUNDED)],
+)
 def test_derivatives_are_those_of_torch(name, bounded):
     generator = torch.Generator().manual_seed(0)
     raw = 2 * torch.randn(50, 3, generator=generator)
     target = (torch.rand(50, 3, generator=generator) < 0.5).float()
     bounds = None
-    if bounded and name not in ("poisson", "log_loss"):
+    if bounded:
         bounds = tuple(torch.tensor(v) for v in ([-1.0] * 3, [2.0] * 3, [0.5, 0, -1], [1.0, 2, 3]))
     loss = loss_function(name, multiclass=False, bounds=bounds)
     raw.requires_grad_()

@@ -11,21 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sk_entity_embed.input.threads import submit, together
 from sk_entity_embed.learning import learn as module
+from sk_entity_embed.learning.parallel import together
 from tests.learning.problems import KINDS, make_problem
 from tests.learning.tasks import make_task
-
-
-def test_without_a_second_thread_tasks_run_at_once():
-    done = []
-    assert submit(None, lambda: done.append(1)).result() is None
-    assert done == [1]
-
-
-def test_tasks_run_beside_the_body():
-    event = Event()
-    with ThreadPoolExecutor(1) as pool, together(pool, lambda: event.wait(10)) as other:
-        event.set()  # would wait in vain if the task came first
-    assert other.result()
 
 
 def test_a_failing_body_waits_for_the_task():
@@ -46,12 +34,13 @@ def test_a_failing_body_waits_for_the_task():
         assert done == [1]
 
 
-@pytest.mark.parametrize("rows_at_once", [4, 2048])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "rows_at_once"), [("plain", 2048), *((kind, 4) for kind in KINDS)]
+)
 def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
     rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.3, batch_size=8)
     states = []
-    for n_threads in (0, 2, 2, 2):
+    for n_threads in (0, 2, 2):
         with ThreadPoolExecutor(2) as pool:
             task = make_task(rows, start, config, beside=pool if n_threads else None)
             task.rows_at_once = rows_at_once

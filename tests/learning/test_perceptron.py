@@ -40,10 +40,15 @@ def objective(mlp, x, target, weight=1.0):
     return squares[:N_OWN].sum(), weight * squares[N_OWN:].sum()
 
 
-@pytest.mark.parametrize("n_threads", [0, 2])
-@pytest.mark.parametrize("below", [False, True])
-@pytest.mark.parametrize("with_linear", [False, True])
-@pytest.mark.parametrize("hidden", [(), (7,), (7, 6)])
+@pytest.mark.parametrize(
+    ("hidden", "with_linear", "below", "n_threads"),
+    [
+        ((), False, True, 2),
+        ((7,), True, False, 0),
+        ((7, 6), True, True, 2),
+        ((7, 6), False, False, 0),
+    ],
+)
 def test_gradients_are_those_of_torch(hidden, with_linear, below, n_threads):
     mlp = make_mlp(hidden)
     linear = make_mlp((), seed=3) if with_linear else None
@@ -91,20 +96,6 @@ def test_dropped_units_have_no_part_in_the_gradient():
         torch.testing.assert_close(parameter.grad, wanted)
 
 
-def test_threads_change_no_bit():
-    results = []
-    for n_threads in (0, 2):
-        mlp = make_mlp((50, 40), dropout=0.3)
-        x, target = make_input()
-        with ThreadPoolExecutor(2) as pool:
-            beside = pool if n_threads else None
-            for _ in range(20):
-                raw, gradient = mlp.learn(x, N_OWN, errors_of(target), beside=beside)
-        results.append([raw, gradient, *(p.grad for p in mlp.parameters())])
-    for one, other in zip(*results, strict=True):
-        assert torch.equal(one, other)
-
-
 def test_an_error_in_the_other_thread_is_raised():
     def failing(raw, rows):
         if rows.start > 0:
@@ -119,7 +110,7 @@ def test_an_error_in_the_other_thread_is_raised():
 # Dropout -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("rate", [0.1, 0.9])
 def test_factors_have_mean_one_and_drop_their_share(rate):
     dropout = Dropout(rate, torch.Generator().manual_seed(0))
     factors = torch.stack([dropout.factors((50, 64), torch.device("cpu")) for _ in range(64)])
@@ -130,20 +121,6 @@ def test_factors_have_mean_one_and_drop_their_share(rate):
     for axes in ((0, 1), (0, 2)):
         shares = (factors == 0).float().mean(axes)
         assert shares.sub(rate).abs().max() < 0.05
-
-
-def test_factors_of_two_calls_differ():
-    dropout = Dropout(0.5, torch.Generator().manual_seed(0))
-    calls = [dropout.factors((20, 16), torch.device("cpu")).clone() for _ in range(100)]
-    agreement = [(a == b).float().mean().item() for i, a in enumerate(calls) for b in calls[:i]]
-    assert max(agreement) < 0.75  # 0.5 by chance
-    assert sum(agreement) / len(agreement) == pytest.approx(0.5, abs=0.01)
-
-
-def test_factors_fit_any_batch():
-    dropout = Dropout(0.5, torch.Generator().manual_seed(0))
-    for n in (3, 50, 7, 200, 1, 50):
-        assert dropout.factors((n, 16), torch.device("cpu")).shape == (n, 16)
 
 
 def test_factors_of_larger_batches_are_not_the_same_each_time():
