@@ -67,7 +67,7 @@ class TrainingState:
     @property
     def validation_losses(self) -> list[NDArray[np.float64]]:
         """Losses of validation, by epoch."""
-        return [epoch[1] for epoch in self.epochs]
+        return [epoch[1] for epoch in self.epochs if len(epoch) > 1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors, numbers, and lists of them, which ``torch.save`` writes."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from sk_entity_embed.input.lists import Lists, offsets_of
+from sk_entity_embed.learning.learn import learn
 from sk_entity_embed.learning.problem import StartingPoint, TrainingConfig, TrainingRows
+from sk_entity_embed.model.heads import DotHead, Head, MLPHead
+from sk_entity_embed.model.losses import Link, Scale, SquaredError
+from sk_entity_embed.model.poolings import POOLINGS, Pooling
 
 N_ROWS = (6, 9)
 """Table rows of the two columns; the first three are reserved and row 0 is unknown."""
@@ -17,11 +22,12 @@ N_ROWS = (6, 9)
 WIDTHS = (3, 2)
 
 CONFIG = TrainingConfig(
-    loss="squared_error",
+    head=MLPHead,
+    poolings=(None, None),
+    loss=SquaredError(),
+    link=Link(),
+    scale=Scale(np.zeros(1), np.ones(1)),
     n_outputs=1,
-    multiclass=False,
-    bounds=None,
-    head="mlp",
     hidden_layer_sizes=(8,),
     dropout=0.0,
     unknown_rate=0.0,
@@ -37,6 +43,31 @@ CONFIG = TrainingConfig(
     seed=0,
     verbose=False,
 )
+
+
+@dataclass(frozen=True)
+class Start:
+    """Tables, and all else that training starts from."""
+
+    tables: Sequence[np.ndarray]
+    fixed: Sequence[np.ndarray]
+    shrinks: Sequence[bool]
+    head: Head | None = None
+    poolings: Sequence[Pooling | None] = (None, None)
+
+    @property
+    def point(self) -> Start:
+        """What training takes beside the tables."""
+        return StartingPoint(*map(tuple, (self.fixed, self.shrinks)), self.head, self.poolings)
+
+
+def fit(rows: TrainingRows, start: Start, config: TrainingConfig) -> SimpleNamespace:
+    """Train copies of the tables; what was learned, the tables among it."""
+    tables = [table.copy() for table in start.tables]
+    result = learn(tables, rows, start.point, config)
+    return SimpleNamespace(
+        tables=tables, **{f.name: getattr(result, f.name) for f in fields(result)}
+    )
 
 
 def make_config(**changes: Any) -> TrainingConfig:
@@ -57,6 +88,7 @@ def make_rows(n: int = 60, n_tables: int = 3, **changes: Any) -> TrainingRows:
         fold=np.arange(n, dtype=np.int64) % n_tables,
         validation=rng.permutation(n) < n // 5,
         n_tables=n_tables,
+        n_rows=N_ROWS,
     )
     return replace(rows, **changes)
 
@@ -72,7 +104,7 @@ def make_lists(first: np.ndarray, longest: int = 4, seed: int = 2) -> Lists:
 
 def make_start(
     n_tables: int = 3, *, same: bool = True, widths: Sequence[int] = WIDTHS, **changes: Any
-) -> StartingPoint:
+) -> Start:
     """Normal vectors, the same in all tables of a column or different ones."""
     rng = np.random.default_rng(1)
     tables = [
@@ -80,13 +112,11 @@ def make_start(
         for rows, width in zip(N_ROWS, widths, strict=True)
     ]
     tables = [np.repeat(t, n_tables // len(t), axis=0) for t in tables]
-    n = len(tables)
     fixed = [np.zeros(rows, dtype=bool) for rows in N_ROWS]
-    start = StartingPoint(tables, False, fixed, [True] * n, None, [None] * n)
-    return replace(start, **changes)
+    return replace(Start(tables, fixed, [True, True]), **changes)
 
 
-Problem: TypeAlias = tuple[TrainingRows, StartingPoint, TrainingConfig]
+Problem: TypeAlias = tuple[TrainingRows, Start, TrainingConfig]
 
 KINDS = ("plain", "mean", "max", "gru", "dot_sum")
 """Every head and way of pooling once; a way of pooling makes column 0 one of lists."""
@@ -101,9 +131,7 @@ def make_problem(
     way = None if way in ("", "plain") else way
     if way is not None:
         rows = replace(rows, codes=[make_lists(rows.codes[0]), rows.codes[1]])
-    biased = kind.startswith("dot")
-    if biased:
-        config = replace(config, head="dot")
-    widths = (3, 3) if biased else WIDTHS
-    start = make_start(n_tables, same=same, widths=widths, biased=biased, pooling=[way, None])
-    return rows, start, config
+    head = DotHead if kind.startswith("dot") else MLPHead
+    config = replace(config, head=head, poolings=(POOLINGS.get(way), None))
+    widths = (3, 3) if head.biased else WIDTHS
+    return rows, make_start(n_tables, same=same, widths=widths), config

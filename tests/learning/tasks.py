@@ -8,23 +8,11 @@ import numpy as np
 import torch
 
 from sk_entity_embed.input.lists import Lists
-from sk_entity_embed.learning.crossfit import (
-    DOT_PRIOR_ROWS,
-    DOT_STEP,
-    LINEAR_WEIGHT,
-    PRIOR_ROWS,
-    TABLE_STEP,
-    CrossFitting,
-)
-from sk_entity_embed.learning.layers import Layer
-from sk_entity_embed.learning.learn import (
-    _build_head,
-    _build_pool,
-    _export_head,
-    _export_pool,
-    _fixed_rows,
-)
-from sk_entity_embed.learning.network import EmbeddingBank
+from sk_entity_embed.learning.batches import TrainingSet
+from sk_entity_embed.learning.crossfit import LINEAR_WEIGHT, TABLE_STEP, CrossFitting
+from sk_entity_embed.learning.learn import _branch, _build, _fixed_entries
+from sk_entity_embed.learning.lookup import EmbeddingBank
+from sk_entity_embed.model.heads import DotHead, MLPHead
 from tests.learning.problems import make_config, make_start
 
 
@@ -32,14 +20,12 @@ def make_task(rows, start=None, config=None, *, train_head=True, train_tables=Tr
     """A task ready for its first step; either half can be held fixed."""
     config = config or make_config()
     start = start or make_start(rows.n_tables)
-    generator, device = torch.Generator().manual_seed(config.seed), torch.device("cpu")
+    generator = torch.Generator().manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
-    head = _build_head(None, bank.widths, rows.context.shape[1], config, generator)
-    ways = zip(start.pooling, bank.widths, strict=True)
-    pools = [_build_pool(way, width, generator) for way, width in ways]
-    fixed = _fixed_rows(start, device)
-    given = (rows, bank, head, pools, fixed, start.pulled, config, generator, device)
-    task = CrossFitting(*given, **options)
+    head, pools = _build(bank.widths, rows, start.point, config, generator)
+    batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
+    fixed = _fixed_entries(start.tables, start.point, config, generator.device)
+    task = CrossFitting(batches, bank, head, pools, fixed, config, generator, **options)
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:
@@ -55,18 +41,16 @@ def run(task, n_epochs=2):
 
 def settings_of(kind):
     """Step sizes of head and tables over the learning rate, prior rows and the linear weight."""
-    step, prior_rows, linear = 1.0, PRIOR_ROWS, LINEAR_WEIGHT
-    if kind.startswith("dot"):
-        step, prior_rows, linear = DOT_STEP, DOT_PRIOR_ROWS, 0.0
-    return step, step * TABLE_STEP, prior_rows, linear
+    head = DotHead if kind.startswith("dot") else MLPHead
+    linear = 0.0 if head.biased else LINEAR_WEIGHT
+    return head.step, head.step * TABLE_STEP, head.prior_rows, linear
 
 
-def served_parts(task, start):
+def served_parts(task):
     """Head and poolings in NumPy, and the flat tables, in the mean over the last epochs."""
     with task.average.applied():
-        head = _export_head(task.head)
-        pooling = [_export_pool(w, p) for w, p in zip(start.pooling, task.pools, strict=True)]
-        return head, pooling, [w.numpy().copy() for w in task.bank.weights]
+        poolings = [None if pool is None else pool.to_numpy() for pool in task.pools]
+        return task.head.to_numpy(), poolings, [w.numpy().copy() for w in task.bank.weights]
 
 
 def parameters_of(task):
@@ -76,7 +60,9 @@ def parameters_of(task):
 
 def tables_of(task):
     """Tables of each column, of shape (n_tables, n_rows, width)."""
-    return [w.numpy().reshape(task.n_tables, -1, w.shape[1]).copy() for w in task.bank.weights]
+    return [
+        w.numpy().reshape(task.batches.n_tables, -1, w.shape[1]).copy() for w in task.bank.weights
+    ]
 
 
 def mean_tables_of(task):
@@ -92,7 +78,7 @@ def all_tables_of(task):
 
 def layers_of(task):
     """The head and what else learns with it and is kept: recurrent units."""
-    return [task.head, *(pool for pool in task.pools if isinstance(pool, Layer))]
+    return [task.head, *(pool for pool in task.pools if pool is not None)]
 
 
 def head_of(task):
@@ -100,7 +86,7 @@ def head_of(task):
     kept = [p for layer in layers_of(task) for p in layer.parameters()]
     with task.average.applied():
         mean = [p.detach().numpy().tobytes() for p in kept]
-    parameters = [*kept, *(() if task.linear is None else task.linear.parameters())]
+    parameters = [p for layer in task.layers for p in layer.parameters()]
     return [p.detach().numpy().tobytes() for p in parameters] + mean
 
 
@@ -113,27 +99,31 @@ def gradients_of(task):
     totals = [torch.zeros_like(w) for w in task.bank.weights]
     for total, index, gradient in zip(totals, flat, gradients, strict=True):
         total.index_add_(0, index, gradient)
-    return [t.numpy().reshape(task.n_tables, -1, t.shape[1]) for t in totals]
+    return [t.numpy().reshape(task.batches.n_tables, -1, t.shape[1]) for t in totals]
 
 
 def without_losses(task):
-    """The task with a head and a linear model that read nothing: only the pull is left."""
+    """The task with a head and a linear model that read nothing: only shrinkage is left."""
     with torch.no_grad():
         task.head.weights[-1].zero_()
-        task.linear.weights[0].zero_()
+        task.layers[-1].weights[0].zero_()
     for group in task.head_optimizer.param_groups:
         group["lr"] = 0.0
     return task
 
 
-def learners_of(task):
-    """The same and the linear model beside the head."""
-    return [*layers_of(task), *([] if task.linear is None else [task.linear])]
+def linear_of(task):
+    """The linear model beside the head, as a function; None if there is none."""
+    beside = task.layers[len(layers_of(task)) :]
+    if not beside:
+        return None
+    ((weight, bias),) = beside[0].layers
+    return lambda x: torch.nn.functional.linear(x, weight, bias)
 
 
 def codes_of(task, *, own=False):
     """Codes of all 60 rows; with `own`, as the rows' own tables know them."""
-    return task.data.codes.take(torch.arange(60), torch.full((60,), own))
+    return task.batches._codes.take(torch.arange(60), torch.full((60,), own))
 
 
 def items_of(codes, row):
@@ -155,7 +145,7 @@ def with_other_targets(rows, which):
 
 
 def with_foreign_categories(rows):
-    """The same rows, but for category 8 of column 1, which the tables of its rows never meet."""
+    """The same rows, but for category 8 of column 1, which the tables of its rows never see."""
     foreign = rows.validation if rows.n_tables == 1 else rows.fold == 0
     codes = np.where(foreign, 8, np.minimum(rows.codes[1], 7)).astype(np.int32)
     return replace(rows, codes=[rows.codes[0], codes])

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.learning import crossfit
+from sk_entity_embed.learning import batches
 from sk_entity_embed.learning.crossfit import AVERAGED_EPOCHS
-from sk_entity_embed.tables import gather
+from sk_entity_embed.model.losses import Bounded
+from sk_entity_embed.model.tables import gather
 from tests.learning.problems import KINDS, N_ROWS, make_config, make_problem, make_rows, make_start
 from tests.learning.tasks import (
     all_tables_of,
@@ -20,7 +21,7 @@ from tests.learning.tasks import (
     gradients_of,
     head_of,
     items_of,
-    learners_of,
+    linear_of,
     make_task,
     parameters_of,
     run,
@@ -116,7 +117,7 @@ def test_each_item_teaches_any_table_but_its_rows_own(kind):
     assert not np.delete(moved, used, axis=1).any()
 
 
-def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_met_a_category():
+def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_saw_a_category():
     rows = make_rows()
     second = (3 + rows.fold).astype(np.int32)  # each category is in one fold only
     second[:2] = 7  # in folds 0 and 1
@@ -126,11 +127,11 @@ def test_own_look_up_falls_back_to_unknown_where_the_own_table_never_met_a_categ
     assert set(own[2:, 1]) == {0}
 
 
-def test_items_that_the_own_table_never_met_are_unknown_there():
+def test_items_that_the_own_table_never_saw_are_unknown_there():
     rows, start, config = make_problem("mean")
     lists = rows.codes[0]
     items = np.where(rows.fold[lists.rows] == 1, np.int32(5), np.int32(4))
-    items[np.flatnonzero(rows.fold[lists.rows] == 0)[0]] = 5  # the only 5 that table 1 meets
+    items[np.flatnonzero(rows.fold[lists.rows] == 0)[0]] = 5  # the only 5 that table 1 sees
     for first in (5, 4):
         items[np.flatnonzero(rows.fold[lists.rows] == 0)[0]] = first
         rows = replace(rows, codes=[replace(lists, items=items), rows.codes[1]])
@@ -256,7 +257,7 @@ def test_the_learning_rate_of_both_halves_is_scaled(kind):
     head, tables, _, linear = settings_of(kind)
     assert task.table_optimizer.lr == pytest.approx(0.025 * tables)
     assert [g["lr"] for g in task.head_optimizer.param_groups] == pytest.approx([0.025 * head] * 2)
-    assert (task.linear is None) == (linear == 0)
+    assert (linear_of(task) is None) == (linear == 0)
 
 
 @pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
@@ -264,7 +265,7 @@ def test_only_weights_decay(kind):
     task = make_task(*make_problem(kind))
     weights, biases = task.head_optimizer.param_groups
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
-    layers = learners_of(task)
+    layers = task.layers
     for group, expected in (
         (weights, [w for layer in layers for w in layer.weights]),
         (biases, [b for layer in layers for b in layer.biases]),
@@ -291,9 +292,9 @@ def naive_inputs(task, rows, tables, which, table_of):
     return torch.stack(out)
 
 
-def naive_pulls(rows, tables, which, table_of, pooling, prior_rows):
-    """Gradient of the pull towards zero, item by item."""
-    pulls = []
+def naive_shrinkage(rows, tables, which, table_of, pooling, prior_rows):
+    """Gradient of the shrinkage towards zero, item by item."""
+    found = []
     for j, codes in enumerate(rows.codes):
         weight = np.zeros(tables[j].shape[:2])
         for row in range(len(rows.fold)):
@@ -307,12 +308,12 @@ def naive_pulls(rows, tables, which, table_of, pooling, prior_rows):
             table, items = table_of(row), items_of(codes, row)
             for item in items:
                 share = rows.weights[row] / len(which)
-                if pooling[j] == "mean":
+                if pooling[j] is not None and pooling[j].shares_gradient:
                     share = share / len(items) ** 2
                 step = share / weight[table, item]
                 pull[table, item] += step * prior_rows * tables[j][table, item].detach()
-        pulls.append(pull)
-    return pulls
+        found.append(pull)
+    return found
 
 
 def make_wide_problem(kind, *args, **settings):
@@ -325,10 +326,10 @@ def make_wide_problem(kind, *args, **settings):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 2])
-def test_tables_learn_from_head_linear_model_and_pull(n_tables, kind):
+def test_tables_learn_from_head_linear_model_and_shrinkage(n_tables, kind):
     rows, start, config = make_wide_problem(kind, n_tables, same=False, batch_size=60)
-    pulled = [True, n_tables == 1]
-    task = make_task(rows, replace(start, pulled=pulled), config)
+    shrinks = [True, n_tables == 1]
+    task = make_task(rows, replace(start, shrinks=shrinks), config)
     # with two tables, that of another fold is the other one, and validation rows teach, too
     which = np.flatnonzero(~rows.validation) if n_tables == 1 else np.arange(60)
 
@@ -341,14 +342,14 @@ def test_tables_learn_from_head_linear_model_and_pull(n_tables, kind):
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])
     loss = ((task.head(inputs) - target) ** 2).mean(1)
     if linear:
-        loss = loss + linear * ((task.linear(inputs) - target) ** 2).mean(1)
+        loss = loss + linear * ((linear_of(task)(inputs) - target) ** 2).mean(1)
     gradients = torch.autograd.grad((loss * weights).mean(), tables)
-    pulls = naive_pulls(rows, tables, which, table_of, start.pooling, prior_rows)
+    pulls = naive_shrinkage(rows, tables, which, table_of, config.poolings, prior_rows)
     for j, (found, gradient, pull) in enumerate(
         zip(gradients_of(task), gradients, pulls, strict=True)
     ):
         assert pull.abs().max() > 1e-3
-        expected = gradient + pull if pulled[j] else gradient
+        expected = gradient + pull if shrinks[j] else gradient
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-5)
 
 
@@ -364,8 +365,12 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
     inputs = naive_inputs(task, rows, tables, which, lambda row: rows.fold[row])
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])[:, None]
     errors = (task.head(inputs) - target) ** 2 * weights
-    loss = errors if task.linear is None else errors + (task.linear(inputs) - target) ** 2 * weights
-    parameters = [p for layer in learners_of(task) for p in layer.parameters()]
+    loss = (
+        errors
+        if linear_of(task) is None
+        else errors + (linear_of(task)(inputs) - target) ** 2 * weights
+    )
+    parameters = [p for layer in task.layers for p in layer.parameters()]
     expected = torch.autograd.grad(loss.mean(), parameters)
     losses, weight = next(task.epoch())
     for parameter, wanted in zip(parameters, expected, strict=True):
@@ -377,26 +382,26 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 3])
 def test_the_validation_loss_is_that_of_the_model_served(n_tables, kind):
-    bounds = tuple(np.array([value], dtype=np.float32) for value in (-4.0, 4.0, 0.0, 1.0))
+    link = Bounded(-4.0, 4.0)
     rows, start, config = make_problem(
-        kind, n_tables, same=False, dropout=0.5, unknown_rate=0.3, bounds=bounds
+        kind, n_tables, same=False, dropout=0.5, unknown_rate=0.3, link=link
     )
     rows = with_foreign_categories(rows)
     task = make_task(rows, start, config)
     run(task, 3)
     which = np.flatnonzero(rows.validation)
-    head, pooling, sources = served_parts(task, start)
+    head, pooling, sources = served_parts(task)
     codes = []
     for column, n in zip(rows.codes, N_ROWS, strict=True):
-        met = rows.met(len(codes), n)
-        cells = [[r if met[rows.fold[i], r] else 0 for r in items_of(column, i)] for i in which]
+        seen = rows.seen[len(codes)]
+        cells = [[r if seen[rows.fold[i], r] else 0 for r in items_of(column, i)] for i in which]
         flat = [rows.fold[i] * n + c for i, row in zip(which, cells, strict=True) for c in row]
         lists = Lists(np.array(flat), offsets_of(np.array([len(c) for c in cells])))
         codes.append(lists if isinstance(column, Lists) else lists.items)
     assert (codes[1] % N_ROWS[1] == 0).any()  # some are unknown
     vectors = np.empty((len(which), sum(task.bank.widths)), dtype=np.float32)
     gather(sources, codes, vectors, pooling)
-    predicted = -4 + 8 / (1 + np.exp(-head.raw(vectors, rows.context[which])))
+    predicted = link.predict(head.raw(vectors, rows.context[which]), config.scale)
     errors = (predicted - rows.target[which]) ** 2
     expected = np.average(errors, axis=0, weights=rows.weights[which])
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-4)
@@ -406,30 +411,30 @@ def test_the_validation_loss_is_that_of_the_model_served(n_tables, kind):
 def test_batches_of_the_validation_loss_do_not_change_it(kind, monkeypatch):
     rows, start, config = make_problem(kind, same=False)
     expected = make_task(rows, start, config).validation_loss()
-    monkeypatch.setattr(crossfit, "_ITEMS_AT_ONCE", 9)
+    monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 9)
     task = make_task(rows, start, config)
-    assert 1 <= task.rows_at_once <= 9
+    assert 1 <= task.batches._rows_at_once <= 9
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-6)
-    monkeypatch.setattr(crossfit, "_ITEMS_AT_ONCE", 0)
-    assert make_task(rows, start, config).rows_at_once == 1
+    monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 0)
+    assert make_task(rows, start, config).batches._rows_at_once == 1
 
 
-def test_the_pull_leads_all_but_the_unknown_row_to_zero():
-    start = make_start(same=False, pulled=[True, False])
+def test_shrinkage_leads_all_but_the_unknown_row_to_zero():
+    start = make_start(same=False, shrinks=[True, False])
     rows = make_rows()
     for codes in rows.codes:
-        codes[::5] = 0  # the unknown row is not pulled even where rows bear it
+        codes[::5] = 0  # the unknown row does not shrink even where rows bear it
     task = without_losses(make_task(rows, start, make_config(unknown_rate=0.3)))
     run(task, 3)
     tables = tables_of(task)
-    np.testing.assert_array_equal(tables[1], start.tables[1])  # a column that is not pulled
+    np.testing.assert_array_equal(tables[1], start.tables[1])  # a column that does not shrink
     np.testing.assert_array_equal(tables[0][:, :3], start.tables[0][:, :3])  # no rows of their own
     before, after = np.abs(start.tables[0][:, 3:]), np.abs(tables[0][:, 3:])
     assert (after < before).mean() > 0.9  # a step may pass zero
     assert after.mean() < 0.7 * before.mean()
 
 
-def test_weights_that_all_but_vanish_do_not_break_the_pull():
+def test_weights_that_all_but_vanish_do_not_break_shrinkage():
     rows = make_rows()
     weights = np.where(rows.codes[0] == 3, np.float32(1e-42), rows.weights)
     task = make_task(replace(rows, weights=weights))
@@ -444,8 +449,9 @@ def test_rows_without_context_or_categories_are_learned(missing):
     if missing == "context":
         rows = replace(rows, context=np.empty((60, 0), dtype=np.float32))
     else:
-        rows = replace(rows, codes=[])
-        start = replace(start, tables=[], fixed=[], pulled=[], pooling=[])
+        rows = replace(rows, codes=[], n_rows=[])
+        start = replace(start, tables=[], fixed=[], shrinks=[], poolings=[])
+        config = replace(config, poolings=())
     task = make_task(rows, start, config)
     before = task.validation_loss()
     run(task, 2)

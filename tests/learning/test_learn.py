@@ -10,13 +10,14 @@ import torch
 from scipy.special import logit
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.head import MLPHead
-from sk_entity_embed.learning.learn import learn
-from sk_entity_embed.pooling import GRU
+from sk_entity_embed.model.heads import MLPHead
+from sk_entity_embed.model.losses import LogLoss
+from sk_entity_embed.model.poolings import GRU
 from tests.learning.problems import (
     KINDS,
     N_ROWS,
     WIDTHS,
+    fit,
     make_config,
     make_problem,
     make_rows,
@@ -26,16 +27,16 @@ from tests.learning.problems import (
 RANDOM = {"dropout": 0.2, "unknown_rate": 0.1}
 
 
-def fit(n_tables=3, start=None, **changes):
+def fit_plain(n_tables=3, start=None, **changes):
     """Learn a small problem."""
     start = start or make_start(n_tables)
-    return learn(make_rows(n_tables=n_tables), start, make_config(**RANDOM, **changes))
+    return fit(make_rows(n_tables=n_tables), start, make_config(**RANDOM, **changes))
 
 
 def fit_kind(kind, n_tables=3, **changes):
     """Learn a small problem of a kind."""
     rows, start, config = make_problem(kind, n_tables, **RANDOM, **changes)
-    return learn(rows, start, config)
+    return fit(rows, start, config)
 
 
 def arrays_of(layer):
@@ -47,7 +48,7 @@ def arrays_of(layer):
 def bytes_of(learned):
     """Everything learned, as bytes."""
     arrays = [*learned.tables, *arrays_of(learned.head)]
-    arrays += [a for unit in learned.pooling if isinstance(unit, GRU) for a in arrays_of(unit)]
+    arrays += [a for unit in learned.poolings if isinstance(unit, GRU) for a in arrays_of(unit)]
     arrays += [learned.loss_curve, learned.validation_loss_curve]
     return [np.ascontiguousarray(a).tobytes() for a in arrays]
 
@@ -106,7 +107,7 @@ def test_no_setting_of_the_caller_changes_the_result(setting, kind):
 
 
 def test_arrays_come_back_in_numpy():
-    learned = fit()
+    learned = fit_plain()
     assert [t.shape for t in learned.tables] == [
         (3, rows, width) for rows, width in zip(N_ROWS, WIDTHS, strict=True)
     ]
@@ -120,11 +121,11 @@ def test_arrays_come_back_in_numpy():
     assert not learned.interrupted
 
 
-def test_what_was_given_is_not_changed():
+def test_rows_and_an_earlier_head_are_not_changed():
     rows, start = make_rows(), make_start(head=earlier_head())
-    given = [*rows.codes, rows.context, rows.target, *start.tables, *start.head.weights]
+    given = [*rows.codes, rows.context, rows.target, *start.head.weights]
     before = [a.tobytes() for a in given]
-    learn(rows, start, make_config(**RANDOM))
+    fit(rows, start, make_config(**RANDOM))
     assert [a.tobytes() for a in given] == before
 
 
@@ -137,28 +138,28 @@ def test_the_loss_falls(kind):
         parts = np.split(effects[rows.codes[0].items], rows.codes[0].offsets[1:-1])
         target = np.array([part.sum() if kind == "dot_sum" else part[-1] for part in parts])
         rows = replace(rows, target=(target / target.std())[:, None].astype(np.float32))
-    learned = learn(rows, start, config)
+    learned = fit(rows, start, config)
     assert learned.validation_loss_curve.min() < 0.6 * learned.validation_loss_curve[0]
     assert learned.loss_curve[-1] < 0.6 * learned.loss_curve[0]
 
 
 def test_recurrent_units_come_back_with_what_they_learned():
-    unit, none = fit_kind("gru").pooling
+    unit, none = fit_kind("gru").poolings
     assert none is None
     assert unit.input_weights.shape == unit.hidden_weights.shape == (3, 9)
     assert unit.input_bias.shape == unit.hidden_bias.shape == (9,)
     assert {a.dtype for a in arrays_of(unit)} == {np.dtype(np.float64)}
-    still = fit_kind("gru", learning_rate_init=1e-12).pooling[0]
+    still = fit_kind("gru", learning_rate_init=1e-12).poolings[0]
     for one, other in zip(arrays_of(unit), arrays_of(still), strict=True):
         assert np.abs(one - other).max() > 1e-3
 
 
 def test_dot_products_start_from_the_log_odds_of_the_rows_that_teach_the_head():
-    rows, start, config = make_problem("dot", loss="log_loss", learning_rate_init=1e-9)
+    rows, start, config = make_problem("dot", loss=LogLoss(), learning_rate_init=1e-9)
     clicks = rows.validation | (np.random.default_rng(0).uniform(size=60) < 0.3)
-    learned = learn(replace(rows, target=clicks[:, None].astype(np.float32)), start, config)
-    taught = ~rows.validation
-    share = np.average(clicks[taught], weights=rows.weights[taught])
+    learned = fit(replace(rows, target=clicks[:, None].astype(np.float32)), start, config)
+    learned_from = ~rows.validation
+    share = np.average(clicks[learned_from], weights=rows.weights[learned_from])
     assert learned.head.intercept == pytest.approx(logit(share), abs=1e-3)
 
 
@@ -166,35 +167,35 @@ def test_the_best_epoch_is_returned():
     noise = np.random.default_rng(3).standard_normal((60, 1)).astype(np.float32)
     rows = make_rows(target=noise)  # the longer, the worse
     wide = {"hidden_layer_sizes": (64,)}
-    learned = learn(rows, make_start(), make_config(max_iter=20, n_iter_no_change=20, **wide))
+    learned = fit(rows, make_start(), make_config(max_iter=20, n_iter_no_change=20, **wide))
     curve = learned.validation_loss_curve[:, 0]
     best = int(np.argmin(curve)) + 1
     assert learned.best_iteration == best < len(curve)
     start = make_start(tables=learned.tables, head=learned.head)
-    again = learn(rows, start, make_config(max_iter=1, learning_rate_init=1e-12, **wide))
+    again = fit(rows, start, make_config(max_iter=1, learning_rate_init=1e-12, **wide))
     np.testing.assert_allclose(again.validation_loss_curve[0], curve[best - 1], rtol=1e-4)
 
 
 def test_no_validation_loss_is_computed_without_early_stopping():
-    learned = fit(early_stopping=False)
+    learned = fit_plain(early_stopping=False)
     assert learned.validation_loss_curve is None
     assert learned.best_iteration == 3
 
 
-def test_columns_that_are_not_pulled_are_told_to_training():
-    results = [fit(start=make_start(pulled=p)) for p in ([True, True], [True, False])]
+def test_columns_that_do_not_shrink_are_told_to_training():
+    results = [fit_plain(start=make_start(shrinks=p)) for p in ([True, True], [True, False])]
     assert bytes_of(results[0]) != bytes_of(results[1])
 
 
 @pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
 def test_training_goes_on_from_an_earlier_head_and_earlier_units(kind):
     rows, start, config = make_problem(kind, max_iter=2)
-    good = learn(rows, start, config)
-    again = replace(start, tables=good.tables, head=good.head, pooling=good.pooling)
-    learned = learn(rows, again, replace(config, learning_rate_init=1e-12))
+    good = fit(rows, start, config)
+    again = replace(start, tables=good.tables, head=good.head, poolings=good.poolings)
+    learned = fit(rows, again, replace(config, learning_rate_init=1e-12))
     for one, other in zip(arrays_of(learned.head), arrays_of(good.head), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    for one, other in zip(learned.pooling, good.pooling, strict=True):
+    for one, other in zip(learned.poolings, good.poolings, strict=True):
         assert type(one) is type(other)
         if isinstance(one, GRU):
             for a, b in zip(arrays_of(one), arrays_of(other), strict=True):
@@ -205,9 +206,9 @@ def test_training_goes_on_from_an_earlier_head_and_earlier_units(kind):
 
 def test_an_earlier_state_is_kept_where_training_only_harms():
     start = make_start(head=earlier_head())
-    good = learn(make_rows(), start, make_config(max_iter=60, n_iter_no_change=60))
+    good = fit(make_rows(), start, make_config(max_iter=60, n_iter_no_change=60))
     again = make_start(tables=good.tables, head=good.head)
-    learned = learn(make_rows(), again, make_config(learning_rate_init=5.0))
+    learned = fit(make_rows(), again, make_config(learning_rate_init=5.0))
     assert learned.best_iteration == 0
     for mine, theirs in zip(learned.tables, good.tables, strict=True):
         assert mine.tobytes() == theirs.tobytes()
@@ -216,7 +217,7 @@ def test_an_earlier_state_is_kept_where_training_only_harms():
 def test_fixed_rows_come_back_as_they_were():
     fixed = [np.arange(n) > 2 for n in N_ROWS]
     start = make_start(fixed=fixed)
-    learned = fit(start=start, max_iter=2)
+    learned = fit_plain(start=start, max_iter=2)
     for table, old, mask in zip(learned.tables, start.tables, fixed, strict=True):
         np.testing.assert_array_equal(table[:, mask], old[:, mask])
         assert (table[:, 0] != old[:, 0]).any()
@@ -225,7 +226,7 @@ def test_fixed_rows_come_back_as_they_were():
 def test_fixed_coordinates_stay_while_biases_learn():
     rows, start, config = make_problem("dot_sum", **RANDOM)
     fixed = [np.arange(n) > 2 for n in N_ROWS]
-    learned = learn(rows, replace(start, fixed=fixed), config)
+    learned = fit(rows, replace(start, fixed=fixed), config)
     for table, old, mask in zip(learned.tables, start.tables, fixed, strict=True):
         np.testing.assert_array_equal(table[:, mask, :-1], old[:, mask, :-1])
         assert (table[:, mask, -1] != old[:, mask, -1]).all()
@@ -235,27 +236,27 @@ def test_fixed_coordinates_stay_while_biases_learn():
 def test_diverged_training_is_an_error():
     rows = make_rows(target=np.full((60, 1), 1e30, dtype=np.float32))
     with pytest.raises(InvalidParameterError, match=r"diverged.*`learning_rate_init`"):
-        learn(rows, make_start(), make_config())
+        fit(rows, make_start(), make_config())
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta"])
 def test_a_device_that_is_not_to_be_had_is_named(device):
     with pytest.raises(InvalidParameterError, match=f"device='{device}'"):
-        fit(device=device)
+        fit_plain(device=device)
 
 
 def test_auto_is_the_cpu_where_a_fork_has_left_the_gpu_behind(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
-    assert bytes_of(fit(device="auto")) == bytes_of(fit(device="cpu"))
+    assert bytes_of(fit_plain(device="auto")) == bytes_of(fit_plain(device="cpu"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="'auto' takes the GPU here")
 def test_auto_is_the_cpu_without_a_gpu():
-    assert bytes_of(fit(device="auto")) == bytes_of(fit(device="cpu"))
+    assert bytes_of(fit_plain(device="auto")) == bytes_of(fit_plain(device="cpu"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_learns_as_well():
-    learned = fit(device="cuda", max_iter=30)
+    learned = fit_plain(device="cuda", max_iter=30)
     assert learned.validation_loss_curve.min() < 0.5 * learned.validation_loss_curve[0]

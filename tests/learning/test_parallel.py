@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sk_entity_embed.input.threads import submit, together
+from sk_entity_embed.input.threads import together
 from sk_entity_embed.learning import learn as module
-from sk_entity_embed.learning.parallel import together
-from tests.learning.problems import KINDS, make_problem
+from tests.learning.problems import KINDS, fit, make_problem
 from tests.learning.tasks import make_task
 
 
@@ -42,8 +42,8 @@ def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
     states = []
     for n_threads in (0, 2, 2):
         with ThreadPoolExecutor(2) as pool:
-            task = make_task(rows, start, config, beside=pool if n_threads else None)
-            task.rows_at_once = rows_at_once
+            task = make_task(rows, start, config, executor=pool if n_threads else None)
+            task.batches._steps_at_once = max(1, 4 * rows_at_once // 16)
             for _ in range(4):
                 losses = [loss.tolist() for loss, _ in task.epoch()]
             states.append((losses, [t.numpy().tobytes() for t in task.state()]))
@@ -57,11 +57,12 @@ def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
 )  # fmt: skip
 def test_large_steps_get_a_second_thread(batch_size, n_threads, forked, each, monkeypatch):
     monkeypatch.setattr(module, "is_forked", lambda: forked)
-    _, _, config = make_problem("plain")
-    head = make_task(*make_problem("plain")[:2], config).head
+    rows, start, config = make_problem("plain")
+    head = make_task(rows, start, config).head
+    config = replace(config, batch_size=batch_size)
     with module._THREADS.reduced(1):
-        with module._threads(n_threads, head, batch_size, torch.device("cpu")) as beside:
-            assert (beside is None) == (each is None)
+        with module._threads(n_threads, head, config, torch.device("cpu")) as executor:
+            assert (executor is None) == (each is None)
             assert torch.get_num_threads() == (each or 1)
         assert torch.get_num_threads() == 1
 
@@ -78,7 +79,7 @@ def test_all_work_of_torch_is_done_within_the_threads_given():
     torch.set_num_threads(2)
     try:
         with Watch():
-            module.learn(*make_problem("gru"))
+            fit(*make_problem("gru"))
     finally:
         torch.set_num_threads(before)
     assert len(n_threads) > 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sk_entity_embed.learning import training
-from sk_entity_embed.learning.training import train
+from sk_entity_embed.learning import loop
+from sk_entity_embed.learning.loop import train
 
 
 class FakeTask:
@@ -168,7 +168,7 @@ def test_an_interruption_between_an_epochs_end_and_its_record_leaves_whole_epoch
         def set_postfix(self, shown):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "tqdm", Bar)
+    monkeypatch.setattr(loop, "tqdm", Bar)
     history = run(task := FakeTask([9, 3, 2]))
     assert history.interrupted
     assert len(history.losses) == len(history.validation_losses) == history.best_iteration == 1
