@@ -233,7 +233,12 @@ def encoding_report(
     else:
         contenders = _read_encoders(encoders, outputs, models)
     contenders.append(Contender(estimator, {output: output for output in outputs}, models))
-    _check_lists(rows, contenders)
+    only_lists = bool(rows.lists) and not rows.texts.shape[1]
+    if only_lists and not all(isinstance(c.encoder, EntityEmbeddingEncoder) for c in contenders):
+        raise InvalidParameterError(
+            f"X has no categorical columns but those of lists, {list(rows.lists)}, which only an "
+            "EntityEmbeddingEncoder takes; give `encoders` of that kind alone, or none, as {}."
+        )
     random = check_random_state(random_state)
     splits = _splits(cv, rows, random)
     if scoring is None:
@@ -252,9 +257,8 @@ def encoding_report(
     names = list(dict.fromkeys(name for c in contenders for name in c.rows))
     folds = _fold_table(records, names, list(models))
     _report_failures(folds)
-    report = _summarise(folds)
-    scorer_name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "callable")
-    report.insert(2, "scoring", scorer_name)
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "callable")
+    report = _summarise(folds, name)
     return (report, folds) if return_folds else report
 
 
@@ -314,18 +318,17 @@ def _read_encoders(
         raise InvalidParameterError(
             f"`encoders` has {taken}, which name outputs of `estimator`; choose other names."
         )
-    rows = {name: {name: getattr(encoder, "output", None)} for name, encoder in encoders.items()}
-    return [Contender(encoder, rows[name], models) for name, encoder in encoders.items()]
+    outputs_of = {name: getattr(encoder, "output", None) for name, encoder in encoders.items()}
+    return [Contender(e, {name: outputs_of[name]}, models) for name, e in encoders.items()]
 
 
-def _check_lists(rows: Rows, contenders: Sequence[Contender]) -> None:
-    """Refuse to compare with encoders for which columns of lists leave nothing."""
-    others = [c for c in contenders if not isinstance(c.encoder, EntityEmbeddingEncoder)]
-    if rows.lists and others and not rows.texts.shape[1]:
-        raise InvalidParameterError(
-            f"X has no categorical columns but those of lists, {list(rows.lists)}, which only an "
-            "EntityEmbeddingEncoder takes; give `encoders` of that kind alone, or none, as {}."
-        )
+def _check_settings(parameter: str, encoder: Any) -> None:
+    """Refuse an embedding encoder's settings under the name of the report's parameter."""
+    if isinstance(encoder, EntityEmbeddingEncoder):
+        try:
+            encoder._validate_params()
+        except ValueError as error:
+            raise InvalidParameterError(f"`{parameter}` cannot be fitted: {error}") from error
 
 
 def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[str, str]) -> None:
@@ -338,16 +341,7 @@ def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[st
                 f"`{parameter}[{name!r}]` must be an instance with the methods {methods[0]} and "
                 f"{methods[1]}, got {member!r}."
             )
-        if isinstance(member, EntityEmbeddingEncoder):
-            _check_settings(f"{parameter}[{name!r}]", member)
-
-
-def _check_settings(parameter: str, encoder: EntityEmbeddingEncoder) -> None:
-    """Refuse an embedding encoder's settings under the name of the report's parameter."""
-    try:
-        encoder._validate_params()
-    except ValueError as error:
-        raise InvalidParameterError(f"`{parameter}` cannot be fitted: {error}") from error
+        _check_settings(f"{parameter}[{name!r}]", member)
 
 
 def _splits(cv: Any, rows: Rows, random: RandomState) -> list[Split]:
@@ -413,27 +407,18 @@ def _fold_table(records: list[dict[str, Any]], names: list[str], models: list[st
     return folds
 
 
-def _summarise(folds: pd.DataFrame) -> pd.DataFrame:
+def _summarise(folds: pd.DataFrame, scoring: str) -> pd.DataFrame:
     """Means and standard deviations over the folds, best test scores of each model first."""
     n = folds["fold"].nunique()
-    values = {name: folds[name].to_numpy(dtype=float).reshape(-1, n) for name in _MEASURES}
-    report = (
-        folds[["encoder", "downstream"]]
-        .iloc[::n]
-        .assign(
-            mean_test_score=values["test_score"].mean(axis=1),
-            std_test_score=values["test_score"].std(axis=1),
-            mean_train_score=values["train_score"].mean(axis=1),
-            leak_gap=values["leak_gap"].mean(axis=1),
-            difference=values["difference"].mean(axis=1),
-            std_difference=values["difference"].std(axis=1),
-            **{name: values[name].mean(axis=1) for name in _MEASURES[4:]},
-            n_splits=n,
-        )
-    )
+    report = folds[["encoder", "downstream"]].iloc[::n].assign(scoring=scoring)
+    for name in _MEASURES:
+        values = folds[name].to_numpy(dtype=float).reshape(-1, n)
+        report[f"mean_{name}" if name.endswith("score") else name] = values.mean(axis=1)
+        if name in ("test_score", "difference"):
+            report[f"std_{name}"] = values.std(axis=1)
     by_model = report.groupby("downstream", sort=False)["mean_test_score"]
     order = np.lexsort((-report["mean_test_score"], by_model.ngroup()))
-    return report.iloc[order].reset_index(drop=True)
+    return report.assign(n_splits=n).iloc[order].reset_index(drop=True)
 
 
 def _report_failures(folds: pd.DataFrame) -> None:

@@ -199,8 +199,8 @@ class NegativeSampler:
         self._labels, *self._columns = _read_pairs(pairs)
         power = alpha if strategy == "popularity" else 0.0
         left, right = self._columns
-        self._lines = [_lay_out(right.codes, left.codes, power)]
-        self._lines.append(_lay_out(left.codes, right.codes, power))
+        pairs_of_codes = ((right.codes, left.codes), (left.codes, right.codes))
+        self._lines = [_lay_out(entities, values, power) for entities, values in pairs_of_codes]
         self._check_possible()
         self._seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
@@ -268,12 +268,11 @@ class NegativeSampler:
             entities = self._columns[other].codes[drawn[here]]
             values[this][here] = self._columns[this].first[self._lines[this].draw(entities, random)]
         order = random.permutation(len(y)) if self.shuffle else slice(None)
-        X = pd.DataFrame(
-            {
-                this: column.take(np.concatenate([rows, values[this]])[order])
-                for this, column in enumerate(self._columns)
-            }
-        )
+        taken = [
+            column.take(np.concatenate([rows, others])[order])
+            for column, others in zip(self._columns, values, strict=True)
+        ]
+        X = pd.DataFrame(dict(enumerate(taken)))
         return X.set_axis(pd.Index(self._labels, tupleize_cols=False), axis=1), y[order]
 
     def _choose_column(self, drawn: NDArray[np.intp], random: Generator) -> NDArray[np.intp]:
@@ -286,10 +285,10 @@ class NegativeSampler:
 
     def _full(self, rows: Any = slice(None)) -> list[NDArray[np.bool_]]:
         """For each column, whether none of its values makes a negative of each of the pairs."""
-        left, right = self._columns
+        others = reversed(self._columns)
         return [
-            self._lines[0].free[right.codes[rows]] == 0,
-            self._lines[1].free[left.codes[rows]] == 0,
+            line.free[other.codes[rows]] == 0
+            for line, other in zip(self._lines, others, strict=True)
         ]
 
     def _check_possible(self) -> None:

@@ -205,6 +205,17 @@ def test_environments_never_install_an_unpinned_torch(benchmarks):
         pinned("numpy==2.0  # and nothing else\n", ["numpy", "torch"])
 
 
+def test_the_speed_benchmark_counts_what_an_epoch_multiplies(benchmarks):
+    from _speed_jobs import epoch_products, memory_limit_mb
+
+    # 3 inputs, hidden layers of 5 and 7: 15 + 35 + 7 of the head, 3 of the linear model
+    tables = 2 * (57 + 3)
+    head = 2 * (57 + 3) + 35 + 7
+    assert epoch_products(100, 3, (5, 7)) == pytest.approx(100 * (tables + 0.9 * head))
+    # a code and a target of 4 bytes three times, five tables of 4 bytes a number four times
+    assert memory_limit_mb(1_000, [(50, 10)]) == pytest.approx((3 * 8_000 + 4 * 10_000) / 1e6)
+
+
 def test_the_speed_benchmark_times_every_epoch(benchmarks):
     from _speed_jobs import epoch_times, made_up
 

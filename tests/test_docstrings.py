@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from numpydoc.validate import validate
+from sklearn.utils._param_validation import StrOptions
 
 import sk_entity_embed
+from sk_entity_embed._parameters import documented
 
 LEFT_OUT = {
     "GL01": "summaries start on the line of the quotes",
@@ -102,3 +105,21 @@ def test_parameters_and_fitted_attributes_are_documented_in_order(name):
         default = parameter.default
         told = re.search(rf"^{parameter.name} : .*default=(.+)$", text, re.M)[1]
         assert ast.literal_eval(told) == default
+
+
+def test_a_class_without_a_docstring_stays_so():
+    assert documented(type("Silent", (), {})).__doc__ is None  # as under python -OO
+
+
+@pytest.mark.parametrize("name", ["Encoder", "Regressor", "Classifier"])
+def test_literal_types_have_the_values_that_are_allowed(name):
+    cls = getattr(sk_entity_embed, f"EntityEmbedding{name}")
+    checked = set()
+    for parameter, hint in get_type_hints(cls.__init__).items():
+        values = [arg for part in (hint, *get_args(hint)) for arg in get_args(part)]
+        words = {value for value in values if isinstance(value, str)}
+        for constraint in cls._parameter_constraints.get(parameter, []):
+            if words and isinstance(constraint, StrOptions):
+                assert words == constraint.options, parameter
+                checked.add(parameter)
+    assert checked >= {"head", "loss", "handle_unknown", "handle_missing", "init", "max_iter"}

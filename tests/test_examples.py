@@ -173,14 +173,6 @@ def test_generated_ratings_are_predicted_better_by_dot_products_than_by_biases(
     assert names(tmp_path) == {"movielens_movies.png"}
 
 
-def test_public_ratings_come_from_the_folder_in_the_environment(tmp_path: Path) -> None:
-    if not (PUBLIC / "movielens_small_2016").is_dir():
-        pytest.skip("needs movielens_small_2016 in SK_ENTITY_EMBED_DATA")
-    lines = run("movielens.py", tmp_path, "--rows", "5000", data=PUBLIC)
-    assert lines[0].startswith("data: movielens_small_2016 (5,000 ratings, ")
-    assert "movies nearest to Pulp Fiction (1994)" in "\n".join(lines)
-
-
 def shares(lines: list[str], method: str) -> list[float]:
     """The numbers in a method's row of the table of shares."""
     start = next(i for i, line in enumerate(lines) if line.startswith("share of a book's"))
