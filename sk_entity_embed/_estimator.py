@@ -482,9 +482,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _output(self) -> Output:
         """What :meth:`transform` gives, by the parameters."""
-        output = getattr(self, "output", "embedding")
-        passes = getattr(self, "remainder", "drop") == "passthrough"
-        return Output(output != "hidden", output != "embedding", passes)
+        return Output.of(getattr(self, "output", "embedding"), getattr(self, "remainder", "drop"))
 
     def _n_hidden(self) -> int:
         """Width of the last hidden layer, by the parameters."""

@@ -29,14 +29,13 @@ MAY_IMPORT = {
     "input": "exceptions",
     "datasets": "_lazy _parameters _writing exceptions",
     "sampling": "_parameters exceptions input",
-    "head": "exceptions input",
-    "pooling": "exceptions input",
-    "learning": "exceptions head input pooling",
-    "estimators": "_lazy _parameters exceptions head input learning pooling",
-    "evaluation": "_comparison _parameters estimators exceptions input",
-    "_comparison": "estimators input",
-    "inspection": "_lazy _writing estimators exceptions head input pooling",
-    "export": "_lazy _writing estimators exceptions head input inspection pooling",
+    "model": "exceptions input",
+    "learning": "exceptions input model",
+    "fitting": "exceptions input learning model",
+    "estimators": "_lazy _parameters exceptions fitting input learning model",
+    "evaluation": "_lazy _parameters estimators exceptions input model",
+    "inspection": "_lazy _parameters _writing estimators exceptions input model",
+    "export": "_lazy _writing estimators exceptions input inspection learning model",
 }
 """By package, or module beside them, what it may import. All other modules are "estimators"."""
 

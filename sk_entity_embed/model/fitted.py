@@ -58,6 +58,11 @@ class Output:
     hidden: bool = False
     numbers: bool = False
 
+    @classmethod
+    def of(cls, output: str, remainder: str = "drop") -> Output:
+        """Return what the parameters of these names say."""
+        return cls(output != "hidden", output != "embedding", remainder == "passthrough")
+
 
 @dataclass(frozen=True, slots=True)
 class WarmStartState:

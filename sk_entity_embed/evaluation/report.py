@@ -1,6 +1,6 @@
 """Whether embeddings pay on your data: encoders compared by cross-validation.
 
-This module reads what the user gives and makes the report; `_comparison` fits and scores.
+This module reads what the user gives and makes the report; `comparison` fits and scores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from sk_entity_embed._comparison import (
+from sk_entity_embed._parameters import check_parameters
+from sk_entity_embed.encoder import EntityEmbeddingEncoder
+from sk_entity_embed.evaluation.comparison import (
     Contender,
     Rows,
     Split,
@@ -30,8 +32,6 @@ from sk_entity_embed._comparison import (
     default_models,
     run,
 )
-from sk_entity_embed._parameters import check_parameters
-from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, replace
 from itertools import product
 from numbers import Integral
@@ -27,9 +26,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import Tags, _safe_indexing, check_array, check_random_state, get_tags
 
+from sk_entity_embed._access import fitted_model, with_model
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.input.folds import assign_folds
 from sk_entity_embed.input.target import Target
+from sk_entity_embed.model.fitted import Output
 
 MAX_DENSE_LEVELS = 64
 """One-hot columns for each categorical one, at most, for models that take no sparse input."""
@@ -175,14 +176,16 @@ def _fit_network(
         categorical_features=train.categorical,
     )
     encoded = np.asarray(encoder.fit_transform(train.X, train.y, groups=train.groups))
-    width = encoder._model.edges[-1]
+    model = fitted_model(encoder)
+    width = model.edges[-1]
     parts = {"embedding": slice(width), "hidden": slice(width, None), encoder.output: slice(None)}
-    fitted = {}
-    for name, output in rows.items():
-        view = copy(encoder)
-        view._policies = {**encoder._policies, "output": str(output)}
-        fitted[name] = view, encoded[:, parts[str(output)]]
-    return fitted
+    return {
+        name: (
+            with_model(encoder, model.with_output(Output.of(str(output)))),
+            encoded[:, parts[str(output)]],
+        )
+        for name, output in rows.items()
+    }
 
 
 def _fit_other(encoder: Any, train: Rows, seed: int) -> Any:
