@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
 import datetime
 
 import matplotlib.pyplot as plt
@@ -25,12 +22,6 @@ from sk_entity_embed.inspection import CategoryPredictionDisplay
 from tests.samples import make_encoder, make_rows
 
 from_predictions = CategoryPredictionDisplay.from_predictions
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -308,14 +299,6 @@ def test_names_are_data():
     axes = [display.ax_.xaxis.label, display.ax_.yaxis.label, display.ax_.title]
     assert not any(t.get_parse_math() for t in [*display.texts_, *axes])
     assert display.ax_.get_title() == "Predicted and observed by $x$"
-
-
-def test_draws_again_elsewhere(regression):
-    display = CategoryPredictionDisplay.from_estimator(*regression, "letter", theme="dark")
-    _, ax = plt.subplots()
-    assert display.plot(ax, theme="light") is display
-    assert display.ax_ is ax
-    assert display.figure_ is ax.figure
 
 
 @pytest.mark.parametrize(
