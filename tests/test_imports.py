@@ -73,7 +73,12 @@ LAYERS = [
     {"_access"},
     {"_comparison"},
     {"evaluation"},
-    {"inspection.catalogue", "inspection.displays.theme", "inspection.steps"},
+    {
+        "inspection.catalogue",
+        "inspection.displays.docs",
+        "inspection.displays.theme",
+        "inspection.steps",
+    },
     {"inspection.components", "inspection.displays.labels", "inspection.search"},
     {
         "inspection.displays.cells",

@@ -249,19 +249,16 @@ def test_search_shows_the_neighbours_that_nearest_finds(page, encoder, metric):
         np.testing.assert_allclose(distances, expected["distance"], atol=1e-4)
 
 
-def test_categories_that_share_a_vector_come_in_their_order(page, encoder):
+def test_missing_and_rare_categories_have_neighbours(page, encoder):
+    choose(page, "(miss")
+    assert page.text_content("#chosen") == "(missing)"
+    expect_neighbours(page, nearest(encoder, "town", None, 10))
     rare = encoder.infrequent_categories_["town"]
     assert len(rare) > 2
     choose(page, rare[-1])
     expected = nearest(encoder, "town", rare[-1], 10)
     assert expected["category"].tolist()[: len(rare) - 1] == rare[:-1].tolist()
     expect_neighbours(page, expected)
-
-
-def test_missing_is_a_category(page, encoder):
-    choose(page, "(miss")
-    assert page.text_content("#chosen") == "(missing)"
-    expect_neighbours(page, nearest(encoder, "town", None, 10))
 
 
 @pytest.mark.parametrize("dims", ["2", "3"])
@@ -458,14 +455,6 @@ def test_names_that_spreadsheets_would_run_are_saved_as_text(page, encoder):
     assert [r[0] for r in rows] == ["'=1+1", *expected["category"]]
     similarities = [float(r[1]) for r in rows]
     np.testing.assert_allclose(similarities, [1.0, *expected["similarity"]], atol=1e-6)
-
-
-def test_what_is_in_view_can_be_selected_without_a_mouse(page, encoder):
-    page.focus("#select-view")
-    page.keyboard.press("Enter")
-    n = len(encoder.categories_["town"])
-    assert page.text_content("#selected") == f"{n} categories selected"
-    assert page.locator("#sample button").count() == 12
 
 
 def test_hostile_names_stay_text(page, encoder):

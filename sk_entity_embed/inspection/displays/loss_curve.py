@@ -239,11 +239,12 @@ class LossCurveDisplay:
         best = self.best_iteration
         if best is None:
             return None
+        dashes: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (2, 2)), "zorder": 1}
+        line = ax.axvline(best, color=colors.muted, **dashes)
         curve, _, color = judged
         if 1 <= best <= len(curve):
             ax.plot(best, curve[best - 1], "o", markersize=9, color=color, markeredgewidth=0)
-        dashes: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (2, 2)), "zorder": 1}
-        return ax.axvline(best, color=colors.muted, **dashes)
+        return line
 
     def _title(self) -> str:
         best, validation = self.best_iteration, self.validation_loss_curve

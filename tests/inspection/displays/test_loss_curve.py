@@ -64,20 +64,16 @@ def test_units(loss, target, label):
     assert LossCurveDisplay.from_estimator(encoder).ax_.get_ylabel() == label
 
 
-def test_the_start_may_be_the_best():
+def test_which_epoch_was_kept():
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3], [0.6, 0.7, 0.8], 0)
     assert display.ax_.get_title() == "Kept: the state before the first epoch"
     assert display.best_line_.get_xdata()[0] == 0
     assert display.ax_.get_xlim()[0] < 0
 
-
-def test_best_of_training_alone():
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3], best_iteration=2)
     assert display.ax_.get_title() == "Loss by epoch; kept: epoch 2"
     assert [line.get_ydata()[0] for line in display.ax_.lines[-1:]] == [0.4]
 
-
-def test_no_best():
     display = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5])
     assert display.best_line_ is None
     assert display.ax_.get_title() == "Loss by epoch"
@@ -95,9 +91,6 @@ def test_steep_first_epochs_leave_room_for_the_rest():
     plain = LossCurveDisplay.from_curves(rest, rest)
     assert plain.ax_.get_xlabel() == "Epoch"
     assert plain.ax_.get_ylim()[1] > rest.max()
-
-
-def test_an_explosion_at_the_end_leaves_room_for_the_rest():
     curve = [0.6, 0.5, 0.45, 0.44, 0.43, 1e5, 1e9, 1e12, 1e12]
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2], curve)
     assert display.ax_.get_ylim()[1] < 10
@@ -123,7 +116,7 @@ def test_nothing_to_see(curve):
     assert 1 in display.ax_.get_xticks()
 
 
-@pytest.mark.parametrize("gap", [0.0, 1e-6, 0.1])
+@pytest.mark.parametrize("gap", [0.0, 0.1])
 def test_names_do_not_touch(gap):
     curve = np.array([1.0, 0.5, 0.2])
     display = LossCurveDisplay.from_curves(curve, curve + gap)
@@ -137,17 +130,10 @@ def test_names_do_not_touch(gap):
 def test_long_curves_have_no_marks():
     assert LossCurveDisplay.from_curves(np.linspace(1, 0, 61)).line_.get_marker() == ""
     assert LossCurveDisplay.from_curves(np.linspace(1, 0, 60)).line_.get_marker() == "o"
-
-
-def test_curves_of_different_length():
-    display = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5, 0.4], 3)
-    assert display.ax_.get_xlim()[1] > 3
-
-
-def test_the_name_of_the_loss_is_text():
-    display = LossCurveDisplay.from_curves([1.0, 0.5], loss="cost in $ and $")
-    display.figure_.canvas.draw()
-    assert not display.ax_.yaxis.label.get_parse_math()
+    uneven = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5, 0.4], 3, loss="cost in $ and $")
+    assert uneven.ax_.get_xlim()[1] > 3
+    uneven.figure_.canvas.draw()
+    assert not uneven.ax_.yaxis.label.get_parse_math()
 
 
 @pytest.mark.parametrize(
