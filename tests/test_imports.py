@@ -87,7 +87,7 @@ LAYERS = [
         "inspection.projection",
         "inspection.residuals",
     },
-    {"inspection.displays.keys", "inspection.neighbors"},
+    {"inspection.neighbors"},
     {
         "inspection.alignment",
         "inspection.displays.marks",

@@ -54,11 +54,13 @@ _PLACE = re.compile(r"^( *)%\((\w+)\)s$", flags=re.MULTILINE)
 def documented(**own: str) -> Callable[[_Display], _Display]:
     """Fill lines like ``%(ax)s`` in the docstrings of a class and of its methods.
 
-    What fills them are the shared descriptions, and `own` ones of the class.
+    What fills them are the shared descriptions, `own` ones of the class, and the section of what
+    a method returns, which is the display itself.
     """
     parts = {name: inspect.cleandoc(text) for name, text in (_SHARED | own).items()}
 
     def fill(display: _Display) -> _Display:
+        parts["returns"] = f"Returns\n-------\n{display.__name__}\n    The display, drawn."
         for member in (display, *vars(display).values()):
             target = getattr(member, "__func__", member)  # the function of a class method
             if isinstance(target.__doc__, str) and "%(" in target.__doc__:

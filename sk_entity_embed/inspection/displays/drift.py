@@ -120,10 +120,7 @@ class DriftDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        DriftDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -161,10 +158,7 @@ class DriftDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        DriftDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -204,10 +198,7 @@ class DriftDisplay:
         %(theme)s
         %(naming)s
 
-        Returns
-        -------
-        DriftDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------

@@ -182,10 +182,7 @@ class EmbeddingDisplay:
         %(theme)s
         %(ax)s
 
-        Returns
-        -------
-        EmbeddingDisplay
-            Drawn.
+        %(returns)s
 
         Raises
         ------
@@ -253,10 +250,7 @@ class EmbeddingDisplay:
         fontsize : float, default=9.0
             Size of the labels.
 
-        Returns
-        -------
-        EmbeddingDisplay
-            This display.
+        %(returns)s
 
         Raises
         ------

@@ -114,10 +114,7 @@ class EmbeddingHeatmapDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        EmbeddingHeatmapDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -141,10 +138,7 @@ class EmbeddingHeatmapDisplay:
         %(theme)s
         %(limit)s
 
-        Returns
-        -------
-        EmbeddingHeatmapDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------

@@ -99,10 +99,7 @@ class LossCurveDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -148,10 +145,7 @@ class LossCurveDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -189,10 +183,7 @@ class LossCurveDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------

@@ -157,10 +157,7 @@ class CategoryPredictionDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -210,10 +207,7 @@ class CategoryPredictionDisplay:
         %(ax)s
         %(theme)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -266,10 +260,7 @@ class CategoryPredictionDisplay:
         %(theme)s
         %(n_labels)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------

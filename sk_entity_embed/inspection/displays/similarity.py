@@ -141,10 +141,7 @@ class SimilarityDisplay:
         %(theme)s
         %(drawing)s
 
-        Returns
-        -------
-        SimilarityDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -179,10 +176,7 @@ class SimilarityDisplay:
         %(theme)s
         %(drawing)s
 
-        Returns
-        -------
-        SimilarityDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------
