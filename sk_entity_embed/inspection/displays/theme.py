@@ -194,8 +194,9 @@ def draw_legend(ax: Axes, keys: list[Key], theme: Theme, **where: Any) -> Legend
 
 def draw_legend_below(ax: Axes, keys: list[Key], theme: Theme) -> Legend:
     """Draw a legend below the axes, in as many rows as keep it about as narrow as these."""
-    below = ax.get_window_extent().y0 - ax.xaxis.get_tightbbox().y0  # type: ignore[union-attr]
     figure: Any = ax.get_figure(root=True)
+    box = ax.xaxis.get_tightbbox()  # of ticks, their labels and the name; None if not visible
+    below = 0.0 if box is None else ax.get_window_extent().y0 - box.y0
     pad = (below * 72 / figure.dpi + 4.0) / _SMALL
     for columns in sorted({-(-len(keys) // rows) for rows in range(1, len(keys) + 1)})[::-1]:
         legend = draw_legend(

@@ -339,6 +339,9 @@ def test_long_legends_and_large_fonts_find_room():
     assert box.x0 >= 0
     assert box.x1 <= display.figure_.bbox.width
     assert box.y1 <= display.ax_.xaxis.label.get_window_extent().y0 + 2
+    ax = display.ax_
+    ax.xaxis.set_visible(False)
+    assert texts_of(display.plot(ax).legend_)
 
 
 def test_dot_products_and_items_of_lists(dot, tagged):

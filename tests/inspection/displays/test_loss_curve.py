@@ -14,12 +14,6 @@ from tests.inspection.conftest import make_listed
 from tests.samples import make_encoder, make_rows
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    X, y = make_rows()
-    return make_encoder(max_iter=4).fit(X, y)
-
-
 def test_shows_the_curves_of_an_encoder(encoder):
     display = LossCurveDisplay.from_estimator(encoder)
     for line, curve in (

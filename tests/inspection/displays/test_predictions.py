@@ -14,6 +14,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from sk_entity_embed import EntityEmbeddingRegressor
@@ -34,7 +35,7 @@ def regression():
 def classification():
     X, y = make_rows()
     y = np.where(y > 0, "high", "low")
-    return make_pipeline(make_encoder(), LogisticRegression()).fit(X, y), X, y
+    return make_pipeline(OneHotEncoder(), LogisticRegression()).fit(X, y), X, y
 
 
 def test_means_of_a_regression(regression):
@@ -80,7 +81,7 @@ def test_shares_of_a_class(classification):
 def test_several_classes_need_one_to_look_at():
     X, y = make_rows()
     y = np.digitize(y, [-1, 1])
-    model = make_pipeline(make_encoder(), LogisticRegression()).fit(X, y)
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(X, y)
     with pytest.raises(InvalidParameterError, match=r"3 classes, \[0, 1, 2\]; got None"):
         CategoryPredictionDisplay.from_estimator(model, X, y, "letter")
     display = CategoryPredictionDisplay.from_estimator(model, X, y, "letter", pos_label=2)
@@ -91,7 +92,7 @@ def test_several_classes_need_one_to_look_at():
 
 def test_classifiers_without_probabilities():
     X, y = make_rows()
-    model = make_pipeline(make_encoder(), LinearSVC()).fit(X, y > 0)
+    model = make_pipeline(OneHotEncoder(), LinearSVC()).fit(X, y > 0)
     display = CategoryPredictionDisplay.from_estimator(model, X, y > 0, "letter")
     at = (X["letter"] == "a").to_numpy()
     assert display.frame["predicted"].iloc[0] == pytest.approx(model.predict(X)[at].mean())
@@ -285,11 +286,14 @@ def test_names_are_data():
     [
         ({"column": "leter"}, "one of the columns of X.*Did you mean 'letter'"),
         ({"column": None}, "one of the columns of X"),
-        ({"response_method": "decision_function"}, "got 'decision_function'"),
-        ({"response_method": "predict_proba"}, "has no predict_proba"),
+        (
+            {"response_method": "decision_function"},
+            "`response_method` must be .* got 'decision_function'",
+        ),
+        ({"response_method": "predict_proba"}, "use response_method='predict'"),
         ({"pos_label": 1}, "`pos_label` is for classifiers"),
-        ({"min_count": 1.5}, "`min_count`"),
-        ({"min_count": "all"}, "`min_count`"),
+        ({"min_count": 1.5}, "`min_count` must be an integer"),
+        ({"min_count": "all"}, "`min_count` must be an integer"),
         ({"sample_weight": [1.0]}, "sample_weight must be 240"),
         ({"n_labels": -1}, "`n_labels` must be an integer of 0 or more"),
         ({"n_labels": 1.5}, "`n_labels` must be an integer of 0 or more"),
