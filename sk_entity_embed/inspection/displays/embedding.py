@@ -170,7 +170,8 @@ class EmbeddingDisplay:
             outputs by their number, among classes by the class. A series or a mapping is matched
             by category, an array is in the order of ``categories_``. Numbers and dates get a
             colour bar; strings and booleans a legend of the seven kinds that most categories have.
-            Grey has no value. Vectors alone have neither target means nor counts.
+            Grey has no value; values for none of the categories are an error. Vectors alone have
+            neither target means nor counts.
         color_label : str, default=None
             What the values are; None takes the name of the series.
         highlight : category or list of categories, default=None

@@ -198,16 +198,10 @@ def draw_legend_below(ax: Axes, keys: list[Key], theme: Theme) -> Legend:
     box = ax.xaxis.get_tightbbox()  # of ticks, their labels and the name; None if not visible
     below = 0.0 if box is None else ax.get_window_extent().y0 - box.y0
     pad = (below * 72 / figure.dpi + 4.0) / _SMALL
-    for columns in sorted({-(-len(keys) // rows) for rows in range(1, len(keys) + 1)})[::-1]:
-        legend = draw_legend(
-            ax,
-            keys,
-            theme,
-            ncols=columns,
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-            borderaxespad=pad,
-        )
+    where: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
+    for rows in range(1, len(keys) + 1):
+        columns = -(-len(keys) // rows)
+        legend = draw_legend(ax, keys, theme, ncols=columns, borderaxespad=pad, **where)
         if legend.get_window_extent().width <= 1.1 * ax.get_window_extent().width:
             break
     return legend
