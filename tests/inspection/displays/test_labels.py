@@ -93,6 +93,16 @@ def test_a_label_hides_as_few_points_as_it_can():
     assert place([[200.0, 150.0]], (60, 12), points=to_the_right)[0, 0] < 200
 
 
+def test_a_line_to_a_label_crosses_nothing_where_it_can():
+    walls = [[170, 156, 230, 175], [170, 125, 230, 144], [150, 144, 190, 156], [222, 145, 226, 147]]
+    points = np.tile([236.0, 150.0], (3, 1))  # which the place without a crossing hides
+    (centre,) = place(
+        [[200.0, 150.0]], (20, 10), obstacles=np.array(walls, float), points=points, n_required=1
+    )
+    assert centre[0] > 230
+    assert abs(centre[1] - 150) < 10
+
+
 def test_points_with_a_label_stay_visible_and_hidden_ones_get_none():
     anchors = np.array([[200.0, 150.0], [290.0, 150.0]])
     centres = place(anchors, (60, 12), points=np.empty((0, 2)))
