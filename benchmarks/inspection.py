@@ -95,7 +95,7 @@ def pictures(n: int, folder: Path) -> dict[str, float]:
         found[f"explorer, {method}, MB"] = (folder / "explorer.html").stat().st_size / 1e6
 
     def draw() -> None:
-        display = EmbeddingDisplay.from_vectors(vectors)
+        display = EmbeddingDisplay.from_estimator(vectors)
         display.figure_.savefig(folder / "scatter.png")
 
     found["scatter, pca"], _ = timed(draw)

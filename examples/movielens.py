@@ -136,7 +136,7 @@ def main() -> None:
     figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
     rated = counts.nlargest(20).index
     vectors = model.embeddings_["movie"].loc[rated].iloc[:, :30]  # the further ones are short
-    EmbeddingHeatmapDisplay.from_vectors(vectors, ax=ax)
+    EmbeddingHeatmapDisplay.from_estimator(vectors, ax=ax)
     ax.set_title("The 20 movies with the most ratings: the first 30 of their 100 axes")
     save_figure(figure, options, "movielens_movies.png")
 

@@ -100,7 +100,7 @@ def draw_five(options: argparse.Namespace) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(17, 5.2), layout="constrained")
     LossCurveDisplay.from_estimator(model, ax=axes[0])
     named = model.embeddings_["token"].rename(lambda t: f"{t} ({data.effects[t]:g})")
-    SimilarityDisplay.from_vectors(named, metric="euclidean", ax=axes[1])
+    SimilarityDisplay.from_estimator(named, metric="euclidean", ax=axes[1])
     draw_predictions(model, data, axes[2])
     save_figure(figure, options, "token_effects_five.png")
 

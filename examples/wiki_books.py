@@ -213,8 +213,8 @@ def closest(vectors: pd.DataFrame, books: pd.DataFrame, query: str) -> pd.DataFr
 def draw_map(vectors: pd.DataFrame, books: pd.DataFrame, options: argparse.Namespace) -> None:
     """All books, coloured by genre."""
     figure, ax = plt.subplots(figsize=(10, 8), layout="constrained")
-    EmbeddingDisplay.from_vectors(
-        vectors, method="tsne", color=books["genre"], column="book", labels=None, ax=ax
+    EmbeddingDisplay.from_estimator(
+        vectors, "book", method="tsne", color=books["genre"], labels=None, ax=ax
     )
     ax.set_title("Books by the pages they link to, coloured by genre")
     save_figure(figure, options, "wiki_books_map.png")
@@ -228,7 +228,7 @@ def draw_authors(vectors: pd.DataFrame, books: pd.DataFrame, options: argparse.N
         [f"{author.split()[-1]}: {title}" for title, author in chosen["author"].items()]
     )
     figure, ax = plt.subplots(figsize=(12, 10), layout="constrained")
-    SimilarityDisplay.from_vectors(named, column="book", ax=ax)
+    SimilarityDisplay.from_estimator(named, "book", ax=ax)
     ax.title.set_text("Four books of each of eight authors, ordered by similarity alone")
     save_figure(figure, options, "wiki_books_authors.png")
 

@@ -21,10 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import Explorer, explore, explorer, project
-from sk_entity_embed.inspection.catalogue import from_vectors
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
+from tests.inspection.conftest import make_listed
+from tests.inspection.displays.conftest import make_column
 from tests.samples import make_encoder, make_rows
 
 HOSTILE = [
@@ -94,12 +95,6 @@ def test_a_column_is_all_there(encoder):
     )
 
 
-def test_two_principal_components_are_the_first_of_three(encoder):
-    two = project(encoder, "letter", n_components=2)
-    three = project(encoder, "letter", n_components=3)
-    assert two.equals(three.iloc[:, :2])
-
-
 def test_other_projections_are_in_the_page_when_asked_for():
     vectors = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)))
     (column,) = data_of(explore(vectors, methods="tsne").to_html())["columns"]
@@ -113,7 +108,6 @@ def test_other_projections_are_in_the_page_when_asked_for():
 @pytest.mark.parametrize(
     ("classes", "n", "expected"),
     [
-        (None, None, ["Target mean"]),
         ([0, 1], None, ["Target mean"]),
         (["no", "yes"], None, ["Share of yes"]),
         (["a", "b", "c"], 3, ["Share of a", "Share of b", "Share of c"]),
@@ -198,19 +192,18 @@ def test_metadata_that_does_not_fit_is_refused(encoder, metadata, error, message
         explore(encoder, metadata=metadata)
 
 
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [
+def test_columns_are_chosen(encoder):
+    for column, expected in (
         (None, ("letter", "color")),
         ("color", ("color",)),
         (["color", "letter"], ("color", "letter")),
-    ],
-)
-def test_columns_are_chosen(encoder, column, expected):
-    made = explore(encoder, column)
-    assert isinstance(made, Explorer)
-    assert made.columns == expected
-    assert made.title == f"Embeddings of {', '.join(expected)}"
+    ):
+        made = explore(encoder, column)
+        assert isinstance(made, Explorer)
+        assert made.columns == expected
+        assert made.title == f"Embeddings of {', '.join(expected)}"
+    frames = {name: pd.DataFrame(np.eye(2)) for name in "abcdef"}
+    assert explore(frames).title == "Embeddings of a, b, c, d and 2 more"
 
 
 def test_vectors_made_elsewhere(vectors):
@@ -221,7 +214,7 @@ def test_vectors_made_elsewhere(vectors):
     (column,) = data_of(explore(vectors).to_html())["columns"]
     assert column["counts"] is None
     assert column["targets"] == []
-    counted = from_vectors(vectors, counts=range(11), target_means=np.ones((11, 2)), name="w")
+    counted = make_column(vectors, np.arange(11), np.ones((11, 2)), name="w")
     (column,) = data_of(explore(counted).to_html())["columns"]
     assert column["counts"] == list(range(11))
     assert [t["name"] for t in column["targets"]] == ["Target mean 1", "Target mean 2"]
@@ -255,11 +248,6 @@ def test_what_cannot_be_explored_is_refused(encoder, vectors, monkeypatch):
         explore(vectors)
 
 
-def test_long_lists_of_columns_have_a_short_title():
-    frames = {name: pd.DataFrame(np.eye(2)) for name in "abcdef"}
-    assert explore(frames).title == "Embeddings of a, b, c, d and 2 more"
-
-
 def test_names_stay_data(vectors):
     page = explore(vectors, title="</title><script>alert(3)</script>\ud800").to_html()
     (column,) = data_of(page)["columns"]
@@ -269,16 +257,13 @@ def test_names_stay_data(vectors):
         assert tag not in page
     assert "&lt;/title&gt;&lt;script&gt;alert(3)&lt;/script&gt;?" in page
     assert page.encode("utf-8")
-
-
-def test_json_cannot_close_its_element():
-    text = json_for_html({"names": HOSTILE})
+    text = json_for_html({"names": HOSTILE})  # cannot close its element
     assert not set("<>&\u2028\u2029\n") & set(text)
     assert text.isascii()
     assert json.loads(text) == {"names": HOSTILE}
 
 
-def test_only_the_two_scripts_may_run(vectors):
+def test_only_the_two_scripts_may_run(vectors, monkeypatch):
     page = explore(vectors).to_html()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
     policy = policy.replace("&#x27;", "'")
@@ -290,9 +275,7 @@ def test_only_the_two_scripts_may_run(vectors):
         digest = base64.b64encode(sha256(script.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in policy
     assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
-
-
-def test_scripts_are_read_as_a_parser_hands_them_on(monkeypatch, vectors):
+    # Scripts are as a parser hands them on.
     monkeypatch.setattr(page_module, "plotly_source", lambda: "'</script><!--'\r\nx\ry")
     assert "<script>'<\\/script><\\!--'\nx\ny</script>" in explore(vectors).to_html()
 
@@ -370,12 +353,13 @@ def test_kinds_have_the_colours_of_the_displays(vectors):
     assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))
 
 
-def test_biases_are_not_shown_and_items_are_counted(dot, listed):
+def test_biases_are_not_shown_and_items_are_counted(dot, tagged):
     for column in data_of(explore(dot).to_html())["columns"]:
         assert column["width"] == 3
         shown = numbers(column["vectors"], "<f4").reshape(-1, 3)
         np.testing.assert_array_equal(shown, dot.embeddings_[column["name"]])
         assert column["unit"] == "row"
+    listed = make_listed(0, "mean").fit(*tagged)
     columns = data_of(explore(listed).to_html())["columns"]
     assert [c["unit"] for c in columns] == ["item", "row"]
     assert columns[0]["counts"] == listed.category_counts_["tags"].tolist()

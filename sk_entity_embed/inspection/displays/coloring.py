@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -19,25 +18,17 @@ from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
 from sk_entity_embed.inspection.displays.labels import plain_text
-from sk_entity_embed.inspection.displays.theme import LIGHT, Theme
+from sk_entity_embed.inspection.displays.theme import Theme
 
-_KINDS = 7
+_ANY = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Coloring:
     """What colour tells of each category.
 
-    Attributes
-    ----------
-    values : ndarray of float64 or of object, of shape (n_categories,)
-        Numbers, NaN where there is none; or names of kinds, None where there is none.
-    label : str
-        What the values are.
-    limits : tuple of float, default=None
-        Numbers at the ends of the colour bar; None takes :func:`robust_limits`.
-    log : bool, default=False
-        Whether colours go by the logarithm.
+    `values` are numbers, NaN where there is none, or names of kinds, None where there is none.
+    `limits` are the numbers at the ends of the colour bar; None takes :func:`robust_limits`.
     """
 
     values: NDArray[Any]
@@ -51,7 +42,7 @@ class Coloring:
         return self.values.dtype != object
 
     def take(self, positions: NDArray[np.intp]) -> Coloring:
-        """The values at the given positions."""
+        """Return the values at the given positions."""
         return replace(self, values=self.values[positions])
 
 
@@ -59,54 +50,24 @@ class Coloring:
 class Paint:
     """Colours of points.
 
-    Attributes
-    ----------
-    colors : callable
-        From positions to arguments of ``scatter``.
-    grey : ndarray of bool of shape (n_categories,)
-        Points that have no value.
-    kinds : tuple of (color, text)
-        Legend of the kinds.
-    extend : {"neither", "min", "max", "both"}
-        Ends of the colour bar beyond which there are values.
+    `grey` tells which points have no value of their own; `kinds` are colours and texts for a
+    legend. Of numbers, `mappable` is what a colour bar is drawn from, and `extend` the ends of the
+    bar beyond which there are values.
     """
 
-    colors: Callable[[NDArray[np.intp]], dict[str, Any]]
+    colors: NDArray[Any]
     grey: NDArray[np.bool_]
     kinds: tuple[tuple[str, str], ...] = ()
+    mappable: Any = None
     extend: str = "neither"
 
 
 def coloring_of(
     catalogue: Catalogue, color: Any, label: str | None = None, classes: Any = None
 ) -> Coloring | None:
-    """What colour tells, from the parameter of a display.
+    """Return what colour tells, from the parameter of a display.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The categories.
-    color : None, "target_mean", "count", tuple, Series, mapping or array-like
-        See :meth:`~sk_entity_embed.inspection.EmbeddingDisplay.from_estimator`.
-    label : str, default=None
-        What the values are; None takes what is known.
-    classes : array-like, default=None
-        Classes of the target, of which target means are shares.
-
-    Raises
-    ------
-    InvalidDataError
-        If `color` has none of the categories, or another shape.
-    InvalidParameterError
-        If `color` is another string, or needs what the catalogue does not have.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.inspection.catalogue import from_vectors
-    >>> from sk_entity_embed.inspection.displays.coloring import coloring_of
-    >>> catalogue = from_vectors([[0.0], [1.0]], categories=["a", "b"])
-    >>> coloring_of(catalogue, {"b": 4, "c": 6}).values.tolist()
-    [nan, 4.0]
+    `classes` are those of the target, of which target means are shares.
     """
     if color is None:
         return None
@@ -119,8 +80,7 @@ def coloring_of(
     elif isinstance(color, str):
         raise InvalidParameterError(
             "`color` must be 'target_mean', 'count' or values for the categories, got "
-            f"{shown(color)}; "
-            "pass the Series itself."
+            f"{shown(color)}; pass the Series itself."
         )
     else:
         name = getattr(color, "name", None)
@@ -132,20 +92,7 @@ def coloring_of(
 
 
 def typed_values(values: NDArray[Any]) -> NDArray[Any]:
-    """Values as float64, dates as years; or as text, with None for missing ones.
-
-    Raises
-    ------
-    InvalidDataError
-        If there is not one value for each category, or no value at all.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.displays.coloring import typed_values
-    >>> typed_values(np.array([1, None], dtype=object)), typed_values(np.array([True, False]))
-    (array([ 1., nan]), array(['True', 'False'], dtype=object))
-    """
+    """Return values as float64, dates as years; or as text, with None for missing ones."""
     if values.ndim != 1:
         raise InvalidDataError(
             f"`color` must hold one value for each category, got shape {values.shape}."
@@ -170,62 +117,36 @@ def typed_values(values: NDArray[Any]) -> NDArray[Any]:
 def robust_limits(
     values: NDArray[np.float64], weights: NDArray[np.float64] | None = None
 ) -> tuple[float, float]:
-    """Ends of a colour bar that no few outliers set.
+    """Return ends of a colour bar that no few outliers set.
 
     These are the smallest and the largest value, unless that is far beyond the 2nd or the 98th
     percentile; then it is the percentile.
-
-    Parameters
-    ----------
-    values : ndarray of float64
-        Values; NaN is left out.
-    weights : ndarray of float64, default=None
-        How much each of them counts.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.displays.coloring import robust_limits
-    >>> robust_limits(np.append(np.arange(100.0), [1000.0, np.nan]))
-    (0.0, 98.0)
     """
     known = ~np.isnan(values)
     values = values[known]
-    weights = np.ones(len(values)) if weights is None else weights[known]
-    order = np.argsort(values, kind="stable")
-    shares = np.cumsum(weights[order]) / max(weights.sum(), 1e-300)
-    last = len(order) - 1
-    low, high = values[order[np.minimum(np.searchsorted(shares, (0.02, 0.98)), last)]].tolist()
+    if weights is not None:
+        weights = weights[known] if weights[known].any() else None
+    ends = np.quantile(values, (0.02, 0.98), weights=weights, method="inverted_cdf")
+    low, high = ends.tolist()
     smallest, largest = float(values.min()), float(values.max())
     reach = 0.5 * (high - low)
     if low == high:
         low, high = smallest, largest
     low = smallest if smallest >= low - reach else low
     high = largest if largest <= high + reach else high
-    if low == high:
-        return low - 0.5, high + 0.5
-    return low, high
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def painter(coloring: Coloring | None, n: int, theme: Theme) -> Paint:
-    """What draws `n` points in the colours of a theme."""
+    """Return the colours of `n` points in a theme."""
     if coloring is None:
-        return Paint(lambda positions: {"color": theme.point}, np.zeros(n, dtype=bool))
-    if coloring.numeric:
-        return _number_paint(coloring, theme)
-    return _kind_paint(coloring.values, theme)
+        return Paint(np.full(n, theme.point), np.zeros(n, dtype=bool))
+    paint = _paint_numbers if coloring.numeric else _paint_kinds
+    return paint(coloring, theme)
 
 
 def point_areas(counts: NDArray[np.int64] | None, n: int) -> NDArray[np.float64]:
-    """Areas of `n` points by the square root of their counts, in square typographic points.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.displays.coloring import point_areas
-    >>> point_areas(np.array([0, 25, 100]), 100).tolist()
-    [15.0, 157.5, 300.0]
-    """
+    """Return the areas of `n` points in square typographic points, by the roots of their counts."""
     largest = float(np.clip(3000 / np.sqrt(n), 14.0, 300.0))
     if counts is None:
         return np.full(n, max(largest / 4, 6.0))
@@ -236,40 +157,18 @@ def point_areas(counts: NDArray[np.int64] | None, n: int) -> NDArray[np.float64]
 
 
 def opacity(n: int) -> float:
-    """Opacity of each of `n` points: the more there are, the less one hides of others.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.inspection.displays.coloring import opacity
-    >>> [round(opacity(n), 2) for n in (10, 1_000, 100_000)]
-    [0.9, 0.66, 0.2]
-    """
+    """Return the opacity of each of `n` points: the more there are, the less one hides others."""
     return float(np.clip(1.35 - 0.23 * np.log10(n), 0.2, 0.9))
 
 
 def round_counts(counts: NDArray[np.int64]) -> list[int]:
-    """Up to three round numbers between the smallest and the largest count.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.displays.coloring import round_counts
-    >>> round_counts(np.array([3, 870, 12])), round_counts(np.array([7, 7]))
-    ([5, 50, 500], [7])
-    """
+    """Return up to three round numbers between the smallest and the largest count."""
     inside = log_ticks(int(counts.min()), int(counts.max()), most=100)
     return sorted({inside[0], inside[len(inside) // 2], inside[-1]})
 
 
 def log_ticks(low: int, high: int, most: int = 7) -> list[int]:
-    """Round numbers on a logarithmic scale: powers of ten if twos and fives were too many.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.inspection.displays.coloring import log_ticks
-    >>> log_ticks(3, 120), log_ticks(1, 20_000), log_ticks(11, 19)
-    ([5, 10, 20, 50, 100], [1, 10, 100, 1000, 10000], [11, 19])
-    """
+    """Return round numbers on a logarithmic scale, only powers of ten if others were too many."""
     powers = [10**p for p in range(len(str(high)))]
     for steps in ((1, 2, 5), (1,)):
         inside = [m * power for power in powers for m in steps if low <= m * power <= high]
@@ -282,7 +181,8 @@ def _count_coloring(catalogue: Catalogue) -> Coloring:
     counts = catalogue.counts
     if counts is None:
         raise InvalidParameterError(
-            "color='count' needs counts, which vectors alone do not have; pass `counts` as well."
+            "color='count' needs counts, which vectors alone do not have; pass a fitted estimator, "
+            "or counts of the categories as a Series."
         )
     low, high = max(int(counts.min()), 1), max(int(counts.max()), 1)
     limits = (float(low), float(high)) if high > low else (high / 2, high * 2.0)
@@ -291,16 +191,13 @@ def _count_coloring(catalogue: Catalogue) -> Coloring:
     )
 
 
-_ANY = object()
-
-
 def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> Coloring:
-    """The mean target of one output, or the share of one class."""
+    """Return the mean target of one output, or the share of one class."""
     means = catalogue.target_means
     if means is None:
         raise InvalidParameterError(
-            "color='target_mean' needs mean targets, which vectors alone do not have; pass "
-            "`target_means` as well."
+            "color='target_mean' needs mean targets, which vectors alone do not have; pass a "
+            "fitted estimator, or means of the categories as a Series."
         )
     columns = means.reshape(len(means), -1).T
     names = list(range(len(columns))) if classes is None else np.asarray(classes).tolist()
@@ -311,9 +208,10 @@ def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> 
     if output not in names:
         kind = "outputs" if classes is None else "classes"
         given = "" if output is _ANY else f", but {shown(output)} is none of them"
+        listing = ", ".join(map(shown, names[:10])) + (", ..." if len(names) > 10 else "")
         raise InvalidParameterError(
             f"The target has {len(names)} {kind}{given}; choose the one that colours tell of by "
-            f'color=("target_mean", {shown(names[0])}). There are {_listing(names)}.'
+            f'color=("target_mean", {shown(names[0])}). There are {listing}.'
         )
     values = columns[names.index(output)]
     if classes is not None:
@@ -323,48 +221,35 @@ def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> 
     return Coloring(values, label, robust_limits(values, catalogue.weights))
 
 
-def _listing(names: list[Any]) -> str:
-    """The first of some names."""
-    return ", ".join(map(shown, names[:10])) + (", ..." if len(names) > 10 else "")
-
-
-def _number_paint(coloring: Coloring, theme: Theme) -> Paint:
-    """Colours by a colour map."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap, LogNorm, Normalize
+def _paint_numbers(coloring: Coloring, theme: Theme) -> Paint:
+    """Return colours by a colour map."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm, Normalize
 
     values = coloring.values
     low, high = coloring.limits or robust_limits(values)
-    # The end of the map that is like the ground is left out.
-    ends = (0.0, 0.93) if theme.background == LIGHT.background else (0.15, 1.0)
-    listed = ListedColormap(colormaps[theme.sequential](np.linspace(*ends, 256)))
-    style = {
-        "cmap": listed.with_extremes(bad=theme.grid),
-        "norm": LogNorm(low, high) if coloring.log else Normalize(low, high),
-        "plotnonfinite": True,
-    }
-    beyond = (bool((values < low).any()), bool((values > high).any()))
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}
+    mappable = ScalarMappable((LogNorm if coloring.log else Normalize)(low, high), theme.colormap())
+    beyond = int((values < low).any()) + 2 * int((values > high).any())
     return Paint(
-        lambda positions: {"c": values[positions], **style},
+        np.asarray(mappable.to_rgba(np.ma.masked_invalid(values))),
         np.isnan(values),
-        extend=extend.get(beyond, "both"),
+        mappable=mappable,
+        extend=("neither", "min", "max", "both")[beyond],
     )
 
 
-def _kind_paint(values: NDArray[Any], theme: Theme) -> Paint:
-    """Colours of the kinds that most categories have; the rest are one grey, missing another."""
+def _paint_kinds(coloring: Coloring, theme: Theme) -> Paint:
+    """Return colours of the kinds that most categories have; the rest are one grey."""
+    values = coloring.values
     tally = Counter(v for v in values.tolist() if v is not None)
     ordered = sorted(tally, key=lambda kind: (-tally[kind], kind))
-    shown, rest = ordered[:_KINDS], ordered[_KINDS:]
-    color_of = dict(zip(shown, theme.categorical, strict=False)) | dict.fromkeys(rest, theme.muted)
-    kinds = [(color_of[kind], plain_text(kind)) for kind in shown]
-    if rest:
+    named, rest = np.split(np.array(ordered, dtype=object), [len(theme.categorical)])
+    color_of = dict(zip(named, theme.categorical, strict=False)) | dict.fromkeys(rest, theme.muted)
+    kinds = [(color_of[kind], plain_text(kind)) for kind in named]
+    if len(rest):
         text = plain_text(rest[0]) if len(rest) == 1 else f"other ({len(rest):,} kinds)"
         kinds.append((theme.muted, text))
-    missing = np.array([v is None for v in values])
-    if missing.any():
+    if None in values.tolist():
         kinds.append((theme.grid, "no value"))
     colors = np.array([color_of.get(v, theme.grid) for v in values.tolist()])
-    grey = missing | np.isin(values, np.array(rest, dtype=object))
-    return Paint(lambda positions: {"c": colors[positions]}, grey, tuple(kinds))
+    return Paint(colors, ~np.isin(values, named), tuple(kinds))

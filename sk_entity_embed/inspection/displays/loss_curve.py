@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sk_entity_embed._access import fitted_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.displays.keys import draw_legend
-from sk_entity_embed.inspection.displays.theme import Theme, prepare_axes, style_axes
+from sk_entity_embed.inspection.displays.docs import documented
+from sk_entity_embed.inspection.displays.theme import Theme, draw_legend, name_axes, prepare_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,16 @@ _LINE = 13.0
 """Points between two lines of text."""
 
 
+@documented(
+    curves="""
+    loss_curve : array-like of shape (n_iter,)
+        Loss of the training rows in each epoch.
+    validation_loss_curve : array-like of shape (n_iter,), default=None
+        Loss of the validation rows at the end of each epoch.
+    best_iteration : int, default=None
+        Epochs after which the kept state was reached; 0 is the start. None marks none.""",
+)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LossCurveDisplay:
     """Loss of training and validation rows by epoch, and the epoch that was kept.
 
@@ -36,12 +47,7 @@ class LossCurveDisplay:
 
     Parameters
     ----------
-    loss_curve : ndarray of float64 of shape (n_iter,)
-        Loss of the training rows in each epoch.
-    validation_loss_curve : ndarray of float64 of shape (n_iter,), default=None
-        Loss of the validation rows at the end of each epoch.
-    best_iteration : int, default=None
-        Epochs after which the kept state was reached; 0 is the start.
+    %(curves)s
     loss : str, default="Loss"
         What the numbers are.
     training : str, default="training"
@@ -60,10 +66,7 @@ class LossCurveDisplay:
     legend_ : matplotlib Legend or None
         The names in a figure without a layout engine, which makes no room for them beside the
         axes.
-    ax_ : matplotlib Axes
-        Axes of the curves.
-    figure_ : matplotlib Figure
-        Its figure.
+    %(drawn)s
 
     Examples
     --------
@@ -73,20 +76,11 @@ class LossCurveDisplay:
     'Best validation loss: 0.5 after epoch 2'
     """
 
-    def __init__(
-        self,
-        *,
-        loss_curve: NDArray[np.float64],
-        validation_loss_curve: NDArray[np.float64] | None = None,
-        best_iteration: int | None = None,
-        loss: str = "Loss",
-        training: str = "training",
-    ) -> None:
-        self.loss_curve = loss_curve
-        self.validation_loss_curve = validation_loss_curve
-        self.best_iteration = best_iteration
-        self.loss = loss
-        self.training = training
+    loss_curve: NDArray[np.float64]
+    validation_loss_curve: NDArray[np.float64] | None = None
+    best_iteration: int | None = None
+    loss: str = "Loss"
+    training: str = "training"
 
     @classmethod
     def from_estimator(
@@ -102,15 +96,10 @@ class LossCurveDisplay:
         ----------
         estimator : estimator
             Fitted, or a fitted pipeline that holds one such step.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
+        %(ax)s
+        %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -150,23 +139,13 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        loss_curve : array-like of shape (n_iter,)
-            Loss of the training rows in each epoch.
-        validation_loss_curve : array-like of shape (n_iter,), default=None
-            Loss of the validation rows at the end of each epoch.
-        best_iteration : int, default=None
-            Epochs after which the kept state was reached; 0 is the start. None marks none.
+        %(curves)s
         loss : str, default="Loss"
             What the numbers are.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
+        %(ax)s
+        %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -175,8 +154,7 @@ class LossCurveDisplay:
         InvalidParameterError
             If there is no such epoch.
         """
-        training = _curve(loss_curve, "loss_curve")
-        validation = None
+        training, validation = _curve(loss_curve, "loss_curve"), None
         if validation_loss_curve is not None:
             validation = _curve(validation_loss_curve, "validation_loss_curve")
         n = max(len(training), 0 if validation is None else len(validation))
@@ -202,22 +180,14 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
+        %(ax)s
+        %(theme)s
 
-        Returns
-        -------
-        LossCurveDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed; the extra is ``plot``.
-        InvalidParameterError
-            If there is no such theme.
+        %(raises_plot)s
         """
         from matplotlib.ticker import MaxNLocator
 
@@ -225,22 +195,25 @@ class LossCurveDisplay:
         curves = [(self.loss_curve, self.training, colors.point)]
         if self.validation_loss_curve is not None:
             curves.append((self.validation_loss_curve, "validation", colors.accent))
-        lines = [_draw_curve(ax, curve, color) for curve, _, color in curves]
-        self.line_ = lines[0]
-        self.validation_line_ = lines[1] if len(lines) > 1 else None
-        self.best_line_ = self._mark_best(ax, colors)
+        lines = []
+        for curve, _, color in curves:
+            marker = "o" if len(curve) <= 60 else ""  # as far as marks stay apart
+            style: dict[str, Any] = {
+                "color": color,
+                "marker": marker,
+                "markersize": 3.5,
+                "linewidth": 1.8,
+            }
+            lines += ax.plot(np.arange(1, len(curve) + 1), curve, **style)
+        self.line_, self.validation_line_ = lines[0], lines[1] if len(lines) > 1 else None
+        self.best_line_ = self._mark_best(ax, curves[-1], colors)
         n = max(len(curve) for curve, _, _ in curves)
         first = 0.0 if self.best_iteration == 0 else 1.0
         ax.set_xlim(first - 0.03 * n, n + 0.03 * n)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         notes = _end_scale(ax, [curve for curve, _, _ in curves], colors)
-        ax.set_xlabel(f"Epoch ({'; '.join(notes)})" if notes else "Epoch")
-        ax.set_ylabel(self.loss, parse_math=False)
-        ax.set_title(self._title(), fontsize="medium")
-        ax.grid(False, axis="x")
-        ax.grid(axis="y", color=colors.grid, linewidth=0.6)
-        ax.set_axisbelow(True)
-        style_axes(ax, colors)
+        label = f"Epoch ({'; '.join(notes)})" if notes else "Epoch"
+        name_axes(ax, colors, self._title(), label, self.loss, grid="y")
         self.texts_, self.legend_ = [], None
         if figure.get_layout_engine() is None:  # nothing makes room beside the axes
             keys = [(line, name) for line, (_, name, _) in zip(lines, curves, strict=True)]
@@ -250,15 +223,18 @@ class LossCurveDisplay:
         self.ax_, self.figure_ = ax, figure
         return self
 
-    def _mark_best(self, ax: Axes, colors: Theme) -> Any:
+    def _mark_best(
+        self, ax: Axes, judged: tuple[NDArray[np.float64], str, str], colors: Theme
+    ) -> Any:
+        """Draw a line at the epoch kept, and a mark on the curve that it is judged by."""
         best = self.best_iteration
         if best is None:
             return None
-        line = ax.axvline(best, color=colors.muted, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
-        kept = self.validation_loss_curve if self.validation_line_ else self.loss_curve
-        if kept is not None and 1 <= best <= len(kept):
-            color = colors.accent if self.validation_line_ else colors.point
-            ax.plot(best, kept[best - 1], "o", markersize=9, color=color, markeredgewidth=0)
+        dashes: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (2, 2)), "zorder": 1}
+        line = ax.axvline(best, color=colors.muted, **dashes)
+        curve, _, color = judged
+        if 1 <= best <= len(curve):
+            ax.plot(best, curve[best - 1], "o", markersize=9, color=color, markeredgewidth=0)
         return line
 
     def _title(self) -> str:
@@ -273,7 +249,7 @@ class LossCurveDisplay:
 
 
 def _curve(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """A curve as numbers."""
+    """Return a curve as numbers."""
     try:
         curve = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -286,48 +262,29 @@ def _curve(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return curve
 
 
-def _draw_curve(ax: Axes, curve: NDArray[np.float64], color: str) -> Any:
-    """A line with a mark at each epoch, as far as marks stay apart."""
-    marker = "o" if len(curve) <= 60 else ""
-    epochs = np.arange(1, len(curve) + 1)
-    (line,) = ax.plot(epochs, curve, color=color, marker=marker, markersize=3.5, linewidth=1.8)
-    return line
-
-
-def _top(curves: list[NDArray[np.float64]]) -> float | None:
-    """Where the scale ends, if a few epochs would squash all others."""
-    values = np.concatenate([c[np.isfinite(c)] for c in curves])
-    if len(values) < 4:
-        return None
-    low, middle, high = np.quantile(values, [0.0, 0.5, 0.75])
-    top = float(min(high + 2.0 * (high - low), middle + 10.0 * (middle - low)))
-    return top if low < middle and values.max() > low + 1.3 * (top - low) else None
-
-
 def _end_scale(ax: Axes, curves: list[NDArray[np.float64]], colors: Theme) -> list[str]:
-    """End the scale where it has to; what cannot be seen on it is marked and put into words."""
+    """End the scale if a few epochs would squash all others; say what is not seen on it."""
+    values, epochs = np.concatenate(curves), np.concatenate([np.arange(len(c)) + 1 for c in curves])
+    finite = np.isfinite(values)
     notes = []
-    values = np.concatenate(curves)
-    if not np.isfinite(values).any():
+    if not finite.any():
         ax.set_yticks([])
-    top = _top(curves)
-    if top is not None:
-        low = float(values[np.isfinite(values)].min())
-        ax.set_ylim(low - 0.06 * (top - low), top)
-        above = [np.flatnonzero(np.isfinite(c) & (c > top)) + 1 for c in curves]
-        epochs = np.unique(np.concatenate(above))
-        ax.plot(
-            epochs,
-            np.full(len(epochs), 0.98),
-            linestyle="",
-            marker="^",
-            markersize=7,
-            color=colors.muted,
-            transform=ax.get_xaxis_transform(),
-        )
-        highest = values[np.isfinite(values)].max()
-        notes.append(f"{_listed(epochs)} above the scale, up to {highest:.3g}")
-    lost = np.unique(np.concatenate([np.flatnonzero(~np.isfinite(c)) + 1 for c in curves]))
+    if finite.sum() >= 4:
+        low, middle, high, highest = np.quantile(values[finite], [0.0, 0.5, 0.75, 1.0])
+        top = float(min(high + 2.0 * (high - low), middle + 10.0 * (middle - low)))
+        if low < middle and highest > low + 1.3 * (top - low):
+            ax.set_ylim(float(low - 0.06 * (top - low)), top)
+            above = np.unique(epochs[finite & (values > top)])
+            marks: dict[str, Any] = {
+                "marker": "^",
+                "markersize": 7,
+                "linestyle": "",
+                "color": colors.muted,
+            }
+            height = np.full(len(above), 0.98)
+            ax.plot(above, height, transform=ax.get_xaxis_transform(), **marks)
+            notes.append(f"{_listed(above)} above the scale, up to {highest:.3g}")
+    lost = np.unique(epochs[~finite])
     if len(lost):
         notes.append(f"{_listed(lost)} not finite")
     return notes
@@ -340,30 +297,24 @@ def _listed(epochs: NDArray[np.intp]) -> str:
 def _name_ends(
     ax: Axes, curves: list[tuple[NDArray[np.float64], str, str]], height: float
 ) -> list[Any]:
-    """Names at the ends of the lines, moved apart where they would touch; height in points."""
+    """Write names at the ends of the lines, apart from each other; `height` is in points."""
     low, high = ax.get_ylim()
     ends = []
     for curve, name, color in curves:
         finite = np.flatnonzero(np.isfinite(curve))
         if len(finite):
-            at = int(finite[-1])
-            y = float(np.clip(curve[at], low, high))
-            ends.append((at + 1, y, (y - low) / (high - low) * height, name, color))
-    ends.sort(key=lambda end: end[2])
+            y = float(np.clip(curve[finite[-1]], low, high))
+            ends.append((y, int(finite[-1]) + 1, name, color))
+    ends.sort(key=lambda end: end[0])
     moves = np.zeros(len(ends))
     if len(ends) == 2:
-        needed = _LINE * sum(end[3].count("\n") + 1 for end in ends) / 2
-        moves += np.array([-0.5, 0.5]) * max(0.0, needed - (ends[1][2] - ends[0][2]))
+        needed = _LINE * sum(end[2].count("\n") + 1 for end in ends) / 2
+        between = (ends[1][0] - ends[0][0]) / (high - low) * height
+        moves += np.array([-0.5, 0.5]) * max(0.0, needed - between)
+    style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
     return [
         ax.annotate(
-            name,
-            (x, y),
-            xytext=(8.0, float(move)),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=color,
-            annotation_clip=False,
+            name, (x, y), xytext=(8.0, float(move)), color=color, annotation_clip=False, **style
         )
-        for (x, y, _, name, color), move in zip(ends, moves, strict=True)
+        for (y, x, name, color), move in zip(ends, moves, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What a map points out: highlighted categories, their neighbours, and what is labelled."""
+"""What a map points out: highlighted categories, their neighbours, labels, and the legends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
-from sk_entity_embed.inspection.displays.coloring import Paint
-from sk_entity_embed.inspection.displays.keys import Key, dot
+from sk_entity_embed.inspection.displays.coloring import Coloring, Paint, point_areas, round_counts
 from sk_entity_embed.inspection.displays.labels import check_number, plain_text
-from sk_entity_embed.inspection.displays.theme import Theme
+from sk_entity_embed.inspection.displays.theme import (
+    Key,
+    Theme,
+    dot,
+    draw_legend,
+    draw_legend_below,
+    empty_corners,
+)
 from sk_entity_embed.inspection.neighbors import nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
 _FREQUENT = 20
 _TRIED = 2000  # more would not find room, and measuring them takes seconds
@@ -33,23 +40,18 @@ _METRICS = {"cosine": "cosine", "euclidean": "Euclidean distance", "dot": "dot p
 class Marks:
     """Positions of categories that are drawn in another way than the rest.
 
-    Attributes
-    ----------
-    queries, required, labelled : ndarray of int
-        Highlighted ones; those that get a label in any case; all that may get one, the most
-        important first.
-    pairs : ndarray of int of shape (n_pairs, 2)
-        Highlighted ones and their neighbours.
+    `labelled` are those that may get a label, the most important first; the first `n_required`
+    of them get one in any case. `pairs`, of shape (n_pairs, 2), are queries and their neighbours.
     """
 
     queries: NDArray[np.intp]
-    required: NDArray[np.intp]
     labelled: NDArray[np.intp]
+    n_required: int
     pairs: NDArray[np.intp]
 
 
 def listed(highlight: Any) -> list[Any]:
-    """The highlighted categories as a list."""
+    """Return the highlighted categories as a list."""
     if highlight is None:
         return []
     several = isinstance(highlight, list | pd.Series | pd.Index | np.ndarray)
@@ -57,7 +59,7 @@ def listed(highlight: Any) -> list[Any]:
 
 
 def named(labels: Any) -> list[Any]:
-    """The categories that `labels` names."""
+    """Return the categories that `labels` names."""
     if labels is None or (isinstance(labels, str) and labels in ("auto", "all")):
         return []
     if isinstance(labels, Integral) and not isinstance(labels, bool) and int(labels) >= 0:
@@ -73,7 +75,7 @@ def named(labels: Any) -> list[Any]:
 def neighbors_of(
     catalogue: Catalogue, queries: list[Any], k: int, metric: str, min_count: int | None
 ) -> pd.DataFrame | None:
-    """The neighbours of the queries, as many as there are at most."""
+    """Return the neighbours of the queries, as many as there are at most."""
     check_number("k_neighbors", k)
     candidates = catalogue.frequent(min_count)
     own = np.isin(catalogue.locate(queries), candidates)
@@ -86,7 +88,7 @@ def neighbors_of(
 def marks_of(
     catalogue: Catalogue, queries: list[Any], neighbors: pd.DataFrame | None, labels: Any
 ) -> Marks:
-    """Positions of what is pointed out and of what is labelled."""
+    """Return positions of what is pointed out and of what is labelled."""
     highlighted = catalogue.locate(queries)
     pairs = np.empty((0, 2), dtype=np.intp)
     if neighbors is not None:
@@ -97,66 +99,92 @@ def marks_of(
         n = len(order) if labels == "all" else (0 if len(highlighted) else _FREQUENT)
     else:
         n = int(labels) if isinstance(labels, Integral) else 0
-    required = _distinct(highlighted, catalogue.locate(named(labels)), pairs[:, 1])
-    labelled = _distinct(required, order[: min(n, _TRIED)])
-    return Marks(highlighted, required, labelled, pairs)
+    asked = catalogue.locate(named(labels))
+    required = pd.unique(np.concatenate([highlighted, asked, pairs[:, 1]]))
+    labelled = pd.unique(np.concatenate([required, order[: min(n, _TRIED)]]))
+    return Marks(highlighted, labelled, len(required), pairs)
 
 
 def draw_marks(
     ax: Axes,
-    coordinates: NDArray[np.float64],
+    xy: NDArray[np.float64],
     marks: Marks,
     areas: NDArray[np.float64],
     paint: Paint,
     theme: Theme,
 ) -> NDArray[np.float64]:
-    """Stars, rings and lines of what is pointed out; gives areas with those of the marks."""
+    """Draw stars, rings and lines of what is pointed out; return areas with those of the marks."""
     from matplotlib.collections import LineCollection
 
     areas = areas.copy()
     lines = LineCollection(
-        list(coordinates[marks.pairs]), colors=theme.accent, linewidths=0.8, alpha=0.6, zorder=3
+        list(xy[marks.pairs]), colors=theme.accent, linewidths=0.8, alpha=0.6, zorder=3
     )
     ax.add_collection(lines, autolim=False)
     near = np.unique(marks.pairs[:, 1])
     areas[near] = np.maximum(areas[near], _MARK)
     near = near[np.argsort(-areas[near], kind="stable")]  # small ones above large ones
-    ax.scatter(
-        coordinates[near, 0],
-        coordinates[near, 1],
-        s=areas[near],
-        edgecolors=theme.accent,
-        linewidths=1.5,
-        zorder=4,
-        **paint.colors(near),
-    )
-    areas[marks.queries] = np.maximum(areas[marks.queries], _STAR)
-    ax.scatter(
-        coordinates[marks.queries, 0],
-        coordinates[marks.queries, 1],
-        s=areas[marks.queries],
-        marker="*",
-        color=theme.accent,
-        edgecolors=theme.ink,
-        linewidths=0.8,
-        zorder=5,
-    )
+    ring: dict[str, Any] = {"edgecolors": theme.accent, "linewidths": 1.5, "zorder": 4}
+    ax.scatter(xy[near, 0], xy[near, 1], s=areas[near], c=paint.colors[near], **ring)
+    stars = marks.queries
+    areas[stars] = np.maximum(areas[stars], _STAR)
+    star: dict[str, Any] = {"marker": "*", "edgecolors": theme.ink, "linewidths": 0.8, "zorder": 5}
+    ax.scatter(xy[stars, 0], xy[stars, 1], s=areas[stars], color=theme.accent, **star)
     return areas
 
 
 def mark_keys(marks: Marks, queries: list[Any], metric: str, theme: Theme) -> list[Key]:
-    """What the stars and the rings are."""
+    """Return what the stars and the rings are."""
     keys = []
     if queries:
         text = plain_text(queries[0]) if len(queries) == 1 else f"{len(queries)} highlighted"
-        keys.append((dot(theme.accent, _STAR, marker="*", edge=theme.ink), text))
+        keys.append((dot(theme.accent, _STAR, marker="*", markeredgecolor=theme.ink), text))
     if len(marks.pairs):
         text = f"{len(marks.pairs) // len(queries)} nearest by {_METRICS[metric]}"
-        keys.append((dot("none", _MARK, edge=theme.accent, width=1.5), text))
+        ring = dot("none", _MARK, markeredgecolor=theme.accent, markeredgewidth=1.5)
+        keys.append((ring, text))
     return keys
 
 
-def _distinct(*positions: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Positions without those that came before."""
-    joined = np.concatenate(positions)
-    return joined[np.sort(np.unique(joined, return_index=True)[1])]
+def size_keys(counts: NDArray[np.int64] | None, theme: Theme, unit: str = "row") -> list[Key]:
+    """Return what the sizes are."""
+    if counts is None:
+        return []
+    shown = round_counts(counts)
+    areas = point_areas(np.append(shown, counts.max()), len(counts))[:-1]
+    texts = [f"{count:,}" for count in shown]
+    texts[-1] += f" {unit}" if shown[-1] == 1 else f" {unit}s"
+    return [(dot(theme.muted, a), t) for a, t in zip(areas, texts, strict=True)]
+
+
+def draw_legends(
+    ax: Axes,
+    xy: NDArray[np.float64],
+    coloring: Coloring | None,
+    paint: Paint,
+    keys: list[Key],
+    theme: Theme,
+) -> tuple[Legend | None, Legend | None]:
+    """Draw the legend of all else, below the axes, and that of the kinds, at their right.
+
+    They go into the axes, where these are emptiest, if the figure has no layout engine that makes
+    room around them.
+    """
+    legend = color_legend = None
+    figure: Any = ax.get_figure(root=True)
+    is_inside = figure.get_layout_engine() is None
+    corners = empty_corners(ax, xy)
+    if coloring is not None and paint.kinds:
+        where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        if is_inside:
+            where = {"loc": corners.pop(0)}
+        kinds = [(dot(color), text) for color, text in paint.kinds]
+        color_legend = draw_legend(ax, kinds, theme, title=coloring.label, **where)
+        ax.add_artist(color_legend).set_clip_on(False)  # or the layout leaves it out
+    elif paint.grey.any():
+        keys = [*keys, (dot(theme.grid), "no value")]
+    if keys and is_inside:
+        legend = draw_legend(ax, keys, theme, loc=corners.pop(0))
+    elif keys:
+        legend = draw_legend_below(ax, keys, theme)
+    return legend, color_legend

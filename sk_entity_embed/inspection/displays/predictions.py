@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,12 +17,15 @@ from sk_entity_embed.input.columns import Column, object_array, read_table, read
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
-from sk_entity_embed.inspection.displays.keys import dot, draw_legend
+from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
+    dot,
+    draw_legend,
+    empty_corners,
+    name_axes,
     prepare_axes,
-    style_axes,
 )
 from sk_entity_embed.inspection.residuals import residuals_by_category
 
@@ -34,6 +37,18 @@ _FAR = 2.0
 _MOST_BARS = 60
 
 
+@documented(
+    rows="""
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
+    min_count : int, "auto" or None, default="auto"
+        Leave out categories with fewer rows, of which those of zero weight do not count. None
+        leaves out none. "auto" is 20, or None where no category has as many.""",
+    n_labels="""
+    n_labels : int, default=8
+        Categories to name: those furthest off in standard errors, if beyond two of them.""",
+)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CategoryPredictionDisplay:
     """Mean prediction against mean observation, one point a category.
 
@@ -70,10 +85,7 @@ class CategoryPredictionDisplay:
         Names of the categories that are furthest off.
     legend_ : matplotlib Legend
         What colours and sizes mean.
-    ax_ : matplotlib Axes
-        Axes of the points.
-    figure_ : matplotlib Figure
-        Its figure.
+    %(drawn)s
 
     Notes
     -----
@@ -100,20 +112,11 @@ class CategoryPredictionDisplay:
     1     Rome      1      10.0        9.0
     """
 
-    def __init__(
-        self,
-        *,
-        frame: pd.DataFrame,
-        column: str = "category",
-        target: str = "y",
-        n_left_out: int = 0,
-        min_count: int = 1,
-    ) -> None:
-        self.frame = frame
-        self.column = column
-        self.target = target
-        self.n_left_out = n_left_out
-        self.min_count = min_count
+    frame: pd.DataFrame
+    column: str = "category"
+    target: str = "y"
+    n_left_out: int = 0
+    min_count: int = 1
 
     @classmethod
     def from_estimator(
@@ -149,22 +152,12 @@ class CategoryPredictionDisplay:
             What of the estimator is drawn; "auto" is `predict_proba` for classifiers that have it.
         pos_label : object, default=None
             For classifiers the class whose share is drawn; None takes the second of two.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
-        min_count : int, "auto" or None, default="auto"
-            Leave out categories with fewer rows, of which those of zero weight do not count. None
-            leaves out none. "auto" is 20, or None where no category has as many.
-        n_labels : int, default=8
-            Categories to name: those furthest off in standard errors.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
+        %(rows)s
+        %(n_labels)s
+        %(ax)s
+        %(theme)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -209,22 +202,12 @@ class CategoryPredictionDisplay:
             What the categories are called.
         pos_label : object, default=None
             The class in `y_true` whose share is drawn; None takes `y_true` as numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
-        min_count : int, "auto" or None, default="auto"
-            Leave out categories with fewer rows, of which those of zero weight do not count. None
-            leaves out none. "auto" is 20, or None where no category has as many.
-        n_labels : int, default=8
-            Categories to name: those furthest off in standard errors.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
+        %(rows)s
+        %(n_labels)s
+        %(ax)s
+        %(theme)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
@@ -273,66 +256,43 @@ class CategoryPredictionDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
-        n_labels : int, default=8
-            Categories to name: those furthest off in standard errors, if beyond two of them.
+        %(ax)s
+        %(theme)s
+        %(n_labels)s
 
-        Returns
-        -------
-        CategoryPredictionDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed; the extra is ``plot``.
-        InvalidParameterError
-            If there is no such theme, or `n_labels` does not fit.
+        %(raises_plot)s
         """
         check_number("n_labels", n_labels)
         figure, ax, colors = prepare_axes(ax, theme, (6.8, 5.8))
         frame = self.frame
-        far = frame["z"].abs().to_numpy() > _FAR
-        counts = frame["count"].to_numpy()
+        size = frame["z"].abs().to_numpy()
+        far, counts = size > _FAR, frame["count"].to_numpy()
         areas = _areas(counts, counts)
-        x, y = frame["predicted"].to_numpy(), frame["observed"].to_numpy()
-        self.points_ = ax.scatter(
-            x,
-            y,
-            s=areas,
-            c=np.where(far, colors.accent, colors.point),
-            alpha=opacity(len(frame)),
-            linewidths=0,
-            zorder=2,
-        )
-        worst = np.argsort(-frame["z"].abs().to_numpy(), kind="stable")
+        xy = frame[["predicted", "observed"]].to_numpy()
+        shades = np.where(far, colors.accent, colors.point)
+        style: dict[str, Any] = {"alpha": opacity(len(frame)), "linewidths": 0, "zorder": 2}
+        self.points_ = ax.scatter(xy[:, 0], xy[:, 1], s=areas, c=shades, **style)
+        worst = np.argsort(-size, kind="stable")
         worst = worst[far[worst]][:n_labels]
         self.bars_ = self._draw_bars(ax, worst, colors)
-        middle = float(np.clip(np.median(x), y.min(), y.max()))
-        self.line_ = ax.axline(
-            (middle, middle),
-            slope=1.0,
-            color=colors.ink,
-            linewidth=1.0,
-            linestyle=(0, (4, 3)),
-            zorder=3,
-        )
+        middle = float(np.clip(np.median(xy[:, 0]), xy[:, 1].min(), xy[:, 1].max()))
+        dashes: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 3}
+        self.line_ = ax.axline((middle, middle), slope=1.0, color=colors.ink, **dashes)
         self._name_axes(ax, colors)
-        self.legend_ = self._explain(ax, far, colors)
+        self.legend_ = self._explain(ax, xy, far, colors)
         self.texts_, _ = draw_labels(
             ax,
-            np.column_stack([x, y])[worst],
-            [plain_text(label) for label in frame["category"].to_numpy(dtype=object)[worst]],
             colors,
-            radii=np.sqrt(areas[worst]) / 2,
-            required=np.ones(len(worst), dtype=bool),
-            points=np.column_stack([x, y]),
-            point_radii=np.sqrt(areas) / 2,
+            xy,
+            areas,
+            worst,
+            frame["category"].to_numpy(dtype=object)[worst],
+            n_required=len(worst),
             avoid=[self.legend_],
-            kept_clear=np.arange(len(worst)),
         )
         self.ax_, self.figure_ = ax, figure
         return self
@@ -342,51 +302,43 @@ class CategoryPredictionDisplay:
 
         are_few = len(self.frame) <= _MOST_BARS
         shown = self.frame if are_few else self.frame.iloc[np.sort(worst)]
-        x, y, error = (
-            shown[name].to_numpy() for name in ("predicted", "observed", "standard_error")
-        )
-        ends = np.stack([y - _FAR * error, y + _FAR * error], axis=1)
-        segments = np.stack([np.column_stack([x, x]), ends], axis=2)
+        x, y, error = shown[["predicted", "observed", "standard_error"]].to_numpy().T
+        ends = [np.column_stack([x, y + reach * error]) for reach in (-_FAR, _FAR)]
         zorder = 1.5 if are_few else 3.0  # below the points, unless these hide them
-        bars = LineCollection(list(segments), colors=colors.muted, linewidths=0.9, zorder=zorder)
+        style: dict[str, Any] = {"colors": colors.muted, "linewidths": 0.9, "zorder": zorder}
+        bars = LineCollection(list(np.stack(ends, axis=1)), **style)
         ax.add_collection(bars, autolim=are_few)
         return bars
 
     def _name_axes(self, ax: Axes, colors: Theme) -> None:
         target = plain_text(self.target, 40)
-        ax.set_xlabel(f"Mean prediction of {target}", parse_math=False)
-        ax.set_ylabel(f"Observed mean of {target}", parse_math=False)
         title = f"Predicted and observed by {plain_text(self.column, 40)}"
         if self.n_left_out:
             noun = "category" if self.n_left_out == 1 else "categories"
             title += f"\n{self.n_left_out:,} {noun} with fewer than {self.min_count} rows left out"
-        ax.set_title(title, fontsize="medium", parse_math=False)
-        ax.grid(color=colors.grid, linewidth=0.6)
-        ax.set_axisbelow(True)
-        style_axes(ax, colors)
+        names = f"Mean prediction of {target}", f"Observed mean of {target}"
+        name_axes(ax, colors, title, *names, grid="both")
 
-    def _explain(self, ax: Axes, far: NDArray[np.bool_], colors: Theme) -> Any:
-        counts = self.frame["count"].to_numpy()
+    def _explain(
+        self, ax: Axes, xy: NDArray[np.float64], far: NDArray[np.bool_], colors: Theme
+    ) -> Any:
+        """Draw what colours and sizes mean, off the line, on the emptier side of it."""
         by_chance = f"{0.0455 * len(far):,.0f}"
         keys = [
             (dot(colors.point), f"within 2 standard errors ({(~far).sum():,})"),
             (dot(colors.accent), f"beyond ({far.sum():,}; by chance about {by_chance})"),
         ]
+        counts = self.frame["count"].to_numpy()
         shown = round_counts(counts)
         for area, n in zip(_areas(np.array(shown), counts), shown, strict=True):
-            keys.append((dot(colors.muted, float(area)), _rows(n)))
-        ax.autoscale_view()
-        x, y = (
-            ax.transAxes.inverted()
-            .transform(ax.transData.transform(self.frame[["predicted", "observed"]]))
-            .T
-        )
-        fuller_below = ((x > 0.6) & (y < 0.3)).sum() > ((x < 0.4) & (y > 0.7)).sum()
-        return draw_legend(ax, keys, colors, loc="upper left" if fuller_below else "lower right")
+            text = f"{n:,} row" + ("s" if n != 1 else "")
+            keys.append((dot(colors.muted, float(area)), text))
+        loc = next(c for c in empty_corners(ax, xy) if c in ("upper left", "lower right"))
+        return draw_legend(ax, keys, colors, loc=loc)
 
 
 def _column_of(categories: Any, name: str) -> Column:
-    """Categories, in any container, as a column."""
+    """Return categories, in any container, as a column."""
     values = read_values(categories)
     if not isinstance(values, np.ndarray):
         values = object_array(list(values))
@@ -397,7 +349,7 @@ def _column_of(categories: Any, name: str) -> Column:
 
 
 def _choose(columns: Sequence[Column], name: str | None) -> Column:
-    """The column to group by."""
+    """Return the column to group by."""
     names = [c.name for c in columns]
     if name is None and len(names) == 1:
         return columns[0]
@@ -411,7 +363,7 @@ def _choose(columns: Sequence[Column], name: str | None) -> Column:
 
 
 def _predict(estimator: Any, X: Any, method: str, pos_label: Any) -> tuple[Any, Any]:
-    """Predictions, and the class they are about."""
+    """Return predictions, and the class they are about."""
     if method not in ("auto", "predict_proba", "predict"):
         raise InvalidParameterError(
             f"`response_method` must be 'auto', 'predict_proba' or 'predict', got {shown(method)}."
@@ -442,7 +394,7 @@ def _predict(estimator: Any, X: Any, method: str, pos_label: Any) -> tuple[Any, 
 
 
 def _class_position(classes: Any, pos_label: Any) -> int:
-    """Which class is meant."""
+    """Return the position of the class that is meant."""
     labels = list(classes) if np.ndim(classes) == 1 else []
     if pos_label is None and len(labels) == 2:
         return 1
@@ -458,11 +410,7 @@ def _class_position(classes: Any, pos_label: Any) -> int:
 def _areas(
     counts: NDArray[np.integer[Any]], drawn: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:
-    """Areas of points of the given counts among those drawn, in square typographic points."""
+    """Return areas of points of the given counts among those drawn, in square points."""
     n = len(drawn)
     largest = 220.0 if n <= 60 else 120.0 if n <= 500 else 50.0 * np.sqrt(min(1.0, 2000 / n))
     return np.maximum(largest * counts / drawn.max(), 7.0)
-
-
-def _rows(n: int) -> str:
-    return f"{n:,} row" + ("s" if n != 1 else "")

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, from_vectors
+from sk_entity_embed.inspection.catalogue import Source, catalogue_of
 from sk_entity_embed.inspection.displays.cells import (
+    CHOICE,
     average_linkage,
     category_index,
-    style_cells,
-    tick_step,
-    title_of,
+    check_comparable,
+    name_cells,
+    ticks_of,
 )
-from sk_entity_embed.inspection.displays.labels import column_name, plain_text
-from sk_entity_embed.inspection.displays.theme import (
-    Theme,
-    prepare_axes,
-    style_colorbar,
-)
+from sk_entity_embed.inspection.displays.docs import documented
+from sk_entity_embed.inspection.displays.labels import plain_text
+from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, prepare_axes
 from sk_entity_embed.inspection.neighbors import all_similarities
 from sk_entity_embed.inspection.search import check_metric
 
@@ -33,22 +31,32 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 12
 _MOST_DRAWN = 200
 """Leaves of a tree that can be told apart in a picture."""
-_LARGEST = 10_000
 _ROW, _NUMBER = 0.17, 0.42
 """Inches of a row in a figure of its own, without and with numbers."""
 _TEXT = 0.13
 """Inches that a label takes."""
 _LABEL = 24
+"""Characters of a label."""
 _TREE = 0.11
 """Height of the tree, relative to that of the heat map."""
 _NAMES = {"cosine": "Cosine similarity", "dot": "Dot product", "euclidean": "1 / (1 + distance)"}
 
 
+@documented(
+    choice=CHOICE.format(k=40),
+    drawing="""
+    annotate : bool, default=None
+        Whether to write the numbers into the cells; None does for twelve categories or fewer.
+    dendrogram : bool, default=True
+        Whether to draw the tree above the heat map, where there is one of 200 leaves at most. Axes
+        in a figure without a layout engine (``layout="constrained"``) have no room for it.""",
+)
+@dataclass(kw_only=True, eq=False, repr=False)
 class SimilarityDisplay:
     """Heat map of the similarities of a column's categories.
 
-    Make it with :meth:`from_estimator` or :meth:`from_vectors`; :meth:`plot` draws it again, in
-    other axes or another theme.
+    Make it with :meth:`from_estimator`; :meth:`plot` draws it again, in other axes or another
+    theme.
 
     Parameters
     ----------
@@ -72,10 +80,7 @@ class SimilarityDisplay:
         The numbers in the cells, if any.
     dendrogram_ : matplotlib LineCollection or None
         The tree.
-    ax_ : matplotlib Axes
-        Axes of the heat map.
-    figure_ : matplotlib Figure
-        Its figure.
+    %(drawn)s
 
     See Also
     --------
@@ -94,28 +99,20 @@ class SimilarityDisplay:
     >>> vectors = pd.DataFrame(
     ...     [[2, 0], [-1, 1], [2, 1], [-1, 0]], index=["Oslo", "Rome", "Bergen", "Naples"]
     ... )
-    >>> display = SimilarityDisplay.from_vectors(vectors)
+    >>> display = SimilarityDisplay.from_estimator(vectors)
     >>> sorted(display.similarity.index[:2])  # similar ones are drawn side by side
     ['Bergen', 'Oslo']
     """
 
-    def __init__(
-        self,
-        *,
-        similarity: pd.DataFrame,
-        metric: str = "cosine",
-        linkage: NDArray[np.float64] | None = None,
-        n_categories: int | None = None,
-    ) -> None:
-        self.similarity = similarity
-        self.metric = metric
-        self.linkage = linkage
-        self.n_categories = n_categories
+    similarity: pd.DataFrame
+    metric: str = "cosine"
+    linkage: NDArray[np.float64] | None = None
+    n_categories: int | None = None
 
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Source,
         column: str | None = None,
         *,
         categories: Sequence[Any] | None = None,
@@ -127,18 +124,12 @@ class SimilarityDisplay:
         annotate: bool | None = None,
         dendrogram: bool = True,
     ) -> Self:
-        """Draw the similarities of a fitted estimator's categories.
+        """Draw the similarities of a column's categories.
 
         Parameters
         ----------
-        estimator : estimator
-            Fitted, or a fitted pipeline that holds one such step.
-        column : str, default=None
-            Name of the column; may be None where there is only one.
-        categories : sequence, default=None
-            Categories to draw; None takes the `k` most frequent.
-        k : int, default=40
-            How many to draw where `categories` is None; fewer if there are not as many.
+        %(source)s
+        %(choice)s
         metric : {"cosine", "euclidean", "dot"}, default="cosine"
             See :func:`~sk_entity_embed.inspection.nearest`; with "euclidean" the similarity is
             ``1 / (1 + distance)``.
@@ -146,116 +137,28 @@ class SimilarityDisplay:
             Whether to draw similar categories side by side: in the order of the leaves of an
             average linkage tree, in which neighbours differ least. Otherwise they are in the
             order of `categories`, or of their frequency.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
-        annotate : bool, default=None
-            Whether to write the numbers into the cells; None does for twelve categories or fewer.
-        dendrogram : bool, default=True
-            Whether to draw the tree above the heat map.
+        %(ax)s
+        %(theme)s
+        %(drawing)s
 
-        Returns
-        -------
-        SimilarityDisplay
-            The drawn display.
+        %(returns)s
 
         Raises
         ------
-        InvalidDataError
-            If one of the `categories` is unknown or there twice.
-        InvalidParameterError
-            If there is no such column, or a parameter does not fit.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
+        %(raises_source)s
         """
-        catalogue = catalogue_of(estimator, column)
-        display = cls._compute(catalogue, categories, k, metric, cluster)
-        return display.plot(ax, theme=theme, annotate=annotate, dendrogram=dendrogram)
-
-    @classmethod
-    def from_vectors(
-        cls,
-        vectors: Any,
-        *,
-        categories: Iterable[Any] | None = None,
-        counts: Any = None,
-        column: str | None = None,
-        k: int = 40,
-        metric: str = "cosine",
-        cluster: bool = True,
-        ax: Axes | None = None,
-        theme: str | None = None,
-        annotate: bool | None = None,
-        dendrogram: bool = True,
-    ) -> Self:
-        """Draw the similarities of vectors made elsewhere.
-
-        Parameters
-        ----------
-        vectors : DataFrame or array-like of shape (n_categories, width)
-            One vector a category; a frame is indexed by category.
-        categories : iterable, default=None
-            What the vectors belong to; by default the index of the frame, or 0, 1, ...
-        counts : array-like of int of shape (n_categories,), or Series, default=None
-            Rows of each category, to draw the `k` most frequent ones; without them the first `k`
-            are drawn.
-        column : str, default=None
-            What the categories are; by default the name of the frame's index, or "category".
-        k : int, default=40
-            How many to draw; fewer if there are not as many.
-        metric : {"cosine", "euclidean", "dot"}, default="cosine"
-            See :meth:`from_estimator`.
-        cluster : bool, default=True
-            See :meth:`from_estimator`.
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
-        annotate : bool, default=None
-            Whether to write the numbers into the cells; None does for twelve categories or fewer.
-        dendrogram : bool, default=True
-            Whether to draw the tree above the heat map.
-
-        Returns
-        -------
-        SimilarityDisplay
-            The drawn display.
-
-        Raises
-        ------
-        InvalidDataError
-            If shapes do not agree, a vector is not finite or a category is there twice.
-        InvalidParameterError
-            If a parameter does not fit.
-        """
-        name = column_name(vectors, column)
-        catalogue = from_vectors(vectors, categories=categories, counts=counts, name=name)
-        display = cls._compute(catalogue, None, k, metric, cluster)
-        return display.plot(ax, theme=theme, annotate=annotate, dendrogram=dendrogram)
-
-    @classmethod
-    def _compute(
-        cls,
-        catalogue: Catalogue,
-        categories: Sequence[Any] | None,
-        k: int,
-        metric: str,
-        cluster: bool,
-    ) -> Self:
         check_metric(metric)
+        catalogue = catalogue_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
-        if len(chosen) > _LARGEST:
-            raise InvalidParameterError(
-                f"`k` asks for {len(chosen):,} categories; {_LARGEST:,} can be compared at most."
-            )
-        matrix = all_similarities(chosen.vectors, metric)
-        order, tree = np.arange(len(chosen)), None
+        check_comparable(len(chosen))
+        matrix, tree = all_similarities(chosen.vectors, metric), None
         if cluster and len(chosen) > 1:
-            order, tree = _cluster(matrix, metric)
-        labels = category_index(chosen.labels[order], catalogue.name)
-        frame = pd.DataFrame(matrix[np.ix_(order, order)], index=labels, columns=labels)
-        return cls(similarity=frame, metric=metric, linkage=tree, n_categories=len(catalogue))
+            order, tree = average_linkage(_distances(matrix, metric), len(matrix))
+            chosen, matrix = chosen.take(order), matrix[np.ix_(order, order)]
+        labels = category_index(chosen)
+        frame = pd.DataFrame(matrix, index=labels, columns=labels)
+        display = cls(similarity=frame, metric=metric, linkage=tree, n_categories=len(catalogue))
+        return display.plot(ax, theme=theme, annotate=annotate, dendrogram=dendrogram)
 
     def plot(
         self,
@@ -269,27 +172,15 @@ class SimilarityDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw in; None makes a figure.
-        theme : {"light", "dark"}, default=None
-            Ground to draw on; None takes the one that the axes have.
-        annotate : bool, default=None
-            Whether to write the numbers into the cells; None does for twelve categories or fewer.
-        dendrogram : bool, default=True
-            Whether to draw the tree above the heat map, where there is one of 200 leaves at most.
-            Axes in a figure without a layout engine (``layout="constrained"``) have no room for it.
+        %(ax)s
+        %(theme)s
+        %(drawing)s
 
-        Returns
-        -------
-        SimilarityDisplay
-            The display itself.
+        %(returns)s
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed; the extra is ``plot``.
-        InvalidParameterError
-            If there is no such theme.
+        %(raises_plot)s
         """
         n = len(self.similarity)
         numbers = n <= _MOST_NUMBERS if annotate is None else annotate
@@ -302,58 +193,38 @@ class SimilarityDisplay:
         low, high = _limits(values, self.metric)
         cmap = colors.sequential if self.metric == "euclidean" else colors.diverging
         self.image_ = ax.imshow(values, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
-        self.colorbar_ = figure.colorbar(self.image_, ax=ax, shrink=0.6, pad=0.02, aspect=25)
-        self.colorbar_.set_label(_NAMES[self.metric])
-        style_colorbar(self.colorbar_, colors)
+        bar: dict[str, Any] = {"shrink": 0.6, "aspect": 25}
+        self.colorbar_ = draw_colorbar(ax, self.image_, _NAMES[self.metric], colors, **bar)
         self.texts_ = _write(ax, self.image_, values) if numbers else []
         has_room = is_own or figure.get_layout_engine() is not None
         tree = self.linkage if dendrogram and has_room and n <= _MOST_DRAWN else None
         flat = tree is not None and tree[:, 2].max() == 0  # nothing to see where all are equal
         self.dendrogram_ = None if tree is None or flat else _draw_tree(ax, tree, colors)
-        self._label(ax, figure.dpi, colors)
-        self.ax_, self.figure_ = ax, figure
-        return self
-
-    def _label(self, ax: Axes, dpi: float, colors: Theme) -> None:
-        n = len(self.similarity)
-        inches = ax.get_window_extent().height / dpi
-        shown = np.arange(0, n, tick_step(n, inches, _TEXT))
+        shown = ticks_of(n, ax.get_window_extent().height / figure.dpi, _TEXT)
         texts = [plain_text(label, _LABEL) for label in self.similarity.index[shown]]
         ax.set_xticks(shown, texts, rotation=90, fontsize=8, parse_math=False)
         ax.set_yticks(shown, texts, fontsize=8, parse_math=False)
-        title = title_of("Similarity", self.similarity.index, self.n_categories)
+        name_cells(ax, colors, "Similarity", self.similarity.index, self.n_categories)
         # Above the tree; matplotlib itself finds that place only after the layout is settled.
-        top = 1.0 if self.dendrogram_ is None else 1.0 + _TREE
-        ax.set_title(title, y=top, parse_math=False)
-        style_cells(ax, colors)
+        ax.set_title(ax.get_title(), y=1.0 if self.dendrogram_ is None else 1.0 + _TREE)
+        self.ax_, self.figure_ = ax, figure
+        return self
 
 
-def _cluster(
-    matrix: NDArray[np.float64], metric: str
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The order of the leaves, and the tree with its leaves numbered in that order."""
-    from scipy.cluster.hierarchy import leaves_list
-
-    n = len(matrix)
-    first, second = np.triu_indices(n, 1)
+def _distances(matrix: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
+    """Return the condensed distances that belong to similarities."""
+    first, second = np.triu_indices(len(matrix), 1)
     pairs = matrix[first, second]
     if metric == "cosine":
-        distances = 1.0 - pairs
-    elif metric == "euclidean":
-        distances = 1.0 / pairs - 1.0
-    else:  # the Euclidean distance, by the law of cosines
-        squares = np.diagonal(matrix)
-        distances = np.sqrt(np.maximum(squares[first] + squares[second] - 2.0 * pairs, 0.0))
-    tree = average_linkage(distances, n)
-    order = leaves_list(tree).astype(np.intp)
-    numbers = np.arange(2 * n - 1)
-    numbers[order] = np.arange(n)
-    tree[:, :2] = numbers[tree[:, :2].astype(np.intp)]
-    return order, tree
+        return 1.0 - pairs
+    if metric == "euclidean":
+        return 1.0 / pairs - 1.0
+    squares = np.diagonal(matrix)  # the Euclidean distance, by the law of cosines
+    return np.sqrt(np.maximum(squares[first] + squares[second] - 2.0 * pairs, 0.0))
 
 
 def _limits(values: NDArray[np.float64], metric: str) -> tuple[float, float]:
-    """Ends of the colour scale; around 0 where the sign means something."""
+    """Return the ends of the colour scale; around 0 where the sign means something."""
     if metric == "euclidean":
         low = float(values.min())
         return (low, 1.0) if low < 1.0 else (0.0, 1.0)
@@ -362,26 +233,20 @@ def _limits(values: NDArray[np.float64], metric: str) -> tuple[float, float]:
 
 
 def _write(ax: Axes, image: Any, values: NDArray[np.float64]) -> list[Any]:
-    """The numbers in their cells, dark on light and light on dark."""
+    """Write the numbers into their cells, dark on light and light on dark."""
     digits = 2 if np.abs(values).max() < 10 else 0
     shown = image.cmap(image.norm(values))[..., :3]
     bright = shown**2.2 @ (0.2126, 0.7152, 0.0722) > 0.18  # where black has the higher contrast
-    return [
-        ax.text(
-            j,
-            i,
-            f"{values[i, j]:.{digits}f}".replace("-", "\N{MINUS SIGN}"),
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="#1a1a1a" if bright[i, j] else "#ffffff",
-        )
-        for i, j in np.ndindex(values.shape)
-    ]
+    texts = []
+    for i, j in np.ndindex(values.shape):
+        text = f"{values[i, j]:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        color = "#1a1a1a" if bright[i, j] else "#ffffff"
+        texts.append(ax.text(j, i, text, ha="center", va="center", fontsize=8, color=color))
+    return texts
 
 
 def _draw_tree(ax: Axes, tree: NDArray[np.float64], colors: Theme) -> Any:
-    """The tree above the heat map."""
+    """Draw the tree above the heat map."""
     from matplotlib.collections import LineCollection
     from scipy.cluster.hierarchy import dendrogram
 

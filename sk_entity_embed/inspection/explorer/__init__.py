@@ -14,11 +14,7 @@ from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
-from sk_entity_embed.inspection.explorer.page import (
-    build_page,
-    iframe,
-    plotly_source,
-)
+from sk_entity_embed.inspection.explorer.page import build_page, iframe, plotly_source
 from sk_entity_embed.inspection.explorer.payload import (
     column_payload,
     metadata_by_column,
@@ -245,7 +241,7 @@ def explore(
 
 
 def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | None]:
-    """Names of the columns to show; None is the only one of a frame."""
+    """Return the names of the columns to show; None is the only one of a frame."""
     if isinstance(source, pd.DataFrame | Catalogue):
         if column is None or isinstance(column, str):
             return [column]
@@ -266,14 +262,13 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
     if not chosen or len(set(map(str, chosen))) < len(chosen):
         raise InvalidParameterError(
             "`column` must name one or more of the embedded columns, each once: "
-            f"{shown(known)}; got "
-            f"{shown(column)}."
+            f"{shown(known)}; got {shown(column)}."
         )
     return chosen
 
 
 def _check_methods(methods: Sequence[str]) -> list[str]:
-    """The projections, of which principal components are always one."""
+    """Return the projections, of which principal components are always one."""
     given = [methods] if isinstance(methods, str) else list(methods)
     for method in given:
         if method not in METHODS:

@@ -23,20 +23,7 @@ which is what 'unsafe-eval' lets it do; no data is ever evaluated."""
 
 
 def build_page(payload: dict[str, Any], title: str) -> str:
-    """The page as text.
-
-    Parameters
-    ----------
-    payload : dict
-        What the page knows, for JSON.
-    title : str
-        Title of the page.
-
-    Raises
-    ------
-    ImportError
-        If plotly is not installed; the extra is ``explore``.
-    """
+    """Return the page as text, from what JSON can hold of its data."""
     plotly = _script(plotly_source())
     own = _script(
         "\n".join(["(() => {", '"use strict";', _palettes(), *map(_read, _SCRIPTS), "})();"])
@@ -55,13 +42,7 @@ def build_page(payload: dict[str, Any], title: str) -> str:
 
 
 def plotly_source() -> str:
-    """The JavaScript of the installed plotly.
-
-    Raises
-    ------
-    ImportError
-        If plotly is not installed; the extra is ``explore``.
-    """
+    """Return the JavaScript of the installed plotly."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
@@ -72,35 +53,13 @@ def plotly_source() -> str:
 
 
 def json_for_html(value: Any) -> str:
-    """JSON in ASCII that an HTML parser passes over: no tag or entity can begin in it.
-
-    Parameters
-    ----------
-    value : object
-        Of what JSON knows; numbers have to be finite.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.inspection.explorer.page import json_for_html
-    >>> json_for_html({"name": "</script>&\\u2028"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u0026\\\\u2028"}'
-    """
+    """Return JSON in ASCII that an HTML parser passes over: no tag or entity can begin in it."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def iframe(page: str, title: str, height: int) -> str:
-    """A frame that holds the page, so that a notebook and it do not get in each other's way.
-
-    Parameters
-    ----------
-    page : str
-        The page.
-    title : str
-        What the frame is called.
-    height : int
-        Pixels.
-    """
+    """Return a frame with the page, so that a notebook and it do not get in each other's way."""
     content = page.replace("&", "&amp;").replace('"', "&quot;")
     # In ASCII: read in another encoding, the scripts would not have their hashes.
     content = content.encode("ascii", "xmlcharrefreplace").decode("ascii")
@@ -112,7 +71,7 @@ def iframe(page: str, title: str, height: int) -> str:
 
 
 def _palettes() -> str:
-    """The displays' colours of kinds, and the greys of other and of missing ones."""
+    """Return the displays' colours of kinds, and the greys of other and of missing ones."""
     themes = {"light": LIGHT, "dark": DARK}
     kinds = {name: theme.categorical for name, theme in themes.items()}
     greys = {name: {"other": t.muted, "missing": t.grid} for name, t in themes.items()}
@@ -124,7 +83,7 @@ def _read(name: str) -> str:
 
 
 def _script(source: str) -> str:
-    """A script as HTML's parser will hand it on, so that its hash agrees."""
+    """Return a script as HTML's parser will hand it on, so that its hash agrees."""
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
@@ -134,5 +93,5 @@ def _hash(script: str) -> str:
 
 
 def _encodable(text: str) -> str:
-    """Text without lone surrogates, which no file in UTF-8 can hold."""
+    """Return text without lone surrogates, which no file in UTF-8 can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -24,28 +24,10 @@ def column_payload(
     targets: Sequence[str],
     metadata: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """All of one column: names, vectors, coordinates, counts, target means and metadata.
+    """Return all of one column: names, vectors, coordinates, counts, target means and metadata.
 
     Numbers that there are many of are base64 of their little-endian bytes, which takes half the
-    room of decimals and is read at once.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The column.
-    methods : sequence of str
-        Projections.
-    random_state : int, RandomState instance or None
-        Seed of the projections.
-    targets : sequence of str
-        Names of the target means.
-    metadata : DataFrame or None
-        Indexed by category.
-
-    Raises
-    ------
-    InvalidDataError
-        If `metadata` has none of the categories.
+    room of decimals and is read at once. `targets` are the names of the target means.
     """
     means = catalogue.target_means
     columns = [] if means is None else list(means.reshape(len(catalogue), -1).T)
@@ -69,15 +51,7 @@ def column_payload(
 
 
 def target_names(catalogue: Catalogue, classes: NDArray[Any] | None) -> list[str]:
-    """What the target means of a column are called.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The column.
-    classes : ndarray or None
-        Classes of the target, where it has some.
-    """
+    """Return what the target means of a column are called."""
     if catalogue.target_means is None:
         return []
     n = 1 if catalogue.target_means.ndim == 1 else catalogue.target_means.shape[1]
@@ -91,20 +65,7 @@ def target_names(catalogue: Catalogue, classes: NDArray[Any] | None) -> list[str
 
 
 def metadata_by_column(metadata: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """The metadata of each column that has some.
-
-    Parameters
-    ----------
-    metadata : Series, DataFrame, mapping of these, or None
-        For one column, or by name of the column.
-    columns : sequence of str
-        The columns shown.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is something else, names another column, or does not say which column it is about.
-    """
+    """Return the metadata of each column that has some, checked."""
     if metadata is None:
         return {}
     if isinstance(metadata, Mapping):
@@ -140,7 +101,7 @@ def _frame(values: Any, column: str | None) -> pd.DataFrame:
 
 
 def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Metadata as numbers, or as kinds and which of them each category has (-1: missing)."""
+    """Return metadata as numbers, or as kinds and which of them each category has (-1: missing)."""
     fields: list[dict[str, Any]] = []
     for position, name in enumerate(metadata.columns):
         values = metadata.iloc[:, position]
@@ -155,7 +116,10 @@ def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """Values as text, None where missing; not as pandas' strings, which hold no lone surrogates."""
+    """Return values as text, None where missing.
+
+    They are not pandas' strings, which hold no lone surrogates.
+    """
     given = values.astype(object).to_numpy()
     missing = pd.isna(given)
     texts = [None if m else str(v) for v, m in zip(given, missing, strict=True)]
@@ -164,13 +128,12 @@ def _texts(values: pd.Series) -> pd.Series:
 
 def _is_number(values: pd.Series) -> bool:
     kind = pd.api.types
-    if kind.is_bool_dtype(values) or kind.is_complex_dtype(values):
-        return False
-    return bool(kind.is_numeric_dtype(values))
+    is_plain = not (kind.is_bool_dtype(values) or kind.is_complex_dtype(values))
+    return bool(is_plain and kind.is_numeric_dtype(values))
 
 
 def _coordinates(catalogue: Catalogue, method: str, random_state: Any) -> dict[str, Any]:
-    """Coordinates in three dimensions, and in two where those are not the first two of them."""
+    """Return coordinates in three dimensions, and in two if those are not the first of them."""
     found = {}
     for n_components in (3,) if method == "pca" else (2, 3):
         projection = projection_of(catalogue, method, n_components, random_state)

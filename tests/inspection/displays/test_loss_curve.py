@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,19 +10,8 @@ from sklearn.neural_network import MLPRegressor
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import LossCurveDisplay
+from tests.inspection.conftest import make_listed
 from tests.samples import make_encoder, make_rows
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    X, y = make_rows()
-    return make_encoder(max_iter=4).fit(X, y)
 
 
 def test_shows_the_curves_of_an_encoder(encoder):
@@ -62,8 +48,6 @@ def test_without_early_stopping_and_cross_fitting():
     [
         ("auto", "number", "Squared error (squared units of y)"),
         ("auto", "class", "Log-loss (nats)"),
-        ("absolute_error", "number", "Absolute error (units of y)"),
-        ("huber", "number", "Huber loss (squared units of y)"),
         ("poisson", "number", "Half the Poisson deviance (units of y)"),
     ],
 )
@@ -74,20 +58,16 @@ def test_units(loss, target, label):
     assert LossCurveDisplay.from_estimator(encoder).ax_.get_ylabel() == label
 
 
-def test_the_start_may_be_the_best():
+def test_which_epoch_was_kept():
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3], [0.6, 0.7, 0.8], 0)
     assert display.ax_.get_title() == "Kept: the state before the first epoch"
     assert display.best_line_.get_xdata()[0] == 0
     assert display.ax_.get_xlim()[0] < 0
 
-
-def test_best_of_training_alone():
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3], best_iteration=2)
     assert display.ax_.get_title() == "Loss by epoch; kept: epoch 2"
     assert [line.get_ydata()[0] for line in display.ax_.lines[-1:]] == [0.4]
 
-
-def test_no_best():
     display = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5])
     assert display.best_line_ is None
     assert display.ax_.get_title() == "Loss by epoch"
@@ -105,9 +85,6 @@ def test_steep_first_epochs_leave_room_for_the_rest():
     plain = LossCurveDisplay.from_curves(rest, rest)
     assert plain.ax_.get_xlabel() == "Epoch"
     assert plain.ax_.get_ylim()[1] > rest.max()
-
-
-def test_an_explosion_at_the_end_leaves_room_for_the_rest():
     curve = [0.6, 0.5, 0.45, 0.44, 0.43, 1e5, 1e9, 1e12, 1e12]
     display = LossCurveDisplay.from_curves([0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2], curve)
     assert display.ax_.get_ylim()[1] < 10
@@ -133,7 +110,7 @@ def test_nothing_to_see(curve):
     assert 1 in display.ax_.get_xticks()
 
 
-@pytest.mark.parametrize("gap", [0.0, 1e-6, 0.1])
+@pytest.mark.parametrize("gap", [0.0, 0.1])
 def test_names_do_not_touch(gap):
     curve = np.array([1.0, 0.5, 0.2])
     display = LossCurveDisplay.from_curves(curve, curve + gap)
@@ -147,25 +124,10 @@ def test_names_do_not_touch(gap):
 def test_long_curves_have_no_marks():
     assert LossCurveDisplay.from_curves(np.linspace(1, 0, 61)).line_.get_marker() == ""
     assert LossCurveDisplay.from_curves(np.linspace(1, 0, 60)).line_.get_marker() == "o"
-
-
-def test_curves_of_different_length():
-    display = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5, 0.4], 3)
-    assert display.ax_.get_xlim()[1] > 3
-
-
-def test_draws_again_elsewhere(encoder):
-    display = LossCurveDisplay.from_estimator(encoder)
-    _, ax = plt.subplots()
-    assert display.plot(ax, theme="dark") is display
-    assert display.ax_ is ax
-    assert display.figure_ is ax.figure
-
-
-def test_the_name_of_the_loss_is_text():
-    display = LossCurveDisplay.from_curves([1.0, 0.5], loss="cost in $ and $")
-    display.figure_.canvas.draw()
-    assert not display.ax_.yaxis.label.get_parse_math()
+    uneven = LossCurveDisplay.from_curves([0.5, 0.4], [0.6, 0.5, 0.4], 3, loss="cost in $ and $")
+    assert uneven.ax_.get_xlim()[1] > 3
+    uneven.figure_.canvas.draw()
+    assert not uneven.ax_.yaxis.label.get_parse_math()
 
 
 @pytest.mark.parametrize(
@@ -202,16 +164,10 @@ def test_without_a_layout_names_are_in_a_legend():
     assert LossCurveDisplay.from_curves([3.0, 2.0]).legend_ is None
 
 
-@pytest.mark.parametrize("y_range", [None, (-30.0, 30.0)])
-def test_losses_of_dot_products(ratings, y_range):
-    X, y = ratings
-    encoder = make_encoder(head="dot", dimensions=2, y_range=y_range).fit(X, y)
-    display = LossCurveDisplay.from_estimator(encoder)
+def test_losses_of_dot_products_and_lists(dot, tagged):
+    display = LossCurveDisplay.from_estimator(dot)
     assert display.loss == "Squared error (squared units of y)"
-    np.testing.assert_array_equal(display.loss_curve, encoder.loss_curve_)
-    assert (display.loss_curve < 3 * y.var()).all()
-
-
-def test_losses_of_lists(listed):
+    np.testing.assert_array_equal(display.loss_curve, dot.loss_curve_)
+    listed = make_listed(0, "mean").fit(*tagged)
     display = LossCurveDisplay.from_estimator(listed)
     np.testing.assert_array_equal(display.validation_loss_curve, listed.validation_loss_curve_)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
 import datetime
 
 import matplotlib.pyplot as plt
@@ -17,6 +14,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from sk_entity_embed import EntityEmbeddingRegressor
@@ -25,12 +23,6 @@ from sk_entity_embed.inspection import CategoryPredictionDisplay
 from tests.samples import make_encoder, make_rows
 
 from_predictions = CategoryPredictionDisplay.from_predictions
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +35,7 @@ def regression():
 def classification():
     X, y = make_rows()
     y = np.where(y > 0, "high", "low")
-    return make_pipeline(make_encoder(), LogisticRegression()).fit(X, y), X, y
+    return make_pipeline(OneHotEncoder(), LogisticRegression()).fit(X, y), X, y
 
 
 def test_means_of_a_regression(regression):
@@ -89,7 +81,7 @@ def test_shares_of_a_class(classification):
 def test_several_classes_need_one_to_look_at():
     X, y = make_rows()
     y = np.digitize(y, [-1, 1])
-    model = make_pipeline(make_encoder(), LogisticRegression()).fit(X, y)
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(X, y)
     with pytest.raises(InvalidParameterError, match=r"3 classes, \[0, 1, 2\]; got None"):
         CategoryPredictionDisplay.from_estimator(model, X, y, "letter")
     display = CategoryPredictionDisplay.from_estimator(model, X, y, "letter", pos_label=2)
@@ -100,7 +92,7 @@ def test_several_classes_need_one_to_look_at():
 
 def test_classifiers_without_probabilities():
     X, y = make_rows()
-    model = make_pipeline(make_encoder(), LinearSVC()).fit(X, y > 0)
+    model = make_pipeline(OneHotEncoder(), LinearSVC()).fit(X, y > 0)
     display = CategoryPredictionDisplay.from_estimator(model, X, y > 0, "letter")
     at = (X["letter"] == "a").to_numpy()
     assert display.frame["predicted"].iloc[0] == pytest.approx(model.predict(X)[at].mean())
@@ -110,12 +102,15 @@ def test_classifiers_without_probabilities():
         )
 
 
-def test_reads_any_container(container):
+@pytest.mark.parametrize(
+    "make", [pl.DataFrame, lambda c: list(map(list, zip(*c.values(), strict=True)))]
+)
+def test_reads_any_container(make):
     columns = {"city": ["Rome", "Oslo", None, "Oslo"] * 6, "size": [1.0, 2.0, 3.0, 4.0] * 6}
-    X = container(columns)
+    X = make(columns)
     y = np.arange(24.0)
     model = DummyRegressor().fit(np.zeros((24, 1)), y)
-    name = "x0" if container.name in ("numpy_object", "lists") else "city"
+    name = "x0" if isinstance(X, list) else "city"
     display = CategoryPredictionDisplay.from_estimator(model, X, y, name, min_count=1)
     assert display.frame["category"].tolist()[:2] == ["Oslo", "Rome"]
     assert pd.isna(display.frame["category"].iloc[2])
@@ -126,14 +121,10 @@ def test_reads_any_container(container):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([3, 1, 3], [1, 3]),
         ([0.5, np.nan, 0.5], [0.5, np.nan]),
-        ([True, False, True], [False, True]),
         ([datetime.date(2020, 1, 2), None, datetime.date(2020, 1, 2)], None),
-        (["a", 1, "a"], [1, "a"]),
         ((None, "", None), ["", np.nan]),
         (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
-        (np.array(["b", "a", "b"]), ["a", "b"]),
         (["\ud800", "a", "\ud800"], ["a", "\ud800"]),
         (pd.Series([(1, 2), (3, 4), (1, 2)]), None),
     ],
@@ -170,16 +161,6 @@ def test_standard_error_depends_on_effective_rows():
     assert (few["standard_error"] > 2.5 * plain["standard_error"]).all()
 
 
-def test_chance_alone_is_seldom_beyond_two_errors():
-    random = np.random.default_rng(0)
-    names = random.integers(0, 2_000, 20_000)
-    share = random.random(2_000)[names] * 0.5
-    y = random.random(20_000) < share
-    frame = from_predictions(y, share, names, min_count=1, pos_label=True).frame
-    assert np.isfinite(frame["z"]).all()
-    assert 0.02 < (frame["z"].abs() > 2).mean() < 0.08
-
-
 def test_like_rows_have_an_error_nonetheless():
     y = [0.0] * 10 + [0.0, 1.0] * 50
     frame = from_predictions(
@@ -187,12 +168,6 @@ def test_like_rows_have_an_error_nonetheless():
     ).frame
     assert frame["standard_error"].iloc[0] > 0.05
     assert abs(frame["z"].iloc[0]) < 2
-
-
-def test_one_row_a_category():
-    frame = from_predictions([1.0, 2.0, 4.0], [1.0, 1.0, 1.0], ["a", "b", "c"], min_count=1).frame
-    assert (frame["standard_error"] > 0).all()
-    assert frame["z"].is_monotonic_increasing
 
 
 def test_no_noise_at_all():
@@ -221,14 +196,10 @@ def test_few_rows_are_drawn_by_default():
     display = from_predictions(y, y, names)
     assert display.frame["category"].tolist() == ["a", "b"]
     assert "left out" not in display.ax_.get_title()
+    display = from_predictions(y, y, names, min_count=None)
+    assert display.frame["category"].tolist() == ["a", "b"]
     with pytest.raises(InvalidParameterError, match="the most frequent one has 19"):
         from_predictions(y, y, names, min_count=20)
-
-
-def test_rows_of_zero_weight_do_not_count():
-    y = np.array([1.0, 2.0, 99.0, 50.0])
-    display = from_predictions(y, y, ["a", "a", "a", "b"], sample_weight=[1, 1, 0, 0], min_count=1)
-    assert display.frame[["category", "count", "observed"]].to_numpy().tolist() == [["a", 2, 1.5]]
 
 
 def make_many(n_categories, off=()):
@@ -310,46 +281,36 @@ def test_names_are_data():
     assert display.ax_.get_title() == "Predicted and observed by $x$"
 
 
-def test_draws_again_elsewhere(regression):
-    display = CategoryPredictionDisplay.from_estimator(*regression, "letter", theme="dark")
-    _, ax = plt.subplots()
-    assert display.plot(ax, theme="light") is display
-    assert display.ax_ is ax
-    assert display.figure_ is ax.figure
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"column": "leter"}, "one of the columns of X.*Did you mean 'letter'"),
         ({"column": None}, "one of the columns of X"),
-        ({"response_method": "decision_function"}, "got 'decision_function'"),
-        ({"response_method": "predict_proba"}, "has no predict_proba"),
+        (
+            {"response_method": "decision_function"},
+            "`response_method` must be .* got 'decision_function'",
+        ),
+        ({"response_method": "predict_proba"}, "use response_method='predict'"),
         ({"pos_label": 1}, "`pos_label` is for classifiers"),
-        ({"min_count": -1}, "`min_count`"),
-        ({"min_count": 1.5}, "`min_count`"),
-        ({"min_count": "all"}, "`min_count`"),
+        ({"min_count": 1.5}, "`min_count` must be an integer"),
+        ({"min_count": "all"}, "`min_count` must be an integer"),
         ({"sample_weight": [1.0]}, "sample_weight must be 240"),
-        ({"sample_weight": [-1.0] * 240}, "must not be negative"),
-        ({"sample_weight": [0.0] * 240}, "zero in all rows"),
-        ({"theme": "sepia"}, "`theme`"),
+        ({"n_labels": -1}, "`n_labels` must be an integer of 0 or more"),
+        ({"n_labels": 1.5}, "`n_labels` must be an integer of 0 or more"),
+        ({"n_labels": True}, "`n_labels` must be an integer of 0 or more"),
     ],
 )
 def test_refuses(regression, parameters, message):
     model, X, y = regression
     with pytest.raises((InvalidParameterError, InvalidDataError), match=message):
         CategoryPredictionDisplay.from_estimator(model, X, y, **{"column": "letter", **parameters})
+    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (([1.0, 2.0], [1.0], ["a", "b"]), "the predictions must be 2"),
-        (([1.0], [1.0, 2.0], ["a", "b"]), "y must be 2"),
-        (([[1.0, 2.0]] * 2, [1.0, 2.0], ["a", "b"]), "y must be 2"),
-        (([1.0, np.nan], [1.0, 2.0], ["a", "b"]), "y must be finite"),
-        (([1.0, 2.0], [1.0, np.inf], ["a", "b"]), "the predictions must be finite"),
-        ((["x", "y"], [1.0, 2.0], ["a", "b"]), "`pos_label` name a class"),
         (([1.0, 2.0], [1.0, 2.0], [[["a"]], [["b"]]]), "holds lists of lists"),
         (([1.0, 2.0], [1.0, 2.0], np.array([["a"], ["b"]])), "must be one a row"),
     ],
@@ -359,15 +320,7 @@ def test_refuses_predictions(arguments, message):
         from_predictions(*arguments, min_count=1)
 
 
-def test_rows_without_a_category_are_those_of_the_missing_one():
-    display = from_predictions([1.0, 2.0], [1.0, 3.0], [None, None], min_count=1)
-    assert display.frame["category"].isna().tolist() == [True]
-    assert display.frame["count"].tolist() == [2]
-
-
 def test_a_class_nobody_has():
-    with pytest.raises(InvalidParameterError, match="No row of `y` is 'c'"):
-        from_predictions(["a", "b"], [0.1, 0.2], ["x", "x"], pos_label="c", min_count=1)
     X, y = make_rows()
     model = DummyClassifier().fit(X, y > 0)
     with pytest.raises(InvalidParameterError, match=r"\[False, True\]; got 'yes'"):
@@ -414,27 +367,6 @@ def test_predictors_of_other_libraries():
     assert (display.frame["predicted"] == 0.25).all()
 
 
-@pytest.mark.parametrize("n_labels", [-1, 1.5, None, "3", True])
-def test_a_wrong_number_of_labels_leaves_no_figure(n_labels):
-    with pytest.raises(InvalidParameterError, match="`n_labels` must be an integer of 0 or more"):
-        from_predictions([1.0, 2.0], [1.0, 2.0], ["a", "b"], min_count=1, n_labels=n_labels)
-    assert plt.get_fignums() == []
-
-
-def test_no_least_count_leaves_out_none():
-    display = from_predictions([1.0, 2.0], [1.0, 2.0], ["a", "b"], min_count=None)
-    assert display.frame["category"].tolist() == ["a", "b"]
-    assert display.n_left_out == 0
-
-
-def test_sizes_are_explained_by_round_numbers():
-    names = np.repeat(["a", "b", "c"], [3, 40, 700])
-    y = np.random.default_rng(0).normal(size=743)
-    display = from_predictions(y, y, names, min_count=1)
-    texts = [text.get_text() for text in display.legend_.get_texts()]
-    assert texts[2:] == ["5 rows", "50 rows", "500 rows"]
-
-
 def test_the_line_is_seen_through_very_many_points():
     rng = np.random.default_rng(0)
     names, y = np.arange(3000), rng.normal(size=3000)
@@ -443,21 +375,7 @@ def test_the_line_is_seen_through_very_many_points():
     assert display.points_.get_alpha() < 0.6
 
 
-def test_items_of_lists(tagged):
-    X, y = tagged
-    model = make_pipeline(make_encoder(), Ridge()).fit(X, y)
-    display = CategoryPredictionDisplay.from_estimator(model, X, y, "tags", min_count=1)
-    frame = display.frame.set_index(display.frame["category"].map(str))
-    predicted = model.predict(X).astype(float)
-    holds = np.array([cell is not None and "jazz" in cell for cell in X["tags"]])
-    assert frame.loc["jazz", "count"] == holds.sum()
-    assert frame.loc["jazz", "observed"] == pytest.approx(y[holds].mean())
-    assert frame.loc["jazz", "predicted"] == pytest.approx(predicted[holds].mean())
-    assert frame.loc["()", "count"] == sum(cell == [] for cell in X["tags"])
-    assert frame.loc["nan", "count"] == 2
-
-
-@pytest.mark.parametrize("make", [list, pd.Series, pl.Series, pa.array], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("make", [list, pl.Series, pa.array], ids=lambda f: f.__name__)
 def test_lists_of_categories_in_any_container(make):
     cells = make([["a", "b"], ["b"], [], ["a", "b"]])
     display = from_predictions([1.0, 2.0, 3.0, 5.0], np.zeros(4), cells, min_count=1, column="tags")
@@ -466,12 +384,9 @@ def test_lists_of_categories_in_any_container(make):
     assert display.column == "tags"
 
 
-@pytest.mark.parametrize("y_range", [None, (-20.0, 20.0)])
-def test_predictions_of_dot_products(ratings, y_range):
+def test_predictions_of_dot_products(ratings):
     X, y = ratings
-    model = EntityEmbeddingRegressor(
-        head="dot", dimensions=2, max_iter=3, y_range=y_range, random_state=0
-    ).fit(X, y)
+    model = EntityEmbeddingRegressor(head="dot", dimensions=2, max_iter=3, random_state=0).fit(X, y)
     display = CategoryPredictionDisplay.from_estimator(model, X, y, "movie", min_count=1)
     predicted = pd.Series(model.predict(X)).groupby(X["movie"]).mean()
     frame = display.frame.set_index("category")

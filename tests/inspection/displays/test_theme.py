@@ -1,10 +1,7 @@
-"""Colours that can be told apart, and axes whose ground decides on them."""
+"""Colours that can be told apart, axes whose ground decides on them, legends, and docstrings."""
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
 import sys
 from itertools import combinations
 
@@ -14,7 +11,22 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.inspection.displays.theme import DARK, LIGHT, prepare_axes
+from sk_entity_embed.inspection import (
+    CategoryPredictionDisplay,
+    DriftDisplay,
+    EmbeddingDisplay,
+    LossCurveDisplay,
+)
+from sk_entity_embed.inspection.displays.docs import documented
+from sk_entity_embed.inspection.displays.theme import (
+    DARK,
+    LIGHT,
+    dot,
+    draw_legend,
+    empty_corners,
+    prepare_axes,
+)
+from tests.inspection.displays.conftest import texts_of
 
 VISION = {
     "all": np.eye(3),
@@ -25,12 +37,6 @@ VISION = {
 """Linear RGB as people see it, by G. M. Machado et al., IEEE TVCG 15(6), 2009."""
 
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def linear(color):
@@ -45,18 +51,16 @@ def lab(color, vision):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-@pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_kinds_can_be_told_apart(theme, vision):
-    seen = {c: lab(c, VISION[vision]) for c in (*theme.categorical, theme.muted, theme.grid)}
-    for a, b in combinations(seen, 2):
-        assert np.linalg.norm(seen[a] - seen[b]) > 15, (a, b)
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_text_and_marks_stand_out_from_the_ground(theme):
+def test_colours_can_be_told_apart_with_any_vision(theme):
+    for vision in VISION.values():
+        seen = {c: lab(c, vision) for c in (*theme.categorical, theme.muted, theme.grid)}
+        for a, b in combinations(seen, 2):
+            assert np.linalg.norm(seen[a] - seen[b]) > 15, (a, b)
     ground = TO_XYZ[1] @ linear(theme.background)
-    for color, least in [(theme.ink, 12), (theme.muted, 5), (theme.point, 4), (theme.accent, 3)]:
+    marks = [(theme.ink, 12), (theme.muted, 5), (theme.point, 4), (theme.accent, 3)]
+    marks += [(theme.colormap()(end)[:3], 1.2) for end in (0.0, 1.0)]
+    for color, least in marks:
         light, dark = sorted([TO_XYZ[1] @ linear(color), ground], reverse=True)
         assert (light + 0.05) / (dark + 0.05) > least
 
@@ -66,8 +70,6 @@ def test_text_and_marks_stand_out_from_the_ground(theme):
     [
         ("white", "black", LIGHT),
         ("black", "white", DARK),
-        ("#eaeaf2", "white", LIGHT),
-        ("none", "white", LIGHT),
         ("none", "black", DARK),
         ("none", "none", LIGHT),
         ((0.0, 0.0, 0.0, 0.1), "white", LIGHT),
@@ -84,17 +86,61 @@ def test_a_theme_has_its_ground():
     figure, ax = plt.subplots()
     assert prepare_axes(ax, "dark", (1.0, 1.0))[2] is DARK
     assert figure.get_facecolor()[:3] == ax.get_facecolor()[:3] == to_rgb(DARK.background)
-    with pytest.raises(InvalidParameterError, match="`theme` must be"):
-        prepare_axes(ax, "blue", (1.0, 1.0))
-
-
-def test_settings_of_matplotlib_decide_on_a_new_figure():
     with plt.style.context("dark_background"):
         assert prepare_axes(None, None, (2.0, 1.0))[2] is DARK
-    assert prepare_axes(None, None, (2.0, 1.0))[2] is LIGHT
 
 
 def test_matplotlib_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[plot\]'"):
         prepare_axes(None, None, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ax, theme: EmbeddingDisplay.from_estimator({"n": np.eye(3)}, ax=ax, theme=theme),
+        lambda ax, theme: LossCurveDisplay.from_curves([2.0, 1.0], ax=ax, theme=theme),
+        lambda ax, theme: CategoryPredictionDisplay.from_predictions(
+            [1.0], [1.0], ["a"], ax=ax, theme=theme
+        ),
+    ],
+    ids=["embedding", "loss", "predictions"],
+)
+def test_displays_draw_again_elsewhere_in_another_theme(make):
+    display = make(None, "light")
+    first = display.ax_
+    _, ax = plt.subplots()
+    assert display.plot(ax, theme="dark") is display
+    assert display.ax_ is ax is not first
+    assert display.figure_ is ax.figure
+    assert ax.get_facecolor()[:3] == to_rgb(DARK.background)
+    with pytest.raises(InvalidParameterError, match="`theme` must be"):
+        make(None, "sepia")
+
+
+def test_large_points_of_a_legend_do_not_meet_each_other_or_the_text():
+    _, ax = plt.subplots()
+    legend = draw_legend(ax, [(dot("red", 300.0), "a $b$"), (dot("red", 300.0), "_c")], DARK)
+    ax.figure.canvas.draw()
+    texts = [text.get_window_extent() for text in legend.get_texts()]
+    point = np.sqrt(300.0) * ax.figure.dpi / 72
+    assert abs(texts[0].y0 - texts[1].y0) >= 0.95 * point
+    assert texts[0].x0 - legend.get_window_extent().x0 > point
+    assert texts_of(legend) == ["a $b$", "_c"]
+
+
+def test_legends_go_where_the_fewest_points_are():
+    _, ax = plt.subplots()
+    points = np.array([[0, 0], [1, 1], [0.9, 0.9], [0, 1], [0.1, 0.9], [0.05, 0.95]])
+    ax.scatter(*points.T)
+    corners = ["lower right", "lower left", "upper right", "upper left"]
+    assert empty_corners(ax, points) == corners
+
+
+def test_shared_descriptions_are_filled_in():
+    for method in (EmbeddingDisplay.from_estimator, EmbeddingDisplay.plot, DriftDisplay.from_frame):
+        assert "%(" not in method.__doc__
+        assert "\n        ax : matplotlib Axes, default=None\n            Axes to" in method.__doc__
+    with pytest.raises(KeyError, match="unheard"):
+        documented()(type("Display", (), {"__doc__": "Text.\n\n    %(unheard)s\n    "}))
