@@ -1,4 +1,4 @@
-"""What inspection and export may see of an estimator: checked once, with errors that help."""
+"""What inspection and export may see of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ from sk_entity_embed.tables import EmbeddingTable
 
 
 def fitted_step(estimator: Any) -> Any:
-    """The fitted estimator of this package that another one is or holds; see :func:`find_step`."""
+    """Return the fitted estimator of this package that another one is or holds."""
     return find_step(estimator).estimator
 
 
 def exported_step(estimator: Any) -> Any:
-    """The step as :func:`fitted_step` finds it, for what takes the step's rows and not the whole's.
+    """Return the fitted step, for exports that take the step's rows and not the whole's.
 
-    Warns
-    -----
-    PartialExportWarning
-        If there are other steps, which what is exported lacks.
+    A PartialExportWarning names the other steps, which the export lacks.
     """
     step = find_step(estimator)
     if around := step.around:
@@ -43,40 +40,19 @@ def exported_step(estimator: Any) -> Any:
 
 
 def fitted_model(estimator: Any) -> EmbeddingModel:
-    """The model of the fitted estimator of this package that an estimator is, or holds.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is none, or several.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    """
+    """Return the model of the fitted estimator of this package that an estimator is or holds."""
     model: EmbeddingModel = fitted_step(estimator)._model
     return model
 
 
 def table_of(estimator: Any, column: str | None) -> EmbeddingTable:
-    """The table of one categorical column.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    column : str or None
-        Name of the column; None is the only one.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is no such column, or None is not enough.
-    """
+    """Return the table of one embedded column; None is the only one."""
     tables = {t.vocabulary.name: t for t in fitted_model(estimator).tables}
     return tables[check_column(column, list(tables))]
 
 
 def check_column(column: str | None, names: list[str]) -> str:
-    """The name of a column that exists."""
+    """Return the name of an embedded column; None is the only one."""
     if not names:
         raise InvalidParameterError(
             "The estimator has no embedded columns: it was fitted on numbers alone. Name some in "

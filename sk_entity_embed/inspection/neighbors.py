@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
     catalogue_of,
+    is_count,
     label_series,
 )
 from sk_entity_embed.inspection.index import NeighborIndex
@@ -257,14 +257,9 @@ def similarity_matrix(
 
 
 def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float64]:
-    """Similarity of every pair of vectors, of shape (n, n); exactly 1 on the diagonal.
+    """Return the similarity of every pair of vectors, of shape (n, n).
 
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n, width)
-        Vectors.
-    metric : {"cosine", "euclidean", "dot"}
-        See :func:`~sk_entity_embed.inspection.search.similarities`.
+    A vector is exactly 1 like itself by "cosine" (0 if it is all zeros) and "euclidean".
     """
     wide = vectors.astype(np.float64)
     wide = normalize(wide) if metric == "cosine" else wide
@@ -284,7 +279,7 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
 def _read_query(
     query: Any, catalogue: Catalogue
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
-    """Names of the queries (None for a single one), their vectors, own positions or -1."""
+    """Return names of queries (None for a single one), their vectors, own positions or -1."""
     if isinstance(query, np.ndarray) and query.ndim == 0:
         query = query.item()
     if isinstance(query, pd.Series) and pd.api.types.is_float_dtype(query.dtype):
@@ -328,12 +323,12 @@ def find(
     what: str = "categories",
     usual: int = _USUAL,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Neighbours of the queries among the frequent categories, without the excluded ones.
+    """Return positions and similarities of the neighbours of queries, without those excluded.
 
     `excluded` has shape (n_queries, n_excluded), with -1 for nothing. Every query gets `k`
     neighbours; where `k` is None, the `usual` number or as many as there are for every query.
     """
-    if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+    if k is not None and not is_count(k):
         raise InvalidParameterError(f"`k` must be a positive integer or None, got {shown(k)}.")
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
@@ -360,7 +355,7 @@ def find(
 
 
 def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n: int) -> int:
-    """Most candidates that one query excludes."""
+    """Return how many candidates one query excludes at most."""
     is_candidate = np.zeros(n + 1, dtype=bool)  # the last one stands for -1, nothing
     is_candidate[candidates] = True
     ordered = np.sort(excluded, axis=1)
@@ -375,7 +370,7 @@ def answer(
     similarity: NDArray[np.float64],
     metric: str,
 ) -> pd.DataFrame:
-    """The neighbours as a table."""
+    """Return the neighbours as a table."""
     flat = positions.ravel()
     categories = label_series(catalogue.labels[flat])
     frame = pd.DataFrame({"category": categories, "similarity": similarity.ravel()})

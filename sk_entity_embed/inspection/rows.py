@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sk_entity_embed._access import fitted_model
 from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
@@ -93,7 +94,7 @@ def nearest_rows(
     """
     check_metric(metric)
     step = find_step(estimator)
-    model: EmbeddingModel = step.estimator._model
+    model = fitted_model(step.estimator)
     rows = _code(step, X)
     vectors = _represent(model, rows, representation, columns)
     positions = _row_positions(query, len(rows))
@@ -113,16 +114,13 @@ def nearest_rows(
 
 def _code(step: Step, X: Any) -> CodedRows:
     table = step.estimator._read(step.rows_given(X))
-    rows: CodedRows = step.estimator._model.code(
-        table, refuse_unknown=False, missing_is_error=False
-    )
-    return rows
+    return fitted_model(step.estimator).code(table, refuse_unknown=False, missing_is_error=False)
 
 
 def _represent(
     model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
 ) -> NDArray[np.float32]:
-    """The rows as vectors to compare."""
+    """Return the rows as vectors to compare."""
     names = [t.vocabulary.name for t in model.tables]
     if representation == "hidden":
         if columns is not None:
@@ -160,7 +158,7 @@ def _represent(
 
 
 def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
-    """Positions in the table; None if the query is a table itself."""
+    """Return positions in the table; None if the query is a table itself."""
     if isinstance(query, list | range | pd.Series | pd.Index):
         several = list(query)
     elif isinstance(query, np.ndarray) and query.ndim == 1:
