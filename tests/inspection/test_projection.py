@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.manifold import trustworthiness
+from threadpoolctl import threadpool_limits
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import project, projection
@@ -30,6 +31,13 @@ def make_frame(n=30, width=4, seed=0):
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, width)) + 8 * np.eye(3, width)[np.arange(n) % 3]
     return pd.DataFrame(vectors, index=pd.Index([f"c{i}" for i in range(n)], name="col"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """UMAP leaves OpenMP with several threads, which wait for each other on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")
