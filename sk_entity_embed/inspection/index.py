@@ -102,45 +102,44 @@ class NeighborIndex:
         """Number of vectors in the index."""
         return len(self._positions)
 
-    def check(self, catalogue: Catalogue, metric: str, min_count: int | None) -> None:
-        """Raise InvalidParameterError unless the index was built for this search."""
-        for name, asked, built in (
-            ("metric", metric, self.metric),
-            ("min_count", min_count, self.min_count),
-            ("shape of the vectors", catalogue.vectors.shape, self._shape),
-        ):
-            if asked != built:
-                raise InvalidParameterError(
-                    f"`index` was built for another search: {name} {shown(built)}, not "
-                    f"{shown(asked)}."
-                )
-        if not np.array_equal(_sample(catalogue.vectors), self._sample):
+
+def check_index(
+    index: NeighborIndex, catalogue: Catalogue, metric: str, min_count: int | None
+) -> None:
+    """Raise InvalidParameterError unless the index was built for this search."""
+    for name, asked, built in (
+        ("metric", metric, index.metric),
+        ("min_count", min_count, index.min_count),
+        ("shape of the vectors", catalogue.vectors.shape, index._shape),
+    ):
+        if asked != built:
             raise InvalidParameterError(
-                "`index` was built for other vectors; build it again after a fit."
+                f"`index` was built for another search: {name} {shown(built)}, not {shown(asked)}."
             )
+    if not np.array_equal(_sample(catalogue.vectors), index._sample):
+        raise InvalidParameterError(
+            "`index` was built for other vectors; build it again after a fit."
+        )
 
-    def search(
-        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Approximately the k most similar vectors for each query.
 
-        Returned as of :func:`~sk_entity_embed.inspection.search.exact_search`, with positions among
-        all categories, whose `vectors` are given.
-        """
-        faiss: Any = import_module("faiss")  # its own types lack what is used here
-        asked = np.ascontiguousarray(queries, dtype=np.float32)
-        asked = normalize(asked) if self.metric == "cosine" else asked
-        effort = faiss.SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
-        _, reached = self._index.search(asked, k, params=effort)
-        if (reached < 0).any():  # a graph with parts that cannot be reached: rare
-            positions, found = exact_search(vectors[self._positions], queries, k, self.metric)
-            return self._positions[positions], found
-        positions = self._positions[reached]
-        pairs = closeness_of(vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric)
-        pairs = pairs.reshape(positions.shape)
-        order = np.lexsort((positions, -pairs), axis=1)
-        found = similarity_from(np.take_along_axis(pairs, order, 1), self.metric)
-        return np.take_along_axis(positions, order, 1), found
+def index_search(
+    index: NeighborIndex, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return what :func:`exact_search` does, approximately, among all `vectors` of a column."""
+    faiss: Any = import_module("faiss")  # its own types lack what is used here
+    asked = np.ascontiguousarray(queries, dtype=np.float32)
+    asked = normalize(asked) if index.metric == "cosine" else asked
+    effort = faiss.SearchParametersHNSW(efSearch=max(int(index.ef_search), 2 * k))
+    _, reached = index._index.search(asked, k, params=effort)
+    if (reached < 0).any():  # a graph with parts that cannot be reached: rare
+        positions, found = exact_search(vectors[index._positions], queries, k, index.metric)
+        return index._positions[positions], found
+    positions = index._positions[reached]
+    pairs = closeness_of(vectors[positions.ravel()], np.repeat(queries, k, axis=0), index.metric)
+    pairs = pairs.reshape(positions.shape)
+    order = np.lexsort((positions, -pairs), axis=1)
+    found = similarity_from(np.take_along_axis(pairs, order, 1), index.metric)
+    return np.take_along_axis(positions, order, 1), found
 
 
 def _check_graph(**sizes: Any) -> None:

@@ -19,7 +19,7 @@ from sk_entity_embed.inspection.catalogue import (
     is_count,
     label_series,
 )
-from sk_entity_embed.inspection.index import NeighborIndex
+from sk_entity_embed.inspection.index import NeighborIndex, check_index, index_search
 from sk_entity_embed.inspection.search import check_metric, exact_search
 from sk_entity_embed.tables import label_index
 
@@ -342,8 +342,8 @@ def find(
         )
     wanted = k + n_excluded
     if index is not None:
-        index.check(catalogue, metric, min_count)
-        positions, found = index.search(catalogue.vectors, queries, wanted)
+        check_index(index, catalogue, metric, min_count)
+        positions, found = index_search(index, catalogue.vectors, queries, wanted)
     else:
         everything = len(candidates) == len(catalogue)
         vectors = catalogue.vectors if everything else catalogue.vectors[candidates]
