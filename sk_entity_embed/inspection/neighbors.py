@@ -108,11 +108,7 @@ def nearest(
     check_metric(metric)
     catalogue = catalogue_of(source, column)
     names, vectors, own = _read_query(query, catalogue)
-    found = find(catalogue, vectors, own[:, None], k, metric, min_count, index)
-    frame = answer(catalogue, vectors, *found, metric)
-    if names is not None:
-        frame.insert(0, "query", label_series(np.repeat(names, found[0].shape[1])))
-    return frame
+    return find_neighbors(catalogue, names, vectors, own[:, None], k, metric, min_count, index)
 
 
 def analogy(
@@ -189,8 +185,7 @@ def analogy(
     vectors = normalize(vectors) if metric == "cosine" else vectors
     signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
     target = (signs @ vectors)[None]
-    found = find(catalogue, target, own[None], k, metric, min_count, index)
-    return answer(catalogue, target, *found, metric)
+    return find_neighbors(catalogue, None, target, own[None], k, metric, min_count, index)
 
 
 def similarity_matrix(
@@ -312,18 +307,19 @@ def _read_query(
     return names, vectors, np.full(len(vectors), -1)
 
 
-def find(
+def find_neighbors(
     catalogue: Catalogue,
+    names: NDArray[Any] | None,
     queries: NDArray[Any],
     excluded: NDArray[np.intp],
     k: int | None,
     metric: str,
-    min_count: int | None,
-    index: NeighborIndex | None,
+    min_count: int | None = None,
+    index: NeighborIndex | None = None,
     what: str = "categories",
     usual: int = _USUAL,
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return positions and similarities of the neighbours of queries, without those excluded.
+) -> pd.DataFrame:
+    """Return the neighbours of queries, whose `names` are the first column unless they are None.
 
     `excluded` has shape (n_queries, n_excluded), with -1 for nothing. Every query gets `k`
     neighbours; where `k` is None, the `usual` number or as many as there are for every query.
@@ -351,7 +347,18 @@ def find(
         positions = candidates[positions]
     own = (positions[:, :, None] == excluded[:, None, :]).any(axis=2)
     kept = np.argsort(own, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(positions, kept, 1), np.take_along_axis(found, kept, 1)
+    flat, similarity = (np.take_along_axis(v, kept, 1).ravel() for v in (positions, found))
+    frame = pd.DataFrame(
+        {"category": label_series(catalogue.labels[flat]), "similarity": similarity}
+    )
+    if names is not None:
+        frame.insert(0, "query", label_series(np.repeat(names, k)))
+    if metric == "euclidean":
+        pairs = np.repeat(queries, k, axis=0).astype(np.float64)
+        frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
+    if catalogue.counts is not None:
+        frame["count"] = catalogue.counts[flat]
+    return frame
 
 
 def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n: int) -> int:
@@ -361,22 +368,3 @@ def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n:
     ordered = np.sort(excluded, axis=1)
     first = np.diff(ordered, axis=1, prepend=-2) != 0
     return int((is_candidate[ordered] & first).sum(axis=1).max())
-
-
-def answer(
-    catalogue: Catalogue,
-    queries: NDArray[Any],
-    positions: NDArray[np.intp],
-    similarity: NDArray[np.float64],
-    metric: str,
-) -> pd.DataFrame:
-    """Return the neighbours as a table."""
-    flat = positions.ravel()
-    categories = label_series(catalogue.labels[flat])
-    frame = pd.DataFrame({"category": categories, "similarity": similarity.ravel()})
-    if metric == "euclidean":
-        pairs = np.repeat(queries, positions.shape[1], axis=0).astype(np.float64)
-        frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
-    if catalogue.counts is not None:
-        frame["count"] = catalogue.counts[flat]
-    return frame

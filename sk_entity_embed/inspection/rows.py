@@ -15,7 +15,7 @@ from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
-from sk_entity_embed.inspection.neighbors import answer, find
+from sk_entity_embed.inspection.neighbors import find_neighbors
 from sk_entity_embed.inspection.search import check_metric
 from sk_entity_embed.model import CodedRows, EmbeddingModel
 
@@ -101,15 +101,13 @@ def nearest_rows(
     if positions is None:
         asked = _represent(model, _code(step, query), representation, columns)
         own = np.full((len(asked), 1), -1)
-        names = np.arange(len(asked))
+        names: NDArray[np.intp] | None = np.arange(len(asked))
     else:
-        asked, own, names = vectors[positions], positions[:, None], positions
+        asked, own = vectors[positions], positions[:, None]
+        names = None if isinstance(query, Integral) else positions
     catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
-    found = find(catalogue, asked, own, k, metric, None, None, "rows of X", _USUAL)
-    frame = answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
-    if positions is None or not isinstance(query, Integral):
-        frame.insert(0, "query", np.repeat(names, found[0].shape[1]))
-    return frame
+    frame = find_neighbors(catalogue, names, asked, own, k, metric, what="rows of X", usual=_USUAL)
+    return frame.rename(columns={"category": "row"})
 
 
 def _code(step: Step, X: Any) -> CodedRows:
