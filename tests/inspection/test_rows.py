@@ -66,12 +66,6 @@ def test_several_rows(encoder, data, query, expected):
     assert (found["query"] != found["row"]).all()
 
 
-def test_a_row_counted_from_the_end(encoder, data):
-    pd.testing.assert_frame_equal(
-        nearest_rows(encoder, data[0], -1), nearest_rows(encoder, data[0], np.int64(239))
-    )
-
-
 def test_by_default_there_are_as_many_as_there_are(encoder, data):
     for n in (1, 2, 9):
         X = data[0][:n]
