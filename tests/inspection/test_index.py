@@ -37,12 +37,6 @@ def test_the_index_finds_what_exact_search_finds(frame, metric):
     assert list(found) == list(exact)
 
 
-def test_the_index_leaves_the_vectors_alone(frame):
-    catalogue = make_catalogue(frame)
-    NeighborIndex(catalogue)
-    np.testing.assert_array_equal(catalogue.vectors, frame.astype(np.float32))
-
-
 def test_the_index_of_a_few_vectors_is_exact():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(200, 5)))
@@ -64,19 +58,17 @@ def test_the_index_knows_frequent_categories_only(frame):
     assert len(set(found["category"]) & set(exact["category"])) >= 9
 
 
-def test_an_index_for_another_search_is_refused(frame):
-    catalogue = make_catalogue(frame[:50], counts=np.full(50, 9))
-    index = NeighborIndex(catalogue)
-    with pytest.raises(InvalidParameterError, match=r"`index` was built .* metric 'cosine', not"):
-        nearest(catalogue, None, "c3", k=5, index=index, metric="dot")
-    with pytest.raises(InvalidParameterError, match=r"`index` was built .* min_count None, not 2"):
-        nearest(catalogue, None, "c3", k=5, index=index, min_count=2)
-
-
 def test_an_index_of_other_vectors_is_refused(frame):
     index = NeighborIndex(frame)
     with pytest.raises(InvalidParameterError, match=r"shape of the vectors \(3000, 8\)"):
         nearest(frame[:2999], None, "c3", index=index)
+    counted = make_catalogue(frame, counts=np.full(3000, 9))
+    for changes, message in (
+        ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
+        ({"min_count": 2}, "min_count None, not 2"),
+    ):
+        with pytest.raises(InvalidParameterError, match=f"`index` was built for .*{message}"):
+            nearest(counted, None, "c3", k=5, index=index, **changes)
     with pytest.raises(InvalidParameterError, match="built for other vectors"):
         nearest(frame + 0.01, None, "c3", index=index)
     assert len(nearest(frame.copy(), None, "c3", index=index)) == 10

@@ -42,12 +42,6 @@ def test_nearest_rows(encoder, data, representation):
         assert scores[left].max() <= found["similarity"].iloc[-1] + 1e-6
 
 
-def test_equal_rows_come_in_their_order(encoder, data):
-    X = pd.concat([data[0].head(40)] * 3, ignore_index=True)
-    found = nearest_rows(encoder, X, 45, k=2, metric="euclidean", representation="hidden")
-    assert found["row"].tolist() == [5, 85]
-
-
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -76,8 +70,11 @@ def test_by_default_there_are_as_many_as_there_are(encoder, data):
             nearest_rows(encoder, X, 0, k=n)
 
 
-def test_other_rows(encoder, data):
+def test_other_rows_and_equal_ones(encoder, data):
     X = data[0]
+    repeated = pd.concat([X.head(40)] * 3, ignore_index=True)
+    found = nearest_rows(encoder, repeated, 45, k=2, metric="euclidean", representation="hidden")
+    assert found["row"].tolist() == [5, 85]  # in their order
     found = nearest_rows(encoder, X, X.iloc[[5, 30]], k=4)
     assert found["query"].tolist() == [0] * 4 + [1] * 4
     vectors = as_vectors(encoder, data, X)
@@ -209,11 +206,8 @@ def test_rows_are_compared_without_biases(dot, ratings):
     np.testing.assert_allclose(
         found["distance"], np.linalg.norm(movies[found["row"]] - movies[7], axis=1), atol=1e-5
     )
-
-
-def test_dot_products_have_no_hidden_layer(dot, ratings):
     with pytest.raises(InvalidParameterError, match="needs a hidden layer, but the head has none"):
-        nearest_rows(dot, ratings[0], 0, representation="hidden")
+        nearest_rows(dot, X, 0, representation="hidden")
 
 
 def test_rows_with_lists(listed, tagged):
