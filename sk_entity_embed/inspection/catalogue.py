@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -204,10 +204,10 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
         return source
     if isinstance(source, pd.DataFrame):
         name = column or (str(source.index.name) if source.index.name is not None else "category")
-        return from_vectors(source, name=name)
+        return _of_vectors(source, name)
     if isinstance(source, Mapping):
         name = check_column(column, list(source))
-        return from_vectors(source[name], name=name)
+        return _of_vectors(source[name], name)
     table = table_of(source, column)
     vocabulary = table.vocabulary
     if len(vocabulary.labels) == 0:
@@ -225,50 +225,29 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     )
 
 
-def from_vectors(
-    vectors: Any,
-    *,
-    categories: Iterable[Any] | None = None,
-    counts: Any = None,
-    target_means: Any = None,
-    name: str = "category",
-) -> Catalogue:
-    """Return a catalogue of vectors made elsewhere, one a category.
-
-    The categories are by default the index of a frame, or 0, 1, ... Counts and target means that
-    are a series are matched by its index.
-    """
-    labels: NDArray[Any]
-    if categories is not None:
-        labels = object_array(list(categories))
-    elif isinstance(vectors, pd.DataFrame):
+def _of_vectors(vectors: Any, name: str) -> Catalogue:
+    """Return a catalogue of vectors made elsewhere: a frame indexed by category."""
+    labels: Any = range(len(vectors))
+    if isinstance(vectors, pd.DataFrame):
         labels = vectors.index.to_numpy(dtype=object)
-    else:
-        labels = np.arange(len(vectors))
-    if labels.dtype == object:  # one missing category, whatever it is called
-        labels = object_array([np.nan if _is_missing(label) else label for label in labels])
-    numbers = _numbers(vectors, f"The vectors of column {name!r}", len(labels))
+    # One missing category, whatever it is called.
+    labels = object_array([np.nan if _is_missing(label) else label for label in labels])
+    what = f"The vectors of column {name!r}"
+    try:
+        numbers = np.asarray(vectors, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"{what} must be numbers: {error!s:.300}") from error
     with np.errstate(over="ignore"):
         array = numbers.astype(np.float32)
     if array.ndim != 2 or 0 in array.shape:
         raise InvalidDataError(
-            f"The vectors of column {name!r} must be a table with one category a row, got shape "
-            f"{array.shape}."
+            f"{what} must be a table with one category a row, got shape {array.shape}."
         )
     if not np.isfinite(array).all():
-        raise InvalidDataError(
-            f"The vectors of column {name!r} must be finite, within the range of float32."
-        )
+        raise InvalidDataError(f"{what} must be finite, within the range of float32.")
     if _index(labels).has_duplicates:
-        raise InvalidDataError(f"The vectors of column {name!r} have a category more than once.")
-    if counts is not None:
-        counts = _matched(counts, labels, "counts")
-        if (counts < 0).any() or (counts != np.floor(counts)).any():
-            raise InvalidDataError("`counts` must be whole numbers of rows.")
-        counts = counts.astype(np.int64)
-    if target_means is not None:
-        target_means = _matched(target_means, labels, "target_means")
-    return Catalogue(name, labels, array, counts, target_means)
+        raise InvalidDataError(f"{what} have a category more than once.")
+    return Catalogue(name, labels, array, counts=None, target_means=None)
 
 
 def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[Any]:
@@ -281,7 +260,10 @@ def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[
         index = _index(object_array(list(values)))
         values = pd.Series(object_array(list(values.values())), index=index).infer_objects()
     if isinstance(values, pd.Series):
-        found = _positions(values, catalogue.labels, what)
+        index = _index(values.index.to_numpy(dtype=object))
+        if index.has_duplicates:
+            raise InvalidDataError(f"`{what}` has a category more than once.")
+        found = index.get_indexer(_index(catalogue.labels))
         if (found < 0).all():
             raise InvalidDataError(
                 f"`{what}` has none of the categories of column {catalogue.name!r}; index it by "
@@ -298,41 +280,9 @@ def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[
     return array
 
 
-def _matched(values: Any, labels: NDArray[Any], what: str) -> NDArray[np.float64]:
-    """Return finite numbers for each label; a series is matched by its index."""
-    if isinstance(values, pd.Series):
-        found = _positions(values, labels, what)
-        if (found < 0).any():
-            raise InvalidDataError(f"`{what}` lacks {shown(labels[int(np.argmax(found < 0))])}.")
-        values = values.to_numpy()[found]
-    numbers = _numbers(values, f"`{what}`", len(labels))
-    if not np.isfinite(numbers).all():
-        raise InvalidDataError(f"`{what}` must be finite.")
-    return numbers
-
-
-def _positions(values: pd.Series, labels: NDArray[Any], what: str) -> NDArray[np.intp]:
-    """Return where the index of a series has each label, or -1."""
-    index = _index(values.index.to_numpy(dtype=object))
-    if index.has_duplicates:
-        raise InvalidDataError(f"`{what}` has a category more than once.")
-    found: NDArray[np.intp] = index.get_indexer(_index(labels))
-    return found
-
-
 def _index(labels: NDArray[Any]) -> pd.Index:
     """Return labels of any types as an index of one level."""
     return pd.Index(labels.astype(object), dtype=object, tupleize_cols=False)
-
-
-def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"{what} must be numbers: {error!s:.300}") from error
-    if array.shape[:1] != (n,):
-        raise InvalidDataError(f"{what} must be {n}, one for each category; got {array.shape}.")
-    return array
 
 
 def _is_missing(value: Any) -> bool:

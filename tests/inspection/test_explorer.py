@@ -21,10 +21,10 @@ from sklearn.preprocessing import StandardScaler
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import Explorer, explore, explorer, project
-from sk_entity_embed.inspection.catalogue import from_vectors
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
+from tests.inspection.conftest import make_catalogue
 from tests.samples import make_encoder, make_rows
 
 HOSTILE = [
@@ -221,7 +221,7 @@ def test_vectors_made_elsewhere(vectors):
     (column,) = data_of(explore(vectors).to_html())["columns"]
     assert column["counts"] is None
     assert column["targets"] == []
-    counted = from_vectors(vectors, counts=range(11), target_means=np.ones((11, 2)), name="w")
+    counted = make_catalogue(vectors, counts=range(11), target_means=np.ones((11, 2)), name="w")
     (column,) = data_of(explore(counted).to_html())["columns"]
     assert column["counts"] == list(range(11))
     assert [t["name"] for t in column["targets"]] == ["Target mean 1", "Target mean 2"]
