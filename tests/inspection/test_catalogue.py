@@ -234,6 +234,9 @@ def test_mappings_of_frames(encoder):
     assert catalogue_of(mapping, "shop").labels.tolist() == list(range(7))
     assert catalogue_of(encoder.embeddings_, "shop").name == "shop"
     assert catalogue_of({"shop": mapping["shop"]}, None).name == "shop"
+    assert catalogue_of({"shop": np.eye(2)}, None).labels.tolist() == [0, 1]
+    with pytest.raises(InvalidDataError, match=r"'shop' must be a table .* got shape \(2,\)"):
+        catalogue_of({"shop": [1.0, 2.0]}, None)
     with pytest.raises(InvalidParameterError, match="`column` must name one"):
         catalogue_of(mapping, None)
     with pytest.raises(InvalidParameterError, match="Did you mean 'shop'"):
