@@ -1,4 +1,4 @@
-"""What inspection and export may see of an estimator: checked once, with errors that help."""
+"""What inspection and export may see of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from sk_entity_embed.model.tables import EmbeddingTable
 
 
 def fitted_step(estimator: Any) -> Any:
-    """The fitted estimator of this package that another one is or holds; see :func:`find_step`."""
+    """Return the fitted estimator of this package that another one is or holds."""
     return find_step(estimator).estimator
 
 
 def exported_step(estimator: Any) -> Any:
-    """The step as :func:`fitted_step` finds it, for what takes the step's rows and not the whole's.
+    """Return the fitted step, for exports that take the step's rows and not the whole's.
 
-    Warns
-    -----
-    PartialExportWarning
-        If there are other steps, which what is exported lacks.
+    A PartialExportWarning names the other steps, which the export lacks.
     """
     step = find_step(estimator)
     if around := step.around:
@@ -40,15 +37,7 @@ def exported_step(estimator: Any) -> Any:
 
 
 def fitted_model(estimator: Any) -> EmbeddingModel:
-    """The model of the fitted estimator of this package that an estimator is, or holds.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is none, or several.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    """
+    """Return the model of the fitted estimator of this package that an estimator is or holds."""
     model: EmbeddingModel = fitted_step(estimator)._model
     return model
 
@@ -59,19 +48,6 @@ def with_model(estimator: Any, model: EmbeddingModel) -> Any:
 
 
 def table_of(estimator: Any, column: str | None) -> EmbeddingTable:
-    """The table of one categorical column.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    column : str or None
-        Name of the column; None is the only one.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there is no such column, or None is not enough.
-    """
+    """Return the table of one embedded column; None is the only one."""
     tables = {t.vocabulary.name: t for t in fitted_model(estimator).tables}
     return tables[check_column(column, list(tables))]

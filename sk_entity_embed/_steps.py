@@ -1,4 +1,4 @@
-"""Embedding steps inside pipelines and other composites, which no other module knows.
+"""Embedding steps inside pipelines and other composites.
 
 A composite is any estimator that holds others: a pipeline, a column transformer, a feature union, a
 search, an ensemble, one of the user's own. They are nested at will.
@@ -6,7 +6,7 @@ search, an ensemble, one of the user's own. They are nested at will.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClas
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _check_n_features, check_is_fitted
+from sklearn.utils.validation import _check_n_features, _is_fitted, check_is_fitted
 
 from sk_entity_embed._estimator import EmbeddingEstimator
 from sk_entity_embed.exceptions import InvalidParameterError
@@ -38,18 +38,9 @@ _SAME_ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An estimator inside another one.
+    """An estimator inside another one, its whole; `fitted` if the whole fitted a copy of its own.
 
-    Attributes
-    ----------
-    name : str
-        As in the names of nested parameters.
-    estimator : object
-        The part.
-    whole : object
-        What holds it.
-    fitted : bool
-        Whether the whole fitted it as a copy, and holds it in an attribute of its own for that.
+    Its name is as in the names of nested parameters.
     """
 
     name: str
@@ -65,11 +56,16 @@ class Part:
         names = [name for name, _ in self.whole.steps]
         ahead = set(names[: names.index(self.name)])
         # Samplers have no transform, and leave new rows as they are.
-        parts = [part for part in _parts(self.whole, self.fitted) if part.name in ahead]
-        return [part for part in parts if hasattr(part.estimator, "transform")]
+        return [p for p in self.beside if p.name in ahead and hasattr(p.estimator, "transform")]
+
+    @property
+    def beside(self) -> list[Part]:
+        """All other parts of the whole."""
+        parts = _parts(self.whole, self.fitted)
+        return [part for part in parts if part.estimator is not self.estimator]
 
     def rows_given(self, X: Any) -> Any:
-        """What the part is given when the whole is given the rows `X`."""
+        """Return what the part is given when the whole is given the rows `X`."""
         if isinstance(self.whole, ColumnTransformer):
             return _selected(self.whole, self.name, X)
         if not isinstance(self.whole, (Pipeline, *_SAME_ROWS)):
@@ -84,14 +80,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An estimator of this package, and the way to it from what the user gave.
+    """An estimator of this package, and the path to it: from the outermost part to itself.
 
-    Attributes
-    ----------
-    estimator : EmbeddingEstimator
-        The step.
-    path : tuple of Part
-        From the outermost to the step itself; empty if that is what was given.
+    The path is empty if the step itself is what the user gave.
     """
 
     estimator: EmbeddingEstimator
@@ -103,45 +94,33 @@ class Step:
         return _nested(self.path) or type(self.estimator).__name__.lower()
 
     @property
-    def is_fitted(self) -> bool:
-        """Whether the step is fitted."""
-        return hasattr(self.estimator, "_model")
-
-    @property
     def before(self) -> list[str]:
         """Names of the steps that rows pass before."""
-        return [
-            _nested([*self.path[:k], other])
-            for k, part in enumerate(self.path)
-            for other in part.before
-        ]
+        return self._names(lambda part: part.before)
 
     @property
     def around(self) -> list[str]:
         """Names of all other parts of what was given."""
+        return self._names(lambda part: part.beside)
+
+    def _names(self, others: Callable[[Part], list[Part]]) -> list[str]:
         return [
             _nested([*self.path[:k], other])
             for k, part in enumerate(self.path)
-            for other in _parts(part.whole, part.fitted)
-            if other.estimator is not part.estimator
+            for other in others(part)
         ]
 
     def rows_given(self, X: Any) -> Any:
-        """What the step is given when all is given the rows `X`."""
+        """Return what the step is given when all is given the rows `X`."""
         for part in self.path:
             X = part.rows_given(X)
         return X
 
 
 def find_steps(estimator: Any) -> list[Step]:
-    """All fitted embedding steps of an estimator: itself, or those inside it.
+    """Return all fitted embedding steps of an estimator: itself, or those inside it.
 
-    Raises
-    ------
-    InvalidParameterError
-        If there is none.
-    sklearn.exceptions.NotFittedError
-        If none of them is fitted.
+    Raises InvalidParameterError if there is none, NotFittedError if none of them is fitted.
     """
     if isinstance(estimator, EmbeddingEstimator):
         check_is_fitted(estimator)
@@ -152,7 +131,7 @@ def find_steps(estimator: Any) -> list[Step]:
             "Expected a fitted estimator of sk_entity_embed, or a pipeline with one inside, got "
             f"{_describe(estimator)}."
         )
-    fitted = [step for step in steps if step.is_fitted]
+    fitted = [step for step in steps if _is_fitted(step.estimator)]
     if not fitted:
         name, how = type(estimator).__name__, ""
         if getattr(estimator, "refit", True) is False:
@@ -165,14 +144,9 @@ def find_steps(estimator: Any) -> list[Step]:
 
 
 def find_step(estimator: Any) -> Step:
-    """The one fitted embedding step of an estimator.
+    """Return the one fitted embedding step of an estimator.
 
-    Raises
-    ------
-    InvalidParameterError
-        If there is none, or several.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
+    Raises InvalidParameterError if there is none, or several; NotFittedError if it is not fitted.
     """
     steps = find_steps(estimator)
     if len(steps) > 1:
@@ -185,28 +159,31 @@ def find_step(estimator: Any) -> Step:
 
 
 def holds_step(estimator: Any) -> bool:
-    """True if an estimator is no estimator of this package, but holds one, fitted or not."""
+    """Return whether an estimator is none of this package but holds one, fitted or not."""
     return any(step.path for step in _walk(estimator, ()))
 
 
 def _walk(whole: Any, path: tuple[Part, ...]) -> list[Step]:
-    """The embedding steps inside an estimator, fitted or not; what it fitted hides its plan."""
+    """Return the embedding steps inside an estimator, fitted or not.
+
+    Copies that it fitted hide what they were copied from.
+    """
     if isinstance(whole, EmbeddingEstimator):
         return [Step(whole, path)]
     found: list[Step] = []
     for fitted in (True, False):
         parts = _parts(whole, fitted)
         steps = [step for part in parts for step in _walk(part.estimator, (*path, part))]
-        if any(step.is_fitted for step in steps):
+        if any(_is_fitted(step.estimator) for step in steps):
             return steps
         found += steps
     return found
 
 
 def _parts(whole: Any, fitted: bool) -> list[Part]:
-    """The estimators that another one holds: those that it fitted, or those that it was given.
+    """Return the estimators that another one holds: copies that it fitted, or those it was given.
 
-    Some fit what they were given itself: pipelines, unions, frozen estimators.
+    Pipelines, unions and frozen estimators fit those that they were given.
     """
     # Not by getattr, which a FrozenEstimator answers for what it holds.
     held = getattr(whole, "__dict__", {})
@@ -221,7 +198,7 @@ def _parts(whole: Any, fitted: bool) -> list[Part]:
 
 
 def _named(attribute: str, value: Any) -> list[tuple[Any, Any]]:
-    """What an attribute holds, with names: an estimator, or several of them in a container."""
+    """Return what an attribute holds, with names: an estimator, or several in a container."""
     if isinstance(value, Mapping):
         return [*value.items()]
     if not isinstance(value, list | tuple):
@@ -233,17 +210,17 @@ def _named(attribute: str, value: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_estimator(value: Any) -> bool:
-    """Whether it is one, or predicts as the parts of a CalibratedClassifierCV do; no class."""
+    """Return whether it is one, or predicts as parts of a CalibratedClassifierCV do; no class."""
     works = hasattr(value, "fit") or hasattr(value, "predict_proba")
     return works and not isinstance(value, type)
 
 
-def _nested(parts: Any) -> str:
+def _nested(parts: Sequence[Part]) -> str:
     return "__".join(part.name for part in parts)
 
 
 def _selected(whole: ColumnTransformer, name: str, X: Any) -> Any:
-    """The columns that a column transformer gives one of its parts."""
+    """Return the columns that a column transformer gives one of its parts."""
     check_is_fitted(whole)
     X = X if hasattr(X, "shape") else check_array(X, dtype=object, ensure_all_finite="allow-nan")
     columns: Any = whole._transformer_to_input_indices[name]

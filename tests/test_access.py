@@ -14,9 +14,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_entity_embed import EntityEmbeddingEncoder, _access, export, inspection
+from sk_entity_embed import (
+    EntityEmbeddingEncoder,
+    EntityEmbeddingRegressor,
+    _access,
+    export,
+    inspection,
+)
 from sk_entity_embed._access import (
-    check_column,
     exported_step,
     fitted_model,
     served_vectors,
@@ -44,10 +49,6 @@ def encoder(rows):
     return make_encoder().fit(*rows)
 
 
-def test_the_model_of_a_fitted_encoder(encoder):
-    assert fitted_model(encoder) is encoder._model
-
-
 def test_an_unfitted_encoder_says_so():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         fitted_model(make_encoder())
@@ -59,12 +60,9 @@ def test_an_unfitted_encoder_says_so():
         (EntityEmbeddingEncoder, "the class EntityEmbeddingEncoder; pass a fitted instance"),
         (StandardScaler(), "got StandardScaler."),
         (None, "got NoneType."),
-        ("letter", "got str."),
         (make_pipeline(StandardScaler()), "got Pipeline, which has none inside."),
         (ColumnTransformer([("e", "drop", ["letter"])]), "got ColumnTransformer."),
-        (SimpleNamespace(steps=3), "got SimpleNamespace."),
         (SimpleNamespace(steps=[1]), "got SimpleNamespace."),
-        (pd.DataFrame({"steps": [1, 2]}), "got DataFrame."),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -107,22 +105,22 @@ def test_functions_find_the_step(nested, name, tmp_path):
     assert_alike(found, expected)
 
 
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_functions_ask_for_one_of_several_steps(several, name, tmp_path):
-    if name == "embedding_steps":
-        assert list(inspection.embedding_steps(several)) == SEVERAL
-        return
+def test_functions_ask_for_one_of_several_steps(several, tmp_path):
+    assert list(inspection.embedding_steps(several)) == SEVERAL
     shown = f"Pipeline holds 2 embedding steps: {SEVERAL}. Pass one of them: inspection.embedding_"
-    with pytest.raises(InvalidParameterError, match=re.escape(shown)):
-        EVERYTHING[name](several, tmp_path)
+    for name in EVERYTHING.keys() - {"embedding_steps"}:
+        with pytest.raises(InvalidParameterError) as caught:
+            EVERYTHING[name](several, tmp_path)
+        assert shown in str(caught.value), name
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_functions_tell_that_a_pipeline_is_not_fitted(name, tmp_path):
-    shown = f"This Pipeline instance is not fitted yet: its embedding step '{NAME}'.* Call 'fit'"
-    with pytest.raises(NotFittedError, match=shown):
-        EVERYTHING[name](make_nested(), tmp_path)
+def test_functions_tell_that_a_pipeline_is_not_fitted(tmp_path):
+    shown = f"This Pipeline instance is not fitted yet: its embedding step {NAME!r}"
+    for name, call in EVERYTHING.items():
+        with pytest.raises(NotFittedError) as caught:
+            call(make_nested(), tmp_path)
+        assert str(caught.value).startswith(shown), name
 
 
 def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
@@ -147,24 +145,15 @@ def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
 # Rows of pipelines
 
 
-@pytest.mark.parametrize("query", [3, [0, 5], slice(2, 4)])
-@pytest.mark.parametrize("representation", ["embedding", "hidden"])
-def test_nearest_rows_of_a_pipeline_are_given_what_the_pipeline_is(nested, query, representation):
+def test_nearest_rows_of_a_pipeline_are_given_what_the_pipeline_is(nested, several):
     X, _ = make_raw()
     step = inspection.embedding_steps(nested)[NAME]
     seen = lower(X)[["letter", "color"]]
-    several = isinstance(query, slice)
-    found = inspection.nearest_rows(
-        nested, X, X[query] if several else query, representation=representation
-    )
-    expected = inspection.nearest_rows(
-        step, seen, seen[query] if several else query, representation=representation
-    )
-    pd.testing.assert_frame_equal(found, expected)
-
-
-def test_nearest_rows_of_several_steps_or_none_fitted(several):
-    X, _ = make_raw()
+    for asked, expected in ((3, 3), (X[2:4], seen[2:4])):
+        pd.testing.assert_frame_equal(
+            inspection.nearest_rows(nested, X, asked, representation="hidden"),
+            inspection.nearest_rows(step, seen, expected, representation="hidden"),
+        )
     with pytest.raises(InvalidParameterError, match="columns__letters"):
         inspection.nearest_rows(several, X, 0)
     with pytest.raises(NotFittedError, match=NAME):
@@ -197,10 +186,13 @@ def test_align_turns_the_step_and_gives_it_back(nested):
 
 
 def test_the_table_of_a_column(encoder, rows):
-    assert table_of(encoder, "color") is encoder._model.tables[1]
+    assert table_of(encoder, "color") is fitted_model(encoder).tables[1]
     X, y = rows
     alone = make_encoder().fit(X[["letter", "size"]], y)
-    assert table_of(alone, None) is alone._model.tables[0]
+    assert table_of(alone, None) is fitted_model(alone).tables[0]
+    numbers = EntityEmbeddingRegressor(max_iter=1).fit(X[["size"]], y)
+    with pytest.raises(InvalidParameterError, match="fitted on numbers alone"):
+        table_of(numbers, None)
 
 
 @pytest.mark.parametrize(
@@ -215,11 +207,6 @@ def test_the_table_of_a_column(encoder, rows):
 def test_columns_that_are_not_there(encoder, column, message):
     with pytest.raises(InvalidParameterError, match=message):
         table_of(encoder, column)
-
-
-def test_check_column_gives_the_only_name():
-    assert check_column(None, ["a"]) == "a"
-    assert check_column("b", ["a", "b"]) == "b"
 
 
 @pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Source,
     catalogue_of,
+    is_count,
     label_series,
     usual_min_count,
 )
@@ -21,30 +20,11 @@ from sk_entity_embed.inspection.catalogue import (
 def principal_components(
     vectors: NDArray[np.float32], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores of weighted vectors on their principal components.
+    """Return scores of weighted vectors on their principal components, and shares of the variance.
 
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n, width)
-        Vectors.
-    weights : ndarray of float64 of shape (n,)
-        Weight of each: a category counts as often as its rows.
-
-    Returns
-    -------
-    scores : ndarray of float64 of shape (n, width)
-        By descending variance. A component points the way of the axis it depends on most, so that
-        the components of a fitted encoder are the axes of its embedding.
-    shares : ndarray of float64 of shape (width,)
-        Shares of the variance; 0 where there is none.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.components import principal_components
-    >>> scores, shares = principal_components(np.array([[0, 5], [0, 1], [0, 0]]), np.ones(3))
-    >>> scores.tolist(), shares.tolist()
-    ([[3.0, 0.0], [-1.0, 0.0], [-2.0, 0.0]], [1.0, 0.0])
+    Scores have the shape of the vectors, by descending variance. A component points the way of the
+    axis it depends on most, so that the components of a fitted encoder are the axes of its
+    embedding.
     """
     centred = vectors.astype(np.float64)
     centred -= np.average(centred, axis=0, weights=weights)
@@ -108,12 +88,12 @@ def extremes(
     """
     catalogue = catalogue_of(source, column)
     width = catalogue.vectors.shape[1]
-    if not _is_integer(component) or not 1 <= component <= width:
+    if not is_count(component) or component > width:
         raise InvalidParameterError(
             f"`component` must be an integer from 1 to {width}, the width of the vectors of column "
             f"{catalogue.name!r}; got {shown(component)}."
         )
-    if not _is_integer(k) or k < 1:
+    if not is_count(k):
         raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
     positions = catalogue.frequent(usual_min_count(min_count, catalogue.counts))
@@ -131,7 +111,3 @@ def extremes(
     if catalogue.counts is not None:
         frame["count"] = catalogue.counts[chosen]
     return frame
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, is_count
 from sk_entity_embed.inspection.search import (
     check_metric,
     closeness_of,
@@ -103,85 +102,51 @@ class NeighborIndex:
         """Number of vectors in the index."""
         return len(self._positions)
 
-    def check(self, catalogue: Catalogue, metric: str, min_count: int | None) -> None:
-        """Raise unless the index was built for this search.
 
-        Parameters
-        ----------
-        catalogue : Catalogue
-            Where to search.
-        metric : str
-            The metric asked for.
-        min_count : int or None
-            The least count asked for.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the index has another metric, another `min_count` or other vectors.
-        """
-        for name, asked, built in (
-            ("metric", metric, self.metric),
-            ("min_count", min_count, self.min_count),
-            ("shape of the vectors", catalogue.vectors.shape, self._shape),
-        ):
-            if asked != built:
-                raise InvalidParameterError(
-                    f"`index` was built for another search: {name} {shown(built)}, not "
-                    f"{shown(asked)}."
-                )
-        if not np.array_equal(_sample(catalogue.vectors), self._sample):
+def check_index(
+    index: NeighborIndex, catalogue: Catalogue, metric: str, min_count: int | None
+) -> None:
+    """Raise InvalidParameterError unless the index was built for this search."""
+    for name, asked, built in (
+        ("metric", metric, index.metric),
+        ("min_count", min_count, index.min_count),
+        ("shape of the vectors", catalogue.vectors.shape, index._shape),
+    ):
+        if asked != built:
             raise InvalidParameterError(
-                "`index` was built for other vectors; build it again after a fit."
+                f"`index` was built for another search: {name} {shown(built)}, not {shown(asked)}."
             )
+    if not np.array_equal(_sample(catalogue.vectors), index._sample):
+        raise InvalidParameterError(
+            "`index` was built for other vectors; build it again after a fit."
+        )
 
-    def search(
-        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Approximately the k most similar vectors for each query.
 
-        Parameters
-        ----------
-        vectors : ndarray of float32 of shape (n_categories, width)
-            All vectors of the column.
-        queries : ndarray of shape (n_queries, width)
-            What to search for.
-        k : int
-            At most the number of vectors in the index.
-
-        Returns
-        -------
-        positions : ndarray of int of shape (n_queries, k)
-            Positions among all categories, the most similar ones first.
-        similarity : ndarray of float64 of shape (n_queries, k)
-            Their similarities.
-        """
-        faiss: Any = import_module("faiss")  # its own types lack what is used here
-        asked = np.ascontiguousarray(queries, dtype=np.float32)
-        asked = normalize(asked) if self.metric == "cosine" else asked
-        effort = faiss.SearchParametersHNSW(efSearch=max(int(self.ef_search), 2 * k))
-        _, reached = self._index.search(asked, k, params=effort)
-        if (reached < 0).any():  # a graph with parts that cannot be reached: rare
-            return self._all(vectors, queries, k)
-        positions = self._positions[reached]
-        pairs = closeness_of(vectors[positions.ravel()], np.repeat(queries, k, axis=0), self.metric)
-        pairs = pairs.reshape(positions.shape)
-        order = np.lexsort((positions, -pairs), axis=1)
-        found = similarity_from(np.take_along_axis(pairs, order, 1), self.metric)
-        return np.take_along_axis(positions, order, 1), found
-
-    def _all(
-        self, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        positions, found = exact_search(vectors[self._positions], queries, k, self.metric)
-        return self._positions[positions], found
+def index_search(
+    index: NeighborIndex, vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return what :func:`exact_search` does, approximately, among all `vectors` of a column."""
+    faiss: Any = import_module("faiss")  # its own types lack what is used here
+    asked = np.ascontiguousarray(queries, dtype=np.float32)
+    asked = normalize(asked) if index.metric == "cosine" else asked
+    effort = faiss.SearchParametersHNSW(efSearch=max(int(index.ef_search), 2 * k))
+    _, reached = index._index.search(asked, k, params=effort)
+    if (reached < 0).any():  # a graph with parts that cannot be reached: rare
+        positions, found = exact_search(vectors[index._positions], queries, k, index.metric)
+        return index._positions[positions], found
+    positions = index._positions[reached]
+    pairs = closeness_of(vectors[positions.ravel()], np.repeat(queries, k, axis=0), index.metric)
+    pairs = pairs.reshape(positions.shape)
+    order = np.lexsort((positions, -pairs), axis=1)
+    found = similarity_from(np.take_along_axis(pairs, order, 1), index.metric)
+    return np.take_along_axis(positions, order, 1), found
 
 
 def _check_graph(**sizes: Any) -> None:
     """Raise InvalidParameterError for sizes with which faiss ends the process."""
     for name, size in sizes.items():
         least = 2 if name == "n_links" else 1
-        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
+        if not is_count(size, least):
             raise InvalidParameterError(
                 f"`{name}` must be an integer of at least {least}, got {shown(size)}."
             )

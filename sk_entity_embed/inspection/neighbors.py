@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
     catalogue_of,
+    is_count,
     label_series,
 )
-from sk_entity_embed.inspection.index import NeighborIndex
+from sk_entity_embed.inspection.index import NeighborIndex, check_index, index_search
 from sk_entity_embed.inspection.search import check_metric, exact_search
 from sk_entity_embed.model.tables import label_index
 
@@ -108,11 +108,7 @@ def nearest(
     check_metric(metric)
     catalogue = catalogue_of(source, column)
     names, vectors, own = _read_query(query, catalogue)
-    found = find(catalogue, vectors, own[:, None], k, metric, min_count, index)
-    frame = answer(catalogue, vectors, *found, metric)
-    if names is not None:
-        frame.insert(0, "query", label_series(np.repeat(names, found[0].shape[1])))
-    return frame
+    return find_neighbors(catalogue, names, vectors, own[:, None], k, metric, min_count, index)
 
 
 def analogy(
@@ -189,8 +185,7 @@ def analogy(
     vectors = normalize(vectors) if metric == "cosine" else vectors
     signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
     target = (signs @ vectors)[None]
-    found = find(catalogue, target, own[None], k, metric, min_count, index)
-    return answer(catalogue, target, *found, metric)
+    return find_neighbors(catalogue, None, target, own[None], k, metric, min_count, index)
 
 
 def similarity_matrix(
@@ -257,14 +252,9 @@ def similarity_matrix(
 
 
 def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float64]:
-    """Similarity of every pair of vectors, of shape (n, n); exactly 1 on the diagonal.
+    """Return the similarity of every pair of vectors, of shape (n, n).
 
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n, width)
-        Vectors.
-    metric : {"cosine", "euclidean", "dot"}
-        See :func:`~sk_entity_embed.inspection.search.similarities`.
+    A vector is exactly 1 like itself by "cosine" (0 if it is all zeros) and "euclidean".
     """
     wide = vectors.astype(np.float64)
     wide = normalize(wide) if metric == "cosine" else wide
@@ -284,7 +274,7 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
 def _read_query(
     query: Any, catalogue: Catalogue
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
-    """Names of the queries (None for a single one), their vectors, own positions or -1."""
+    """Return names of queries (None for a single one), their vectors, own positions or -1."""
     if isinstance(query, np.ndarray) and query.ndim == 0:
         query = query.item()
     if isinstance(query, pd.Series) and pd.api.types.is_float_dtype(query.dtype):
@@ -317,23 +307,24 @@ def _read_query(
     return names, vectors, np.full(len(vectors), -1)
 
 
-def find(
+def find_neighbors(
     catalogue: Catalogue,
+    names: NDArray[Any] | None,
     queries: NDArray[Any],
     excluded: NDArray[np.intp],
     k: int | None,
     metric: str,
-    min_count: int | None,
-    index: NeighborIndex | None,
+    min_count: int | None = None,
+    index: NeighborIndex | None = None,
     what: str = "categories",
     usual: int = _USUAL,
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Neighbours of the queries among the frequent categories, without the excluded ones.
+) -> pd.DataFrame:
+    """Return the neighbours of queries, whose `names` are the first column unless they are None.
 
     `excluded` has shape (n_queries, n_excluded), with -1 for nothing. Every query gets `k`
     neighbours; where `k` is None, the `usual` number or as many as there are for every query.
     """
-    if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+    if k is not None and not is_count(k):
         raise InvalidParameterError(f"`k` must be a positive integer or None, got {shown(k)}.")
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
@@ -347,8 +338,8 @@ def find(
         )
     wanted = k + n_excluded
     if index is not None:
-        index.check(catalogue, metric, min_count)
-        positions, found = index.search(catalogue.vectors, queries, wanted)
+        check_index(index, catalogue, metric, min_count)
+        positions, found = index_search(index, catalogue.vectors, queries, wanted)
     else:
         everything = len(candidates) == len(catalogue)
         vectors = catalogue.vectors if everything else catalogue.vectors[candidates]
@@ -356,32 +347,24 @@ def find(
         positions = candidates[positions]
     own = (positions[:, :, None] == excluded[:, None, :]).any(axis=2)
     kept = np.argsort(own, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(positions, kept, 1), np.take_along_axis(found, kept, 1)
+    flat, similarity = (np.take_along_axis(v, kept, 1).ravel() for v in (positions, found))
+    frame = pd.DataFrame(
+        {"category": label_series(catalogue.labels[flat]), "similarity": similarity}
+    )
+    if names is not None:
+        frame.insert(0, "query", label_series(np.repeat(names, k)))
+    if metric == "euclidean":
+        pairs = np.repeat(queries, k, axis=0).astype(np.float64)
+        frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
+    if catalogue.counts is not None:
+        frame["count"] = catalogue.counts[flat]
+    return frame
 
 
 def _count_excluded(excluded: NDArray[np.intp], candidates: NDArray[np.intp], n: int) -> int:
-    """Most candidates that one query excludes."""
+    """Return how many candidates one query excludes at most."""
     is_candidate = np.zeros(n + 1, dtype=bool)  # the last one stands for -1, nothing
     is_candidate[candidates] = True
     ordered = np.sort(excluded, axis=1)
     first = np.diff(ordered, axis=1, prepend=-2) != 0
     return int((is_candidate[ordered] & first).sum(axis=1).max())
-
-
-def answer(
-    catalogue: Catalogue,
-    queries: NDArray[Any],
-    positions: NDArray[np.intp],
-    similarity: NDArray[np.float64],
-    metric: str,
-) -> pd.DataFrame:
-    """The neighbours as a table."""
-    flat = positions.ravel()
-    categories = label_series(catalogue.labels[flat])
-    frame = pd.DataFrame({"category": categories, "similarity": similarity.ravel()})
-    if metric == "euclidean":
-        pairs = np.repeat(queries, positions.shape[1], axis=0).astype(np.float64)
-        frame["distance"] = np.linalg.norm(pairs - catalogue.vectors[flat], axis=1)
-    if catalogue.counts is not None:
-        frame["count"] = catalogue.counts[flat]
-    return frame

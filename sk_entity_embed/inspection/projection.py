@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from numbers import Integral
 from typing import Any
 
@@ -24,16 +25,9 @@ METHODS = ("pca", "tsne", "umap")
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Coordinates of a column's categories.
+    """Coordinates of a column's categories, the method that made them, and names of the axes.
 
-    Attributes
-    ----------
-    method : {"pca", "tsne", "umap"}
-        What made them.
-    coordinates : ndarray of float64 of shape (n_categories, n_components)
-        One row a category; 0 on axes that the vectors do not have.
-    axes : tuple of str
-        What to write at the axes.
+    Coordinates have shape (n_categories, n_components), and are 0 on axes that the vectors lack.
     """
 
     method: str
@@ -103,29 +97,27 @@ def project(
 def projection_of(
     catalogue: Catalogue, method: str, n_components: int = 2, random_state: Any = 0
 ) -> Projection:
-    """The projection of a catalogue; see :func:`project`."""
+    """Return the projection of a catalogue; see :func:`project`."""
     if method not in METHODS:
         raise InvalidParameterError(f"`method` must be one of {METHODS}, got {shown(method)}.")
     if not isinstance(n_components, Integral) or n_components not in (2, 3):
         raise InvalidParameterError(f"`n_components` must be 2 or 3, got {n_components!r}.")
-    if method == "umap" and not _has_umap():
-        warnings.warn(
-            "method='umap' needs umap-learn: pip install 'sk-entity-embed[umap]'. Principal "
-            "components are shown instead; method='tsne' needs nothing more.",
-            ProjectionWarning,
-            stacklevel=3,
-        )
-        method = "pca"
-    vectors, back = np.unique(catalogue.vectors, axis=0, return_inverse=True)
-    if method != "pca" and len(vectors) < 5:
-        warnings.warn(
-            f"Column {catalogue.name!r} has only {len(vectors)} different vectors, too few for "
-            f"method={shown(method)}; principal components are shown instead.",
-            ProjectionWarning,
-            stacklevel=3,
-        )
-        method = "pca"
     if method == "pca":
+        return _pca(catalogue, n_components)
+    vectors, back = np.unique(catalogue.vectors, axis=0, return_inverse=True)
+    reason = ""
+    if method == "umap" and find_spec("umap") is None:
+        reason = (
+            "method='umap' needs umap-learn: pip install 'sk-entity-embed[umap]'. Principal "
+            "components are shown instead; method='tsne' needs nothing more."
+        )
+    elif len(vectors) < 5:
+        reason = (
+            f"Column {catalogue.name!r} has only {len(vectors)} different vectors, too few for "
+            f"method={shown(method)}; principal components are shown instead."
+        )
+    if reason:
+        warnings.warn(reason, ProjectionWarning, stacklevel=3)
         return _pca(catalogue, n_components)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     run = _tsne if method == "tsne" else _umap
@@ -138,24 +130,25 @@ def projection_of(
 
 def _pca(catalogue: Catalogue, n_components: int) -> Projection:
     scores, shares = principal_components(catalogue.vectors, catalogue.weights)
-    coordinates = np.zeros((len(catalogue), n_components))
-    kept = min(n_components, scores.shape[1])
-    coordinates[:, :kept] = scores[:, :kept]
     shares = np.append(shares, np.zeros(n_components))
     axes = tuple(f"component {i + 1} ({shares[i]:.0%})" for i in range(n_components))
-    return Projection("pca", coordinates, axes)
+    return Projection("pca", _first(scores, n_components), axes)
+
+
+def _first(scores: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the first `n` columns; those that are not there are 0."""
+    first = np.zeros((len(scores), n))
+    first[:, : scores.shape[1]] = scores[:, :n]
+    return first
 
 
 def _tsne(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray[np.floating[Any]]:
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    model = TSNE(
-        n_components, perplexity=perplexity, init=_start(vectors, n_components, 1e-4, seed)
-    )
-    coordinates: NDArray[np.floating[Any]] = model.set_params(random_state=seed).fit_transform(
-        vectors
-    )
+    start = _start(vectors, n_components, 1e-4, seed)
+    model = TSNE(n_components, perplexity=perplexity, init=start, random_state=seed)
+    coordinates: NDArray[np.floating[Any]] = model.fit_transform(vectors)
     return coordinates
 
 
@@ -178,16 +171,8 @@ def _umap(vectors: NDArray[np.float32], n_components: int, seed: int) -> NDArray
 def _start(
     vectors: NDArray[np.float32], n_components: int, size: float, seed: int
 ) -> NDArray[np.float32]:
-    """Principal components of the given standard deviation: a start that keeps the large scale."""
+    """Return principal components of the given standard deviation, which keep the large scale."""
     scores, _ = principal_components(vectors, np.ones(len(vectors)))
-    start = np.zeros((len(vectors), n_components))
-    kept = min(n_components, scores.shape[1])
-    start[:, :kept] = scores[:, :kept]
+    start = _first(scores, n_components)
     start += np.random.default_rng(seed).normal(size=start.shape) * 1e-4 * start[:, 0].std()
     return (start * (size / start[:, 0].std())).astype(np.float32)
-
-
-def _has_umap() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("umap") is not None

@@ -20,48 +20,15 @@ _PRIOR_ROWS = 5.0
 def residuals_by_category(
     y_true: Any, y_pred: Any, column: Column, sample_weight: Any = None, pos_label: Any = None
 ) -> pd.DataFrame:
-    """Mean observation and mean prediction of each category of a column.
+    """Return ``category`` and what :func:`summarise` tells of it, for each category of a column.
 
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-        What was observed.
-    y_pred : array-like of shape (n_samples,)
-        What was predicted: numbers; the probabilities of `pos_label` where that is given.
-    column : Column
-        Category of each row; or lists of them, of which a row counts for each category once.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each row; rows of zero weight do not count.
-    pos_label : object, default=None
-        The class in `y_true` whose share is observed; None takes `y_true` as numbers.
-
-    Returns
-    -------
-    DataFrame of shape (n_categories, 6)
-        ``category`` and what :func:`summarise` tells of it. In a column of lists ``()``, which
-        comes last, are the rows with an empty list.
-
-    Raises
-    ------
-    InvalidDataError
-        If rows do not fit together, or numbers are not finite.
-    InvalidParameterError
-        If no row has the `pos_label`.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.columns import read_table
-    >>> from sk_entity_embed.inspection.residuals import residuals_by_category
-    >>> (column,) = read_table([["Oslo"], ["Oslo"], ["Rome"]]).columns
-    >>> frame = residuals_by_category([1.0, 3.0, 10.0], [2.0, 2.0, 9.0], column)
-    >>> frame[["category", "count", "observed", "predicted"]]
-      category  count  observed  predicted
-    0     Oslo      2       2.0        2.0
-    1     Rome      1      10.0        9.0
+    Numbers are compared, or with a `pos_label` the share of that class in `y_true` and its
+    probabilities in `y_pred`. A row counts for each category of its list once; ``()``, which comes
+    last, are the rows with an empty list. Rows of zero weight do not count.
     """
     n = len(column)
     is_class = pos_label is not None
-    observed = _indicator(y_true, pos_label, n) if is_class else _numbers(y_true, "y", n)
+    observed = _is_class(y_true, pos_label, n) if is_class else _numbers(y_true, "y", n)
     predicted = _numbers(y_pred, "the predictions", n)
     weights = np.ones(n)
     if sample_weight is not None:
@@ -83,40 +50,12 @@ def summarise(
     predicted: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Means, their difference and its standard error, for each category.
+    """Return means of each category, their difference in standard errors and what these are.
 
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples,)
-        Category of each row; each from 0 to the largest one is there.
-    observed, predicted : ndarray of float64 of shape (n_samples,)
-        Numbers, or shares of a class.
-    weights : ndarray of float64 of shape (n_samples,)
-        Weight of each row, above 0.
-
-    Returns
-    -------
-    DataFrame of shape (n_categories, 5)
-        In columns ``count``, ``observed``, ``predicted``, ``standard_error`` and ``z``.
-
-    Notes
-    -----
-    The variance within a category counts as its rows less one against five of the mean variance
-    within all [1]_.
-
-    References
-    ----------
-    .. [1] G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential
-       expression in microarray experiments", Statistical Applications in Genetics and Molecular
-       Biology 3(1), 2004.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.residuals import summarise
-    >>> codes, observed = np.array([0, 0, 1]), np.array([1.0, 3.0, 10.0])
-    >>> summarise(codes, observed, observed - 1.0, np.ones(3))["predicted"].tolist()
-    [1.0, 9.0]
+    All codes from 0 to the largest one occur, and weights are above 0. The variance within a
+    category counts as its rows less one against five of the mean variance within all: G. K. Smyth,
+    "Linear models and empirical Bayes methods for assessing differential expression in microarray
+    experiments", Statistical Applications in Genetics and Molecular Biology 3(1), 2004.
     """
     n_categories = int(codes.max()) + 1
     total = np.bincount(codes, weights, n_categories)
@@ -150,7 +89,7 @@ def summarise(
 def _categories(
     column: Column,
 ) -> tuple[NDArray[np.object_], NDArray[np.integer[Any]], NDArray[np.intp]]:
-    """Categories, and pairs of a category's position and a row that holds it."""
+    """Return categories, and pairs of a category's position and a row that holds it."""
     vocabulary = learn_vocabulary(column)
     labels = vocabulary.labels.tolist()
     encoded = vocabulary.encode(column)
@@ -165,8 +104,8 @@ def _categories(
     return object_array(labels), pairs % len(labels), pairs // len(labels)
 
 
-def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
-    """Whether each row is of the class."""
+def _is_class(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
+    """Return 1 for each row of the class, else 0."""
     labels = _vector(y, "y", n)
     found = np.fromiter((v == pos_label for v in labels.tolist()), dtype=np.float64, count=n)
     if not found.any():
@@ -175,7 +114,7 @@ def _indicator(y: Any, pos_label: Any, n: int) -> NDArray[np.float64]:
 
 
 def _numbers(values: Any, what: str, n: int) -> NDArray[np.float64]:
-    """Finite numbers, one a row."""
+    """Return finite numbers, one a row."""
     try:
         numbers = _vector(values, what, n).astype(np.float64)
     except (TypeError, ValueError) as error:

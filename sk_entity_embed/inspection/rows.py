@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sk_entity_embed._access import fitted_model
 from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue
-from sk_entity_embed.inspection.neighbors import answer, find
+from sk_entity_embed.inspection.neighbors import find_neighbors
 from sk_entity_embed.inspection.search import check_metric
 from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
 
@@ -93,34 +94,31 @@ def nearest_rows(
     """
     check_metric(metric)
     step = find_step(estimator)
-    model: EmbeddingModel = step.estimator._model
+    model = fitted_model(step.estimator)
     rows = _code(step, X)
     vectors = _represent(model, rows, representation, columns)
     positions = _row_positions(query, len(rows))
     if positions is None:
         asked = _represent(model, _code(step, query), representation, columns)
         own = np.full((len(asked), 1), -1)
-        names = np.arange(len(asked))
+        names: NDArray[np.intp] | None = np.arange(len(asked))
     else:
-        asked, own, names = vectors[positions], positions[:, None], positions
+        asked, own = vectors[positions], positions[:, None]
+        names = None if isinstance(query, Integral) else positions
     catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
-    found = find(catalogue, asked, own, k, metric, None, None, "rows of X", _USUAL)
-    frame = answer(catalogue, asked, *found, metric).rename(columns={"category": "row"})
-    if positions is None or not isinstance(query, Integral):
-        frame.insert(0, "query", np.repeat(names, found[0].shape[1]))
-    return frame
+    frame = find_neighbors(catalogue, names, asked, own, k, metric, what="rows of X", usual=_USUAL)
+    return frame.rename(columns={"category": "row"})
 
 
 def _code(step: Step, X: Any) -> CodedRows:
     table = step.estimator._read(step.rows_given(X))
-    rows: CodedRows = step.estimator._model.code(table, serving=False)
-    return rows
+    return fitted_model(step.estimator).code(table, serving=False)
 
 
 def _represent(
     model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
 ) -> NDArray[np.float32]:
-    """The rows as vectors to compare."""
+    """Return the rows as vectors to compare."""
     names = [t.vocabulary.name for t in model.tables]
     if representation == "hidden":
         if columns is not None:
@@ -158,7 +156,7 @@ def _represent(
 
 
 def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:
-    """Positions in the table; None if the query is a table itself."""
+    """Return positions in the table; None if the query is a table itself."""
     if isinstance(query, list | range | pd.Series | pd.Index):
         several = list(query)
     elif isinstance(query, np.ndarray) and query.ndim == 1:

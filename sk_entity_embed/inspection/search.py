@@ -32,40 +32,14 @@ def check_metric(metric: str) -> None:
         raise InvalidParameterError(f"`metric` must be one of {METRICS}, got {shown(metric)}.")
 
 
-def similarities(
-    a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
-) -> NDArray[np.float64]:
-    """Similarity of pairs of vectors, row by row.
-
-    Parameters
-    ----------
-    a, b : ndarray of shape (n, width)
-        Vectors.
-    metric : {"cosine", "euclidean", "dot"}
-        The cosine of the angle (0 for a vector of zeros), ``1 / (1 + distance)``, or the dot
-        product.
-
-    Returns
-    -------
-    ndarray of float64 of shape (n,)
-    """
-    return similarity_from(closeness_of(a, b, metric), metric)
-
-
 def closeness_of(
     a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
 ) -> NDArray[np.float64]:
-    """What pairs of vectors are ordered by, row by row.
+    """Return what pairs of vectors are ordered by, row by row.
 
-    This is the similarity, but for "euclidean" the distance with a minus: of long distances, some
-    have equal similarities.
-
-    Parameters
-    ----------
-    a, b : ndarray of shape (n, width)
-        Vectors.
-    metric : {"cosine", "euclidean", "dot"}
-        See :func:`similarities`.
+    This is the similarity: the cosine of the angle (0 for a vector of zeros) or the dot product.
+    For "euclidean" it is the distance with a minus, since of long distances some have equal
+    similarities.
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
@@ -77,44 +51,18 @@ def closeness_of(
 
 
 def similarity_from(closeness: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    """Similarities, from what :func:`closeness_of` gives."""
+    """Return the similarities of pairs of this closeness: ``1 / (1 + distance)`` of distances."""
     return 1.0 / (1.0 - closeness) if metric == "euclidean" else closeness
 
 
 def exact_search(
     vectors: NDArray[np.float32], queries: NDArray[np.floating[Any]], k: int, metric: str
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The k most similar vectors for each query.
+    """Return positions of the k most similar vectors for each query, and their similarities.
 
     Blocks of vectors are compared with all queries by a matrix product; only what can still be
-    among the best is kept. Of equal ones the first vector wins, whatever the blocks.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n_vectors, width)
-        Where to search.
-    queries : ndarray of shape (n_queries, width)
-        What to search for.
-    k : int
-        At most n_vectors.
-    metric : {"cosine", "euclidean", "dot"}
-        See :func:`similarities`.
-
-    Returns
-    -------
-    positions : ndarray of int of shape (n_queries, k)
-        The most similar ones first.
-    similarity : ndarray of float64 of shape (n_queries, k)
-        Their similarities.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.inspection.search import exact_search
-    >>> vectors = np.array([[0, 0], [3, 4], [0, 1]], dtype=np.float32)
-    >>> positions, similarity = exact_search(vectors, np.zeros((1, 2)), 2, "euclidean")
-    >>> positions.tolist(), similarity.tolist()
-    ([[0, 2]], [[1.0, 0.5]])
+    among the best is kept. Of equal ones the first vector wins, whatever the blocks. Both results
+    have shape (n_queries, k), the most similar vectors first.
     """
     positions = np.empty((len(queries), k), dtype=np.intp)
     closeness = np.empty((len(queries), k))
@@ -141,7 +89,7 @@ def _search(
     *,
     patient: bool,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
-    """Positions and closeness of the best; None if too many are equally good, unless `patient`."""
+    """Return positions and closeness of the best; None if too many are equal, unless `patient`."""
     centre = queries.mean(axis=0)
     compared = queries - centre if metric == "euclidean" else normalize(queries)
     margin = _rounding(queries) * (compared**2).sum(axis=1) if metric == "euclidean" else 0.0
@@ -176,7 +124,7 @@ def _upper_scores(
     centre: NDArray[np.float64],
     metric: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What orders a block's vectors as closeness does, rounded up, and how far for each vector."""
+    """Return what orders a block as closeness does, rounded up, and how far for each vector."""
     small = _rounding(block)
     if metric == "euclidean":
         block -= centre  # keeps what is subtracted below small
@@ -193,14 +141,14 @@ def _upper_scores(
 
 
 def _rounding(vectors: NDArray[np.float64]) -> float:
-    """Bound on the relative rounding error of a dot product, with room for what is around it."""
+    """Return a bound on the relative rounding error of a dot product, with room to spare."""
     return 4.0 * (vectors.shape[1] + 8) * float(np.finfo(np.float64).eps)
 
 
 def _keep_best(
     best: NDArray[np.float64], row: NDArray[np.intp], score: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The k best scores of each query, the worst of them first; `row` is sorted."""
+    """Return the k best scores of each query, the worst of them first; `row` is sorted."""
     n, k = best.shape
     counts = np.bincount(row, minlength=n)
     width = int(counts.max(initial=0))
@@ -222,7 +170,7 @@ def _choose(
     k: int,
     metric: str,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Which pairs are the k closest of each query, in order, and how close they are.
+    """Return which pairs are the k closest of each query, in order, and how close they are.
 
     Compared pair by pair: equal vectors are equally close, whatever the block's shape.
     """
@@ -237,7 +185,7 @@ def _choose(
 
 
 def _first_copies(vectors: NDArray[np.float32], k: int) -> NDArray[np.intp]:
-    """Positions of vectors, without those equal to k or more before them: never among k best."""
+    """Return positions of vectors but those equal to k before them, which are never among k."""
     width = 4 * vectors.shape[1]
     clean = np.ascontiguousarray(vectors + np.float32(0.0))  # -0.0 is 0.0
     cells = pa.FixedSizeBinaryArray.from_buffers(

@@ -1,13 +1,37 @@
-"""What the tests of neighbours share."""
+"""What the tests of inspection share."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-
 from sk_entity_embed.pooling import POOLINGS
+from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
+
+from sk_entity_embed.inspection.catalogue import Catalogue
 from tests.samples import make_encoder, make_rows
+
+
+def make_catalogue(
+    vectors, *, categories=None, counts=None, target_means=None, name="category", unit="row"
+):
+    """The catalogue of a column that was never fitted."""
+    if categories is None:
+        categories = vectors.index if isinstance(vectors, pd.DataFrame) else range(len(vectors))
+    labels = np.fromiter(categories, dtype=object)
+    counts = None if counts is None else np.asarray(counts, dtype=np.int64)
+    means = None if target_means is None else np.asarray(target_means, dtype=np.float64)
+    return Catalogue(name, labels, np.asarray(vectors, dtype=np.float32), counts, means, unit)
+
+
+def brute_force(vectors, query, metric):
+    """Similarity of all vectors to one."""
+    vectors, query = np.asarray(vectors, dtype=float), np.asarray(query, dtype=float)[None]
+    if metric == "cosine":
+        return cosine_similarity(vectors, query)[:, 0]
+    if metric == "euclidean":
+        return 1 / (1 + euclidean_distances(vectors, query)[:, 0])
+    return vectors @ query[0]
 
 
 def make_dot(seed, **params):

@@ -8,43 +8,25 @@ import difflib
 import numpy as np
 import pandas as pd
 import pytest
+from sk_entity_embed.tables import label_index
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import catalogue as module
 from sk_entity_embed.inspection.catalogue import (
     catalogue_of,
     close_names,
-    from_vectors,
     label_series,
     text_of,
     values_by_category,
 )
-from sk_entity_embed.inspection.displays.marks import named
 from sk_entity_embed.inspection.neighbors import analogy, nearest, similarity_matrix
-from sk_entity_embed.tables import label_index
-from tests.samples import make_encoder, make_rows
+from tests.inspection.conftest import make_catalogue
 
 
-@pytest.fixture(scope="module")
-def data():
-    """Letters with missing and infrequent ones, and numbered shops."""
-    X, y = make_rows(200)
-    X["letter"] = X["letter"].astype(object)
-    X.loc[:9, "letter"] = None
-    X.loc[10, "letter"], X.loc[11, "letter"] = "rare", "seldom"
-    X["shop"] = np.arange(200) % 7
-    return X[["letter", "shop", "size"]], y
-
-
-@pytest.fixture(scope="module")
-def encoder(data):
-    return make_encoder(categorical_features=["letter", "shop"], min_frequency=3).fit(*data)
-
-
-def make_catalogue(labels, width=2):
-    rng = np.random.default_rng(0)
+def letters(labels):
+    """A catalogue of the column "col"."""
     labels = list(labels)
-    return from_vectors(rng.normal(size=(len(labels), width)), categories=labels, name="col")
+    return make_catalogue(np.eye(len(labels)), categories=labels, name="col")
 
 
 # From a fitted encoder
@@ -58,25 +40,13 @@ def test_a_fitted_encoder_gives_its_categories(encoder, data):
     assert np.isnan(found.labels[-1])
     assert found.texts[-2:] == ["seldom", "(missing)"]
     np.testing.assert_array_equal(found.vectors, encoder.embeddings_["letter"].to_numpy())
-    assert found.counts.tolist() == [
-        *X["letter"].value_counts()[found.labels[:-1]].tolist(),
-        10,
-    ]
-    assert found.weights.tolist() == found.counts.tolist()
+    assert found.counts.tolist() == [*X["letter"].value_counts()[found.labels[:-1]], 10]
     means = pd.Series(y).groupby(X["letter"].to_numpy()).mean()
     np.testing.assert_allclose(found.target_means[:-1], means[found.labels[:-1]])
     np.testing.assert_allclose(found.target_means[-1], y[:10].mean())
-
-
-def test_infrequent_categories_share_a_vector(encoder):
-    found = catalogue_of(encoder, "letter")
-    rare, seldom = found.locate(["rare", "seldom"])
-    np.testing.assert_array_equal(found.vectors[rare], found.vectors[seldom])
-
-
-def test_a_catalogue_is_its_own(encoder):
-    found = catalogue_of(encoder, "shop")
     assert catalogue_of(found, None) is found
+    rare, seldom = found.locate(["rare", "seldom"])  # infrequent ones share a vector
+    np.testing.assert_array_equal(found.vectors[rare], found.vectors[seldom])
 
 
 def test_take_takes_everything_along(encoder):
@@ -87,52 +57,56 @@ def test_take_takes_everything_along(encoder):
     np.testing.assert_array_equal(taken.vectors, found.vectors[[3, 0]])
     assert taken.counts.tolist() == found.counts[[3, 0]].tolist()
     assert taken.target_means.tolist() == found.target_means[[3, 0]].tolist()
-    bare = make_catalogue("abc").take(np.array([1]))
-    assert bare.counts is None
-    assert bare.target_means is None
+    bare = letters("abc").take(np.array([1]))
+    assert bare.counts is bare.target_means is None
+
+
+def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
+    biased = catalogue_of(dot, "movie")  # without the bias
+    np.testing.assert_array_equal(biased.vectors, dot.embeddings_["movie"])
+    assert (biased.vectors.shape, biased.unit) == ((12, 3), "row")
+    X, y = tagged
+    found = catalogue_of(listed, "tags")
+    assert found.texts == ["folk", "jazz", "noise", "punk", "rock", "soul", "(missing)"]
+    np.testing.assert_array_equal(found.vectors, listed.embeddings_["tags"])
+    cells = [[] if cell is None else cell for cell in X["tags"]]
+    items = [(item, mean) for cell, mean in zip(cells, y, strict=True) for item in cell]
+    for name, count, mean in zip(found.labels[:-1], found.counts, found.target_means, strict=False):
+        of_item = [target for item, target in items if item == name]
+        assert count == len(of_item)
+        assert mean == pytest.approx(np.mean(of_item))
+    assert found.counts[-1] == 2  # a missing list and a missing item
+    assert found.unit == found.take(np.array([0])).unit == "item"
+    assert catalogue_of(listed, "city").unit == "row"
+    with pytest.raises(InvalidParameterError, match="has `min_count`=9999 items; the most freq"):
+        found.frequent(9999)
 
 
 # Look-up
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, float("nan")])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
 def test_whatever_is_missing_is_the_missing_category(encoder, missing):
     assert catalogue_of(encoder, "letter").locate([missing]).tolist() == [7]
-
-
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
-def test_frames_may_call_the_missing_category_what_they_like(missing):
     frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", missing], dtype=object))
     found = catalogue_of(frame, None)
     assert found.locate([None, "a", np.nan]).tolist() == [1, 0, 1]
     assert found.texts == ["a", "(missing)"]
 
 
-def test_two_missing_categories_are_one_too_many():
-    frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index([None, np.nan], dtype=object))
-    with pytest.raises(InvalidDataError, match="more than once"):
-        catalogue_of(frame, None)
-
-
 @pytest.mark.parametrize(
     ("labels", "asked"),
     [
-        (["", 'quo"te', "new\nline", "t\tab", "ü漢", "<script>"], 'quo"te'),
         ([1, 2, 3], np.int64(2)),
-        ([0.5, -2.0, 1e300], np.float64(-2.0)),
         ([False, True], np.True_),
         ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], datetime.date(2020, 1, 2)),
-        ([("a", 1), ("b", 2)], ("b", 2)),
-        (["a", 5, ("x",)], 5),
-        (["a", "\ud800"], "\ud800"),
+        (["a", 5, ("x", 1), "\ud800"], ("x", 1)),
     ],
 )
 def test_categories_of_every_type_are_found(labels, asked):
-    catalogue = make_catalogue(labels)
-    position = labels.index(asked)
-    assert catalogue.locate([asked]).tolist() == [position]
-    everything = catalogue.locate(labels[::-1])
-    assert everything.tolist() == list(range(len(labels)))[::-1]
+    catalogue = letters(labels)
+    assert catalogue.locate([asked]).tolist() == [labels.index(asked)]
+    assert catalogue.locate(labels[::-1]).tolist() == list(range(len(labels)))[::-1]
     assert catalogue.locate([labels[0], labels[0]]).tolist() == [0, 0]
     assert catalogue.locate([]).tolist() == []
 
@@ -145,20 +119,18 @@ def test_categories_of_every_type_are_found(labels, asked):
         ([5, 7], "5", r"'5' is no category .* Did you mean 5\?"),
         (["5", "7"], 5, r"5 is no category .* Did you mean '5'\?"),
         (["Oslo"], None, "No cell was missing"),
-        (np.array([1.5, 2.5]), "1.5", r"Did you mean 1\.5,"),
         (["Rom", "Rome", "Roma", "Romb"], "Romea", r"Did you mean 'Rome', 'Roma', 'Rom'\?"),
-        ([("a", 1)], ("a", 2), r"Did you mean \('a', 1\)\?"),
     ],
 )
 def test_unknown_categories_are_told_from_close_ones(labels, asked, message):
     with pytest.raises(InvalidDataError, match=message):
-        make_catalogue(labels).locate([labels[0], asked])
+        letters(labels).locate([labels[0], asked])
 
 
-@pytest.mark.parametrize("asked", [{"a"}, ["a"], {"a": 1}, np.array(["a", "b"])])
+@pytest.mark.parametrize("asked", [["a"], np.array(["a", "b"])])
 def test_categories_have_to_be_hashable(asked):
     with pytest.raises(InvalidDataError, match=r"'col' must be hashable: .*unhashable"):
-        make_catalogue("ab").locate([asked])
+        letters("ab").locate([asked])
 
 
 def test_suggestions_among_very_many_names_compare_few(monkeypatch):
@@ -176,75 +148,55 @@ def test_suggestions_among_very_many_names_compare_few(monkeypatch):
     assert close_names("00017 stret", names)[0] == "00017 street"
     assert close_names("", names) == []
     assert max(compared) <= 50
-
-
-def test_suggestions_among_few_names():
+    monkeypatch.undo()
     assert close_names("roem", ["Oslo", "Rome", "ROME"]) == ["Rome"]
     assert close_names("ab", ["abc", "abd", "abe", "abf"], n=2) == ["abf", "abe"]
-    assert close_names("Lima", []) == []
 
 
-# Frequent categories
+# Frequent and chosen categories
 
 
 def test_frequent_categories(encoder):
     found = catalogue_of(encoder, "letter")
-    assert found.frequent(None).tolist() == list(range(8))
-    assert found.frequent(0).tolist() == list(range(8))
+    assert found.frequent(None).tolist() == found.frequent(0).tolist() == list(range(8))
     assert found.frequent(2).tolist() == [0, 1, 2, 3, 4, 7]
     most = int(found.counts.max())
     assert len(found.frequent(most)) >= 1
     with pytest.raises(InvalidParameterError, match=f"`min_count`={most + 1}.*has {most}"):
         found.frequent(most + 1)
-
-
-def test_frequent_needs_counts_and_a_number(encoder):
     with pytest.raises(InvalidParameterError, match="`min_count` needs counts"):
-        make_catalogue("ab").frequent(1)
+        letters("ab").frequent(1)
     with pytest.raises(InvalidParameterError, match="`min_count` must be a number or None"):
-        catalogue_of(encoder, "letter").frequent("5")
+        found.frequent("5")
 
 
-def test_weights_without_counts_are_equal():
-    assert make_catalogue("ab").weights.tolist() == [1.0, 1.0]
-    assert from_vectors([[1.0], [2.0]], counts=[0, 0]).weights.tolist() == [1.0, 1.0]
-    assert from_vectors([[1.0], [2.0]], counts=[0, 3]).weights.tolist() == [0.0, 3.0]
-
-
-# Choice
-
-
-def test_the_most_frequent_categories_are_chosen():
-    found = from_vectors(np.eye(4), categories="abcd", counts=[2, 9, 2, 5])
+def test_categories_are_chosen_by_number_or_by_name():
+    found = make_catalogue(np.eye(4), categories="abcd", counts=[2, 9, 2, 5])
     assert found.choose(None, 3).tolist() == [1, 3, 0]  # of equal counts the first one
     assert found.choose(None, np.int64(99)).tolist() == [1, 3, 0, 2]
-    assert make_catalogue("abc").choose(None, 2).tolist() == [0, 1]
-
-
-@pytest.mark.parametrize("given", [["c", "a"], ("c", "a"), pd.Index(["c", "a"]), iter("ca")])
-def test_given_categories_are_chosen_in_their_order(given):
-    assert make_catalogue("abc").choose(given, 0).tolist() == [2, 0]
-
-
-@pytest.mark.parametrize("k", [0, -1, 2.0, True, None, "3"])
-def test_how_many_are_chosen_is_checked(k):
-    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer, got"):
-        make_catalogue("abc").choose(None, k)
+    assert letters("abc").choose(None, 2).tolist() == [0, 1]
+    never = make_catalogue(np.eye(2), counts=[0, 0])  # weigh alike, as without counts
+    assert never.weights.tolist() == letters("ab").weights.tolist() == [1.0, 1.0]
+    for given in (["c", "a"], ("c", "a"), pd.Index(["c", "a"]), iter("ca")):
+        assert found.choose(given, 0).tolist() == [2, 0]
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "message"),
+    ("given", "k", "error", "message"),
     [
-        ("abc", InvalidParameterError, "`categories` must be a list, got 'abc'"),
-        (5, InvalidParameterError, "`categories` must be a list, got 5"),
-        ([], InvalidParameterError, "`categories` is empty"),
-        (["a", "a"], InvalidDataError, "`categories` has a category more than once"),
-        (["a", "B"], InvalidDataError, "Did you mean 'b'"),
+        (None, 0, InvalidParameterError, "`k` must be a positive integer, got 0"),
+        (None, 2.0, InvalidParameterError, "`k` must be a positive integer, got 2.0"),
+        (None, True, InvalidParameterError, "`k` must be a positive integer, got True"),
+        ("abc", 3, InvalidParameterError, "`categories` must be a list, got 'abc'"),
+        (5, 3, InvalidParameterError, "`categories` must be a list, got 5"),
+        ([], 3, InvalidParameterError, "`categories` is empty"),
+        (["a", "a"], 3, InvalidDataError, "`categories` has a category more than once"),
+        (["a", "B"], 3, InvalidDataError, "Did you mean 'b'"),
     ],
 )
-def test_choices_are_checked(given, error, message):
+def test_choices_are_checked(given, k, error, message):
     with pytest.raises(error, match=message):
-        make_catalogue("abc").choose(given, 3)
+        letters("abc").choose(given, k)
 
 
 # From frames and mappings
@@ -268,11 +220,8 @@ def test_frames_give_their_index(encoder):
         pd.CategoricalIndex(["x", "y"]),
         pd.MultiIndex.from_tuples([("x", 1), ("y", 2)]),
         pd.DatetimeIndex(["2020-01-01", "2020-01-02"]),
-        pd.Index([True, False]),
-        pd.Index(["x", "y"], dtype="string"),
-        pd.RangeIndex(2),
     ],
-    ids=lambda index: type(index).__name__ + str(index.dtype),
+    ids=lambda index: type(index).__name__,
 )
 def test_frames_of_every_index(index):
     found = catalogue_of(pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index=index), None)
@@ -284,76 +233,35 @@ def test_mappings_of_frames(encoder):
     mapping = dict(encoder.embeddings_)
     assert catalogue_of(mapping, "shop").labels.tolist() == list(range(7))
     assert catalogue_of(encoder.embeddings_, "shop").name == "shop"
+    assert catalogue_of({"shop": mapping["shop"]}, None).name == "shop"
+    assert catalogue_of({"shop": np.eye(2)}, None).labels.tolist() == [0, 1]
+    with pytest.raises(InvalidDataError, match=r"'shop' must be a table .* got shape \(2,\)"):
+        catalogue_of({"shop": [1.0, 2.0]}, None)
     with pytest.raises(InvalidParameterError, match="`column` must name one"):
         catalogue_of(mapping, None)
     with pytest.raises(InvalidParameterError, match="Did you mean 'shop'"):
         catalogue_of(mapping, "shops")
-    assert catalogue_of({"shop": mapping["shop"]}, None).name == "shop"
-
-
-def test_other_sources_are_refused():
     with pytest.raises(InvalidParameterError, match="got list"):
         catalogue_of([[1.0]], None)
 
 
-def test_vectors_by_position_and_by_name():
-    assert from_vectors([[1.0], [2.0]]).labels.tolist() == [0, 1]
-    named = from_vectors(np.eye(2), categories=(c for c in "ab"), name="n")
-    assert named.labels.tolist() == ["a", "b"]
-    assert named.vectors.dtype == np.float32
-    assert from_vectors(pd.DataFrame(np.eye(2), index=["x", "y"])).labels.tolist() == ["x", "y"]
-
-
 @pytest.mark.parametrize(
-    ("vectors", "categories", "message"),
+    ("vectors", "index", "message"),
     [
-        ([[1.0], [np.nan]], None, "'c' must be finite"),
-        ([[1.0], [-np.inf]], None, "'c' must be finite"),
-        ([[1e300], [1.0]], None, "within the range of float32"),
-        ([["x"], [1.0]], None, "'c' must be numbers: could not convert"),
-        ([1.0, 2.0], None, r"one category a row, got shape \(2,\)"),
-        (np.zeros((2, 3, 4)), None, r"got shape \(2, 3, 4\)"),
-        (np.zeros((0, 3)), None, r"got shape \(0, 3\)"),
-        (np.zeros((3, 0)), None, r"got shape \(3, 0\)"),
-        (np.eye(3), "ab", r"'c' must be 2, one for each category; got \(3, 3\)"),
+        ([[1.0], [np.nan]], "ab", "'c' must be finite"),
+        ([[1e300], [1.0]], "ab", "within the range of float32"),
+        ([["x"], [1.0]], "ab", "'c' must be numbers: could not convert"),
+        (np.zeros((0, 3)), "", r"'c' must be a table .* got shape \(0, 3\)"),
+        (np.zeros((3, 0)), "abc", r"got shape \(3, 0\)"),
         (np.eye(3), "aba", "'c' have a category more than once"),
-        (np.eye(2), [1, True], "more than once"),
-        (pd.DataFrame({"v": ["x", None]}), None, "must be numbers"),
-        (pd.DataFrame({"v": pd.array([1, None], dtype="Int64")}), None, "must be"),
+        (np.eye(2), [None, np.nan], "'c' have a category more than once"),
+        (np.eye(2), [1, True], "'c' have a category more than once"),
     ],
 )
-def test_vectors_that_are_none(vectors, categories, message):
+def test_vectors_that_are_none(vectors, index, message):
+    frame = pd.DataFrame(vectors, index=pd.Index(list(index), dtype=object))
     with pytest.raises(InvalidDataError, match=message):
-        from_vectors(vectors, categories=categories, name="c")
-
-
-def test_counts_and_target_means():
-    counts = pd.Series([3, 1, 9], index=["b", "a", "z"])
-    found = from_vectors(
-        np.eye(2), categories=["a", "b"], counts=counts, target_means=[[0.5, 0.5], [0.1, 0.9]]
-    )
-    assert found.counts.tolist() == [1, 3]
-    assert found.counts.dtype == np.int64
-    assert found.target_means.tolist() == [[0.5, 0.5], [0.1, 0.9]]
-
-
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        ([1, -1], "`counts` must be whole numbers"),
-        ([1.5, 1], "`counts` must be whole numbers"),
-        ([1, np.nan], "`counts` must be finite"),
-        ([1, 2, 3], r"`counts` must be 2, one for each category; got \(3,\)"),
-        (5, r"`counts` must be 2"),
-        (["x", "y"], "`counts` must be numbers"),
-        (pd.Series([1], index=["a"]), "`counts` lacks 'b'"),
-        (pd.Series([1, 2, 3], index=["a", "a", "b"]), "`counts` has a category more than once"),
-        ({"a": 1, "b": 2}, "`counts` must be numbers"),
-    ],
-)
-def test_counts_that_are_none(counts, message):
-    with pytest.raises(InvalidDataError, match=message):
-        from_vectors(np.eye(2), categories=["a", "b"], counts=counts)
+        catalogue_of({"c": frame}, "c")
 
 
 # Values to show beside categories
@@ -363,25 +271,21 @@ def test_counts_that_are_none(counts, message):
     ("values", "expected"),
     [
         ([1, 2, 3], [1, 2, 3]),
-        (np.array(["x", "y", "z"]), ["x", "y", "z"]),
-        (pd.Series([3, 2, 1], index=["c", "b", "a"]), [1, 2, 3]),
         ({"c": "z", "a": "x", "b": "y", "other": "w"}, ["x", "y", "z"]),
         (pd.Series([1.5, 2.5, 3.5], index=pd.CategoricalIndex(["b", "a", "c"])), [2.5, 1.5, 3.5]),
     ],
 )
 def test_values_by_category(values, expected):
-    found = values_by_category(values, make_catalogue("abc"), "color")
-    assert found.tolist() == expected
+    assert values_by_category(values, letters("abc"), "color").tolist() == expected
 
 
 def test_values_that_a_series_lacks_are_missing():
-    catalogue = make_catalogue(["a", "b", None])
+    catalogue = letters(["a", "b", np.nan])
     numbers = values_by_category(pd.Series([7], index=["b"]), catalogue, "color")
     np.testing.assert_array_equal(numbers, [np.nan, 7.0, np.nan])
     names = values_by_category({"a": "x", np.nan: "y"}, catalogue, "color")
-    assert names[0] == "x"
+    assert names[[0, 2]].tolist() == ["x", "y"]
     assert pd.isna(names[1])
-    assert names[2] == "y"
 
 
 @pytest.mark.parametrize(
@@ -391,75 +295,31 @@ def test_values_that_a_series_lacks_are_missing():
         (5, r"`color` has shape \(\)"),
         (pd.Series([1, 2], index=["a", "a"]), "`color` has a category more than once"),
         (pd.Series([1, 2]), "none of the categories of column 'col'.*such as 'a'"),
-        ({}, "none of the categories"),
+        ({}, "`color` has none of the categories"),
     ],
 )
 def test_values_that_do_not_match(values, message):
     with pytest.raises(InvalidDataError, match=message):
-        values_by_category(values, make_catalogue("abc"), "color")
+        values_by_category(values, letters("abc"), "color")
 
 
-# Categories in frames
-
-SPANS = [pd.Interval(0, 2**70), pd.Interval(1, 2)]
+# Categories in frames, pictures and messages
 
 
 @pytest.mark.parametrize(
-    "labels", [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], ["a", "b"], SPANS]
+    "labels",
+    [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], [pd.Interval(0, 2**70), pd.Interval(1, 2)]],
+    ids=str,
 )
-def test_labels_in_frames_stay_what_they_are(labels):
+def test_labels_in_frames_and_pictures_stay_what_they_are(labels):
     array = np.fromiter(labels, dtype=object, count=len(labels))
     index = label_index(array, "n")
     assert index.tolist() == labels
     assert index.nlevels == 1
     assert index.name == "n"
     assert label_series(array).tolist() == labels
-
-
-def test_text_of_labels():
-    assert [text_of(x) for x in (None, np.nan, pd.NaT, "", 5, ("a", None))] == [
-        "(missing)",
-        "(missing)",
-        "(missing)",
-        "",
-        "5",
-        "('a', None)",
-    ]
-
-
-# Biases and lists
-
-
-def test_biases_are_no_part_of_vectors(dot):
-    found = catalogue_of(dot, "movie")
-    table = dot._model.tables[1]
-    assert table.biased
-    assert found.vectors.shape == (12, 3)
-    np.testing.assert_array_equal(found.vectors, dot.embeddings_["movie"])
-    np.testing.assert_array_equal(found.vectors, table.vectors[3:, :-1])
-    assert found.unit == "row"
-
-
-def test_the_items_of_lists_are_the_categories(listed, tagged):
-    X, y = tagged
-    found = catalogue_of(listed, "tags")
-    assert found.texts == ["folk", "jazz", "noise", "punk", "rock", "soul", "(missing)"]
-    np.testing.assert_array_equal(found.vectors, listed.embeddings_["tags"])
-    cells = [[] if cell is None else cell for cell in X["tags"]]
-    items = [(item, mean) for cell, mean in zip(cells, y, strict=True) for item in cell]
-    for name, count, mean in zip(found.labels[:-1], found.counts, found.target_means, strict=False):
-        of_item = [target for item, target in items if item == name]
-        assert count == len(of_item)
-        assert mean == pytest.approx(np.mean(of_item))
-    assert found.counts[-1] == 2  # a missing list and a missing item
-    assert found.unit == found.take(np.array([0])).unit == "item"
-    assert catalogue_of(listed, "city").unit == "row"
-    with pytest.raises(InvalidParameterError, match="has `min_count`=9999 items; the most freq"):
-        found.frequent(9999)
-
-
-def test_an_empty_list_reads_as_what_it_is():
-    assert [text_of(label) for label in [(), (1, 2), "()"]] == ["(empty list)", "(1, 2)", "()"]
+    assert [text_of(label) for label in labels] == [str(label) for label in labels]
+    assert [text_of(label) for label in (pd.NaT, (), "()")] == ["(missing)", "(empty list)", "()"]
 
 
 LONG = "x" * 100_000
@@ -470,15 +330,11 @@ LONG = "x" * 100_000
     [
         lambda v: nearest(v, None, LONG, k=1),
         lambda v: nearest(v, None, "y", k=1),
-        lambda v: similarity_matrix(v, None, [LONG]),
         lambda v: similarity_matrix(v, None, ["xx"]),
-        lambda v: analogy(v, None, [LONG]),
         lambda v: analogy(v, None, LONG),
-        lambda v: from_vectors(v).choose(LONG, 1),
-        lambda v: named(dict.fromkeys([LONG])),
-        lambda v: from_vectors(pd.DataFrame([[LONG]])),
-        lambda v: from_vectors(v, counts=pd.Series([1], index=["xx" + LONG])),
-        lambda v: from_vectors(v, target_means=[LONG, 1]),
+        lambda v: catalogue_of(v, None).choose(LONG, 1),
+        lambda v: catalogue_of(pd.DataFrame([[LONG]]), None),
+        lambda v: catalogue_of({LONG: v}, "y"),
     ],
 )
 def test_messages_cut_long_values(ask):

@@ -10,12 +10,8 @@ import pytest
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import NeighborIndex, nearest
-from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
 from sk_entity_embed.inspection.search import METRICS
-
-
-def make_numbers(n):
-    return pd.DataFrame(np.random.default_rng(0).normal(size=(n, 4)))
+from tests.inspection.conftest import make_catalogue
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +49,7 @@ def test_the_index_of_a_few_vectors_is_exact():
 
 
 def test_the_index_knows_frequent_categories_only(frame):
-    catalogue = from_vectors(frame, counts=np.arange(3000), name="col")
+    catalogue = make_catalogue(frame, counts=np.arange(3000), name="col")
     index = NeighborIndex(catalogue, min_count=1500)
     assert len(index) == 1500
     found = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500, index=index)
@@ -62,24 +58,17 @@ def test_the_index_knows_frequent_categories_only(frame):
     assert len(set(found["category"]) & set(exact["category"])) >= 9
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
-        ({"min_count": 2}, "min_count None, not 2"),
-    ],
-)
-def test_an_index_for_another_search_is_refused(frame, asked, message):
-    catalogue = from_vectors(frame[:50], counts=np.full(50, 9))
-    index = NeighborIndex(catalogue)
-    with pytest.raises(InvalidParameterError, match=f"`index` was built for .*{message}"):
-        nearest(catalogue, None, "c3", k=5, index=index, **asked)
-
-
 def test_an_index_of_other_vectors_is_refused(frame):
     index = NeighborIndex(frame)
     with pytest.raises(InvalidParameterError, match=r"shape of the vectors \(3000, 8\)"):
         nearest(frame[:2999], None, "c3", index=index)
+    counted = make_catalogue(frame, counts=np.full(3000, 9))
+    for changes, message in (
+        ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
+        ({"min_count": 2}, "min_count None, not 2"),
+    ):
+        with pytest.raises(InvalidParameterError, match=f"`index` was built for .*{message}"):
+            nearest(counted, None, "c3", k=5, index=index, **changes)
     with pytest.raises(InvalidParameterError, match="built for other vectors"):
         nearest(frame + 0.01, None, "c3", index=index)
     assert len(nearest(frame.copy(), None, "c3", index=index)) == 10
@@ -122,37 +111,25 @@ def test_the_index_checks_its_parameters():
         NeighborIndex(pd.DataFrame([[np.nan]]))
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, "2", None, True])
 @pytest.mark.parametrize("name", ["n_links", "ef_construction", "ef_search"])
-def test_the_index_refuses_sizes_that_end_the_process(name, size):
-    with pytest.raises(InvalidParameterError, match=f"`{name}` must be an integer of at least"):
-        NeighborIndex(pd.DataFrame(np.eye(3)), **{name: size})
+def test_the_index_refuses_sizes_that_end_the_process(name):
+    for size in (0, 1.5, True, None):
+        with pytest.raises(InvalidParameterError, match=f"`{name}` must be an integer of at least"):
+            NeighborIndex(pd.DataFrame(np.eye(3)), **{name: size})
 
 
-def test_the_index_of_the_smallest_sizes():
-    frame = make_numbers(50)
-    with pytest.raises(InvalidParameterError, match="`n_links`"):
-        NeighborIndex(frame, n_links=1)
-    index = NeighborIndex(frame, n_links=np.int64(2), ef_construction=1, ef_search=1)
-    assert len(nearest(frame, None, 3, k=20, index=index)) == 20
+def test_the_index_of_the_smallest_sizes(frame):
+    with pytest.raises(InvalidParameterError, match="`n_links` must be an integer of at least 2"):
+        NeighborIndex(frame[:50], n_links=1)
+    index = NeighborIndex(frame[:50], n_links=np.int64(2), ef_construction=1, ef_search=1)
+    assert len(nearest(frame[:50], None, "c3", k=20, index=index)) == 20
 
 
-def test_the_index_leaves_the_catalogue_alone(frame):
-    catalogue = catalogue_of(frame, None)
-    before = catalogue.vectors.copy()
-    NeighborIndex(catalogue)
-    np.testing.assert_array_equal(catalogue.vectors, before)
-
-
-def test_an_index_of_dot_products_and_of_lists(dot, listed):
+def test_an_index_of_dot_products(dot):
     index = NeighborIndex(dot, "movie", metric="dot")
     query = dot.embeddings_["user"].loc["u1"].to_numpy()
     options = {"k": 4, "metric": "dot"}
     pd.testing.assert_frame_equal(
         nearest(dot, "movie", query, index=index, **options),
         nearest(dot, "movie", query, **options),
-    )
-    index = NeighborIndex(listed, "tags")
-    pd.testing.assert_frame_equal(
-        nearest(listed, "tags", "jazz", k=3, index=index), nearest(listed, "tags", "jazz", k=3)
     )

@@ -7,12 +7,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
-from sklearn.pipeline import make_pipeline
 
-from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import (
     NeighborIndex,
@@ -22,28 +17,17 @@ from sk_entity_embed.inspection import (
     neighbors,
     similarity_matrix,
 )
-from sk_entity_embed.inspection.catalogue import catalogue_of, from_vectors
+from sk_entity_embed.inspection.catalogue import catalogue_of
 from sk_entity_embed.inspection.search import METRICS
+from tests.inspection.conftest import brute_force, make_catalogue
 from tests.samples import make_encoder, make_rows
 
 
 def make_frame(labels=None, n=30, width=3, seed=0):
     labels = [f"c{i}" for i in range(n)] if labels is None else labels
     vectors = np.random.default_rng(seed).normal(size=(len(labels), width))
-    index = pd.Index(
-        np.fromiter(labels, dtype=object, count=len(labels)), dtype=object, tupleize_cols=False
-    )
+    index = pd.Index(np.fromiter(labels, dtype=object), dtype=object, tupleize_cols=False)
     return pd.DataFrame(vectors.astype(np.float32), index=index)
-
-
-def brute_force(vectors, query, metric):
-    """Similarity of all vectors to one."""
-    vectors, query = np.asarray(vectors, dtype=float), np.asarray(query, dtype=float)[None]
-    if metric == "cosine":
-        return cosine_similarity(vectors, query)[:, 0]
-    if metric == "euclidean":
-        return 1 / (1 + euclidean_distances(vectors, query)[:, 0])
-    return vectors @ query[0]
 
 
 # One query
@@ -62,32 +46,18 @@ def test_neighbours_of_a_category(encoder, metric):
     assert found["count"].tolist() == catalogue.counts[at].tolist()
     columns = ["category", "similarity", "distance", "count"]
     assert list(found) == [c for c in columns if c != "distance" or metric == "euclidean"]
+    if metric == "euclidean":
+        wide = catalogue.vectors.astype(float)
+        distances = np.linalg.norm(wide[at] - wide[1], axis=1)
+        np.testing.assert_allclose(found["distance"], distances, rtol=1e-14)
+        np.testing.assert_allclose(found["similarity"], 1 / (1 + distances), rtol=1e-14)
 
 
-def test_euclidean_neighbours_have_their_distance(encoder):
-    catalogue = catalogue_of(encoder, "shop")
-    found = nearest(encoder, "shop", 2, k=6, metric="euclidean")
-    wide = catalogue.vectors.astype(float)
-    distances = np.linalg.norm(wide[found["category"]] - wide[2], axis=1)
-    np.testing.assert_allclose(found["distance"], distances, rtol=1e-14)
-    np.testing.assert_allclose(found["similarity"], 1 / (1 + distances), rtol=1e-14)
-    assert found["category"].dtype.kind == "i"
-
-
-def test_infrequent_categories_are_each_others_neighbour(encoder):
-    found = nearest(encoder, "letter", "rare", k=1, metric="euclidean")
-    assert found["category"].tolist() == ["seldom"]
-    assert found["distance"].tolist() == [0.0]
-    assert found["similarity"].tolist() == [1.0]
-
-
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
-def test_neighbours_of_missing(encoder, missing):
-    found = nearest(encoder, "letter", missing, k=7)
+def test_neighbours_of_missing(encoder):
+    found = nearest(encoder, "letter", None, k=7)
     assert found["category"].notna().all()
-    others = nearest(encoder, "letter", "a", k=7)["category"]
-    assert others.isna().sum() == 1
-    both = nearest(encoder, "letter", ["a", missing], k=7)
+    assert nearest(encoder, "letter", "a", k=7)["category"].isna().sum() == 1
+    both = nearest(encoder, "letter", ["a", np.nan], k=7)
     assert both["query"].tolist()[:7] == ["a"] * 7
     assert both["query"][7:].isna().all()
 
@@ -96,39 +66,25 @@ def test_neighbours_of_missing(encoder, missing):
     "labels",
     [
         [1, 2, 3, 4],
-        ["1", "2", "3", "4"],
-        [0.5, -2.0, 1e300, 0.0],
-        [False, True],
         [datetime.date(2020, 1, day) for day in (1, 2, 3)],
         [pd.Timestamp(2020, 1, day) for day in (1, 2, 3)],
         [("a", 1), ("a", 2), ("b", 1)],
-        ["", 'quo"te', "new\nline", "t\tab", "ü漢", "<script>"],
-        ["a", 5, ("x",), None],
-        ["a", "\ud800", "b"],
+        ["", 'quo"te', "new\nline", 5, ("x",), "\ud800", None],
     ],
     ids=str,
 )
 def test_categories_of_every_type(labels):
     frame = make_frame(labels)
     found = nearest(frame, None, labels[0], k=len(labels) - 1)
-    assert {repr(v) for v in found["category"]} == {
-        repr(np.nan if v is None else v) for v in labels[1:]
-    }
+    others = {repr(np.nan if v is None else v) for v in labels[1:]}
+    assert {repr(v) for v in found["category"]} == others
     several = nearest(frame, None, labels[:2], k=1)
     assert [repr(v) for v in several["query"]] == [repr(v) for v in labels[:2]]
 
 
-def test_texts_are_no_numbers():
-    with pytest.raises(InvalidDataError, match=r"'5' is no category .* Did you mean 5\?"):
-        nearest(make_frame([5, 7]), None, "5", k=1)
-    with pytest.raises(InvalidDataError, match=r"5 is no category .* Did you mean '5'\?"):
-        nearest(make_frame(["5", "7"]), None, 5, k=1)
-
-
 def test_fitted_categories_of_floats_and_booleans():
-    X, y = make_rows(120)
     X = pd.DataFrame({"real": np.tile([0.5, -2.0, np.nan], 40), "flag": np.tile([True, False], 60)})
-    encoder = make_encoder(categorical_features="all", dimensions=2).fit(X, y[:120])
+    encoder = make_encoder(categorical_features="all", dimensions=2).fit(X, make_rows(120)[1])
     found = nearest(encoder, "real", 0.5, k=2)
     assert set(map(str, found["category"])) == {"-2.0", "nan"}
     assert nearest(encoder, "real", [0.5, -2.0], k=1)["query"].tolist() == [0.5, -2.0]
@@ -140,35 +96,17 @@ def test_fitted_categories_of_floats_and_booleans():
 # Several queries
 
 
-@pytest.mark.parametrize(
-    "several",
-    [list, pd.Series, pd.Index, np.array, lambda v: np.array(v, dtype=object), pd.Categorical],
-    ids=["list", "Series", "Index", "array", "objects", "Categorical"],
-)
+@pytest.mark.parametrize("several", [list, pd.Series, pd.Index, np.array])
 def test_several_queries_are_one_after_the_other(several):
     frame = make_frame()
-    asked = ["c4", "c0", "c4"]
-    query = pd.Series(several(asked)) if several is pd.Categorical else several(asked)
+    query = several(["c4", "c0", "c4"])
     found = nearest(frame, None, query, k=3)
     assert list(found) == ["query", "category", "similarity"]
-    assert found["query"].tolist() == [q for q in asked for _ in range(3)]
-    for i, q in enumerate(asked):
-        alone = nearest(frame, None, q, k=3)
+    assert found["query"].tolist() == ["c4"] * 3 + ["c0"] * 3 + ["c4"] * 3
+    for i, q in enumerate(query):
         part = found[3 * i : 3 * i + 3].drop(columns="query").reset_index(drop=True)
-        pd.testing.assert_frame_equal(part, alone)
-    one = nearest(frame, None, query[:1], k=2)
-    assert one["query"].tolist() == ["c4", "c4"]
-
-
-def test_hundreds_of_queries():
-    frame = make_frame(n=600)
-    found = nearest(frame, None, list(frame.index), k=2)
-    assert len(found) == 1200
-    assert (found["query"] != found["category"]).all()
-    at = frame.loc["c555"]
-    scores = brute_force(frame, at, "cosine")
-    scores[555] = -2
-    assert found[found["query"] == "c555"]["category"].iloc[0] == f"c{scores.argmax()}"
+        pd.testing.assert_frame_equal(part, nearest(frame, None, q, k=3))
+    assert nearest(frame, None, query[:1], k=2)["query"].tolist() == ["c4", "c4"]
 
 
 # Vectors
@@ -182,8 +120,8 @@ def test_vectors_as_queries():
     assert one["category"][0] == "c7"  # a vector excludes nothing
     two = nearest(frame, None, np.vstack([vector, -vector]), k=2)
     assert two["query"].tolist() == [0, 0, 1, 1]
-    wide = nearest(frame, None, vector.astype(np.float64), k=3)
-    pd.testing.assert_frame_equal(wide, one)
+    for same in (vector.astype(np.float64), frame.loc["c7"], frame.loc["c7"].astype("Float64")):
+        pd.testing.assert_frame_equal(nearest(frame, None, same, k=3), one)
 
 
 def test_frames_of_vectors_as_queries():
@@ -199,19 +137,13 @@ def test_frames_of_vectors_as_queries():
     ("query", "message"),
     [
         (np.zeros(2), r"vectors of shape \(2,\), but those of column 'category' have 3 numbers"),
-        (np.zeros((4, 4)), r"vectors of shape \(4,\)"),
         (np.zeros((1, 1, 3)), r"vectors of shape \(1, 3\)"),
-        (np.array([0, np.nan, 0]), "not finite"),
-        (np.array([[0, np.inf, 0]]), "not finite"),
+        (np.array([0, np.nan, 0]), "`query` has vectors that are not finite"),
         (np.array([0, 1e200, 0]), "beyond the range of float32"),
         (np.empty((0, 3)), "`query` is empty"),
         ([], "`query` is empty"),
-        (pd.Series([], dtype=object), "`query` is empty"),
-        (pd.DataFrame(columns=[0, 1, 2], dtype=float), "`query` is empty"),
         (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are no numbers"),
-        (pd.DataFrame([[1, 2]]), r"vectors of shape \(2,\)"),
         ([[1.0, 2.0, 3.0]], "must be hashable"),
-        ({"c1"}, "must be hashable"),
         ("c99", r"'c99' is no category of column 'category'\. Did you mean"),
         (["c1", None], "None is no category"),
         (np.array("zzzz"), "'zzzz' is no category"),
@@ -222,32 +154,20 @@ def test_queries_that_are_none(query, message):
         nearest(make_frame(), None, query, k=1)
 
 
-def test_an_array_of_one_category():
-    frame = make_frame()
-    pd.testing.assert_frame_equal(
-        nearest(frame, None, np.array("c1")), nearest(frame, None, "c1"), check_like=False
-    )
-
-
 # Frequent categories and exclusion
 
 
 @pytest.fixture(scope="module")
 def counted():
-    return from_vectors(make_frame(n=20), counts=np.arange(20), name="col")
+    return make_catalogue(make_frame(n=20), counts=np.arange(20), name="col")
 
 
-def test_rare_categories_are_left_out(counted):
-    found = nearest(counted, None, "c15", k=9, min_count=10)
-    assert (found["count"] >= 10).all()
-    everything = nearest(counted, None, "c15", k=19)
-    kept = everything[everything["count"] >= 10].reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, kept)
-
-
-def test_a_rare_category_may_ask(counted):
+def test_rare_categories_are_left_out_but_may_ask(counted):
     found = nearest(counted, None, "c2", k=10, min_count=10)
     assert sorted(found["category"]) == [f"c{i}" for i in range(10, 20)]
+    everything = nearest(counted, None, "c2", k=19)
+    kept = everything[everything["count"] >= 10].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, kept)
     both = nearest(counted, None, ["c2", "c12"], k=9, min_count=10)
     assert both.groupby("query").size().tolist() == [9, 9]
     assert "c12" not in both[both["query"] == "c12"]["category"].tolist()
@@ -257,36 +177,29 @@ def test_a_rare_category_may_ask(counted):
 
 
 def test_a_category_excludes_itself_only_not_its_equals():
-    frame = pd.DataFrame(np.ones((5, 2)), index=list("abcde"))
-    for metric in METRICS:
-        found = nearest(frame, None, ["a", "e", "c"], k=4, metric=metric)
-        for query, part in found.groupby("query"):
-            assert part["category"].tolist() == [c for c in "abcde" if c != query]
+    for vectors in (np.ones((5, 2)), np.zeros((5, 2))):
+        frame = pd.DataFrame(vectors, index=list("abcde"))
+        for metric in METRICS:
+            found = nearest(frame, None, ["a", "e", "c"], k=4, metric=metric)
+            for query, part in found.groupby("query"):
+                assert part["category"].tolist() == [c for c in "abcde" if c != query]
 
 
-def test_vectors_of_zeros_are_not_their_own_neighbours():
-    frame = pd.DataFrame(np.zeros((4, 2)), index=list("abcd"))
-    found = nearest(frame, None, "c", k=3)
-    assert found["category"].tolist() == ["a", "b", "d"]
-    assert found["similarity"].tolist() == [0.0, 0.0, 0.0]
-
-
-@pytest.mark.parametrize("k", [0, -1, 1.0, 2.5, True, "3"])
-def test_k_must_be_a_positive_integer(k, encoder, data):
-    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer or None, got"):
-        nearest(encoder, "letter", "a", k=k)
-    with pytest.raises(InvalidParameterError, match="`k` must be a positive integer or None, got"):
-        nearest_rows(encoder, data[0], 0, k=k)
-
-
-def test_k_has_a_limit(encoder):
+def test_k_must_be_a_positive_integer_and_has_a_limit(encoder, data):
+    for k in (0, 2.5, True, "3"):
+        for call in (
+            lambda k: nearest(encoder, "letter", "a", k=k),
+            lambda k: nearest_rows(encoder, data[0], 0, k=k),
+        ):
+            with pytest.raises(InvalidParameterError, match="`k` must be a positive integer or"):
+                call(k)
     assert len(nearest(encoder, "shop", 0, k=np.int64(6))) == 6
     with pytest.raises(InvalidParameterError, match="`k` is 7, but there are only 6 other categ"):
         nearest(encoder, "shop", 0, k=7)
     assert len(nearest(encoder, "shop", catalogue_of(encoder, "shop").vectors[0], k=7)) == 7
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 11, 12])
+@pytest.mark.parametrize("n", [1, 2, 11, 12])
 def test_by_default_there_are_as_many_as_there_are(n):
     frame = make_frame(n=n)
     found = nearest(frame, None, "c0")
@@ -328,28 +241,12 @@ def test_parameters_are_checked(encoder, data):
         nearest(encoder, None, "a")
 
 
-# Sources
-
-
 def test_every_source_gives_the_same(encoder):
     expected = nearest(encoder, "letter", ["a", None], k=3).drop(columns="count")
     sources = [encoder.embeddings_, dict(encoder.embeddings_), encoder.embeddings_["letter"]]
     for source in sources:
         pd.testing.assert_frame_equal(nearest(source, "letter", ["a", None], k=3), expected)
     pd.testing.assert_frame_equal(nearest(sources[2], None, ["a", None], k=3), expected)
-
-
-def test_sources_that_are_none(data):
-    with pytest.raises(NotFittedError):
-        nearest(make_encoder(), "letter", "a")
-    with pytest.raises(InvalidParameterError, match="pass a fitted instance"):
-        nearest(EntityEmbeddingEncoder, "letter", "a")
-    with pytest.raises(InvalidParameterError, match="got LinearRegression"):
-        nearest(LinearRegression(), "letter", "a")
-    with pytest.raises(InvalidParameterError, match="got Pipeline, which has none inside"):
-        nearest(make_pipeline(LinearRegression()), "letter", "a")
-    with pytest.raises(InvalidParameterError, match="got list"):
-        nearest_rows([1.0], data[0], 0)
 
 
 # Analogies
@@ -381,13 +278,10 @@ def test_analogies_leave_out_what_was_given_even_if_rare(counted):
         analogy(counted, None, ["c1", "c15"], ["c16", "c15"], k=9, min_count=10)
 
 
-def test_an_analogy_of_one_is_a_neighbour(encoder):
+def test_analogies_of_one_and_of_nothing(encoder):
     expected = nearest(encoder, "letter", "a", k=4)
     found = analogy(encoder, "letter", positive=("a",), k=4)
     pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-6)
-
-
-def test_a_sum_of_nothing_is_like_nothing(encoder):
     found = analogy(encoder, "letter", ["a"], ["a"], k=4)
     assert found["similarity"].tolist() == [0.0] * 4
 
@@ -397,7 +291,6 @@ def test_a_sum_of_nothing_is_like_nothing(encoder):
     [
         ("a", (), InvalidParameterError, "`positive` must be a list of categories, got 'a'"),
         (["a"], "b", InvalidParameterError, "`negative` must be a list of categories"),
-        (None, (), InvalidParameterError, "`positive` must be a list"),
         ([], ["a"], InvalidParameterError, "`positive` must have a category"),
         (["a"], ["B"], InvalidDataError, "Did you mean 'b'"),
     ],
@@ -418,17 +311,13 @@ def test_the_similarity_matrix(encoder, metric):
     assert matrix.index.name == matrix.columns.name == "letter"
     values = matrix.to_numpy()
     np.testing.assert_array_equal(values, values.T)
-    for i, vector in enumerate(catalogue.vectors):
-        np.testing.assert_allclose(
-            values[i], brute_force(catalogue.vectors, vector, metric), atol=1e-6
-        )
+    expected = [brute_force(catalogue.vectors, vector, metric) for vector in catalogue.vectors]
+    np.testing.assert_allclose(values, expected, atol=1e-6)
     if metric != "dot":
         assert (np.diag(values) == 1).all()
         assert (values <= 1).all()
-    expected = nearest(encoder, "letter", "b", k=7, metric=metric)
-    np.testing.assert_allclose(
-        matrix.loc["b", expected["category"]], expected["similarity"], atol=1e-12
-    )
+    found = nearest(encoder, "letter", "b", k=7, metric=metric)
+    np.testing.assert_allclose(matrix.loc["b", found["category"]], found["similarity"], atol=1e-12)
 
 
 def test_the_similarity_matrix_of_chosen_categories(encoder):
@@ -438,7 +327,6 @@ def test_the_similarity_matrix_of_chosen_categories(encoder):
     np.testing.assert_allclose(matrix, full.loc[matrix.index, matrix.index], atol=1e-15)
     assert similarity_matrix(encoder, "letter", ["d", "rare"], min_count=2).index.tolist() == ["d"]
     assert similarity_matrix(encoder, "letter", min_count=11).index.tolist() == list("abcde")
-    assert similarity_matrix(encoder, "shop", [3]).to_numpy().tolist() == [[1.0]]
 
 
 def test_a_similarity_matrix_has_limits(encoder, monkeypatch):
@@ -453,19 +341,13 @@ def test_a_similarity_matrix_has_limits(encoder, monkeypatch):
         similarity_matrix(encoder, "letter")
 
 
-def test_a_similarity_matrix_of_tuples_zeros_and_surrogates():
-    frame = make_frame([("a", 1), ("b", 2)])
-    assert similarity_matrix(frame).index.tolist() == [("a", 1), ("b", 2)]
-    index = pd.Index(["a", "\ud800"], dtype=object)
-    zeros = pd.DataFrame([[0.0, 0.0], [1.0, 1.0]], index=index)
-    assert similarity_matrix(zeros).to_numpy().tolist() == [[0.0, 0.0], [0.0, 1.0]]
-
-
-def test_a_similarity_matrix_of_vectors_far_away():
+def test_a_similarity_matrix_of_zeros_and_of_vectors_far_away():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(50, 3)) * [0.1, 1e-3, 1e-3] + [1e6, 0, 0]
     vectors = vectors.astype(np.float32)
     vectors[1] = vectors[0]
+    zeros = pd.DataFrame([[0.0, 0.0], [1.0, 1.0]])
+    assert similarity_matrix(zeros).to_numpy().tolist() == [[0.0, 0.0], [0.0, 1.0]]
     wide = vectors.astype(float)
     distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
     outlier = np.vstack([vectors, -1e9 * np.ones((1, 3))])
@@ -473,15 +355,6 @@ def test_a_similarity_matrix_of_vectors_far_away():
         matrix = similarity_matrix(pd.DataFrame(given), metric="euclidean").to_numpy()
         np.testing.assert_allclose(matrix[:50, :50], 1 / (1 + distances), rtol=1e-12)
     assert matrix[0, 1] == 1
-
-
-def test_a_row_of_a_frame_of_vectors_is_a_vector():
-    vectors = pd.DataFrame([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.5]], index=["a", "b", "c"])
-    expected = nearest(vectors, None, vectors.loc["a"].to_numpy(), k=3)
-    pd.testing.assert_frame_equal(nearest(vectors, None, vectors.loc["a"], k=3), expected)
-    pd.testing.assert_frame_equal(
-        nearest(vectors, None, vectors.loc["a"].astype("Float64"), k=3), expected
-    )
 
 
 # Dot products and lists
@@ -493,12 +366,8 @@ def test_a_vector_of_another_column_asks_by_dot_product(dot):
     products = (movies @ users.loc["u3"]).sort_values(ascending=False)
     assert found["category"].tolist() == products.index.tolist()
     np.testing.assert_allclose(found["similarity"], products, atol=1e-6)
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
-def test_biases_do_not_make_categories_similar(dot, metric):
-    found = nearest(dot, "movie", "m1", k=5, metric=metric)
-    expected = nearest(dot.embeddings_, "movie", "m1", k=5, metric=metric)
+    found = nearest(dot, "movie", "m1", k=5, metric="dot")  # biases make nothing similar
+    expected = nearest(dot.embeddings_, "movie", "m1", k=5, metric="dot")
     pd.testing.assert_frame_equal(found[list(expected)], expected)
 
 

@@ -5,45 +5,41 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import nearest_rows
 from sk_entity_embed.inspection.search import METRICS
-from tests.containers import NAMELESS
-from tests.inspection.test_neighbors import brute_force
+from tests.containers import make_container
+from tests.inspection.conftest import brute_force
 from tests.samples import make_encoder
 
-
-def as_vectors(encoder, X, representation="embedding"):
-    """Rows as the encoder's output gives them, unknown cells learned."""
-    bare = make_encoder(output=representation)
-    bare.__dict__.update(vars(encoder))
-    bare._policies = {**encoder._policies, "output": representation, "handle_unknown": "learned"}
-    bare._unknown = None
-    return bare.transform(X)
+REPRESENTATIONS = ["embedding", "hidden"]
 
 
-@pytest.mark.parametrize("representation", ["embedding", "hidden"])
-@pytest.mark.parametrize("metric", METRICS)
-def test_nearest_rows(encoder, data, representation, metric):
+def as_vectors(encoder, given, X, representation="embedding"):
+    """Rows as an encoder with this output gives them, unknown cells learned."""
+    same = clone(encoder).set_params(
+        output=representation, handle_unknown="learned", handle_missing="category"
+    )
+    return same.fit(*given).transform(X).astype(float)
+
+
+@pytest.mark.parametrize("representation", REPRESENTATIONS)
+def test_nearest_rows(encoder, data, representation):
     X = data[0]
-    vectors = as_vectors(encoder, X, representation).astype(float)
-    found = nearest_rows(encoder, X, 17, k=200, metric=metric, representation=representation)
-    assert list(found) == ["row", "similarity"] + ["distance"] * (metric == "euclidean")
-    assert 17 not in found["row"].tolist()
-    assert len(set(found["row"])) == 200
-    scores = brute_force(vectors, vectors[17], metric)
-    np.testing.assert_allclose(found["similarity"], scores[found["row"]], atol=1e-6)
-    left = np.setdiff1d(np.arange(len(X)), [*found["row"], 17])
-    assert scores[left].max() <= found["similarity"].iloc[-1] + 1e-6
-
-
-def test_equal_rows_come_in_their_order(encoder, data):
-    X = pd.concat([data[0].head(40)] * 3, ignore_index=True)
-    found = nearest_rows(encoder, X, 45, k=2, metric="euclidean", representation="hidden")
-    assert found["row"].tolist() == [5, 85]
+    vectors = as_vectors(encoder, data, X, representation)
+    for metric in METRICS:
+        found = nearest_rows(encoder, X, 17, k=200, metric=metric, representation=representation)
+        assert list(found) == ["row", "similarity"] + ["distance"] * (metric == "euclidean")
+        assert 17 not in found["row"].tolist()
+        assert len(set(found["row"])) == 200
+        scores = brute_force(vectors, vectors[17], metric)
+        np.testing.assert_allclose(found["similarity"], scores[found["row"]], atol=1e-6)
+        left = np.setdiff1d(np.arange(len(X)), [*found["row"], 17])
+        assert scores[left].max() <= found["similarity"].iloc[-1] + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -51,10 +47,7 @@ def test_equal_rows_come_in_their_order(encoder, data):
     [
         ([0, 5], [0, 5]),
         ([-1, 3], [239, 3]),
-        ([7], [7]),
-        (np.array([0, 5]), [0, 5]),
-        (np.array([2], dtype=np.uint8), [2]),
-        (pd.Index([4, 4]), [4, 4]),
+        (np.array([2, 2], dtype=np.uint8), [2, 2]),
         (pd.Series([4, 1], index=[9, 8]), [4, 1]),
         (range(1, 3), [1, 2]),
     ],
@@ -67,62 +60,53 @@ def test_several_rows(encoder, data, query, expected):
     assert (found["query"] != found["row"]).all()
 
 
-def test_a_row_counted_from_the_end(encoder, data):
-    pd.testing.assert_frame_equal(
-        nearest_rows(encoder, data[0], -1), nearest_rows(encoder, data[0], np.int64(239))
-    )
+def test_by_default_there_are_as_many_as_there_are(encoder, data):
+    for n in (1, 2, 9):
+        X = data[0][:n]
+        assert len(nearest_rows(encoder, X, 0)) == min(5, n - 1)
+        assert nearest_rows(encoder, X, [0, 0])["query"].tolist() == [0, 0] * min(5, n - 1)
+        assert len(nearest_rows(encoder, X, X[:1])) == min(5, n)
+        with pytest.raises(InvalidParameterError, match=f"only {n - 1} other rows of X"):
+            nearest_rows(encoder, X, 0, k=n)
 
 
-@pytest.mark.parametrize("n", [1, 2, 9])
-def test_by_default_there_are_as_many_as_there_are(encoder, data, n):
-    X = data[0][:n]
-    assert len(nearest_rows(encoder, X, 0)) == min(5, n - 1)
-    assert nearest_rows(encoder, X, [0, 0])["query"].tolist() == [0, 0] * min(5, n - 1)
-    assert len(nearest_rows(encoder, X, X[:1])) == min(5, n)
-    with pytest.raises(InvalidParameterError, match=f"only {n - 1} other rows of X"):
-        nearest_rows(encoder, X, 0, k=n)
-
-
-def test_other_rows(encoder, data):
+def test_other_rows_and_equal_ones(encoder, data):
     X = data[0]
+    repeated = pd.concat([X.head(40)] * 3, ignore_index=True)
+    found = nearest_rows(encoder, repeated, 45, k=2, metric="euclidean", representation="hidden")
+    assert found["row"].tolist() == [5, 85]  # in their order
     found = nearest_rows(encoder, X, X.iloc[[5, 30]], k=4)
     assert found["query"].tolist() == [0] * 4 + [1] * 4
-    vectors = as_vectors(encoder, X)
+    vectors = as_vectors(encoder, data, X)
     equal = np.flatnonzero((vectors == vectors[5]).all(axis=1))[:4]
     assert found["row"].tolist()[: len(equal)] == equal.tolist()  # row 5 itself among them
     one = nearest_rows(encoder, X, X.iloc[[5]], k=2)
     assert one["query"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("representation", ["embedding", "hidden"])
-def test_rows_of_every_container(container, representation):
+@pytest.mark.parametrize("name", ["polars", "pyarrow", "numpy_object", "lists"])
+def test_rows_of_other_containers(name):
     columns = {
         "letter": ["a", "b", None, "", "b", "a", "ü漢", "<script>"] * 5,
         "flag": [True, False, False, True, True] * 8,
         "size": [0.5, None, 1.5, 2.0, -1.0] * 8,
     }
-    X = container(columns)
-    y = np.arange(40) % 7
+    X, y = make_container(name, columns), np.arange(40) % 7
     encoder = make_encoder(target_type="continuous", categorical_features=[0, 1]).fit(X, y)
-    found = nearest_rows(encoder, X, [0, 2, -1], k=3, representation=representation)
-    if container.name in NAMELESS:
-        assert encoder.categorical_features_ == ["x0", "x1"]
-    frame = pd.DataFrame(columns)
-    names = dict(zip(frame, encoder._model.categorical, strict=False))
-    assert len(names) == 2
-    vectors = as_vectors(encoder, X, representation)
-    order = np.argsort(-brute_force(vectors, vectors[2], "cosine").round(9), kind="stable")
-    expected = [i for i in order if i != 2][:3]
-    assert found["row"].tolist()[3:6] == expected
-    new = container({c: v[:2] for c, v in columns.items()})
-    again = nearest_rows(encoder, X, new, k=2, representation=representation)
-    assert again["query"].tolist() == [0, 0, 1, 1]
-    np.testing.assert_allclose(again["similarity"].to_numpy()[[0, 2]], 1.0, rtol=1e-12)
+    for representation in REPRESENTATIONS:
+        found = nearest_rows(encoder, X, [0, 2, -1], k=3, representation=representation)
+        vectors = as_vectors(encoder, (X, y), X, representation)
+        order = np.argsort(-brute_force(vectors, vectors[2], "cosine").round(9), kind="stable")
+        assert found["row"].tolist()[3:6] == [i for i in order if i != 2][:3]
+        new = make_container(name, {c: v[:2] for c, v in columns.items()})
+        again = nearest_rows(encoder, X, new, k=2, representation=representation)
+        assert again["query"].tolist() == [0, 0, 1, 1]
+        np.testing.assert_allclose(again["similarity"].to_numpy()[[0, 2]], 1.0, rtol=1e-12)
 
 
 def test_rows_compared_by_some_columns(encoder, data):
     X = data[0]
-    vectors = as_vectors(encoder, X)
+    vectors = as_vectors(encoder, data, X)
     width = encoder.dimensions_["letter"]
     parts = {"letter": vectors[:, :width], "shop": vectors[:, width:]}
     for name, part in parts.items():
@@ -134,7 +118,7 @@ def test_rows_compared_by_some_columns(encoder, data):
     pd.testing.assert_frame_equal(both, nearest_rows(encoder, X, 3))
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
+@pytest.mark.parametrize("policy", ["zero", "error"])
 def test_unknown_and_missing_cells_have_trained_vectors(data, policy):
     X, y = data
     X = X.assign(letter=X["letter"].fillna("a"))
@@ -144,14 +128,11 @@ def test_unknown_and_missing_cells_have_trained_vectors(data, policy):
         handle_missing="error" if policy == "error" else "category",
     ).fit(X, y)
     strange = X.head(2).assign(letter=["never", None], shop=[99, 0])
-    for representation in ("embedding", "hidden"):
+    for representation in REPRESENTATIONS:
         found = nearest_rows(encoder, X, strange, k=3, representation=representation)
-        assert np.isfinite(found["similarity"]).all()
-        vectors = as_vectors(encoder, strange, representation) if policy != "error" else None
-        if vectors is not None:
-            known = as_vectors(encoder, X, representation)
-            scores = brute_force(known, vectors[0], "cosine")
-            np.testing.assert_allclose(found["similarity"][0], scores.max(), atol=1e-6)
+        known, asked = (as_vectors(encoder, (X, y), r, representation) for r in (X, strange))
+        scores = brute_force(known, asked[0], "cosine")
+        np.testing.assert_allclose(found["similarity"][0], scores.max(), atol=1e-6)
     among = pd.concat([X, strange], ignore_index=True)
     found = nearest_rows(encoder, among, 0, k=len(X) + 1)
     assert np.isfinite(found["similarity"]).all()
@@ -163,11 +144,8 @@ def test_unknown_and_missing_cells_have_trained_vectors(data, policy):
         (240, InvalidDataError, "`query` has positions beyond the 240 rows of X: 240"),
         ([0, -241], InvalidDataError, "beyond the 240 rows"),
         ([], InvalidDataError, "`query` is empty"),
-        (np.array([], dtype=int), InvalidDataError, "`query` is empty"),
         (True, ValueError, "Expected 2D array"),
-        ([True, False], ValueError, "Expected 2D array"),
         ([0.0], ValueError, "Expected 2D array"),
-        ("a", ValueError, "Expected 2D array"),
         ([["a"], ["b", 1]], InvalidDataError, "rows of different lengths"),
         (pd.DataFrame({"other": [1]}), ValueError, "feature names should match"),
     ],
@@ -180,7 +158,6 @@ def test_queries_that_are_no_rows(encoder, data, query, error, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"k": 240}, "only 239 other rows of X"),
         ({"representation": "raw"}, "`representation` must be 'embedding' or 'hidden', got 'raw'"),
         ({"representation": "hidden", "columns": ["letter"]}, "`columns` chooses among vectors"),
         ({"columns": []}, r"`columns` must be a list of embedded columns .*got \[\]"),
@@ -193,19 +170,16 @@ def test_parameters_of_rows_are_checked(encoder, data, params, message):
         nearest_rows(encoder, data[0], 0, **params)
 
 
-def test_rows_need_a_fitted_encoder_and_a_hidden_layer(data):
+def test_rows_need_the_columns_of_fit_and_a_hidden_layer(encoder, data):
     X, y = data
     with pytest.raises(NotFittedError):
         nearest_rows(make_encoder(), X, 0)
+    with pytest.raises(ValueError, match="feature names should match"):
+        nearest_rows(encoder, X[["letter"]], 0)
     linear = make_encoder(hidden_layer_sizes=()).fit(X[["letter"]], y)
     assert len(nearest_rows(linear, X[["letter"]], 0)) == 5
     with pytest.raises(InvalidParameterError, match="needs a hidden layer"):
         nearest_rows(linear, X[["letter"]], 0, representation="hidden")
-
-
-def test_a_table_of_rows_must_have_the_columns_of_fit(encoder, data):
-    with pytest.raises(ValueError, match="feature names should match"):
-        nearest_rows(encoder, data[0][["letter"]], 0)
 
 
 def test_rows_of_numbers_are_compared_by_the_hidden_layer():
@@ -232,26 +206,23 @@ def test_rows_are_compared_without_biases(dot, ratings):
     np.testing.assert_allclose(
         found["distance"], np.linalg.norm(movies[found["row"]] - movies[7], axis=1), atol=1e-5
     )
-
-
-def test_dot_products_have_no_hidden_layer(dot, ratings):
     with pytest.raises(InvalidParameterError, match="needs a hidden layer, but the head has none"):
-        nearest_rows(dot, ratings[0], 0, representation="hidden")
+        nearest_rows(dot, X, 0, representation="hidden")
 
 
-@pytest.mark.parametrize("representation", ["embedding", "hidden"])
-def test_rows_with_lists(listed, tagged, representation):
+def test_rows_with_lists(listed, tagged):
     X, _ = tagged
-    vectors = as_vectors(listed, X, representation).astype(float)
-    found = nearest_rows(
-        listed, X, [0, 2, 9], k=20, metric="euclidean", representation=representation
-    )
-    for query in (0, 2, 9):
-        part = found[found["query"] == query]
-        distances = np.linalg.norm(vectors - vectors[query], axis=1)
-        np.testing.assert_allclose(part["distance"], distances[part["row"]], atol=1e-5)
-        assert np.delete(distances, query).min() == pytest.approx(part["distance"].iloc[0])
-    other = pd.DataFrame({"tags": [X["tags"][9], []], "city": X["city"][[9, 2]].to_numpy()})
-    again = nearest_rows(listed, X, other, k=1, metric="euclidean", representation=representation)
-    np.testing.assert_allclose(again["distance"], 0, atol=1e-6)
-    assert X["tags"][again["row"][1]] == []
+    for representation in REPRESENTATIONS:
+        options = {"metric": "euclidean", "representation": representation}
+        vectors = as_vectors(listed, tagged, X, representation)
+        found = nearest_rows(listed, X, [0, 2, 9], k=20, **options)
+        for query in (0, 2, 9):
+            part = found[found["query"] == query]
+            distances = np.linalg.norm(vectors - vectors[query], axis=1)
+            np.testing.assert_allclose(part["distance"], distances[part["row"]], atol=1e-5)
+            assert np.delete(distances, query).min() == pytest.approx(part["distance"].iloc[0])
+        cities = X["city"][[9, 2]].to_numpy()
+        other = pd.DataFrame({"tags": [X["tags"][9], []], "city": cities})
+        again = nearest_rows(listed, X, other, k=1, **options)
+        np.testing.assert_allclose(again["distance"], 0, atol=1e-6)
+        assert X["tags"][again["row"][1]] == []

@@ -12,7 +12,18 @@ from sklearn.neighbors import NearestNeighbors
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import search
-from sk_entity_embed.inspection.search import METRICS, check_metric, exact_search, similarities
+from sk_entity_embed.inspection.search import (
+    METRICS,
+    check_metric,
+    closeness_of,
+    exact_search,
+    similarity_from,
+)
+
+
+def similarities(a, b, metric):
+    """Similarity of pairs of vectors, row by row."""
+    return similarity_from(closeness_of(a, b, metric), metric)
 
 
 def reference(vectors, queries, k, metric):
@@ -28,7 +39,10 @@ def reference(vectors, queries, k, metric):
 
 def check(vectors, queries, k, metric):
     """Compare with the reference."""
+    before = vectors.copy(), queries.copy()
     positions, similarity = exact_search(vectors, queries, k, metric)
+    np.testing.assert_array_equal(vectors, before[0])
+    np.testing.assert_array_equal(queries, before[1])
     expected_positions, expected = reference(vectors, queries, k, metric)
     np.testing.assert_array_equal(positions, expected_positions)
     np.testing.assert_allclose(similarity, expected, rtol=1e-12, atol=1e-300)
@@ -69,27 +83,23 @@ def test_zeros_are_like_nothing_by_cosine_and_equal_vectors_like_each_other():
 
 
 def test_metrics_are_checked():
-    for metric in METRICS:
-        check_metric(metric)
     with pytest.raises(InvalidParameterError, match=r"`metric` must be one of .*got 'manhattan'"):
         check_metric("manhattan")
-    with pytest.raises(InvalidParameterError, match="got None"):
-        check_metric(None)
 
 
 # Exact search
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("width", [1, 2, 10, 50])
-def test_exact_search_of_more_than_a_block(metric, width, monkeypatch):
+def test_exact_search_of_more_than_a_block(metric, monkeypatch):
     monkeypatch.setattr(search, "_BLOCK", 256)
     monkeypatch.setattr(search, "_FIRST", 64)
-    rng = np.random.default_rng(width)
-    vectors = rng.normal(size=(1000, width)).astype(np.float32)
-    check(vectors, vectors[:300:3], 10, metric)
-    check(vectors, rng.normal(size=(5, width)), 1, metric)
-    check(vectors, vectors[:2], 1000, metric)
+    rng = np.random.default_rng(0)
+    for width in (1, 20):
+        vectors = rng.normal(size=(1000, width)).astype(np.float32)
+        check(vectors, vectors[:300:3], 10, metric)
+        check(vectors, rng.normal(size=(5, width)), 1, metric)
+        check(vectors, vectors[:2], 1000, metric)
 
 
 def test_exact_search_agrees_with_nearest_neighbors():
@@ -122,7 +132,7 @@ def problems(draw):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(problem=problems(), block=st.sampled_from([1, 2, 7, 100]), pairs=st.sampled_from([0, 10**6]))
 def test_exact_search_is_the_sorted_table(metric, problem, block, pairs):
     with pytest.MonkeyPatch.context() as patch:
@@ -134,14 +144,6 @@ def test_exact_search_is_the_sorted_table(metric, problem, block, pairs):
         check(*problem, metric)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e15, 1e30])
-def test_exact_search_at_every_scale(metric, scale, small_blocks):
-    rng = np.random.default_rng(0)
-    vectors = (rng.normal(size=(60, 3)) * scale).astype(np.float32)
-    check(vectors, vectors[:8], 5, metric)
-
-
 def test_tiny_distances_still_order():
     vectors = np.array([[3e-20], [1e-20], [2e-20]], dtype=np.float32)
     positions, similarity = exact_search(vectors, np.zeros((1, 1)), 3, "euclidean")
@@ -149,34 +151,34 @@ def test_tiny_distances_still_order():
     assert similarity.tolist() == [[1.0, 1.0, 1.0]]
 
 
-@pytest.mark.parametrize("offset", [1e4, 1e6])
-def test_distances_far_from_the_origin(offset, small_blocks):
+def test_vectors_of_every_size_and_far_from_the_origin(small_blocks):
     rng = np.random.default_rng(0)
-    vectors = (offset + rng.normal(size=(200, 4))).astype(np.float32)
+    mixed = 10.0 ** rng.integers(-15, 15, size=(60, 1))
+    for metric in METRICS:
+        for scale in (1e-30, 1e-8, 1.0, 1e15, 1e30, mixed):
+            vectors = (rng.normal(size=(60, 3)) * scale).astype(np.float32)
+            check(vectors, vectors[:8], 5, metric)
+    vectors = (1e6 + rng.normal(size=(200, 4))).astype(np.float32)
     check(vectors, vectors[:20], 6, "euclidean")
     queries = np.vstack([vectors[:3], -vectors[:3], np.zeros((1, 4))])  # no centre helps here
     check(vectors, queries, 6, "euclidean")
 
 
-def test_vectors_of_very_different_size(small_blocks):
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(100, 3)) * 10.0 ** rng.integers(-15, 15, size=(100, 1))
-    for metric in METRICS:
-        check(vectors.astype(np.float32), vectors[:20].astype(np.float32), 9, metric)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_of_equal_vectors_the_first_wins(metric, small_blocks):
+def test_of_equal_vectors_the_first_wins(small_blocks):
     rng = np.random.default_rng(0)
     vectors = np.tile(rng.normal(size=(1, 13)), (50, 1)).astype(np.float32)
-    positions, similarity = exact_search(vectors, vectors[40:45], 4, metric)
-    assert positions.tolist() == [[0, 1, 2, 3]] * 5
-    assert (similarity == similarity[0, 0]).all()
+    for metric in METRICS:
+        positions, similarity = exact_search(vectors, vectors[40:45], 4, metric)
+        assert positions.tolist() == [[0, 1, 2, 3]] * 5
+        assert (similarity == similarity[0, 0]).all()
+    for metric in ("cosine", "dot"):  # to which all vectors are alike
+        positions, similarity = exact_search(vectors, np.zeros((2, 13)), 3, metric)
+        assert positions.tolist() == [[0, 1, 2]] * 2
+        assert (similarity == 0).all()
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("k", [1, 3, 40])
-def test_very_many_copies_are_not_compared_again_and_again(metric, k, monkeypatch, small_blocks):
+@pytest.mark.parametrize(("metric", "k"), [("cosine", 1), ("euclidean", 40), ("dot", 3)])
+def test_very_many_copies_are_compared_once(metric, k, monkeypatch, small_blocks):
     monkeypatch.setattr(search, "_PAIRS", 50)
     compared = []
     closeness = search.closeness_of
@@ -197,21 +199,3 @@ def test_signs_of_zero_do_not_make_copies_different():
     vectors = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
     assert search._first_copies(vectors, 2).tolist() == [0, 1, 3]
     assert search._first_copies(vectors, 3).tolist() == [0, 1, 2, 3]
-
-
-def test_a_query_of_zeros_is_like_everything_alike(small_blocks):
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(40, 3)).astype(np.float32)
-    for metric in ("cosine", "dot"):
-        positions, similarity = exact_search(vectors, np.zeros((2, 3)), 3, metric)
-        assert positions.tolist() == [[0, 1, 2]] * 2
-        assert (similarity == 0).all()
-
-
-def test_exact_search_leaves_its_input_alone():
-    vectors = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-    before, queries = vectors.copy(), vectors[:4].astype(np.float64)
-    for metric in METRICS:
-        exact_search(vectors, queries, 3, metric)
-    np.testing.assert_array_equal(vectors, before)
-    np.testing.assert_array_equal(queries, before[:4])
