@@ -31,19 +31,8 @@ _Slots = NDArray[np.int64]
 class KeyIndex:
     """Positions of keys, by linear probing.
 
-    Parameters
-    ----------
-    keys : pyarrow.Array
-        One or more distinct numbers of 64 bits, or strings of type ``large_string`` for which
-        :func:`fits` is true; without nulls.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from sk_entity_embed.input.index import KeyIndex
-    >>> index = KeyIndex(pa.array(["EWR", "JFK", "LGA"], type=pa.large_string()))
-    >>> index.find(pa.array(["LGA", "BOS", "EWR", None], type=pa.large_string())).tolist()
-    [2, -1, 0, -1]
+    Keys are one or more distinct numbers of 64 bits, or strings of type ``large_string`` for which
+    :func:`fits` is true, without nulls.
     """
 
     __slots__ = ("_keys", "_shift", "_slots")
@@ -65,18 +54,7 @@ class KeyIndex:
             waiting, slots = waiting[moved], self._next(slots[moved])
 
     def find(self, cells: pa.Array) -> _Positions:
-        """Position of each cell among the keys.
-
-        Parameters
-        ----------
-        cells : pyarrow.Array
-            Of the type of the keys.
-
-        Returns
-        -------
-        ndarray of int32 of shape (n_cells,)
-            -1 for cells that are null or no key.
-        """
+        """Position of each cell, of the keys' type, among the keys; -1 if it is null or no key."""
         found = np.empty(len(cells), dtype=np.int32)
         for at in _blocks(len(cells)):
             block = _without_long(cells[at])

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import ColumnRoleWarning
-from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import is_whole
+from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import Target
 
 _LEAST_ROWS = 100
@@ -26,34 +26,25 @@ _OUTPUTS = 4  # Outputs, or most frequent classes, that are looked at.
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """How a target goes with the values of a column of numbers.
-
-    Attributes
-    ----------
-    n_rows, n_values : int
-        Rows in which the column is known, and distinct values.
-    top : float
-        Share of the rows with the most frequent value.
-    round : float
-        Share of the values that are multiples of five.
-    within : float
-        Share of the target's variance that rows of one value have in common (the intraclass
-        correlation).
-    certainty : float
-        `within` in standard errors of it under chance.
-    nearby, trend : float
-        How much of `within` the two next values on either side tell, and how much a straight line
-        through the values' ranks: about 0 for ids, which are numbered without order.
-    """
+    """How a target goes with the values of a column of numbers."""
 
     n_rows: int
+    """Rows in which the column is known."""
     n_values: int
+    """Distinct values."""
     top: float
+    """Share of the rows with the most frequent value."""
     round: float
+    """Share of the values that are multiples of five."""
     within: float
+    """Share of the target's variance that rows of one value have in common (the intraclass
+    correlation)."""
     certainty: float
+    """`within` in standard errors of it under chance."""
     nearby: float
+    """How much of `within` the two next values on either side tell: about 0 for ids."""
     trend: float
+    """How much of `within` a straight line through the values' ranks tells: about 0 for ids."""
 
     @property
     def tells(self) -> bool:
@@ -76,7 +67,7 @@ class Pattern:
 
     @property
     def why_quantity(self) -> str | None:
-        """Why the values, one by one, have too few rows to learn from; None where they have not."""
+        """Reason why single values have too few rows to learn from; None where they have enough."""
         if self.n_rows < _LEAST_ROWS:
             return None
         if self.n_rows < 1.5 * self.n_values:
@@ -87,19 +78,7 @@ class Pattern:
 
 
 def pattern(values: NDArray[np.float64], y: NDArray[np.float64]) -> Pattern:
-    """Find out how a target goes with a column of numbers.
-
-    Parameters
-    ----------
-    values : ndarray of float64 of shape (n_samples,)
-        The column, missing cells as NaN.
-    y : ndarray of float64 of shape (n_samples, n_outputs)
-        The target.
-
-    Returns
-    -------
-    Pattern
-    """
+    """Find out how a target, of shape (n_samples, n_outputs), goes with a column of numbers."""
     known = ~np.isnan(values)
     codes, levels = pd.factorize(values[known], sort=True)
     if len(levels) < 2:
@@ -144,23 +123,8 @@ def check_roles(
 ) -> None:
     """Warn of columns of numbers for which "auto" may have chosen the wrong role.
 
-    Parameters
-    ----------
-    selection : object
-        The parameter `categorical_features`; only "auto" gives warnings.
-    table : Table
-        The training rows.
-    categorical, context : sequence of int
-        Positions of the columns that are embedded, and of the others.
-    codes : sequence of ndarray of int of shape (n_samples,), or Lists
-        The category of each row, for each column that is embedded, from 0.
-    target : Target
-        The target of the training rows.
-
-    Warns
-    -----
-    ColumnRoleWarning
-        With the names of the columns.
+    `selection` is the parameter `categorical_features`; `codes` are the categories of each embedded
+    column, from 0.
     """
     if not (isinstance(selection, str) and selection == "auto"):
         return
@@ -185,7 +149,7 @@ def check_roles(
 
 
 def _quantity(column: Column, y: NDArray[np.float64]) -> str | None:
-    """Why an embedded column looks like a quantity, if it does."""
+    """Reason why an embedded column looks like a quantity; None where it does not."""
     if column.holds_fractions:
         return "fractions"
     return pattern(column.to_numbers(), y).why_quantity
