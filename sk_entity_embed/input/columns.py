@@ -25,15 +25,6 @@ def read_table(X: Any) -> Table:
 
     Lists are Arrow's and polars' types of lists and arrays, and Python lists or one-dimensional
     NumPy arrays in columns of objects. Tuples and strings are single values.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.columns import read_table
-    >>> [(c.name, c.kind) for c in read_table([["JFK", 5.0], ["EWR", 7.5]]).columns]
-    [('x0', 'category'), ('x1', 'number')]
-    >>> (column,) = read_table([[["jazz", "soul"]], [["jazz"]]]).columns
-    >>> column.kind, column.cells.to_pylist(), column.offsets.tolist()
-    ('list', ['jazz', 'soul', 'jazz'], [0, 2, 3])
     """
     if isinstance(X, pd.DataFrame) and X.columns.is_unique:
         return _read_pandas(X)

@@ -72,17 +72,7 @@ def fit_context(numbers: NDArray[np.float64]) -> ContextScaling:
     reach the network and the few values of a discrete column stay at a moderate distance. A
     constant column becomes 0, and so does one of missing values only, whatever comes later.
 
-    References
-    ----------
-    van der Waerden, "Order tests for the two-sample problem and their power", 1952.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.input.context import fit_context
-    >>> numbers = np.array([[0.0], [1.0], [0.0], [1.0]])
-    >>> fit_context(numbers).apply(numbers).tolist()
-    [[-1.0], [1.0], [-1.0], [1.0]]
+    Source: van der Waerden, "Order tests for the two-sample problem and their power", 1952.
     """
     missing = np.isnan(numbers)
     maps = [_normal_scores(numbers[~missing[:, j], j]) for j in range(numbers.shape[1])]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sk_entity_embed.input.matching import is_missing, is_text
+from sk_entity_embed.input.index import is_text
+from sk_entity_embed.input.matching import is_missing
 from sk_entity_embed.input.table import Column, object_array
 
 _NUMBERS = (bool, np.bool_, int, np.integer, float, np.floating, Decimal, Fraction)

@@ -181,10 +181,9 @@ def _reduce(n_folds: int, available: int, what: str) -> int:
     if available >= n_folds:
         return n_folds
     if available < 2:
+        advice = "Give more data, or"
         if what == "group":
             advice = "Leave `groups` out, pass a splitter such as KFold(shuffle=True) as `cv`, or"
-        else:
-            advice = "Give more data, or"
         raise InvalidDataError(
             f"Cross-fitting needs at least two {what}s, got 1 {what}. {advice} set cross_fit=False."
         )

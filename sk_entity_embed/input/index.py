@@ -110,7 +110,7 @@ def _take(values: NDArray[Any], positions: NDArray[np.signedinteger[Any]]) -> ND
 
 def _without_long(cells: pa.Array) -> pa.Array:
     """Strings that are longer than any key as null, where they take much memory."""
-    if not _is_text(cells):
+    if not is_text(cells):
         return cells
     offsets = _offsets(cells)
     if offsets[-1] - offsets[0] <= _BLOCK * LONGEST:
@@ -120,10 +120,11 @@ def _without_long(cells: pa.Array) -> pa.Array:
 
 def fits(keys: pa.Array) -> bool:
     """Whether no key is a string longer than `LONGEST`."""
-    return not _is_text(keys) or int(np.diff(_offsets(keys)).max(initial=0)) <= LONGEST
+    return not is_text(keys) or int(np.diff(_offsets(keys)).max(initial=0)) <= LONGEST
 
 
-def _is_text(array: pa.Array) -> bool:
+def is_text(array: pa.Array) -> bool:
+    """Whether an Arrow array holds strings."""
     return bool(pa.types.is_large_string(array.type))
 
 
@@ -138,12 +139,12 @@ def _offsets(array: pa.Array) -> NDArray[np.int64]:
 
 def _n_words(keys: pa.Array) -> int:
     """Words of the longest key."""
-    return 1 + -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8) if _is_text(keys) else 1
+    return 1 + -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8) if is_text(keys) else 1
 
 
 def _words(array: pa.Array, n_words: int) -> _Words:
     """Words of each value; a longer string than the keys differs from all by its length."""
-    if not _is_text(array):
+    if not is_text(array):
         numbers = np.frombuffer(array.buffers()[1], np.uint64, len(array), 8 * array.offset)
         return numbers[None, :]
     offsets = _offsets(array)

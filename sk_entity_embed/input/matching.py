@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sk_entity_embed.input.index import KeyIndex, fits
+from sk_entity_embed.input.index import KeyIndex, fits, is_text
 from sk_entity_embed.input.table import Cells, is_number, object_array
 
 _MANY = 100_000  # Keys for which an index is quicker however many cells there are.
@@ -102,7 +102,10 @@ class Matcher:
         if self._objects is None:
             with _making:
                 if self._objects is None:
-                    self._objects = _object_index(self._categories)
+                    objects = self._categories.astype(object)
+                    index = pd.Index(objects, dtype=object, tupleize_cols=False)
+                    index.get_indexer(index[:1])  # makes its hash table
+                    self._objects = index
         found = self._objects.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
         return np.where(is_missing(cells), n, np.where(found < 0, n + 1, found))
 
@@ -112,18 +115,6 @@ def is_missing(cells: Cells) -> NDArray[np.bool_]:
     if isinstance(cells, np.ndarray):
         return np.asarray(pd.isna(cells), dtype=bool)
     return np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def is_text(cells: pa.Array) -> bool:
-    """Whether an Arrow array holds strings."""
-    return bool(pa.types.is_large_string(cells.type))
-
-
-def _object_index(values: NDArray[Any]) -> pd.Index:
-    """Pandas' index of Python objects, with its hash table."""
-    index = pd.Index(values.astype(object), dtype=object, tupleize_cols=False)
-    index.get_indexer(index[:1])
-    return index
 
 
 def _in_common_type(keys: pa.Array) -> pa.Array:

@@ -31,34 +31,19 @@ Indices: TypeAlias = NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One named column.
+    """One named column: its cells, or its levels and their `indices`.
 
-    Attributes
-    ----------
-    name : str
-        The column's name; ``"x0"``, ``"x1"``, ... for containers without names.
-    kind : {"category", "number", "other", "list"}
-    dtype : str
-        How the data type reads in an error message.
-    cells : pyarrow.Array or ndarray of object
-        The cells, or the levels when `indices` is given, or the items of all lists, one list after
-        the other, when `offsets` is given. Missing ones are Arrow nulls, or missing by
-        :func:`pandas.isna`.
-    indices : ndarray of signed int or None
-        Position of each cell's level in `cells`, -1 where it is missing.
-    offsets : ndarray of int64 of shape (n_rows + 1,) or None
-        Where the items of each row's list begin, and where the last one's end.
-    absent : ndarray of bool of shape (n_rows,) or None
-        Which lists are missing; these have no items.
+    In a column of lists, "cell" is an item: those of all lists, one list after the other. Missing
+    cells are Arrow nulls, or missing by :func:`pandas.isna`.
     """
 
-    name: str
+    name: str  # "x0", "x1", ... for containers without names
     kind: Kind
-    dtype: str
+    dtype: str  # how the data type reads in an error message
     cells: Cells
-    indices: Indices | None = None
-    offsets: Offsets | None = None
-    absent: Absent | None = None
+    indices: Indices | None = None  # position of each cell's level in `cells`, -1 if it is missing
+    offsets: Offsets | None = None  # where the items of each row's list begin, and the last end
+    absent: Absent | None = None  # which lists are missing; these have no items
 
     def __len__(self) -> int:
         if self.offsets is not None:

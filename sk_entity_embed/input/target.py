@@ -42,27 +42,16 @@ _CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
 class Target:
     """A target the network can learn.
 
-    Attributes
-    ----------
-    kind : {"continuous", "binary", "multiclass", "multilabel-indicator"}
-    loss : str
-    values : ndarray of float64 of shape (n_samples, n_columns)
-        Original units for continuous targets, 0/1 for binary and multilabel ones, the class number
-        (one column) for multiclass ones.
-    classes : ndarray of shape (n_classes,) or None
-        Labels, sorted; column numbers for multilabel targets; None for continuous ones.
-    n_outputs : int
-        Outputs of the network.
-    is_single : bool
-        Whether a one-dimensional answer describes a row (continuous with one column, binary).
+    Its `values`, of shape (n_samples, n_columns), are in original units for continuous targets, 0/1
+    for binary and multilabel ones, and the class number (one column) for multiclass ones.
     """
 
     kind: TargetKind
     loss: Loss
     values: NDArray[np.float64]
-    classes: NDArray[Any] | None
-    n_outputs: int
-    is_single: bool
+    classes: NDArray[Any] | None  # sorted labels, column numbers if multilabel, None if continuous
+    n_outputs: int  # of the network
+    is_single: bool  # whether a one-dimensional answer describes a row
 
     @property
     def is_classification(self) -> bool:
@@ -264,11 +253,11 @@ def apply_class_weight(
         labels: NDArray[Any] = target.values.astype(int)
     else:
         labels = target.classes[target.values[:, 0].astype(int)]
-        classes = target.classes.tolist()
-        if isinstance(class_weight, Mapping) and (unknown := set(class_weight) - set(classes)):
+        known = set(target.classes.tolist())
+        if isinstance(class_weight, Mapping) and not known.issuperset(class_weight):
             raise InvalidParameterError(
-                f"`class_weight` names {sorted(unknown, key=str)}, which are no classes of y: "
-                f"{classes}."
+                f"`class_weight` names {[k for k in class_weight if k not in known]}, which are no "
+                f"classes of y: {target.classes.tolist()}."
             )
     try:
         factors = compute_sample_weight(class_weight, labels)

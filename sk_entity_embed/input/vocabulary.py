@@ -38,41 +38,21 @@ _Positions: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)  # without slots: what is made of the fields on first use is kept
 class Vocabulary:
-    """The categories of one column and their table rows, fixed in fit.
-
-    Attributes
-    ----------
-    name : str
-        The column's name.
-    categories : ndarray of shape (n_categories,)
-        Distinct values seen in fit, missing excluded, ordered by type and then by value.
-    counts : ndarray of int64 of shape (n_categories,)
-        Rows that held each category; in a column of lists, items that are it.
-    rows : ndarray of int32 of shape (n_categories,)
-        Table row of each category; infrequent ones share row ``INFREQUENT``.
-    missing_count : int
-        Rows in which the column was missing; in a column of lists, missing lists and items.
-    missing_row : int
-        ``MISSING`` where missing is a category of its own or has to be told from unknown ones,
-        else ``UNKNOWN``.
-    keys : pyarrow.Array or None
-        The categories and, last, a null for missing, for Arrow's look-up; None where only
-        Python's hash and equality can compare them (values of mixed type, dates, tuples).
-    empty_row : int or None
-        Table row of an empty list: the last one where fit met any, else ``UNKNOWN``; None for
-        a column of single values.
-    empty_count : int
-        Empty lists in fit.
-    """
+    """The categories of one column and their table rows, fixed in fit; of lists, of their items."""
 
     name: str
-    categories: NDArray[Any]
-    counts: NDArray[np.int64]
-    rows: _Rows
-    missing_count: int
+    categories: NDArray[Any]  # distinct, without missing, ordered by type and then by value
+    counts: NDArray[np.int64]  # cells, or items of lists, that held each category
+    rows: _Rows  # table row of each category; infrequent ones share row INFREQUENT
+    missing_count: int  # missing cells; of lists, missing lists and items
     missing_row: int
+    """MISSING where missing is a category or has to be told from unknown ones, else UNKNOWN."""
     keys: pa.Array | None
+    """The categories and, last, a null for missing, for Arrow's look-up; None where only Python's
+    hash and equality can compare them (values of mixed type, dates, tuples)."""
     empty_row: int | None = None
+    """Table row of an empty list: the last one where fit met any, else UNKNOWN; None for a column
+    of single values."""
     empty_count: int = 0
 
     def __getstate__(self) -> list[Any]:
@@ -178,6 +158,28 @@ class Vocabulary:
         rows: _Rows = self._rows_by_position[positions]
         return rows
 
+    def decode(self, codes: _Positions) -> NDArray[Any]:
+        """The category of each table row, in the dtype of `categories` where it can hold all.
+
+        None stands for the unknown row, NaN for the missing one, ``"infrequent_sklearn"``, as in
+        :class:`~sklearn.preprocessing.OneHotEncoder`, for the infrequent one, and ``()`` for the
+        empty list's.
+        """
+        positions = self._positions_by_row[codes]
+        own = positions >= 0
+        if self.categories.dtype != object and own.all():
+            found: NDArray[Any] = self.categories[positions]
+            return found
+        values = np.empty(len(codes), dtype=object)
+        values[own] = self.categories[positions[own]]
+        others: dict[int, Any] = {UNKNOWN: None, MISSING: np.nan, INFREQUENT: "infrequent_sklearn"}
+        if self._knows_empty:
+            others[int(self.empty_row or 0)] = ()
+        for code, value in others.items():
+            for row in np.flatnonzero(codes == code):
+                values[row] = value  # one by one, since a tuple would be taken apart
+        return values
+
     @cached_property
     def _matcher(self) -> Matcher:
         return Matcher(self.categories, self.keys)
@@ -186,6 +188,14 @@ class Vocabulary:
     def _rows_by_position(self) -> _Rows:
         """Table row of each category, of missing and of unknown."""
         return np.append(self.rows, np.array([self.missing_row, UNKNOWN], dtype=np.int32))
+
+    @cached_property
+    def _positions_by_row(self) -> _Rows:
+        """Position of the category of each table row, -1 for rows of none or of several."""
+        by_row = np.full(self.n_rows, -1, dtype=np.int32)
+        frequent = np.flatnonzero(self.rows >= N_RESERVED)
+        by_row[self.rows[frequent]] = frequent
+        return by_row
 
     def _encode_cells(self, column: Column) -> _Rows:
         """Table row of each cell; of a column of lists, of each item."""
@@ -247,22 +257,6 @@ def learn_vocabulary(
     `max_categories` group infrequent ones as in :class:`~sklearn.preprocessing.OneHotEncoder`;
     missing does not count among the categories. With ``missing="nan"`` missing cells keep a row of
     their own where fit met none.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.columns import read_table
-    >>> from sk_entity_embed.input.vocabulary import learn_vocabulary
-    >>> (column,) = read_table([["b"], ["a"], ["b"], [None]]).columns
-    >>> vocabulary = learn_vocabulary(column)
-    >>> vocabulary.categories.tolist(), vocabulary.encode(column).tolist()
-    (['a', 'b'], [4, 3, 4, 1])
-
-    Lists have codes of their items, and a row of its own stands for the empty list:
-
-    >>> (column,) = read_table([[["b", "a"]], [[]], [["b"]]]).columns
-    >>> lists = learn_vocabulary(column).encode(column)
-    >>> lists.items.tolist(), lists.offsets.tolist()
-    ([4, 3, 5, 4], [0, 2, 3, 4])
     """
     categories, counts, missing_count = count_values(column)
     n_cells = int(counts.sum()) + missing_count
