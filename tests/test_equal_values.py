@@ -32,7 +32,7 @@ def fit(name: str, values: list[Any]) -> tuple[Any, Any]:
     return encoder.fit(X, y), make_exactly(MAKERS[name], values)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(pairs(NUMBER, sorted(NUMBERS)))
 def test_equal_numbers_have_equal_vectors(pair):
     (name, _, values), (_, asked, new) = pair
@@ -88,7 +88,7 @@ def same_cells(back: list[Any], X: Any) -> bool:
     return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(back, column, strict=True))
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(pair=pairs(NUMBER, LOOKED_UP))
 def test_exports_agree_with_transform(pair, tmp_path_factory):
     (name, _, values), (_, asked, _) = pair

@@ -155,12 +155,8 @@ def test_labels_that_are_not_strings_are_numbered(labels):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (
-            pd.DataFrame([[1, 2]], columns=["a", "a"]),
-            InvalidDataError,
-            "(?s)X repeats a column.*'a'",
-        ),
-        (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "(?s)X repeats a column.*'a'"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), InvalidDataError, "X repeats a column name"),
+        (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "(?s)X repeats .*'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
         ((i for i in range(3)), UnsupportedDataError, "type generator, which is no table"),

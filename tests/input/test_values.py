@@ -94,7 +94,7 @@ def test_what_is_no_array_of_values_is_named(values, error, message):
     [
         (["1.5", "a", "b"], "'a'"),
         (["x" * 9999], "'xxx"),
-        ([10**400, {"b": 2}], r"\{'b': 2\}"),
+        ([1.5, {"b": 2}], r"\{'b': 2\}"),
         (np.array([dt.date(2020, 1, 2)] * 99), r"datetime.date\(2020, 1, 2\)"),
         (pd.date_range("2020", periods=99), "dates or times"),
     ],
