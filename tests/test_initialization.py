@@ -156,11 +156,13 @@ def test_infrequent_categories_share_the_mean_of_their_vectors():
     "values", [[1, 2, 3], [1.5, 2.5, 3.5], [1, "1", None], [(1, 2), (3, 4)], [b"a", "b"]]
 )
 def test_categories_of_all_types_find_their_vectors(values):
-    vocabulary, codes = vocabulary_of(values)
     index = pd.Index(np.fromiter(values, dtype=object), tupleize_cols=False)
     frame = pd.DataFrame({"d": np.arange(len(values)) + 10.0}, index=index)
-    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
-    assert found.tables[0, codes, 0].tolist() == frame["d"].tolist()
+    single, lists = vocabulary_of(values), vocabulary_of([*([v] for v in values), []])
+    for vocabulary, codes in (single, (lists[0], lists[1].items[:-1])):
+        found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
+        assert found.tables[0, codes, 0].tolist() == frame["d"].tolist()
+        assert found.given.sum() == len(values)  # not the empty list
 
 
 DECIMALS = [Decimal("1.50"), Decimal("2.5")]
@@ -424,23 +426,3 @@ def test_an_encoder_reads_items_with_a_text_for_the_empty_list():
         np.testing.assert_allclose(told, [value for _, value in expected])
     assert vectors.given[vocabulary.empty_row]
     assert not vectors.given[UNKNOWN]
-
-
-def test_given_vectors_are_those_of_items():
-    vocabulary, _ = lists_of([["Lima", "Oslo"], [], ["Rome", None]])
-    frame = pd.DataFrame(np.arange(8.0).reshape(4, 2), index=["Rome", "Lima", "Bonn", None])
-    vectors = given_vectors(frame, vocabulary, start_of(vocabulary, 2))
-    rows = dict(zip(vocabulary.categories, vocabulary.rows, strict=True))
-    assert (vectors.tables[:, rows["Rome"]] == [0, 1]).all()
-    assert (vectors.tables[:, rows["Lima"]] == [2, 3]).all()
-    assert (vectors.tables[:, MISSING] == [6, 7]).all()
-    given = {rows["Rome"], rows["Lima"], MISSING}
-    assert set(np.flatnonzero(vectors.given)) == given  # neither Oslo nor the empty list
-    np.testing.assert_allclose(vectors.tables[0, vocabulary.empty_row], [3, 4], atol=0.2)
-
-
-def test_labels_equal_to_decimals_in_value_are_their_categories():
-    frame = pd.DataFrame({"d": [1.0, 2.0]}, index=[1.5, 2.5])
-    vocabulary, codes = vocabulary_of(DECIMALS)
-    found = given_vectors(frame, vocabulary, start_of(vocabulary, 1))
-    assert found.tables[0, codes, 0].tolist() == [1.0, 2.0]

@@ -87,13 +87,6 @@ def test_every_missing_value_is_missing(missing):
     assert values_of(column) == ["x", None, "y"]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint64", "float16", "float32", "longdouble"])
-def test_numpy_numbers_are_numbers(dtype):
-    column = read_one(np.array([[1], [2]], dtype=dtype))
-    assert column.kind == "number"
-    assert column.to_numbers().tolist() == [1.0, 2.0]
-
-
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -116,11 +109,9 @@ def test_kind_follows_the_values(values, kind):
 @pytest.mark.parametrize(
     "X",
     [
-        pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None])}),
         pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None]).tz_localize("UTC")}),
         pd.DataFrame({"d": pd.period_range("2013", "2014", freq="Y")}),
         pd.DataFrame({"d": pd.interval_range(0, 2)}),
-        pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="D")}),
         pl.DataFrame({"d": [dt.date(2013, 1, 1), None]}),
         pl.DataFrame({"d": [dt.time(1), None]}),
         pa.table({"d": [DAY, None]}),
@@ -252,17 +243,13 @@ def test_every_container_gives_the_same_lists(name):
     assert (taken.kind, column.last(1).kind) == ("list", "list")
 
 
-@pytest.mark.parametrize(
-    "X",
-    [
-        pl.DataFrame({"a": pl.Series([["a", "b"], None], dtype=pl.Array(pl.String, 2))}),
-        pa.table({"a": pa.array([["c", "d"], ["a", "b"], None], pa.list_(pa.string(), 2))[1:]}),
-        [[np.array(["a", "b"])], [None]],
-    ],
-    ids=["polars", "arrow", "numpy"],
-)
-def test_lists_of_a_fixed_size_are_lists(X):
-    assert lists_of(read_one(X)) == [["a", "b"], None]
+def test_lists_of_a_fixed_size_and_without_items_are_lists():
+    pairs = pa.array([["c", "d"], ["a", "b"], None], pa.list_(pa.string(), 2))[1:]
+    of_polars = pl.Series([["a", "b"], None], dtype=pl.Array(pl.String, 2))
+    for X in (pa.table({"a": pairs}), pl.DataFrame({"a": of_polars})):
+        assert lists_of(read_one(X)) == [["a", "b"], None]
+    for X in ([[[]], [None]], pl.DataFrame({"a": [[], None]}), pa.table({"a": [[], None]})):
+        assert lists_of(read_one(X)) == [[], None]
 
 
 @pytest.mark.parametrize(
@@ -270,31 +257,16 @@ def test_lists_of_a_fixed_size_are_lists(X):
     [
         ([[1, None], [3]], pa.array([1, None, 3])),
         ([[1.5], [2.0, float("nan")]], pa.array([1.5, 2.0, None])),
-        ([[True], [False]], pa.array([True, False])),
         ([["1", "2"], ["a,b"]], pa.array(["1", "2", "a,b"], pa.large_string())),
-        ([[b"a"], []], [b"a"]),
-        ([[DAY], [DAY]], [DAY, DAY]),
+        ([[DAY], [DAY]], np.array([DAY, DAY], dtype=object)),
     ],
 )
 def test_items_are_typed_together_whatever_holds_them(values, items):
     for X in ([[v] for v in values], pa.table({"a": values}), pl.DataFrame({"a": values})):
         column = read_one(X)
         assert column.kind == "list"
-        if isinstance(items, list):
-            assert column.cells.tolist() == items
-        else:
-            assert column.cells.equals(items)
-
-
-@pytest.mark.parametrize(
-    "X",
-    [[[[]], [None]], pl.DataFrame({"a": [[], None]}), pa.table({"a": [[], None]})],
-    ids=["lists", "polars", "arrow"],
-)
-def test_lists_without_items_are_lists(X):
-    column = read_one(X)
-    assert column.kind == "list"
-    assert lists_of(column) == [[], None]
+        assert type(column.cells) is type(items)
+        assert column.cells.tolist() == items.tolist()
 
 
 def test_tables_of_other_libraries_are_told_how_to_load_themselves():
@@ -335,21 +307,12 @@ def test_record_batches_and_chunks_of_any_encoding_are_read():
         assert column.cells.equals(pa.array([True, False, None]))
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        pd.Series([Decimal("1.2"), None, -3], dtype=object),
-        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal128(9, 4)),
-        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal256(60, 30)),
-    ],
-)
-def test_decimals_are_numbers_and_are_rounded_once(values):
-    X = pd.DataFrame({"a": values}) if isinstance(values, pd.Series) else pa.table({"a": values})
-    column = read_one(X)
-    assert column.kind == "number"
-    assert column.holds_numbers
-    assert column.holds_fractions
-    np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
+def test_decimals_are_numbers_and_are_rounded_once():
+    values = [Decimal("1.2"), None, Decimal("-3")]
+    for cells in (values, pa.array(values, pa.decimal128(9, 4)), pa.array(values)):
+        column = read_one(pa.table({"a": cells}))
+        assert (column.kind, column.holds_numbers, column.holds_fractions) == ("number", True, True)
+        np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
 
 
 def test_integers_of_128_bits_are_read_wherever_they_are():

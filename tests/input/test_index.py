@@ -33,19 +33,12 @@ def test_strings_are_found_by_all_of_their_bytes(seed):
     assert found.tolist() == expected(keys[2:], cells[5:])
 
 
-@pytest.mark.parametrize(
-    ("keys", "cell"),
-    [
-        (["abc"], "abc\0"),
-        (["abc\0"], "abc"),
-        (["12345678"], "123456789"),
-        (["12345678a"], "12345678b"),
-        (["a12345678"], "b12345678"),
-        (["x"], "x" * 1000),
-    ],
-)
-def test_strings_that_nearly_agree_differ(keys, cell):
-    assert KeyIndex(pa.array(keys, type=TEXT)).find(pa.array([cell], type=TEXT)).tolist() == [-1]
+def test_strings_that_nearly_agree_differ():
+    pairs = {"abc": "abc\0", "abc\0": "abc", "12345678": "123456789", "12345678a": "12345678b"}
+    pairs |= {"a12345678": "b12345678", "x": "x" * 1000}
+    for key, cell in pairs.items():
+        index = KeyIndex(pa.array([key], type=TEXT))
+        assert index.find(pa.array([cell, key], type=TEXT)).tolist() == [-1, 0]
 
 
 def test_an_empty_string_is_no_missing_one():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -75,16 +74,9 @@ def test_a_vocabulary_of_one_container_encodes_another(new):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ([1, 2, None], [2.0, None, 2.5], [4, 1, 0]),
-        ([1.0, 2.5], [1, 2, True], [3, 0, 3]),
-        ([True, False], [0, 1, 2], [3, 4, 0]),
-        ([0.0, 1.0], [-0.0, 1.0, None], [3, 4, 0]),
-        ([-0.0, 1.0], [0, 1], [3, 4]),
-        ([1, 2], ["1", "2", None], [0, 0, 0]),
-        (["1", "2"], [1, 2, None], [0, 0, 0]),
+        ([1, 2, None], [2.0, None, 2.5, "1", True], [4, 1, 0, 0, 3]),
+        (["1", "2"], [1, 2, None, "1"], [0, 0, 0, 3]),
         ([1, "1"], [1, "1", 1.0, True], [3, 4, 3, 3]),
-        ([1, 2], [1, "1"], [3, 0]),
-        (["1", "2"], ["1", 1], [3, 0]),
         ([(1, 2), "a"], [(1, 2), (1,), "a"], [4, 0, 3]),
     ],
 )
@@ -100,12 +92,12 @@ def test_declared_levels_without_rows_are_no_categories():
     assert learn_vocabulary(*read_table(enum).columns).categories.tolist() == ["a", "b"]
 
 
-@pytest.mark.parametrize("dtype", ["float64", object])
-def test_zeros_of_both_signs_are_one_category(dtype):
-    column = series_column(pd.Series([0.0, -0.0, 1.0, -0.0], dtype=dtype))
-    vocabulary = learn_vocabulary(column)
-    assert vocabulary.counts.tolist() == [3, 1]
-    assert vocabulary.encode(column).tolist() == [3, 3, 4, 3]
+def test_zeros_of_both_signs_are_one_category():
+    for dtype in ("float64", object):
+        column = series_column(pd.Series([0.0, -0.0, 1.0, -0.0], dtype=dtype))
+        vocabulary = learn_vocabulary(column)
+        assert vocabulary.counts.tolist() == [3, 1]
+        assert vocabulary.encode(column).tolist() == [3, 3, 4, 3]
 
 
 @pytest.mark.parametrize(
@@ -166,16 +158,7 @@ EMPTY = {
     "polars enum": ("category", pl.Series([None, None], dtype=pl.Enum(["x"]))),
     "polars object": ("category", pl.Series([None, None], dtype=pl.Object)),
 }
-LATER = {
-    "text": ["x", None],
-    "integers": [1, None],
-    "floats": [1.5, float("nan")],
-    "booleans": [True, None],
-    "dates": [datetime(2020, 1, 1), None],
-    "tuples": [(1, 2), None],
-    "mixed": [1, None, "x"],
-    "lists": [["x"], None],
-}
+LATER = ["x", None], [1, None], [1.5, np.nan], [True, None], [(1, 2), None], [["x"], None]
 
 
 def single_column(values):
@@ -196,7 +179,7 @@ def test_of_missing_cells_only_there_are_no_categories_and_all_values_are_unknow
         assert vocabulary.infrequent is None
         assert vocabulary.encode(column).tolist() == [MISSING, MISSING]
         assert vocabulary.decode(np.array([UNKNOWN]))[0] is None
-        for cells in LATER.values():
+        for cells in LATER:
             expected = [MISSING if c is None or c != c else UNKNOWN for c in cells]
             later = [single_column(pd.Series(cells, dtype=object))]
             if not any(isinstance(c, list) for c in cells):
