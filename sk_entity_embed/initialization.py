@@ -1,4 +1,4 @@
-"""Where the vectors start: normal numbers, an encoder's output, or given vectors."""
+"""Vectors at the start of training: normal numbers, an encoder's output, or given vectors."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _check_matches(
 
 
 def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
-    """How to make categories of the labels, where a change of their type does it."""
+    """Say how to make categories of the labels, where a change of their type does it."""
     categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
     kind = "str" if isinstance(categories[0], str) else str(categories.dtype)
     way = f"astype({kind!r})"
@@ -219,7 +219,7 @@ def _needs_target(encoder: Any) -> bool:
 
 
 def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
-    """How each table row reads as a string; None for missing."""
+    """Text of each table row; None for missing."""
     texts = np.empty(vocabulary.n_rows, dtype=object)
     texts[INFREQUENT] = "infrequent"
     if vocabulary.empty_row not in (None, UNKNOWN):

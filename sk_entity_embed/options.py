@@ -64,7 +64,7 @@ def resolve_max_length(
     names: Sequence[str],
     positions: Sequence[int],
 ) -> list[int | None]:
-    """How many of the last items of each column's lists are used; None for all."""
+    """Number of last items of each column's lists that are used; None for all."""
     lengths: dict[str, Any] = dict.fromkeys(names, max_length)
     if isinstance(max_length, Mapping):
         given = by_column(max_length, "max_length", names, positions)

@@ -48,7 +48,7 @@ def read_table(X: Any) -> Table:
 
 
 def _lazy_message(implementation: nw.Implementation, name: str) -> str:
-    """How to get the rows of a table that is only a plan so far."""
+    """Say how to get the rows of a table that is only a plan so far."""
     if implementation.is_polars():
         return f"{name} is a lazy frame; pass {name}.collect() instead."
     ways = {"duckdb": "to_arrow_table()", "dask": "compute()", "ibis": "to_pyarrow()"}

@@ -166,7 +166,7 @@ def _factors(n: int, seed: int) -> Keys:
 
 
 def _counts(keys: Keys) -> NDArray[np.int64]:
-    """How many keys are equal to each."""
+    """Number of keys that are equal to each."""
     codes = pd.factorize(keys)[0]
     counts: NDArray[np.int64] = np.bincount(codes)[codes]
     return counts

@@ -133,7 +133,7 @@ def _blocks(n: int) -> Iterator[slice]:
 
 
 def _offsets(array: pa.Array) -> NDArray[np.int64]:
-    """Where the bytes of each string begin."""
+    """Positions at which the bytes of each string begin."""
     return np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, 8 * array.offset)
 
 

@@ -76,7 +76,7 @@ def spans(starts: Offsets, ends: Offsets) -> tuple[NDArray[np.int64], Offsets]:
 
 
 def offsets_of(lengths: NDArray[np.integer[Any]]) -> Offsets:
-    """Where lists of the given lengths begin, and where the last one ends."""
+    """Positions at which lists of the given lengths begin, and the last one ends."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets

@@ -1,4 +1,4 @@
-"""Where values are among categories: equal in value, whatever type, width or scale they have.
+"""Positions of values among categories: equal in value, whatever type, width or scale they have.
 
 Numbers are compared exactly, as Python does: 1, 1.0, True and ``Decimal("1.00")`` are equal, the
 decimal 1.2 and the float nearest to it are not, and no integer is rounded on the way.
@@ -111,7 +111,7 @@ class Matcher:
 
 
 def is_missing(cells: Cells) -> NDArray[np.bool_]:
-    """Which cells are missing."""
+    """Mask of the missing cells."""
     if isinstance(cells, np.ndarray):
         return np.asarray(pd.isna(cells), dtype=bool)
     return np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)

@@ -59,7 +59,7 @@ def _known(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.fl
 
 
 def _pattern(codes: NDArray[np.intp], y: NDArray[np.float64]) -> tuple[bool, float, float]:
-    """How a target, of shape (n_samples, n_outputs), goes with the values of a column.
+    """Measure how a target, of shape (n_samples, n_outputs), goes with a column's values.
 
     The first result is whether the values tell something of the target, beyond doubt: what rows of
     one value have in common (the intraclass correlation) is large and many standard errors from

@@ -1,4 +1,4 @@
-"""Which columns are categorical and which are context."""
+"""The split of columns into categories and context."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.lists import Absent, Offsets, spans
 
 Kind: TypeAlias = Literal["category", "number", "other", "list"]
-"""What ``categorical_features="auto"`` makes of a column: text, declared categories, booleans and
+"""Role that ``categorical_features="auto"`` gives a column: text, declared categories, booleans and
 lists are categorical, numbers are context, dates and the like need a decision of the user's."""
 Cells: TypeAlias = pa.Array | NDArray[np.object_]
 Indices: TypeAlias = NDArray[np.signedinteger[Any]]

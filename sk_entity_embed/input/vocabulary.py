@@ -307,7 +307,7 @@ def count_missing(column: Column) -> int:
 
 
 def missing_cells(column: Column) -> NDArray[np.bool_]:
-    """Which cells, or items of lists, are missing."""
+    """Mask of the missing cells, or items of lists."""
     missing = is_missing(column.cells)
     if column.indices is None:
         return missing

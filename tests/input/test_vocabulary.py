@@ -219,14 +219,6 @@ def test_labels_rows_and_counts_agree(values, labels, dtype):
     assert again.encode(column).tolist() == vocabulary.encode(column).tolist()
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
-def test_decoding_undoes_encoding(name):
-    column = column_of(TEXT, name)
-    vocabulary = learn_vocabulary(column)
-    decoded = vocabulary.decode(vocabulary.encode(column))
-    assert [None if pd.isna(v) else v for v in decoded] == TEXT
-
-
 @pytest.mark.parametrize("old", [["a\ud800", "b"], ["b", "x"]])
 def test_lone_surrogates_are_text_like_any_other(old):
     vocabulary = learn_vocabulary(column_of(old, "lists"))
