@@ -27,8 +27,10 @@ PACKAGE = "sk_entity_embed"
 LAYERS = [
     {"_writing", "exceptions", "input.messages"},
     {"input.index", "input.lists", "input.threads"},
-    {"input.columns", "input.kinds", "pooling", "recognition"},
-    {"input.matching", "input.values"},
+    {"input.kinds", "input.table", "pooling", "recognition"},
+    {"input.cells", "input.matching"},
+    {"input.columns", "input.distinct"},
+    {"input.values"},
     {
         "datasets._random",
         "input.context",
@@ -267,9 +269,8 @@ def test_input_knows_input_and_exceptions_only(name):
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_data_frame_libraries_are_read_in_one_place(name):
     used = {m for m, _ in EXTERNAL[name]} & {"narwhals", "polars"}
-    assert used == {"input.columns": {"narwhals"}, "export.expressions": {"polars"}}.get(
-        name, set()
-    )
+    readers = dict.fromkeys(("input.cells", "input.columns"), {"narwhals"})
+    assert used == (readers | {"export.expressions": {"polars"}}).get(name, set())
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -105,6 +105,7 @@ def test_every_container_of_numbers_is_read():
         (np.array([-1, 1, 2**62]), np.array([2**64 - 1, 1, 2**62], np.uint64), [1, 2]),
         (np.array([2**53, 2**53 + 1]), np.array([2.0**53, 2.0**53 + 2, np.inf]), [0]),
         (np.array([2.0**53, 0.5]), np.array([2**53 + 1, 2**53, 0]), [1]),
+        (np.array([1, 2, 3]), np.array([1.5, 2.0, 0.5, np.nan]), [1]),
         (np.array([2.0**63, 0.5]), np.array([2**63 - 1, 2**63 - 1024]), []),
     ],
 )

@@ -112,7 +112,7 @@ def test_order_is_by_type_and_then_by_value(values, expected):
         assert learn_vocabulary(column_of(rows)).categories.tolist() == expected
 
 
-@pytest.mark.parametrize("min_frequency", [None, 1, 3, 0.1, 0.25, 0.999])
+@pytest.mark.parametrize("min_frequency", [None, 1, 3, 0.125, 0.25, 0.999])
 def test_rare_categories_are_those_of_one_hot_encoder(min_frequency):
     values = ["a"] * 8 + ["b"] * 5 + ["c"] * 5 + ["d"] * 3 + ["e"] * 2 + ["f"]
     for max_categories in (None, 1, 2, 3, 10):
