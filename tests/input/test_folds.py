@@ -155,7 +155,7 @@ def test_folds_without_kept_rows_are_renumbered():
 @pytest.mark.parametrize(
     ("cv", "message"),
     [
-        ([(None, [0, 1])], "each row exactly once; 4 rows are in none and 0 in several"),
+        ([(None, [0, 1]), (None, [2])], "exactly once; 3 rows are in none and 0 in several"),
         ([(None, [0, 1, 2]), (None, [2, 3, 4, 5])], "0 rows are in none and 1 in several"),
         ([(None, np.arange(6))], "at least two test sets"),
         ([(None, [0, 1, 2]), (None, [3, 4, 99])], "index arrays into the 6 training rows"),
