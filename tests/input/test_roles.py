@@ -74,7 +74,7 @@ QUANTITIES = {
     "fractions": IDS / 2,
 }
 BY_QUANTITY = {
-    "cycle": np.sin(np.radians(QUANTITIES["cycle"])),
+    "cycle": np.cos(np.radians(QUANTITIES["cycle"])),  # of no trend
     "zeros": ID_EFFECT[QUANTITIES["zeros"]],
     "few": ID_EFFECT[IDS % 40],
     "prices": BY_ID,
