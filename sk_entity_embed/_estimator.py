@@ -41,11 +41,12 @@ from sk_entity_embed.fitting.preparation import (
 from sk_entity_embed.fitting.schedule import batch_size, max_iter, min_iter
 from sk_entity_embed.fitting.starting import starting_point
 from sk_entity_embed.fitting.warm_start import check_continuation, continued_point, fingerprint
-from sk_entity_embed.input.columns import Table, read_table
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.duplicates import check_duplicates
 from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.input.table import Table
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,

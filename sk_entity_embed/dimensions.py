@@ -53,32 +53,9 @@ def resolve_dimensions(
 ) -> list[int]:
     """Width of each column's vectors.
 
-    Parameters
-    ----------
-    dimensions : int, str, callable or mapping
-        One width, a named rule, a function of the cardinality, or a mapping from column names or
-        positions in `X` to widths; columns not in it follow "auto".
-    names : sequence of str
-        The categorical columns.
-    cardinalities : sequence of int
-        Distinct rows of each.
-    positions : sequence of int, default=None
-        Their positions in `X`; by default the first ones.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    InvalidParameterError
-        If a width is no positive integer, or a column or rule does not exist.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.dimensions import resolve_dimensions
-    >>> resolve_dimensions({"carrier": 4}, ["carrier", "dest"], [16, 105])
-    [4, 10]
+    `dimensions` is one width, a named rule, a function of the cardinality, or a mapping from column
+    names or `positions` in `X` (by default the first ones) to widths; columns not in it follow
+    "auto".
     """
     if isinstance(dimensions, str):
         return [RULES[dimensions](n) for n in cardinalities]

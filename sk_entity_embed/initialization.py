@@ -1,4 +1,4 @@
-"""Where the vectors start: normal numbers, an encoder's output, or given vectors."""
+"""Vectors at the start of training: normal numbers, an encoder's output, or given vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn.utils import gen_batches, get_tags
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.input.columns import read_table
-from sk_entity_embed.input.messages import shown, warn
+from sk_entity_embed.input.messages import shown, typed, warn
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 
@@ -32,28 +32,16 @@ _FEW = 0.5  # Share of the cells, and of the given labels, below which a match l
 
 @dataclass(frozen=True, slots=True)
 class InitialVectors:
-    """Vectors of one column before training.
-
-    Attributes
-    ----------
-    tables : ndarray of float32 of shape (n_tables, n_rows, width)
-        One table a fold.
-    given : ndarray of bool of shape (n_rows,)
-        Rows that ``freeze`` would keep: categories, or those with a vector of the user's.
-    """
+    """Vectors of one column before training."""
 
     tables: NDArray[np.float32]
+    """One table a fold, of shape (n_tables, n_rows, width) together."""
     given: NDArray[np.bool_]
+    """Rows that ``freeze`` would keep: categories, or those with a vector of the user's."""
 
 
 def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Vectors given by the user, by column name; empty for any other `init`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a key is no categorical column, or a value is no frame of finite numbers.
-    """
+    """Vectors given by the user, by column name; empty for any other `init`."""
     if isinstance(init, str) or not isinstance(init, Mapping):
         if not isinstance(init, str) and not (hasattr(init, "fit") and hasattr(init, "transform")):
             raise InvalidParameterError(
@@ -83,13 +71,7 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 
 def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[str]:
-    """Names of the columns whose vectors stay as they start.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `freeze` names a column that is not categorical.
-    """
+    """Names of the columns whose vectors stay as they start."""
     if isinstance(freeze, bool | np.bool_):
         return set(names) if freeze else set()
     unknown = [name for name in freeze if name not in names]
@@ -115,29 +97,10 @@ def normal_vectors(
 def given_vectors(
     frame: pd.DataFrame, vocabulary: Vocabulary, start: NDArray[np.float32]
 ) -> InitialVectors:
-    """Put the user's vectors in place.
+    """Put the user's vectors, indexed by category, in place of the normal ones of `start`.
 
-    Categories without a vector keep their normal one around the mean of those given, and
-    infrequent categories share the mean of theirs.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame of shape (n_given, width)
-        Vectors, indexed by category; categories not in the data are left out.
-    vocabulary : Vocabulary
-        The column's categories.
-    start : ndarray of float32 of shape (n_tables, n_rows, width)
-        Normal vectors.
-
-    Raises
-    ------
-    InvalidParameterError
-        If no label of the frame is a category.
-
-    Warns
-    -----
-    UnmatchedCategoriesWarning
-        If most cells have no vector and most vectors no cell.
+    Categories not in the data are left out. Those without a vector keep their normal one around the
+    mean of those given, and infrequent ones share the mean of theirs.
     """
     values = frame.to_numpy(dtype=np.float64)
     positions = _locate(frame.index, vocabulary)
@@ -191,7 +154,7 @@ def _check_matches(
 
 
 def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
-    """How to make categories of the labels, where a change of their type does it."""
+    """Say how to make categories of the labels, where a change of their type does it."""
     categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
     kind = "str" if isinstance(categories[0], str) else str(categories.dtype)
     way = f"astype({kind!r})"
@@ -206,12 +169,6 @@ def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
     if matched.any() and converted.is_unique:
         return f"Convert the labels: `frame.index = frame.index.{way}`."
     return "Both have to be equal in spelling and in type (`frame.index.astype` converts)."
-
-
-def typed(label: Any) -> str:
-    """A category as a message shows it: with its type."""
-    value = label.item() if isinstance(label, np.generic) else label
-    return f"{shown(value)} ({type(value).__name__})"
 
 
 def _percent(share: float) -> str:
@@ -231,28 +188,9 @@ def encoder_vectors(
 
     An encoder that needs `y` is fitted once a table, on the rows that teach that table, so that
     nothing leaks; any other is fitted once. One fixed random map brings its output to the width.
-
-    Parameters
-    ----------
-    encoder : estimator
-        Cloned before it is fitted on one column of strings.
-    vocabulary : Vocabulary
-        The column's categories.
-    codes : ndarray of int32 of shape (n_samples,)
-        Table rows of the training rows; for a column of lists, of all items.
-    target : Target
-        The target of each of them; encoders that need one get a column of it at a time.
-    teaches : ndarray of bool of shape (n_tables, n_samples)
-        Rows that each table learns from.
-    start : ndarray of float32 of shape (n_tables, n_rows, width)
-        Normal vectors; they remain as a tenth, to tell equal encodings apart.
-    random_state : RandomState
-        Draws the map.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the encoder fails, or gives no finite numbers.
+    `codes` are table rows, for a column of lists those of all items, and `teaches`, of shape
+    (n_tables, n_samples), marks the rows that each table learns from. A tenth of the normal vectors
+    `start` remains, to tell equal encodings apart.
     """
     texts = _texts(vocabulary)
     seen = np.unique(codes)
@@ -260,7 +198,7 @@ def encoder_vectors(
         outputs = _encode_with_target(encoder, vocabulary.name, texts, codes, seen, target, teaches)
     else:
         outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
-        teaches = np.ones((1, len(codes)), dtype=bool).repeat(len(teaches), axis=0)
+        teaches = np.ones_like(teaches)
     n_features, width = outputs[0].shape[1], start.shape[2]
     mapping = random_state.standard_normal((n_features, width))
     if n_features <= width:  # keep distances as they are
@@ -281,7 +219,7 @@ def _needs_target(encoder: Any) -> bool:
 
 
 def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
-    """How each table row reads as a string; None for missing."""
+    """Text of each table row; None for missing."""
     texts = np.empty(vocabulary.n_rows, dtype=object)
     texts[INFREQUENT] = "infrequent"
     if vocabulary.empty_row not in (None, UNKNOWN):

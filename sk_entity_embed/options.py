@@ -17,31 +17,13 @@ _LONGEST = 2**62
 def by_column(
     value: Mapping[Any, Any], parameter: str, names: Sequence[str], positions: Sequence[int]
 ) -> dict[str, Any]:
-    """A mapping from column names or positions, by name.
-
-    Parameters
-    ----------
-    value : mapping
-        What the user gave.
-    parameter : str
-        Name of the parameter.
-    names : sequence of str
-        The columns it may name.
-    positions : sequence of int
-        Their positions in `X`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it names another column, or one by name and by position.
-    """
+    """A mapping from column names, or positions in `X`, by name."""
     places = dict(zip(positions, names, strict=True))
     named = {_name(key, places, parameter): v for key, v in value.items()}
     if len(named) < len(value):
         raise InvalidParameterError(
             f"`{parameter}` names a column by its name and by its position: "
-            f"{shown(list(value))}; once is "
-            "enough."
+            f"{shown(list(value))}; once is enough."
         )
     return named
 
@@ -60,29 +42,7 @@ def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
 def resolve_pooling(
     pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
 ) -> list[type[Pooling]]:
-    """Return the kind of pooling of each column of lists.
-
-    Parameters
-    ----------
-    pooling : str or mapping
-        One way for all, or ways by column; columns not in it are pooled by their mean.
-    names : sequence of str
-        The columns of lists.
-    positions : sequence of int
-        Their positions in `X`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a way or a column does not exist.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.options import resolve_pooling
-    >>> kinds = resolve_pooling({"history": "gru"}, ["words", "history"], [0, 2])
-    >>> [kind.name for kind in kinds]
-    ['mean', 'gru']
-    """
+    """Return the kind of pooling of each column of lists; columns that a mapping lacks are pooled by their mean."""
     ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
     if not names and isinstance(pooling, str) and pooling not in POOLINGS:
         raise InvalidParameterError(
@@ -104,23 +64,8 @@ def resolve_max_length(
     names: Sequence[str],
     positions: Sequence[int],
 ) -> list[int | None]:
-    """How many of the last items of each column's lists are used; None for all.
-
-    Parameters
-    ----------
-    max_length : int, None or mapping
-        One number for all, or numbers by column; columns not in it keep all items.
-    names : sequence of str
-        The columns of lists.
-    positions : sequence of int
-        Their positions in `X`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a number is not positive, or there is no such column.
-    """
-    lengths: Mapping[str, Any] = dict.fromkeys(names, max_length)
+    """Number of last items of each column's lists that are used; None for all."""
+    lengths: dict[str, Any] = dict.fromkeys(names, max_length)
     if isinstance(max_length, Mapping):
         given = by_column(max_length, "max_length", names, positions)
         lengths = dict.fromkeys(names, None) | given
@@ -130,7 +75,7 @@ def resolve_max_length(
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             raise InvalidParameterError(
                 f"`max_length` is {shown(n)} for the lists in column {name!r}; it must be a "
-                "positive "
-                "integer, or None to keep all items."
+                "positive integer, or None to keep all items."
             )
-    return [None if lengths[name] is None else min(int(lengths[name]), _LONGEST) for name in names]
+        lengths[name] = min(int(n), _LONGEST)
+    return [lengths[name] for name in names]

@@ -1,4 +1,4 @@
-"""Which row of some tables a vector is, or is nearest to, by an index that is built once."""
+"""The row of a table that holds a vector, or is nearest to it, by an index that is built once."""
 
 from __future__ import annotations
 
@@ -17,21 +17,8 @@ _BLOCK = 4_000_000  # Distances at a time.
 class VectorIndex:
     """Rows by the exact vector that they hold.
 
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n, width)
-        Vectors; they are kept, not copied.
-    positions : ndarray of int of shape (n_rows,)
-        Those that can be found; of equal vectors the first one is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.recognition import VectorIndex
-    >>> vectors = np.array([[0.5, 1.0], [2.0, 0.0], [0.5, 1.0]], dtype=np.float32)
-    >>> index = VectorIndex(vectors, np.array([2, 1, 0]))
-    >>> index.find(np.array([[0.5, 1.0], [0.5, 0.0]], dtype=np.float32)).tolist()
-    [2, -1]
+    Those at the `positions` can be found; of equal vectors the first one is. The vectors are kept,
+    not copied.
     """
 
     __slots__ = ("_hashes", "_positions", "_vectors")
@@ -66,12 +53,7 @@ class VectorIndex:
 class NearestRows:
     """The nearest of some rows of a table by Euclidean distance, of equal distances the first.
 
-    Parameters
-    ----------
-    vectors : ndarray of float32 of shape (n, width)
-        Vectors.
-    rows : ndarray of int of shape (n_rows,)
-        Those that can be found, in rising order; their vectors are finite.
+    The `rows` are in rising order, and their vectors are finite.
     """
 
     __slots__ = ("_norms", "_rows", "_vectors")

@@ -21,7 +21,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from sk_entity_embed._parameters import at_least, check_parameters
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
-from sk_entity_embed.input.columns import Column, read_table
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.vocabulary import count_missing, learn_vocabulary
 
 __all__ = ["NegativeSampler", "sample_negatives"]

@@ -32,18 +32,6 @@ def fit(name: str, values: list[Any]) -> tuple[Any, Any]:
     return encoder.fit(X, y), make_exactly(MAKERS[name], values)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(pairs(NUMBER, sorted(NUMBERS)))
-def test_equal_numbers_have_equal_vectors(pair):
-    (name, _, values), (_, asked, new) = pair
-    encoder, X = fit(name, values)
-    known, found = encoder.transform(X), encoder.transform(asked)
-    unknown = encoder.transform([["no number"]])
-    for value, vector in zip(new, found, strict=True):
-        same = [v for k, v in zip(values, known, strict=True) if k == value or k is value is None]
-        np.testing.assert_array_equal(vector, same[0] if same else unknown[0])
-
-
 def exports(encoder: Any, X: Any, folder: Any) -> dict[str, np.ndarray]:
     """What each export makes of a table; those that refuse it are left out."""
     found = {}
@@ -88,7 +76,7 @@ def same_cells(back: list[Any], X: Any) -> bool:
     return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(back, column, strict=True))
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(pair=pairs(NUMBER, LOOKED_UP))
 def test_exports_agree_with_transform(pair, tmp_path_factory):
     (name, _, values), (_, asked, _) = pair
@@ -108,13 +96,12 @@ def test_exports_agree_with_transform(pair, tmp_path_factory):
 DECIMALS = [f"{i / 100:.2f}" for i in range(0, 10_000, 7)]
 
 
-@pytest.mark.parametrize("kind", [pa.decimal128(5, 2), pa.decimal128(38, 10)], ids=str)
-def test_exported_decimals_all_find_their_vector(kind, tmp_path):
+def test_exported_decimals_all_find_their_vector(tmp_path):
     values = [pa.scalar(text).cast(pa.decimal128(5, 2)).as_py() for text in DECIMALS]
     X = pa.table({"c": pa.array(values, pa.decimal128(5, 2))})
     encoder = make_encoder(categorical_features="all", dimensions=2, cv=2, max_iter=1)
     encoder.fit(X, np.random.default_rng(0).normal(size=len(values)))
-    asked = pa.table({"c": pa.array(values, kind)})
+    asked = pa.table({"c": pa.array(values, pa.decimal128(38, 10))})
     expected = encoder.transform(X)
     np.testing.assert_array_equal(encoder.transform(asked), expected)
     found = exports(encoder, asked, tmp_path) | exports(encoder, pl.from_arrow(asked), tmp_path)

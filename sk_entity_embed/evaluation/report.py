@@ -37,10 +37,10 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
-from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.context import stack_numbers
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target, check_target
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 

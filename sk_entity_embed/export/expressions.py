@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sk_entity_embed._access import exported_step
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
-from sk_entity_embed.input.columns import Column, read_table
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.model.tables import gather
 

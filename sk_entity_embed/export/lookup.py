@@ -20,8 +20,8 @@ from sk_entity_embed.export.names import check_sql_names, read_keep
 from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
 from sk_entity_embed.export.statement import DIALECTS, Join, statement
 from sk_entity_embed.export.writing import PathLike, file_names
-from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.model.tables import NOT_INFERRED
 
 __all__ = ["lookup_frames", "sql", "to_parquet"]

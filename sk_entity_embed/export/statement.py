@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export.names import can_be_named
 from sk_entity_embed.export.served import Lookup
-from sk_entity_embed.input.columns import is_number
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import is_number
 
 DIALECTS = ("duckdb", "standard")
 _LAST_SINGLE, _LAST_DOUBLE = 2**24, 2**53

@@ -21,7 +21,7 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
-from sk_entity_embed.input.columns import Column, Table, read_table
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
 from sk_entity_embed.input.folds import (
     assign_folds,
@@ -31,6 +31,7 @@ from sk_entity_embed.input.folds import (
 )
 from sk_entity_embed.input.lists import Codes
 from sk_entity_embed.input.messages import shown, warn
+from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import (
     Target,
     apply_class_weight,

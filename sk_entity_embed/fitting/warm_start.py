@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.fitting.preparation import CheckedInput, EncodedColumns
 from sk_entity_embed.initialization import frozen_columns, typed
-from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sk_entity_embed.learning.problem import Floats, StartingPoint

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Column
+from sk_entity_embed.input.table import Column
 
 MAX_KNOTS = 1000
 
@@ -19,12 +19,8 @@ MAX_KNOTS = 1000
 class ContextScaling:
     """A monotone, piecewise linear map for each column, and centred missing indicators.
 
-    Attributes
-    ----------
-    knots, scores : tuple of ndarray of float64 of shape (n_knots,)
-        For each column, values and the network's number at each of them.
-    missing_shares : ndarray of float64 of shape (n_columns,)
-        Share of missing cells in fit; columns that had some, but not only such, get an indicator.
+    Each column has `knots` and the network's number at each of them, its `scores`. `missing_shares`
+    are the shares of missing cells in fit, of shape (n_columns,).
     """
 
     knots: tuple[NDArray[np.float64], ...]
@@ -38,22 +34,14 @@ class ContextScaling:
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
-        """Which columns have a missing indicator; of missing cells alone it would tell nothing."""
+        """Columns with a missing indicator: those that had missing cells and others in fit."""
         return (self.missing_shares > 0) & (self.missing_shares < 1)
 
     def apply(self, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The network's numbers.
+        """Return the network's numbers for values in their own units, missing ones as NaN.
 
-        Parameters
-        ----------
-        numbers : ndarray of float64 of shape (n_samples, n_columns)
-            Values in their own units, missing ones as NaN.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_samples, n_context)
-            Scores, 0 where missing and the outermost ones beyond the range of fit; then an
-            indicator for each column that had missing cells and others in fit.
+        The result, of shape (n_samples, n_context), has the scores, 0 where missing and the
+        outermost ones beyond the range of fit, and then the indicators.
         """
         missing = np.isnan(numbers)
         out = np.empty((len(numbers), self.n_context), dtype=np.float32)
@@ -65,25 +53,7 @@ class ContextScaling:
 
 
 def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float64]:
-    """Context columns side by side.
-
-    Parameters
-    ----------
-    columns : sequence of Column
-        Numeric columns; missing values are allowed, infinite ones are not.
-    n_samples : int
-        Number of rows.
-
-    Returns
-    -------
-    ndarray of float64 of shape (n_samples, n_columns)
-        Missing values as NaN.
-
-    Raises
-    ------
-    InvalidDataError
-        If a value is infinite.
-    """
+    """Context columns side by side, missing values as NaN; infinite ones are refused."""
     numbers = np.empty((n_samples, len(columns)))
     for j, column in enumerate(columns):
         numbers[:, j] = column.to_numbers()
@@ -102,26 +72,7 @@ def fit_context(numbers: NDArray[np.float64]) -> ContextScaling:
     reach the network and the few values of a discrete column stay at a moderate distance. A
     constant column becomes 0, and so does one of missing values only, whatever comes later.
 
-    Parameters
-    ----------
-    numbers : ndarray of float64 of shape (n_samples, n_columns)
-        Training values, missing ones as NaN.
-
-    Returns
-    -------
-    ContextScaling
-
-    References
-    ----------
-    van der Waerden, "Order tests for the two-sample problem and their power", 1952.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.input.context import fit_context
-    >>> numbers = np.array([[0.0], [1.0], [0.0], [1.0]])
-    >>> fit_context(numbers).apply(numbers).tolist()
-    [[-1.0], [1.0], [-1.0], [1.0]]
+    Source: van der Waerden, "Order tests for the two-sample problem and their power", 1952.
     """
     missing = np.isnan(numbers)
     maps = [_normal_scores(numbers[~missing[:, j], j]) for j in range(numbers.shape[1])]

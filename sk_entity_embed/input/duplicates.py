@@ -35,24 +35,7 @@ def check_duplicates(
     target: Target,
     fold: NDArray[np.integer[Any]],
 ) -> None:
-    """Warn if rows have copies in other folds.
-
-    Parameters
-    ----------
-    codes : sequence of ndarray of int32 of shape (n_samples,), or Lists
-        The category of each row, for each column that is embedded.
-    context : ndarray of float32 of shape (n_samples, n_context)
-        Numbers.
-    target : Target
-        The target of each row.
-    fold : ndarray of int of shape (n_samples,)
-        The fold of each row.
-
-    Warns
-    -----
-    LeakageWarning
-        With the share of rows that have copies.
-    """
+    """Warn if rows, equal in their `codes`, their `context` and target, are in several folds."""
     share = share_of_copies(codes, context, target, fold)
     if share > 0:
         warn(
@@ -70,10 +53,7 @@ def share_of_copies(
     target: Target,
     fold: NDArray[np.integer[Any]],
 ) -> float:
-    """Share of the rows that have copies in other folds; 0 where equal rows are natural.
-
-    Parameters are those of :func:`check_duplicates`.
-    """
+    """Share of the rows that have copies in other folds; 0 where equal rows are natural."""
     n = len(fold)
     if n < _LEAST_ROWS:
         return 0.0
@@ -104,17 +84,12 @@ def share_of_copies(
 def _find_copies(
     keys: Keys, y: Keys, fold: NDArray[np.integer[Any]]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-    """Find rows that have copies in other folds.
+    """Find rows that have copies in other folds; three arrays of shape (n_samples,).
 
-    Returns
-    -------
-    copied : ndarray of bool of shape (n_samples,)
-        Rows among whose likes targets agree beyond chance. Rows with about as many likes are judged
-        together: large groups, which are natural, do not hide small ones.
-    alike : ndarray of bool of shape (n_samples,)
-        Rows for which another fold has one that is equal in all columns and the target.
-    n_equal : ndarray of int of shape (n_samples,)
-        Rows equal in all columns, the row itself among them.
+    The first marks rows among whose likes targets agree beyond chance. Rows with about as many
+    likes are judged together: large groups, which are natural, do not hide small ones. The second
+    marks rows for which another fold has one that is equal in all columns and the target. The third
+    counts the rows equal in all columns, the row itself among them.
     """
     folds = fold.astype(np.uint64) * _factors(1, seed=2)[0]
     n_equal = _counts(keys)
@@ -191,7 +166,7 @@ def _factors(n: int, seed: int) -> Keys:
 
 
 def _counts(keys: Keys) -> NDArray[np.int64]:
-    """How many keys are equal to each."""
+    """Number of keys that are equal to each."""
     codes = pd.factorize(keys)[0]
     counts: NDArray[np.int64] = np.bincount(codes)[codes]
     return counts

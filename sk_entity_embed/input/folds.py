@@ -38,39 +38,12 @@ def assign_folds(
     n_samples: int,
     random_state: RandomState,
 ) -> NDArray[np.int64]:
-    """Fold of each row that takes part in training.
+    """Fold of each row that takes part in training, from 0.
 
-    Parameters
-    ----------
-    cv : int, splitter, iterable of (train, test) indices or None
-        Folds; None means 5. Their test sets must cover each row exactly once.
-    strata : ndarray of shape (n_kept,) or None
-        Class of each row kept, to stratify by.
-    groups : ndarray of shape (n_kept,) or None
-        Group of each row kept; a group is never divided between folds by an integer `cv`.
-    kept : ndarray of int of shape (n_kept,)
-        Rows of non-zero weight. An iterable refers to all rows, a splitter sees these only.
-    n_samples : int
-        Number of all rows.
-    random_state : RandomState
-        Shuffles the folds of an integer `cv`.
-
-    Returns
-    -------
-    ndarray of int64 of shape (n_kept,)
-        Fold numbers from 0.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the folds are not an exact partition of the rows.
-    InvalidDataError
-        If there are too few rows or groups for two folds.
-
-    Notes
-    -----
-    An integer `cv` is reduced, with a warning, where there are fewer rows or groups. A class does
-    not reduce it: one with fewer members than folds is in as many folds as it has members.
+    The test sets of `cv` must cover each row exactly once. An iterable of index arrays refers to
+    all `n_samples` rows, a splitter sees those `kept` only, which `strata` and `groups` describe.
+    An integer is reduced, with a warning, where there are fewer rows or groups. A class does not
+    reduce it: one with fewer members than folds is in as many folds as it has members.
     """
     cv = 5 if cv is None else cv
     if is_integer(cv):
@@ -93,17 +66,7 @@ def is_integer(cv: Any) -> bool:
 def warn_of_rare_classes(
     fold: NDArray[np.integer[Any]], strata: NDArray[Any], classes: NDArray[Any]
 ) -> None:
-    """Warn once if classes have fewer members than there are folds.
-
-    Parameters
-    ----------
-    fold : ndarray of int of shape (n_samples,)
-        Fold of each row.
-    strata : ndarray of shape (n_samples,)
-        Position of each row's class among the `classes`.
-    classes : ndarray of shape (n_classes,)
-        Labels.
-    """
+    """Warn if classes, of which `strata` are the positions, have fewer members than folds."""
     n_folds = int(fold.max()) + 1
     members = np.bincount(strata.astype(np.intp), minlength=len(classes))
     rare = np.flatnonzero(members < n_folds)
@@ -130,30 +93,12 @@ def pick_validation(
     n_samples: int,
     random_state: RandomState,
 ) -> NDArray[np.bool_]:
-    """Rows that the head never sees, so that their loss can stop training.
+    """Mark rows that the head never sees, so that their loss can stop training.
 
-    Parameters
-    ----------
-    fraction : float
-        Share of the rows, or of the groups where there are groups.
-    strata, groups : ndarray of shape (n_samples,) or None
-        Class and group of each row. Groups are kept whole.
-    n_samples : int
-        Number of rows.
-    random_state : RandomState
-        Draws the rows.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_samples,)
-        At least one row (or group) is drawn, and at least one left. Rows are stratified by class
-        where there are enough of them, and the only member of a class is left to the head unless
-        there are too few others.
-
-    Raises
-    ------
-    InvalidDataError
-        If there are fewer than two rows or groups.
+    They are a `fraction` of the rows, or of the groups where there are groups, which are kept
+    whole. At least one row (or group) is drawn, and at least one left. Rows are stratified by class
+    where there are enough of them, and the only member of a class is left to the head unless
+    there are too few others.
     """
     units = n_samples if groups is None else len(np.unique(groups))
     if units < 2:
@@ -236,10 +181,9 @@ def _reduce(n_folds: int, available: int, what: str) -> int:
     if available >= n_folds:
         return n_folds
     if available < 2:
+        advice = "Give more data, or"
         if what == "group":
             advice = "Leave `groups` out, pass a splitter such as KFold(shuffle=True) as `cv`, or"
-        else:
-            advice = "Give more data, or"
         raise InvalidDataError(
             f"Cross-fitting needs at least two {what}s, got 1 {what}. {advice} set cross_fit=False."
         )

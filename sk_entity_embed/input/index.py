@@ -31,19 +31,8 @@ _Slots = NDArray[np.int64]
 class KeyIndex:
     """Positions of keys, by linear probing.
 
-    Parameters
-    ----------
-    keys : pyarrow.Array
-        One or more distinct numbers of 64 bits, or strings of type ``large_string`` for which
-        :func:`fits` is true; without nulls.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from sk_entity_embed.input.index import KeyIndex
-    >>> index = KeyIndex(pa.array(["EWR", "JFK", "LGA"], type=pa.large_string()))
-    >>> index.find(pa.array(["LGA", "BOS", "EWR", None], type=pa.large_string())).tolist()
-    [2, -1, 0, -1]
+    Keys are one or more distinct numbers of 64 bits, or strings of type ``large_string`` for which
+    :func:`fits` is true, without nulls.
     """
 
     __slots__ = ("_keys", "_shift", "_slots")
@@ -65,18 +54,7 @@ class KeyIndex:
             waiting, slots = waiting[moved], self._next(slots[moved])
 
     def find(self, cells: pa.Array) -> _Positions:
-        """Position of each cell among the keys.
-
-        Parameters
-        ----------
-        cells : pyarrow.Array
-            Of the type of the keys.
-
-        Returns
-        -------
-        ndarray of int32 of shape (n_cells,)
-            -1 for cells that are null or no key.
-        """
+        """Position of each cell, of the keys' type, among the keys; -1 if it is null or no key."""
         found = np.empty(len(cells), dtype=np.int32)
         for at in _blocks(len(cells)):
             block = _without_long(cells[at])
@@ -132,7 +110,7 @@ def _take(values: NDArray[Any], positions: NDArray[np.signedinteger[Any]]) -> ND
 
 def _without_long(cells: pa.Array) -> pa.Array:
     """Strings that are longer than any key as null, where they take much memory."""
-    if not _is_text(cells):
+    if not is_text(cells):
         return cells
     offsets = _offsets(cells)
     if offsets[-1] - offsets[0] <= _BLOCK * LONGEST:
@@ -142,10 +120,11 @@ def _without_long(cells: pa.Array) -> pa.Array:
 
 def fits(keys: pa.Array) -> bool:
     """Whether no key is a string longer than `LONGEST`."""
-    return not _is_text(keys) or int(np.diff(_offsets(keys)).max(initial=0)) <= LONGEST
+    return not is_text(keys) or int(np.diff(_offsets(keys)).max(initial=0)) <= LONGEST
 
 
-def _is_text(array: pa.Array) -> bool:
+def is_text(array: pa.Array) -> bool:
+    """Whether an Arrow array holds strings."""
     return bool(pa.types.is_large_string(array.type))
 
 
@@ -154,18 +133,18 @@ def _blocks(n: int) -> Iterator[slice]:
 
 
 def _offsets(array: pa.Array) -> NDArray[np.int64]:
-    """Where the bytes of each string begin."""
+    """Positions at which the bytes of each string begin."""
     return np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, 8 * array.offset)
 
 
 def _n_words(keys: pa.Array) -> int:
     """Words of the longest key."""
-    return 1 + -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8) if _is_text(keys) else 1
+    return 1 + -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8) if is_text(keys) else 1
 
 
 def _words(array: pa.Array, n_words: int) -> _Words:
     """Words of each value; a longer string than the keys differs from all by its length."""
-    if not _is_text(array):
+    if not is_text(array):
         numbers = np.frombuffer(array.buffers()[1], np.uint64, len(array), 8 * array.offset)
         return numbers[None, :]
     offsets = _offsets(array)

@@ -52,7 +52,7 @@ _CURES = {
 
 
 def kind_of(value: Hashable) -> str:
-    """What a value is, in a word of plain English."""
+    """Return what a value is, in a word of plain English."""
     for types, kind in _TYPES:
         if isinstance(value, types):
             aware = isinstance(value, datetime) and value.tzinfo is not None
@@ -66,5 +66,5 @@ def may_be_equal(kind: str, other: str) -> bool:
 
 
 def cure_for(now: str, then: str) -> str | None:
-    """How to make a column of one kind what it was in fit; None where nothing is known."""
+    """Return how to make a column of one kind what it was in fit; None if that is not known."""
     return _CURES.get((then, now))

@@ -1,7 +1,4 @@
-"""Lists in the cells of a column: all items one after the other, and where each list ends.
-
-Nothing here knows categories; what the items are is for the columns and vocabularies to say.
-"""
+"""Lists in the cells of a column: all items one after the other, and where each list begins."""
 
 from __future__ import annotations
 
@@ -34,21 +31,8 @@ _LIST_TYPES = (
 class Lists:
     """Table rows of the items of several lists, one list after the other.
 
-    Attributes
-    ----------
-    items : ndarray of int32 or int64 of shape (n_items,)
-        Table rows.
-    offsets : ndarray of int64 of shape (n_lists + 1,)
-        From 0; list ``i`` is ``items[offsets[i] : offsets[i + 1]]``. What a vocabulary encodes
-        has at least one item in every list.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.input.lists import Lists
-    >>> lists = Lists(np.array([3, 4, 5]), np.array([0, 2, 3]))
-    >>> lists.take(np.array([1, 0])).items.tolist()
-    [5, 3, 4]
+    List ``i`` is ``items[offsets[i] : offsets[i + 1]]``. What a vocabulary encodes has at least one
+    item in every list.
     """
 
     items: NDArray[np.integer[Any]]
@@ -85,27 +69,14 @@ Codes: TypeAlias = NDArray[np.int32] | Lists
 
 
 def spans(starts: Offsets, ends: Offsets) -> tuple[NDArray[np.int64], Offsets]:
-    """Positions from each start up to its end, one span after the other.
-
-    Parameters
-    ----------
-    starts, ends : ndarray of int64 of shape (n_lists,)
-        First position of each span, and the one after its last.
-
-    Returns
-    -------
-    positions : ndarray of int64 of shape (n_items,)
-        All positions.
-    offsets : ndarray of int64 of shape (n_lists + 1,)
-        Where each span begins in `positions`.
-    """
+    """Positions from each start up to its end, span after span, and where each span begins."""
     lengths = ends - starts
     offsets = offsets_of(lengths)
     return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
 
 
 def offsets_of(lengths: NDArray[np.integer[Any]]) -> Offsets:
-    """Where lists of the given lengths begin, and where the last one ends."""
+    """Positions at which lists of the given lengths begin, and the last one ends."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
@@ -119,32 +90,13 @@ def is_arrow_list(kind: pa.DataType) -> bool:
 def flatten_arrow(
     name: str, array: pa.Array | pa.ChunkedArray
 ) -> tuple[pa.Array | pa.ChunkedArray, Offsets, Absent]:
-    """Items of an Arrow array of lists.
+    """Items of an Arrow array of lists, where each list begins, and which lists are null.
 
-    Parameters
-    ----------
-    name : str
-        The column's name, for the error.
-    array : pyarrow.Array or pyarrow.ChunkedArray
-        Of a type of lists.
-
-    Returns
-    -------
-    items : pyarrow.Array or pyarrow.ChunkedArray
-        The items of all lists; those that a null covers are left out.
-    offsets : ndarray of int64 of shape (n_lists + 1,)
-        Where each list begins.
-    absent : ndarray of bool of shape (n_lists,)
-        Which lists are null.
-
-    Raises
-    ------
-    UnsupportedDataError
-        If the items are lists or records themselves.
+    Items that a null covers are left out.
     """
     kind = array.type.value_type
     if pa.types.is_nested(kind) and not pa.types.is_run_end_encoded(kind):
-        raise _nested(name, str(array.type.value_type))
+        raise _nested(name, str(kind))
     lengths = pc.list_value_length(array).cast(pa.int64())
     absent = np.asarray(array.is_null(), dtype=bool)
     return pc.list_flatten(array), offsets_of(np.asarray(lengths.fill_null(0))), absent
@@ -153,32 +105,10 @@ def flatten_arrow(
 def flatten_objects(
     name: str, values: NDArray[np.object_]
 ) -> tuple[NDArray[Any], Offsets, Absent] | None:
-    """Items of Python lists or one-dimensional NumPy arrays.
+    """The same of Python lists or one-dimensional NumPy arrays; None where no cell is a list.
 
-    Parameters
-    ----------
-    name : str
-        The column's name, for errors.
-    values : ndarray of object of shape (n_lists,)
-        Cells.
-
-    Returns
-    -------
-    items : ndarray of shape (n_items,)
-        The items of all lists, objects unless all lists are NumPy arrays of one kind.
-    offsets : ndarray of int64 of shape (n_lists + 1,)
-        Where each list begins.
-    absent : ndarray of bool of shape (n_lists,)
-        Which cells are missing.
-
-    None is returned instead where no cell is a list: tuples and strings are single values.
-
-    Raises
-    ------
-    InvalidDataError
-        If some cells are lists and others single values.
-    UnsupportedDataError
-        If the items are lists or arrays themselves.
+    Tuples and strings are single values. The items are objects unless all lists are NumPy arrays of
+    one kind.
     """
     if not _has_lists(values):
         return None

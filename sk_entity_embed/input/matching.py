@@ -1,4 +1,4 @@
-"""Where values are among categories: equal in value, whatever type, width or scale they have.
+"""Positions of values among categories: equal in value, whatever type, width or scale they have.
 
 Numbers are compared exactly, as Python does: 1, 1.0, True and ``Decimal("1.00")`` are equal, the
 decimal 1.2 and the float nearest to it are not, and no integer is rounded on the way.
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sk_entity_embed.input.columns import Cells, is_number, object_array
-from sk_entity_embed.input.index import KeyIndex, fits
+from sk_entity_embed.input.index import KeyIndex, fits, is_text
+from sk_entity_embed.input.table import Cells, is_number, object_array
 
 _MANY = 100_000  # Keys for which an index is quicker however many cells there are.
 _INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
@@ -30,24 +30,8 @@ _making = Lock()
 class Matcher:
     """Positions of values among categories; what a search needs is built once, when it is needed.
 
-    Parameters
-    ----------
-    categories : ndarray of shape (n_categories,)
-        Distinct values, none of them missing.
-    keys : pyarrow.Array or None
-        The same and a null, last, in Arrow's type; None where there is none that keeps all values.
-
-    Examples
-    --------
-    >>> from decimal import Decimal
-    >>> import numpy as np
-    >>> import pyarrow as pa
-    >>> from sk_entity_embed.input.matching import Matcher
-    >>> matcher = Matcher(np.array([1, 2]), pa.array([1, 2, None]))
-    >>> matcher.find(pa.array([2.0, 2.5, None, 1.0])).tolist()
-    [1, 3, 2, 0]
-    >>> matcher.find(np.array([Decimal("1.00"), "1"], dtype=object)).tolist()
-    [0, 3]
+    `categories` are distinct values, none of them missing. `keys` are the same and a null, last, in
+    Arrow's type; None where no type of Arrow's keeps all values.
     """
 
     __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_objects")
@@ -61,18 +45,7 @@ class Matcher:
         self._objects: pd.Index | None = None
 
     def find(self, cells: Cells) -> _Positions:
-        """Position of each cell's category.
-
-        Parameters
-        ----------
-        cells : pyarrow.Array or ndarray of object
-            Values of any type.
-
-        Returns
-        -------
-        ndarray of int of shape (n_cells,)
-            ``n_categories`` for missing cells and ``n_categories + 1`` for unknown ones.
-        """
+        """Position of each cell's category; ``n_categories`` if missing, one more if unknown."""
         n = len(self._categories)
         if isinstance(cells, np.ndarray):
             return self._find_objects(cells)
@@ -129,28 +102,19 @@ class Matcher:
         if self._objects is None:
             with _making:
                 if self._objects is None:
-                    self._objects = _object_index(self._categories)
+                    objects = self._categories.astype(object)
+                    index = pd.Index(objects, dtype=object, tupleize_cols=False)
+                    index.get_indexer(index[:1])  # makes its hash table
+                    self._objects = index
         found = self._objects.get_indexer(pd.Index(cells, dtype=object, tupleize_cols=False))
         return np.where(is_missing(cells), n, np.where(found < 0, n + 1, found))
 
 
 def is_missing(cells: Cells) -> NDArray[np.bool_]:
-    """Which cells are missing."""
+    """Mask of the missing cells."""
     if isinstance(cells, np.ndarray):
         return np.asarray(pd.isna(cells), dtype=bool)
     return np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def is_text(cells: pa.Array) -> bool:
-    """Whether an Arrow array holds strings."""
-    return bool(pa.types.is_large_string(cells.type))
-
-
-def _object_index(values: NDArray[Any]) -> pd.Index:
-    """Pandas' index of Python objects, with its hash table."""
-    index = pd.Index(values.astype(object), dtype=object, tupleize_cols=False)
-    index.get_indexer(index[:1])
-    return index
 
 
 def _in_common_type(keys: pa.Array) -> pa.Array:

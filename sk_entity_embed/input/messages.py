@@ -15,8 +15,6 @@ import sklearn
 _LIBRARIES = tuple(
     f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(sklearn.__file__).parent)
 )
-
-
 _LONGEST = 10_000
 """Bits of the longest integer that Python is asked to write: it refuses very long ones."""
 
@@ -41,27 +39,18 @@ _CUT = _Cut()
 
 
 def shown(value: Any) -> str:
-    """A value as it reads in a message, cut where it is long.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.messages import shown
-    >>> shown("Oslo"), len(shown("x" * 1_000_000))
-    ("'Oslo'", 60)
-    """
+    """A value as it reads in a message, cut where it is long."""
     return _CUT.repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called the package, directly or by way of scikit-learn.
+def typed(value: Any) -> str:
+    """A value as it reads in a message, with its type."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return f"{shown(value)} ({type(value).__name__})"
 
-    Parameters
-    ----------
-    message : str
-        What to say.
-    category : type of Warning
-        Its class.
-    """
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called the package, directly or by way of scikit-learn."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame, level = frame.f_back, level + 1

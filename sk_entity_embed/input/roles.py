@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import ColumnRoleWarning
-from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import is_whole
+from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import Target
 
 _LEAST_ROWS = 100
@@ -24,87 +23,49 @@ _NAMES = 5  # Columns that a message names.
 _OUTPUTS = 4  # Outputs, or most frequent classes, that are looked at.
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """How a target goes with the values of a column of numbers.
+def looks_like_ids(values: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """Whether many values of a column repeat, and each has a target of its own."""
+    codes, levels = _known(values)
+    n, n_values = len(codes), len(levels)
+    if n < _LEAST_ROWS or n_values < _LEAST_VALUES or n < 3 * n_values:
+        return False
+    if np.bincount(codes).max() >= 0.5 * n:  # the others are counts and amounts beside many zeros
+        return False
+    if (levels % 5 == 0).mean() >= 0.5:  # they are rounded
+        return False
+    tells, nearby, trend = _pattern(codes, y[~np.isnan(values)])
+    return tells and nearby < 0.3 and trend < 0.1
 
-    Attributes
-    ----------
-    n_rows, n_values : int
-        Rows in which the column is known, and distinct values.
-    top : float
-        Share of the rows with the most frequent value.
-    round : float
-        Share of the values that are multiples of five.
-    within : float
-        Share of the target's variance that rows of one value have in common (the intraclass
-        correlation).
-    certainty : float
-        `within` in standard errors of it under chance.
-    nearby, trend : float
-        How much of `within` the two next values on either side tell, and how much a straight line
-        through the values' ranks: about 0 for ids, which are numbered without order.
-    """
 
-    n_rows: int
-    n_values: int
-    top: float
-    round: float
-    within: float
-    certainty: float
-    nearby: float
-    trend: float
-
-    @property
-    def tells(self) -> bool:
-        """Whether the values tell something of the target, beyond doubt."""
-        return self.within >= 0.02 and self.certainty >= 8
-
-    @property
-    def looks_like_ids(self) -> bool:
-        """Whether many values repeat, and each has a target of its own."""
-        return (
-            self.n_rows >= _LEAST_ROWS
-            and self.n_values >= _LEAST_VALUES
-            and self.n_rows >= 3 * self.n_values
-            and self.top < 0.5  # else the other values are counts and amounts beside many zeros
-            and self.round < 0.5  # else they are rounded
-            and self.tells
-            and self.nearby < 0.3
-            and self.trend < 0.1
-        )
-
-    @property
-    def why_quantity(self) -> str | None:
-        """Why the values, one by one, have too few rows to learn from; None where they have not."""
-        if self.n_rows < _LEAST_ROWS:
-            return None
-        if self.n_rows < 1.5 * self.n_values:
-            return "hardly any value repeats, so each has little to learn from"
-        if self.n_rows < 10 * self.n_values and self.tells and self.nearby >= 0.5:
-            return "few rows share a value, and values near it tell as much"
+def why_quantity(values: NDArray[np.float64], y: NDArray[np.float64]) -> str | None:
+    """Reason why single values have too few rows to learn from; None where they have enough."""
+    codes, levels = _known(values)
+    n, n_values = len(codes), len(levels)
+    if n < _LEAST_ROWS:
         return None
+    if n < 1.5 * n_values:
+        return "hardly any value repeats, so each has little to learn from"
+    if n < 10 * n_values and n_values > 1:
+        tells, nearby, _ = _pattern(codes, y[~np.isnan(values)])
+        if tells and nearby >= 0.5:
+            return "few rows share a value, and values near it tell as much"
+    return None
 
 
-def pattern(values: NDArray[np.float64], y: NDArray[np.float64]) -> Pattern:
-    """Find out how a target goes with a column of numbers.
+def _known(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Position of each value that is not missing among the distinct ones, and these in order."""
+    codes, levels = pd.factorize(values[~np.isnan(values)], sort=True)
+    return codes, levels
 
-    Parameters
-    ----------
-    values : ndarray of float64 of shape (n_samples,)
-        The column, missing cells as NaN.
-    y : ndarray of float64 of shape (n_samples, n_outputs)
-        The target.
 
-    Returns
-    -------
-    Pattern
+def _pattern(codes: NDArray[np.intp], y: NDArray[np.float64]) -> tuple[bool, float, float]:
+    """Measure how a target, of shape (n_samples, n_outputs), goes with a column's values.
+
+    The first result is whether the values tell something of the target, beyond doubt: what rows of
+    one value have in common (the intraclass correlation) is large and many standard errors from
+    chance. The others are how much of that the two next values on either side tell, and how much a
+    straight line through the values' ranks: about 0 for ids, which are numbered without order.
     """
-    known = ~np.isnan(values)
-    codes, levels = pd.factorize(values[known], sort=True)
-    if len(levels) < 2:
-        return Pattern(len(codes), len(levels), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    y = y[known]
     y = y - y.mean(axis=0)
     n = np.bincount(codes).astype(np.float64)
     sums = np.stack([np.bincount(codes, column) for column in y.T], axis=1)
@@ -121,17 +82,8 @@ def pattern(values: NDArray[np.float64], y: NDArray[np.float64]) -> Pattern:
     ranks = np.cumsum(n) - n / 2
     ranks -= np.average(ranks, weights=n)
     trend = ((ranks @ sums) ** 2).sum() / (n @ ranks**2) / total
-    scale = within if within > 0 else np.inf
-    return Pattern(
-        n_rows=len(codes),
-        n_values=len(levels),
-        top=n.max() / len(codes),
-        round=float((levels % 5 == 0).mean()),
-        within=within,
-        certainty=within / chance if pairs.any() else 0.0,
-        nearby=nearby / scale,
-        trend=trend / scale,
-    )
+    tells = bool(within >= 0.02 and within >= 8 * chance)
+    return tells, float(nearby / within) if tells else 0.0, float(trend / within) if tells else 0.0
 
 
 def check_roles(
@@ -144,23 +96,8 @@ def check_roles(
 ) -> None:
     """Warn of columns of numbers for which "auto" may have chosen the wrong role.
 
-    Parameters
-    ----------
-    selection : object
-        The parameter `categorical_features`; only "auto" gives warnings.
-    table : Table
-        The training rows.
-    categorical, context : sequence of int
-        Positions of the columns that are embedded, and of the others.
-    codes : sequence of ndarray of int of shape (n_samples,), or Lists
-        The category of each row, for each column that is embedded, from 0.
-    target : Target
-        The target of the training rows.
-
-    Warns
-    -----
-    ColumnRoleWarning
-        With the names of the columns.
+    `selection` is the parameter `categorical_features`; `codes` are the categories of each embedded
+    column, from 0.
     """
     if not (isinstance(selection, str) and selection == "auto"):
         return
@@ -175,7 +112,7 @@ def check_roles(
         )
     numbers = [table.columns[j] for j in context if is_whole(table.columns[j])]
     rest = _remainder(y, codes) if numbers else y
-    if ids := [repr(c.name) for c in numbers if pattern(c.to_numbers(), rest).looks_like_ids]:
+    if ids := [repr(c.name) for c in numbers if looks_like_ids(c.to_numbers(), rest)]:
         warn(
             "categorical_features='auto' takes numbers for quantities, but some look like ids: "
             f"{_some(ids)} (the target differs from value to value, without any order). Name the "
@@ -185,10 +122,10 @@ def check_roles(
 
 
 def _quantity(column: Column, y: NDArray[np.float64]) -> str | None:
-    """Why an embedded column looks like a quantity, if it does."""
+    """Reason why an embedded column looks like a quantity; None where it does not."""
     if column.holds_fractions:
         return "fractions"
-    return pattern(column.to_numbers(), y).why_quantity
+    return why_quantity(column.to_numbers(), y)
 
 
 def _remainder(

@@ -1,4 +1,4 @@
-"""Which columns are categorical and which are context."""
+"""The split of columns into categories and context."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import Column, Table
 
 
 def select_categorical(
@@ -22,75 +22,50 @@ def select_categorical(
     *,
     required: bool = True,
 ) -> tuple[list[int], list[int]]:
-    """Split a table's columns into categorical and context ones.
+    """Positions of a table's categorical columns and of its context columns.
 
-    Parameters
-    ----------
-    selection : "auto", "all", sequence of names, indices or a mask, or callable
-        See the parameter `categorical_features` of the encoder. A callable gets `X` itself.
-    table : Table
-        The table read from `X`.
-    X : object
-        The container the user gave.
-    required : bool, default=True
-        Whether there has to be a categorical column: then "auto" takes all columns where it finds
-        none.
-
-    Returns
-    -------
-    categorical, context : list of int
-        Column positions, in the order of the table.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the selection names a column that is not there, or, if one is required, no column.
-    UnsupportedDataError
-        If a column is neither categorical nor numeric, such as lists of fractions.
-
-    Notes
-    -----
-    "auto" takes text, declared categories, booleans and lists, and where there are only numbers,
-    those that are whole.
+    A callable `selection` gets `X` itself. "auto" takes text, declared categories, booleans and
+    lists, and where there are only numbers, those that are whole; where there has to be a
+    categorical column, it takes all if it finds none.
     """
     columns = table.columns
     if isinstance(selection, str) and selection == "all":
         return list(range(len(columns))), []
     if isinstance(selection, str) and selection == "auto":
-        for column in columns:
-            if column.kind == "other":
-                raise UnsupportedDataError(
-                    f"Column {column.name!r} is of type {column.dtype}, which is neither "
-                    "categorical nor numeric. Derive numbers or strings from it, drop it, or "
-                    "name it in `categorical_features` to embed each of its values."
-                )
-            if column.is_list and column.holds_fractions:
-                raise UnsupportedDataError(
-                    f"Column {column.name!r} holds lists of fractions, which look like vectors, "
-                    "not like lists of categories. Make a column of each number, drop it, or name "
-                    "it in `categorical_features` to embed each of its values."
-                )
-        chosen = [j for j, c in enumerate(columns) if c.kind in ("category", "list")]
-        chosen = chosen or [j for j, c in enumerate(columns) if is_whole(c)]
+        chosen = _recognise(columns)
         chosen = chosen or list(range(len(columns)) if required else [])
     else:
         chosen = _positions(selection(X) if callable(selection) else selection, table)
         if required and not chosen:
             raise InvalidParameterError("`categorical_features` selects no column of X.")
     context = [j for j in range(len(columns)) if j not in set(chosen)]
-    for j in context:
-        if columns[j].is_list:
+    for column in (columns[j] for j in context):
+        if not column.holds_numbers:
+            what = "holds lists" if column.is_list else f"is of type {column.dtype}"
             raise UnsupportedDataError(
-                f"Column {columns[j].name!r} holds lists and is not among the "
-                "`categorical_features`; lists cannot be context, only numbers can. Name it "
-                "there, drop it, or derive numbers from it."
-            )
-        if not columns[j].holds_numbers:
-            raise UnsupportedDataError(
-                f"Column {columns[j].name!r} is of type {columns[j].dtype} and not among the "
-                "`categorical_features`; only numbers can be context. Name it there or drop it."
+                f"Column {column.name!r} {what} and is not among the `categorical_features`; only "
+                "numbers can be context. Name it there, drop it, or derive numbers from it."
             )
     return chosen, context
+
+
+def _recognise(columns: Sequence[Column]) -> list[int]:
+    """Positions of the columns that look like categories."""
+    for column in columns:
+        if column.kind == "other":
+            raise UnsupportedDataError(
+                f"Column {column.name!r} is of type {column.dtype}, which is neither categorical "
+                "nor numeric. Derive numbers or strings from it, drop it, or name it in "
+                "`categorical_features` to embed each of its values."
+            )
+        if column.is_list and column.holds_fractions:
+            raise UnsupportedDataError(
+                f"Column {column.name!r} holds lists of fractions, which look like vectors, not "
+                "like lists of categories. Make a column of each number, drop it, or name it in "
+                "`categorical_features` to embed each of its values."
+            )
+    chosen = [j for j, c in enumerate(columns) if c.kind in ("category", "list")]
+    return chosen or [j for j, c in enumerate(columns) if is_whole(c)]
 
 
 def is_whole(column: Column) -> bool:

@@ -33,26 +33,15 @@ _CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
 class Target:
     """A target the network can learn.
 
-    Attributes
-    ----------
-    kind : {"continuous", "binary", "multiclass", "multilabel-indicator"}
-        What the target is.
-    values : ndarray of shape (n_samples, n_columns)
-        float64. Original units for continuous targets, 0/1 for binary and multilabel ones, the
-        class number (one column) for multiclass ones.
-    classes : ndarray of shape (n_classes,) or None
-        Labels, sorted; column numbers for multilabel targets; None for continuous ones.
-    n_outputs : int
-        Outputs of the network.
-    is_single : bool
-        Whether a one-dimensional answer describes a row (continuous with one column, binary).
+    Its `values`, of shape (n_samples, n_columns), are in original units for continuous targets, 0/1
+    for binary and multilabel ones, and the class number (one column) for multiclass ones.
     """
 
     kind: TargetKind
     values: NDArray[np.float64]
-    classes: NDArray[Any] | None
-    n_outputs: int
-    is_single: bool
+    classes: NDArray[Any] | None  # sorted labels, column numbers if multilabel, None if continuous
+    n_outputs: int  # of the network
+    is_single: bool  # whether a one-dimensional answer describes a row
 
     @property
     def is_classification(self) -> bool:
@@ -79,25 +68,16 @@ class Target:
 
 
 def check_target(y: Any, n_samples: int) -> NDArray[Any]:
-    """Check a target's shape and cells.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        The target, in any container.
-    n_samples : int
-        Rows of `X`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or (n_samples, n_outputs)
-
-    Raises
-    ------
-    InvalidDataError
-        If `y` has missing or infinite values, or another length than `X`.
-    """
-    array = _as_array(y)
+    """Read a target of any container; refuse missing and infinite values and another length."""
+    array = read_array(y, "y")
+    if array.dtype.kind in "mM":
+        raise InvalidDataError(f"y holds dates or times ({array.dtype}); give numbers or labels.")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = column_or_1d(array, warn=True)
+    if missing := int(pd.isna(array).sum()):
+        raise InvalidDataError(f"Input y contains NaN ({missing} values missing).")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidDataError("Input y contains infinity.")
     if len(array) != n_samples:
         raise InvalidDataError(
             f"X and y have inconsistent numbers of samples: {n_samples} and {len(array)}."
@@ -106,35 +86,10 @@ def check_target(y: Any, n_samples: int) -> NDArray[Any]:
 
 
 def read_target(array: NDArray[Any], target_type: str) -> Target:
-    """Find out what a target is and turn it into numbers.
+    """Find out what a target checked by :func:`check_target` is and turn it into numbers.
 
-    Parameters
-    ----------
-    array : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        A target checked by :func:`check_target`.
-    target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator", \
-            "quantities", "classes"}
-        What it is; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`. Regressors
-        read quantities, which are continuous, and classifiers classes, of the kind that they are.
-
-    Returns
-    -------
-    Target
-
-    Raises
-    ------
-    InvalidDataError
-        If `y` has one class only.
-    InvalidParameterError
-        If `target_type` does not fit the values.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_entity_embed.input.target import read_target
-    >>> target = read_target(np.array(["late", "early", "late"]), "auto")
-    >>> target.kind, target.classes.tolist(), target.values[:, 0].tolist()
-    ('binary', ['early', 'late'], [1.0, 0.0, 1.0])
+    The type "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`. Regressors read
+    "quantities", which are continuous, and classifiers "classes", of the kind that they are.
     """
     kind = _kind(array, target_type)
     if kind == "continuous":
@@ -160,37 +115,24 @@ def read_target(array: NDArray[Any], target_type: str) -> Target:
 def apply_class_weight(
     class_weight: Any, target: Target, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Row weights times the weights of their classes.
+    """Row weights times the weights of their classes, in a unit of their own.
 
-    Parameters
-    ----------
-    class_weight : dict, list of dict, "balanced" or None
-        As in scikit-learn's classifiers; a list holds a dict for each multilabel output.
-    target : Target
-        The target; continuous ones have no classes to weigh.
-    weights : ndarray of float64 of shape (n_samples,)
-        Row weights.
-
-    Returns
-    -------
-    ndarray of float64 of shape (n_samples,)
-        In a unit of their own.
+    `class_weight` is as in scikit-learn's classifiers: a list holds a dict for each label.
     """
     if class_weight is None:
         return weights
-    if not target.is_classification:
+    if target.classes is None:
         raise InvalidParameterError("`class_weight` needs classes, but the target is continuous.")
     if target.kind == "multilabel-indicator":
         labels: NDArray[Any] = target.values.astype(int)
     else:
-        labels = cast("NDArray[Any]", target.classes)[target.values[:, 0].astype(int)]
-        if isinstance(class_weight, Mapping):
-            unknown = [k for k in class_weight if k not in set(target.classes.tolist())]  # type: ignore[union-attr]
-            if unknown:
-                raise InvalidParameterError(
-                    f"`class_weight` names {unknown}, which are no classes of y: "
-                    f"{target.classes.tolist()}."  # type: ignore[union-attr]
-                )
+        labels = target.classes[target.values[:, 0].astype(int)]
+        known = set(target.classes.tolist())
+        if isinstance(class_weight, Mapping) and not known.issuperset(class_weight):
+            raise InvalidParameterError(
+                f"`class_weight` names {[k for k in class_weight if k not in known]}, which are no "
+                f"classes of y: {target.classes.tolist()}."
+            )
     try:
         factors = compute_sample_weight(class_weight, labels)
     except (TypeError, ValueError, OverflowError) as error:
@@ -215,19 +157,6 @@ def to_unit(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     exponent = np.frexp(weights.max())[1] - 1
     return np.ldexp(weights, -exponent) if exponent else weights
-
-
-def _as_array(y: Any) -> NDArray[Any]:
-    array = read_array(y, "y")
-    if array.dtype.kind in "mM":
-        raise InvalidDataError(f"y holds dates or times ({array.dtype}); give numbers or labels.")
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = column_or_1d(array, warn=True)
-    if missing := int(pd.isna(array).sum()):
-        raise InvalidDataError(f"Input y contains NaN ({missing} values missing).")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidDataError("Input y contains infinity.")
-    return array
 
 
 def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
@@ -277,7 +206,7 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
 
 
 def _first_unknown(array: NDArray[Any]) -> str:
-    """What is wrong with the first value that is neither a number nor text."""
+    """Say what is wrong with the first value that is neither a number nor text."""
     first: dict[bool, Any] = {}
     for value in array.flat:
         is_text = isinstance(value, str)

@@ -17,29 +17,11 @@ _FORKED = 0x40
 
 
 def runs(n_rows: int, at_least: int) -> list[slice]:
-    """Divide rows into a run for each thread.
+    """Divide rows into a run for each thread, of about equal length and `at_least` so many rows.
 
     There are as many threads as scikit-learn's own loops would have: ``OMP_NUM_THREADS``, the
     process's share of the processors, :func:`threadpoolctl.threadpool_limits` and the workers of
-    joblib limit them.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    at_least : int
-        Rows that are worth a thread of their own.
-
-    Returns
-    -------
-    list of slice
-        One or more, of about equal length; each starts at a multiple of `at_least`.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.threads import runs
-    >>> runs(10, at_least=100)
-    [slice(0, 10, None)]
+    joblib limit them. Each run starts at a multiple of `at_least`.
     """
     blocks = max(1, n_rows // at_least)
     n = min(blocks, _openmp_effective_n_threads()) if blocks > 1 else 1
@@ -64,12 +46,6 @@ def is_forked() -> bool:
 
     OpenMP's threads stay behind in the other process, and GNU's library, which torch and
     scikit-learn bring along on Linux, waits for them forever.
-
-    Examples
-    --------
-    >>> from sk_entity_embed.input.threads import is_forked
-    >>> isinstance(is_forked(), bool)
-    True
     """
     try:
         with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:

@@ -1,38 +1,30 @@
-"""What to say of a column that has hardly any category of fit."""
+"""Warnings about a column that has hardly any category of fit."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from sk_entity_embed.exceptions import UnknownCategoriesWarning
-from sk_entity_embed.input.columns import Column
 from sk_entity_embed.input.kinds import cure_for, kind_of, may_be_equal
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, warn
+from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary, missing_cells
 
 _FEW, _MOST, _SOME = 20, 0.9, 0.5
-"""Values from which on a share counts, and the shares of unknown ones that are told.
+"""Values from which on a share counts, and the shares of unknown ones that give a warning.
 
-Some values of another kind may be equal to categories, as 0.5 is to a decimal: there the lower
-share counts.
+The lower share is for values of another kind, of which some may be equal to categories, as 0.5 is
+to a decimal.
 """
 _SAMPLE = 1_000
 
 
 def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
-    """Warn of a column of another kind than in fit, or with hardly any category of fit.
+    """Warn if new rows are of another kind than in fit, or have hardly any category of fit.
 
-    A column of few values, as in serving, is told of once in the life of a vocabulary.
-
-    Parameters
-    ----------
-    column : Column
-        New rows.
-    codes : ndarray of int32 of shape (n_samples,) or Lists
-        What `vocabulary` made of them.
-    vocabulary : Vocabulary
-        The categories of fit.
+    `codes` are what the vocabulary made of the column. A column of few values, as in serving, gives
+    one warning in the life of a vocabulary.
     """
     cells = codes.items if isinstance(codes, Lists) else codes
     if len(cells) > 4 * _SAMPLE:
@@ -49,7 +41,7 @@ def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
 
 
 def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str | None:
-    """What may be wrong with a column whose values are nearly all unknown; None if nothing is."""
+    """Return what may be wrong with a column of nearly all unknown values; None if nothing is."""
     if isinstance(codes, Lists):  # which have stand-ins for empty lists
         column = column.items
         codes = vocabulary.rows_of(vocabulary.locate(column))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -17,39 +16,15 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.input.columns import read_values
+from sk_entity_embed.input.columns import natural, read_values
 from sk_entity_embed.input.messages import shown
 
 
 def read_array(values: Any, name: str) -> NDArray[Any]:
-    """Read values of any container as an array.
+    """Values of any container, one or several a row, as an array in their natural dtype.
 
-    Parameters
-    ----------
-    values : array-like of shape (n_samples,) or (n_samples, n_columns)
-        One value a row, or several.
-    name : str
-        What they are, for messages.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or (n_samples, n_columns)
-        In their natural dtype. Decimals and other numbers that NumPy has no type for are float64,
-        where all values are numbers.
-
-    Raises
-    ------
-    UnsupportedDataError
-        If the values are a sparse matrix.
-    InvalidDataError
-        If they are of another shape, or complex numbers or records.
-
-    Examples
-    --------
-    >>> from decimal import Decimal
-    >>> from sk_entity_embed.input.values import read_array
-    >>> read_array([Decimal("1.50"), Decimal("2")], "y").tolist()
-    [1.5, 2.0]
+    Decimals and other numbers that NumPy has no type for are float64, where all values are numbers.
+    `name` says what they are, for messages.
     """
     if sparse.issparse(values):
         raise UnsupportedDataError(f"{name} is sparse; pass {name}.toarray() instead.")
@@ -80,25 +55,9 @@ def to_float64(
     *,
     error: type[InvalidDataError | InvalidParameterError] = InvalidDataError,
 ) -> NDArray[np.float64]:
-    """Turn an array of numbers into float64.
+    """An array of :func:`read_array` as float64; an `error` where a value is no number.
 
-    Parameters
-    ----------
-    array : ndarray
-        From :func:`read_array`.
-    name : str
-        What they are, for messages.
-    needs : str
-        Who needs numbers: the beginning of the message where there are none.
-    error : type, default=InvalidDataError
-        What is raised then.
-
-    Raises
-    ------
-    InvalidDataError or InvalidParameterError
-        If a value is no number.
-    InvalidDataError
-        If one is beyond the range of float64.
+    The error's message begins with `needs`, which says who needs numbers.
     """
     if array.dtype.kind in "mM":
         raise error(f"{needs}, but {name} holds dates or times ({array.dtype}).")
@@ -118,12 +77,11 @@ def to_float64(
 
 def _as_numbers(array: NDArray[np.object_]) -> NDArray[Any]:
     """Objects as numbers or booleans, where all of them are."""
-    flat = array.ravel()
+    flat = natural(array.ravel())
+    if flat.dtype != object:
+        return flat.reshape(array.shape)
     kind = pd.api.types.infer_dtype(flat, skipna=False)
-    if kind in ("boolean", "integer", "floating"):
-        with suppress(OverflowError):  # of pandas 2, for integers beyond float64
-            return pd.Series(flat).infer_objects().to_numpy().reshape(array.shape)
-    if kind != "decimal" and not kind.startswith("mixed"):
+    if kind not in ("floating", "decimal") and not kind.startswith("mixed"):
         return array
     try:
         is_number = all(isinstance(value, Real | Decimal) for value in flat)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._access import check_column, fitted_step, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.model.tables import NOT_INFERRED
 
 Source: TypeAlias = Any

@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import Column, object_array, read_values
+from sk_entity_embed.input.columns import read_values
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import Column, object_array
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 
 _PRIOR_ROWS = 5.0

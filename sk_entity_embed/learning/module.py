@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Column, Table, read_table
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.selection import check_column
+from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.vocabulary import (
     MISSING,
     UNKNOWN,

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.columns import Column, Table
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.unknowns import explain_unknown, warn_unknown
 from sk_entity_embed.input.vocabulary import (
     UNKNOWN,

@@ -24,7 +24,7 @@ from sk_entity_embed.input.columns import _lazy_message, read_table, read_values
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from tests.containers import NAMELESS, PYTHON_OBJECTS, make_container
-from tests.list_containers import LIST_CONTAINERS, make_lists, objects
+from tests.list_containers import LIST_CONTAINERS, make_lists
 from tests.samples import MIXED
 
 KINDS = ["category", "number", "number", "number", "category"]
@@ -56,22 +56,27 @@ def test_every_container_gives_the_same_names_kinds_and_cells(container):
     assert table.n_rows == 5
     assert [len(c) for c in table.columns] == [5] * 5
     assert [values_of(c) for c in table.columns] == [*MIXED.values()]
-
-
-def test_rows_can_be_taken(container):
-    table = read_table(container(MIXED)).take(np.array([4, 0, 3]))
-    assert table.n_rows == 3
+    taken = table.take(np.array([4, 0, 3]))
     expected = [[values[i] for i in (4, 0, 3)] for values in MIXED.values()]
-    assert [values_of(c) for c in table.columns] == expected
+    assert (taken.n_rows, [values_of(c) for c in taken.columns]) == (3, expected)
+    header = table.header()
+    assert header.shape == ((1, 5) if nameless else (0, 5))
+    assert nameless or list(header.columns) == [*MIXED]
 
 
-@pytest.mark.parametrize("name", PYTHON_OBJECTS)
+@pytest.mark.parametrize("name", [*PYTHON_OBJECTS, "polars objects"])
 def test_mixed_types_are_categories_that_keep_their_type(name):
-    values = [1, "1", None, (1, 2), "a"]
-    column = read_one(make_container(name, {"m": values}))
-    assert column.kind == "category"
-    assert values_of(column) == values
-    assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 1, 6, 5]
+    values = [1, "1", None, (1, 2), "a", 2**70]
+    if name == "polars objects":  # whose Arrow form holds addresses
+        X = pl.DataFrame({"m": pl.Series(values, dtype=pl.Object)})
+    else:
+        X = make_container(name, {"m": values})
+    column = read_one(X)
+    assert (column.kind, column.is_list) == ("category", False)
+    assert values_of(column) == values_of(column.last(1)) == values
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.keys is None
+    assert vocabulary.encode(column).tolist() == [3, 5, 1, 7, 6, 4]
 
 
 @pytest.mark.parametrize(
@@ -82,22 +87,6 @@ def test_every_missing_value_is_missing(missing):
     assert values_of(column) == ["x", None, "y"]
 
 
-@pytest.mark.parametrize("make", [pl.DataFrame, pa.table, pd.DataFrame, lambda d: d["a"][:, None]])
-def test_a_number_that_is_no_number_is_missing(make):
-    column = read_one(make({"a": np.array([1.5, np.nan])}))
-    assert values_of(column) == [1.5, None]
-
-
-@pytest.mark.parametrize(
-    "dtype",
-    ["int8", "uint8", "int64", "uint64", "float16", "float32", "float64", "longdouble"],
-)
-def test_numpy_numbers_are_numbers(dtype):
-    column = read_one(np.array([[1], [2]], dtype=dtype))
-    assert column.kind == "number"
-    assert column.to_numbers().tolist() == [1.0, 2.0]
-
-
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -105,13 +94,12 @@ def test_numpy_numbers_are_numbers(dtype):
         (np.array([[True], [False]]), "category"),
         (np.array([[b"a"], [b"b"]]), "category"),
         ([[Decimal("1.5")], [None]], "number"),
-        (pl.DataFrame({"a": pl.Series([1.5, None]).cast(pl.Decimal(10, 2))}), "number"),
+        ([[2**63 + 5], [1]], "number"),
         (pd.DataFrame({"a": pd.arrays.SparseArray([0, 0, 1])}), "number"),
         (pd.DataFrame({"a": pd.Categorical([3, 1, None])}), "category"),
         (pl.DataFrame({"a": pl.Series(["b", "a"], dtype=pl.Enum(["b", "a"]))}), "category"),
         (pa.table({"a": pa.array(["a", "b"], pa.string_view())}), "category"),
         (pa.table({"a": pa.array([b"a", None])}), "category"),
-        (pa.table({"a": pa.nulls(2)}), "category"),
     ],
 )
 def test_kind_follows_the_values(values, kind):
@@ -121,19 +109,14 @@ def test_kind_follows_the_values(values, kind):
 @pytest.mark.parametrize(
     "X",
     [
-        pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None])}),
         pd.DataFrame({"d": pd.to_datetime(["2013-01-01", None]).tz_localize("UTC")}),
-        pd.DataFrame({"d": pd.Series([DAY, None], dtype=object)}),
         pd.DataFrame({"d": pd.period_range("2013", "2014", freq="Y")}),
         pd.DataFrame({"d": pd.interval_range(0, 2)}),
-        pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="D")}),
-        pl.DataFrame({"d": [DAY, None]}),
         pl.DataFrame({"d": [dt.date(2013, 1, 1), None]}),
         pl.DataFrame({"d": [dt.time(1), None]}),
         pa.table({"d": [DAY, None]}),
         [[DAY], [None]],
         np.array([["2013-01-01"], ["2014-01-01"]], dtype="M8[D]"),
-        np.array([["2013-01-01"], ["2014-01-01"]], dtype="M8[ns]"),
         np.array([[1], [2]], dtype="m8[ns]"),
     ],
 )
@@ -146,80 +129,25 @@ def test_dates_and_the_like_are_neither_category_nor_number(X):
     assert select_categorical([0], table, X) == ([0], [])
 
 
-@pytest.mark.parametrize(
-    "X",
-    [
-        pl.DataFrame({"d": [DAY]}),
-        pa.table({"d": [DAY]}),
-        np.array([["2013-01-01"]], dtype="M8[s]"),
-        [[DAY]],
-    ],
-    ids=["polars", "pyarrow", "numpy", "lists"],
-)
-def test_dates_of_all_containers_are_the_same_categories(X):
-    vocabulary = learn_vocabulary(read_one(pd.DataFrame({"d": [DAY]})))
-    assert vocabulary.encode(read_one(X)).tolist() == [3]
-
-
-def test_integers_beyond_int64_are_numbers_in_lists_as_in_numpy():
-    big = 2**63 + 5
-    assert read_one(np.array([[big], [1]], dtype=np.uint64)).kind == "number"
-    assert read_one([[big], [1]]).kind == "number"
-
-
-def test_polars_objects_are_read_by_value_and_not_by_address():
-    column = read_one(pl.DataFrame({"a": pl.Series([1, "1", None, 1], dtype=pl.Object)}))
-    assert values_of(column) == [1, "1", None, 1]
-
-
-@pytest.mark.parametrize(
-    "X",
-    [[["a\ud800"], ["b"]], np.array([["a\ud800"], ["b"]])],
-    ids=["lists", "numpy"],
-)
-def test_lone_surrogates_are_categories(X):
-    column = read_one(X)
-    assert column.kind == "category"
-    assert values_of(column) == ["a\ud800", "b"]
-
-
-def test_integers_beyond_64_bits_keep_their_value():
-    column = read_one([[2**70], [2**70 + 1], [2**70]])
-    assert learn_vocabulary(column).encode(column).tolist() == [3, 4, 3]
-
-
 def test_chunks_with_different_dictionaries_are_unified():
     chunks = [pa.array(v).dictionary_encode() for v in (["a", "b"], ["b", "c"])]
     column = read_one(pa.table({"a": pa.chunked_array(chunks)}))
     assert values_of(column) == ["a", "b", "b", "c"]
 
 
-def test_labels_that_are_not_strings_are_numbered():
-    table = read_table(pd.DataFrame([["a", "b"]], columns=["x", 1]))
+@pytest.mark.parametrize("labels", [["x", 1], [("a", 1), ("b",)]])
+def test_labels_that_are_not_strings_are_numbered(labels):
+    columns = pd.Index(labels, tupleize_cols=False)
+    table = read_table(pd.DataFrame([["a", "b"]], columns=columns))
     assert [c.name for c in table.columns] == ["x0", "x1"]
-    assert table.labels == ["x", 1]
-    assert list(table.header().columns) == ["x", 1]
-
-
-def test_labels_may_be_tuples():
-    labels = pd.Index([("a", 1), ("b",)], tupleize_cols=False)
-    table = read_table(pd.DataFrame([["x", "y"]], columns=labels))
-    assert table.header().columns.tolist() == table.labels == [("a", 1), ("b",)]
-
-
-def test_header_has_the_labels_and_no_rows(container):
-    header = read_table(container(MIXED)).header()
-    assert header.shape[1] == 5
-    if container.name not in NAMELESS:
-        assert list(header.columns) == [*MIXED]
-        assert len(header) == 0
+    assert table.labels == table.header().columns.tolist() == labels
 
 
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), InvalidDataError, "'a'"),
-        (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "'a'"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), InvalidDataError, "X repeats a column name"),
+        (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "(?s)X repeats .*'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
         ((i for i in range(3)), UnsupportedDataError, "type generator, which is no table"),
@@ -231,13 +159,9 @@ def test_header_has_the_labels_and_no_rows(container):
         ),
         (pd.DataFrame({"a": ["x"]}).iloc[0], InvalidDataError, r"row by X\.iloc\[\[0\]\]"),
         ([[Decimal("sNaN")], [1]], UnsupportedDataError, "'x0' .*signaling NaN"),
-        (pl.Series([1]), InvalidDataError, "1D array"),
         ([[1], [1, 2]], InvalidDataError, "different lengths"),
         (pd.DataFrame({"a": []}), InvalidDataError, r"0 sample\(s\)"),
-        (pd.DataFrame(index=[0]), InvalidDataError, r"0 feature\(s\)"),
         ([[]], InvalidDataError, r"0 feature\(s\)"),
-        ([], ValueError, "1D array"),
-        (np.empty((0, 2)), ValueError, r"0 sample\(s\)"),
         (np.zeros((2, 2, 2)), ValueError, "dim 3"),
         ([1, 2], ValueError, "1D array"),
         (None, ValueError, "scalar"),
@@ -249,7 +173,6 @@ def test_header_has_the_labels_and_no_rows(container):
         (pd.DataFrame({"tags": [[{"x"}]]}), UnsupportedDataError, "'tags'.*hashed"),
         (pd.DataFrame({"tags": [["x"], "y"]}), InvalidDataError, r"'tags'.*row 1.*\['y'\]"),
         (pd.DataFrame({"tags": [[["x"]], ["y"]]}), UnsupportedDataError, "'tags'.*Flatten"),
-        (pl.DataFrame({"tags": [[["x"]]]}), UnsupportedDataError, "'tags'.*Flatten"),
         (pa.table({"tags": [[{"x": 1}]]}), UnsupportedDataError, "'tags'.*Flatten"),
         (pl.DataFrame({"tags": [{"x": 1}]}), UnsupportedDataError, "'tags'.*nested"),
     ],
@@ -261,39 +184,27 @@ def test_unusable_tables_are_refused_by_name(X, error, message):
 
 @pytest.mark.parametrize(
     "X",
-    [
-        [["a"], ["7"]],
-        [["7"], ["8"]],
-        [["a"], [7]],
-        pd.DataFrame({"x0": pd.Categorical([7])}),
-        np.array([["2013"]], dtype="M8[s]"),
-    ],
-    ids=["text", "digits", "mixed", "levels", "date"],
+    [[["7"], ["8"]], [["a"], [7]], pd.DataFrame({"x0": pd.Categorical([7])}), [[DAY]], [[[1, 2]]]],
+    ids=["text", "mixed", "levels", "date", "lists"],
 )
 def test_what_is_no_number_is_refused_by_name_where_numbers_were(X):
     column = read_one(X)
     assert not column.holds_numbers
-    with pytest.raises(InvalidDataError, match=r"Column 'x0'.* numbers"):
+    with pytest.raises(InvalidDataError, match=r"Column 'x0' must hold numbers"):
         column.to_numbers()
 
 
 def test_booleans_and_missing_cells_are_numbers_where_numbers_are_asked_for(container):
-    table = read_table(container({"flag": [False, True, True], "n": [1, None, 3]}))
-    np.testing.assert_array_equal(table.columns[1].to_numbers(), [1.0, np.nan, 3.0])
+    X = container({"flag": [False, True, True], "n": [1, None, 3], "none": [None] * 3})
+    flag, n, none = read_table(X).columns
+    np.testing.assert_array_equal(n.to_numbers(), [1.0, np.nan, 3.0])
+    assert np.isnan(none.to_numbers()).all()
     if container.name != "pandas_category":
-        assert table.columns[0].holds_numbers
-        assert table.columns[0].to_numbers().tolist() == [0.0, 1.0, 1.0]
-
-
-def test_missing_cells_only_are_missing_numbers(container):
-    (column,) = read_table(container({"n": [None, None]})).columns
-    assert np.isnan(column.to_numbers()).all()
+        assert flag.to_numbers().tolist() == [0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
-    "type_",
-    [pa.string(), pa.large_string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())],
-    ids=str,
+    "type_", [pa.string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())], ids=str
 )
 def test_chunked_arrow_columns_of_pandas_are_read_whole(type_):
     cells = [[1, 2], [3, 1]] if type_ == pa.int64() else [["a", "b"], ["c", "a"]]
@@ -325,11 +236,6 @@ def test_every_container_gives_the_same_lists(name):
     assert lists_of(column) == LISTS
     assert column.offsets.dtype == np.int64
     assert not column.items.is_list
-
-
-@pytest.mark.parametrize("name", LIST_CONTAINERS)
-def test_rows_and_last_items_of_lists_can_be_taken(name):
-    column = read_one(make_lists(name, LISTS))
     taken = column.take(np.array([4, 3, 3, 1, 0, 2]))
     assert lists_of(taken) == [LISTS[i] for i in (4, 3, 3, 1, 0, 2)]
     assert lists_of(column.last(2)) == [cell and cell[-2:] for cell in LISTS]
@@ -337,81 +243,30 @@ def test_rows_and_last_items_of_lists_can_be_taken(name):
     assert (taken.kind, column.last(1).kind) == ("list", "list")
 
 
-def test_single_values_have_no_last_items():
-    column = read_one([["ab"], [None]])
-    assert values_of(column.last(1)) == ["ab", None]
-
-
-@pytest.mark.parametrize(
-    "X",
-    [
-        pl.DataFrame({"a": pl.Series([["a", "b"], None], dtype=pl.Array(pl.String, 2))}),
-        pa.table({"a": pa.array([["a", "b"], None], pa.list_(pa.string(), 2))}),
-        pa.table({"a": pa.array([["c", "d"], ["a", "b"], None], pa.list_(pa.string(), 2))[1:]}),
-        [[["a", "b"]], [None]],
-        [[np.array(["a", "b"])], [None]],
-        pd.DataFrame({"a": objects([np.array(["a", "b"]), np.nan])}),
-        objects([np.array(["a", "b"]), None])[:, None],
-    ],
-)
-def test_lists_of_a_fixed_size_are_lists(X):
-    assert lists_of(read_one(X)) == [["a", "b"], None]
+def test_lists_of_a_fixed_size_and_without_items_are_lists():
+    pairs = pa.array([["c", "d"], ["a", "b"], None], pa.list_(pa.string(), 2))[1:]
+    of_polars = pl.Series([["a", "b"], None], dtype=pl.Array(pl.String, 2))
+    for X in (pa.table({"a": pairs}), pl.DataFrame({"a": of_polars})):
+        assert lists_of(read_one(X)) == [["a", "b"], None]
+    for X in ([[[]], [None]], pl.DataFrame({"a": [[], None]}), pa.table({"a": [[], None]})):
+        assert lists_of(read_one(X)) == [[], None]
 
 
 @pytest.mark.parametrize(
     ("values", "items"),
     [
-        ([[1, 2], [3]], pa.array([1, 2, 3])),
         ([[1, None], [3]], pa.array([1, None, 3])),
         ([[1.5], [2.0, float("nan")]], pa.array([1.5, 2.0, None])),
-        ([[True], [False]], pa.array([True, False])),
         ([["1", "2"], ["a,b"]], pa.array(["1", "2", "a,b"], pa.large_string())),
-        ([[b"a"], []], [b"a"]),
-        ([[DAY], [DAY]], [DAY, DAY]),
+        ([[DAY], [DAY]], np.array([DAY, DAY], dtype=object)),
     ],
 )
 def test_items_are_typed_together_whatever_holds_them(values, items):
     for X in ([[v] for v in values], pa.table({"a": values}), pl.DataFrame({"a": values})):
         column = read_one(X)
         assert column.kind == "list"
-        if isinstance(items, list):
-            assert column.cells.tolist() == items
-        else:
-            assert column.cells.equals(items)
-
-
-def test_items_of_mixed_type_keep_their_type():
-    column = read_one([[[1, "1"]], [[(1, 2), None]], [["a"]]])
-    assert lists_of(column) == [[1, "1"], [(1, 2), None], ["a"]]
-
-
-@pytest.mark.parametrize(
-    "X",
-    [
-        [[[]], [None]],
-        pd.DataFrame({"a": [[], np.nan]}),
-        pl.DataFrame({"a": [[], None]}),
-        pa.table({"a": pa.array([[], None], pa.list_(pa.null()))}),
-        pa.table({"a": pa.array([[], None], pa.list_(pa.string()))}),
-    ],
-)
-def test_lists_without_items_are_lists(X):
-    column = read_one(X)
-    assert column.kind == "list"
-    assert lists_of(column) == [[], None]
-
-
-@pytest.mark.parametrize("cells", [["a,b", "c"], [("a", "b"), ("c",)]])
-def test_strings_and_tuples_are_single_values(cells):
-    column = read_one([[cell] for cell in cells])
-    assert (column.kind, column.is_list) == ("category", False)
-    assert values_of(column) == cells
-
-
-def test_lists_are_refused_where_numbers_were():
-    column = read_one([[[1, 2]], [[3]]])
-    with pytest.raises(InvalidDataError, match=r"Column 'x0' must hold numbers.*lists"):
-        column.to_numbers()
+        assert type(column.cells) is type(items)
+        assert column.cells.tolist() == items.tolist()
 
 
 def test_tables_of_other_libraries_are_told_how_to_load_themselves():
@@ -452,30 +307,12 @@ def test_record_batches_and_chunks_of_any_encoding_are_read():
         assert column.cells.equals(pa.array([True, False, None]))
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        [Decimal("1.2"), None, Decimal("-3")],
-        [Decimal("1.2"), None, -3],
-        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal128(9, 4)),
-        pa.array([Decimal("1.2"), None, Decimal("-3")], pa.decimal256(60, 30)),
-        pl.Series([Decimal("1.2"), None, Decimal("-3")]),
-    ],
-)
-def test_decimals_are_numbers_and_are_rounded_once(values):
-    if isinstance(values, list):
-        X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
-    else:
-        X = (
-            pl.DataFrame({"a": values})
-            if isinstance(values, pl.Series)
-            else pa.table({"a": values})
-        )
-    (column,) = read_table(X).columns
-    assert column.kind == "number"
-    assert column.holds_numbers
-    assert column.holds_fractions
-    np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
+def test_decimals_are_numbers_and_are_rounded_once():
+    values = [Decimal("1.2"), None, Decimal("-3")]
+    for cells in (values, pa.array(values, pa.decimal128(9, 4)), pa.array(values)):
+        column = read_one(pa.table({"a": cells}))
+        assert (column.kind, column.holds_numbers, column.holds_fractions) == ("number", True, True)
+        np.testing.assert_array_equal(column.to_numbers(), [1.2, np.nan, -3.0])
 
 
 def test_integers_of_128_bits_are_read_wherever_they_are():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy import stats
 
@@ -11,21 +13,19 @@ from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.context import MAX_KNOTS, fit_context, stack_numbers
 
 
-def test_columns_are_stacked_in_their_own_units(container):
-    table = read_table(container({"a": [1, 2, None], "b": [0.5, None, 1e6]}))
+def test_columns_are_stacked_in_their_own_units():
+    table = read_table(pd.DataFrame({"a": [1, 2, None], "b": [0.5, None, 1e6]}))
     numbers = stack_numbers(table.columns, 3)
     np.testing.assert_array_equal(numbers, [[1, 0.5], [2, np.nan], [np.nan, 1e6]])
     assert numbers.dtype == np.float64
-
-
-def test_no_columns_are_an_empty_block():
     assert stack_numbers([], 3).shape == (3, 0)
+    assert fit_context(np.empty((3, 0))).apply(np.empty((2, 0))).shape == (2, 0)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinity_is_refused_by_name(container, value):
-    columns = read_table(container({"a": [1.0, 2.0], "b": [1.0, value]})).columns
-    with pytest.raises(InvalidDataError, match=f"'{columns[1].name}' contains infinity"):
+def test_infinity_is_refused_by_name(value):
+    columns = read_table(pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, value]})).columns
+    with pytest.raises(InvalidDataError, match="Column 'b' contains infinity"):
         stack_numbers(columns, 2)
 
 
@@ -41,13 +41,11 @@ RANDOM = np.random.default_rng(0)
     "values",
     [
         np.exp(3 * RANDOM.standard_normal(5000)),
-        RANDOM.standard_normal(5000),
         RANDOM.integers(0, 2, 5000),
         RANDOM.poisson(0.3, 5000),
-        RANDOM.integers(0, 24, 5000),
         (RANDOM.random(5000) < 0.001).astype(float),
     ],
-    ids=["lognormal", "normal", "flag", "counts", "hours", "rare flag"],
+    ids=["lognormal", "flag", "counts", "rare flag"],
 )
 def test_every_column_has_mean_zero_and_width_one(values):
     out = scaled(values.astype(float)[:, None])
@@ -73,19 +71,12 @@ def test_large_tables_are_mapped_through_a_bounded_number_of_knots():
     assert len(scaling.knots[0]) == MAX_KNOTS
 
 
-def test_missing_numbers_are_the_mean_score_and_a_flag():
+def test_missing_numbers_are_the_mean_score_and_a_flag_where_fit_had_some():
     x = np.array([[1.0, 5.0], [2.0, 6.0], [9.0, 7.0], [np.nan, 8.0]])
-    out = scaled(x)
-    assert out.shape == (4, 3)
-    assert out[3, 0] == 0.0
-    np.testing.assert_allclose(out[:, 2], [-0.25, -0.25, -0.25, 0.75])
-
-
-def test_new_missing_numbers_are_the_mean_score_without_a_flag():
-    out = scaled(np.array([[1.0], [2.0], [9.0]]), np.array([[np.nan], [2.0]]))
-    assert out.shape == (2, 1)
-    assert out[0] == 0.0
-    assert np.isfinite(out).all()
+    out = scaled(x, np.append(x, [[2.0, np.nan]], axis=0))
+    assert out.shape == (5, 3)
+    assert out[3, 0] == out[4, 1] == 0.0
+    np.testing.assert_allclose(out[:, 2], [-0.25, -0.25, -0.25, 0.75, -0.25])
 
 
 def test_constant_columns_are_zero_whatever_comes_later():
@@ -98,7 +89,3 @@ def test_a_column_of_missing_numbers_only_is_zero_whatever_comes_later_and_has_n
     assert out.shape == (4, 3)  # two numbers, and the flag of the first
     assert (out[:, 1] == 0).all()
     np.testing.assert_allclose(out[:, 2], [-0.5, -0.5, 0.5, -0.5])
-
-
-def test_no_columns_give_no_columns():
-    assert fit_context(np.empty((3, 0))).apply(np.empty((2, 0))).shape == (2, 0)

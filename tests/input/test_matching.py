@@ -18,7 +18,7 @@ from tests.representations import NUMBERS, TIMES, make_exactly
 
 MAKERS = NUMBERS | TIMES
 
-thorough = settings(max_examples=400, deadline=None, derandomize=True, database=None)
+thorough = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
 NUMBER = st.one_of(
     st.integers(-3, 3),
@@ -81,24 +81,22 @@ def test_equal_numbers_are_one_category_and_unequal_ones_are_not(pair):
     check_codes(*pair)
 
 
-@settings(thorough, max_examples=150)
+@settings(thorough, max_examples=100)
 @given(pairs(TIME, [*TIMES, "lists of rows"]))
 def test_equal_times_are_one_category_and_unequal_ones_are_not(pair):
     check_codes(*pair)
 
 
-@pytest.mark.parametrize("name", sorted(NUMBERS))
-def test_every_container_of_numbers_is_read(name):
-    values = [1, 0, 1]
-    X = make_exactly(NUMBERS[name], values)
-    if X is None and name == "arrow halffloat":
-        pytest.skip("this version of pyarrow makes no such array of Python's numbers")
-    vocabulary = learn_vocabulary(read_table(X).columns[0])
-    assert vocabulary.categories.tolist() == [0, 1]
-    assert vocabulary.counts.tolist() == [1, 2]
+def test_every_container_of_numbers_is_read():
+    for name in NUMBERS:
+        X = make_exactly(NUMBERS[name], [1, 0, 1])
+        if X is None and name == "arrow halffloat":
+            continue  # this version of pyarrow makes no such array of Python's numbers
+        vocabulary = learn_vocabulary(read_table(X).columns[0])
+        assert vocabulary.categories.tolist() == [0, 1], name
+        assert vocabulary.counts.tolist() == [1, 2], name
 
 
-@pytest.mark.parametrize("n_others", [0, 600])  # found by Arrow, and by an index
 @pytest.mark.parametrize(
     ("keys", "cells", "known"),
     [
@@ -107,21 +105,17 @@ def test_every_container_of_numbers_is_read(name):
         (np.array([-1, 1, 2**62]), np.array([2**64 - 1, 1, 2**62], np.uint64), [1, 2]),
         (np.array([2**53, 2**53 + 1]), np.array([2.0**53, 2.0**53 + 2, np.inf]), [0]),
         (np.array([2.0**53, 0.5]), np.array([2**53 + 1, 2**53, 0]), [1]),
+        (np.array([1, 2, 3]), np.array([1.5, 2.0, 0.5, np.nan]), [1]),
         (np.array([2.0**63, 0.5]), np.array([2**63 - 1, 2**63 - 1024]), []),
     ],
 )
-def test_wide_integers_and_floats_are_compared_exactly(keys, cells, known, n_others):
-    others = (np.arange(n_others) + 10).astype(keys.dtype)
-    vocabulary = learn_vocabulary(read_table(np.append(keys, others)[:, None]).columns[0])
-    for repeats in (1, 50):  # few cells are found by Python, many by Arrow
-        (column,) = read_table(np.tile(cells, repeats)[:, None]).columns
-        codes = vocabulary.encode(column)[: len(cells)]
-        assert np.flatnonzero(codes != UNKNOWN).tolist() == known
-        positions = vocabulary.locate(column)[known]
-        assert vocabulary.categories[positions].tolist() == cells[known].tolist()
-
-
-def test_cells_without_a_type_are_missing():
-    vocabulary = learn_vocabulary(read_table([["a"], ["b"], [None]]).columns[0])
-    (column,) = read_table([[None], [None]]).columns
-    assert vocabulary.encode(column).tolist() == [MISSING, MISSING]
+def test_wide_integers_and_floats_are_compared_exactly(keys, cells, known):
+    for n_others in (0, 600):  # found by Arrow, and by an index
+        others = (np.arange(n_others) + 10).astype(keys.dtype)
+        vocabulary = learn_vocabulary(read_table(np.append(keys, others)[:, None]).columns[0])
+        for repeats in (1, 50):  # few cells are found by Python, many by Arrow
+            (column,) = read_table(np.tile(cells, repeats)[:, None]).columns
+            codes = vocabulary.encode(column)[: len(cells)]
+            assert np.flatnonzero(codes != UNKNOWN).tolist() == known
+            positions = vocabulary.locate(column)[known]
+            assert vocabulary.categories[positions].tolist() == cells[known].tolist()

@@ -15,7 +15,7 @@ from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.evaluation import encoding_report
 from sk_entity_embed.exceptions import ColumnRoleWarning, EmptyColumnWarning
 from sk_entity_embed.input.columns import read_table
-from sk_entity_embed.input.roles import check_roles, pattern
+from sk_entity_embed.input.roles import check_roles, looks_like_ids, why_quantity
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.target import read_target
 from tests.samples import make_encoder
@@ -55,11 +55,11 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@pytest.mark.parametrize("ids", [IDS, np.where(NOISE > 2, np.nan, IDS), IDS.astype(object)])
-def test_ids_that_are_context_are_named(kind, ids):
-    (message,) = messages({"text": TEXT, "agent": ids, "noise": NOISE}, TARGETS[kind])
-    assert "look like ids: 'agent' (" in message
-    assert "`categorical_features`" in message
+def test_ids_that_are_context_are_named(kind):
+    for ids in (IDS, np.where(NOISE > 2, np.nan, IDS), IDS.astype(object)):
+        (message,) = messages({"text": TEXT, "agent": ids, "noise": NOISE}, TARGETS[kind])
+        assert "look like ids: 'agent' (" in message
+        assert "`categorical_features`" in message
 
 
 QUANTITIES = {
@@ -74,7 +74,7 @@ QUANTITIES = {
     "fractions": IDS / 2,
 }
 BY_QUANTITY = {
-    "cycle": np.sin(np.radians(QUANTITIES["cycle"])),
+    "cycle": np.cos(np.radians(QUANTITIES["cycle"])),  # of no trend
     "zeros": ID_EFFECT[QUANTITIES["zeros"]],
     "few": ID_EFFECT[IDS % 40],
     "prices": BY_ID,
@@ -112,27 +112,26 @@ def test_fractions_that_have_to_be_embedded_are_named_but_for_a_long_list():
     assert "'x4' (fractions) and 2 more" in message
 
 
-@pytest.mark.parametrize("selection", ["all", ["text"], [0], [True, False], lambda X: ["text"]])
+@pytest.mark.parametrize("selection", ["all", ["text"], lambda X: ["text"]])
 def test_nothing_is_said_of_what_the_user_has_chosen(selection):
     assert messages({"text": TEXT, "agent": IDS}, BY_ID, selection) == []
 
 
-@pytest.mark.parametrize("n", [1, 2, 99])
-def test_small_tables_tell_too_little(n):
-    X = {"user": np.arange(n), "item": np.zeros(n, dtype=int)}
-    assert messages(X, np.arange(n) + 0.5) == []
-    assert messages({"text": TEXT[:n], **X}, np.arange(n) + 0.5) == []
+def test_small_tables_tell_too_little():
+    for n in (1, 2, 99):
+        X = {"user": np.arange(n), "item": np.zeros(n, dtype=int)}
+        assert messages(X, np.arange(n) + 0.5) == []
+        assert messages({"text": TEXT[:n], **X}, np.arange(n) + 0.5) == []
 
 
 @pytest.mark.parametrize(
     "values",
-    [np.full(200, np.nan), np.ones(200), np.r_[1.0, np.full(199, np.nan)], np.arange(200.0)],
+    [np.full(200, np.nan), np.ones(200), np.r_[1.0, np.full(199, np.nan)], np.arange(200.0) // 3],
 )
-@pytest.mark.parametrize("y", [np.zeros(200), np.arange(200.0)])
-def test_a_pattern_of_nothing_is_no_pattern(values, y):
-    found = pattern(values, y[:, None])
-    assert np.isfinite([found.within, found.certainty, found.nearby, found.trend]).all()
-    assert not found.looks_like_ids
+def test_a_pattern_of_nothing_is_no_pattern(values):
+    for y in (np.zeros((200, 1)), np.arange(200.0)[:, None]):
+        assert not looks_like_ids(values, y)
+    assert why_quantity(values, np.zeros((200, 1))) is None
 
 
 def test_fit_and_report_warn_once_each():
@@ -156,8 +155,6 @@ FOLDER = os.environ.get("SK_ENTITY_EMBED_DATA")
         ("hotel_bookings", "is_canceled", ["'agent', 'company' ("]),
         ("adult", "Y", []),
         ("employee_salaries", "Current Annual Salary", []),
-        ("uk_used_cars", "price", []),
-        ("ebay_used_cars", "price", []),
         ("lahman_salaries", "salary", []),
     ],
 )
@@ -171,6 +168,6 @@ def test_ids_of_public_tables_are_found_and_no_quantities(name, target, expected
 
 
 def test_a_column_without_values_is_no_quantity():
-    with pytest.warns(EmptyColumnWarning) as caught:
+    with pytest.warns(EmptyColumnWarning, match="'m'") as caught:
         make_encoder(cv=2, max_iter=1).fit(pd.DataFrame({"m": [np.nan] * 60}), np.arange(60) / 7)
     assert len(caught) == 1

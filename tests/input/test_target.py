@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,6 @@ def target_of(y, target_type="auto", loss="auto"):
         ([[0.5, 1.0], [2.0, 3.0]], "continuous", None, [[0.5, 1.0], [2.0, 3.0]], 2, False),
         (["late", "early", "late"], "binary", ["early", "late"], [[1], [0], [1]], 1, True),
         ([True, False], "binary", [False, True], [[1], [0]], 1, True),
-        ([-1, 1, -1], "binary", [-1, 1], [[0], [1], [0]], 1, True),
         ([7, 3, 100], "multiclass", [3, 7, 100], [[1], [0], [2]], 3, False),
         (["b", "c", "a"], "multiclass", ["a", "b", "c"], [[1], [2], [0]], 3, False),
         (INDICATOR, "multilabel-indicator", [0, 1], INDICATOR.tolist(), 2, False),
@@ -52,18 +52,24 @@ def test_kind_classes_and_values(y, kind, classes, values, n_outputs, is_single)
     assert (target.n_outputs, target.is_single) == (n_outputs, is_single)
     assert target.is_classification == (kind != "continuous")
     assert target.loss == ("squared_error" if kind == "continuous" else "log_loss")
+    one_class = kind in ("binary", "multiclass")
+    assert (target.strata is None) != one_class
+    assert not one_class or target.strata.tolist() == target.values[:, 0].tolist()
+    indicators = target.indicators()
+    if kind == "multiclass":
+        assert sparse.issparse(indicators)
+        assert indicators.toarray().tolist() == np.eye(3)[target.values[:, 0].astype(int)].tolist()
+    else:
+        assert indicators.tolist() == values
 
 
 @pytest.mark.parametrize(
     ("y", "target_type", "classes"),
     [
-        ([1, 2, 3], "continuous", None),
         ([0.0, 1.0], "continuous", None),
         ([0.5, 1.5, 2.5], "multiclass", [0.5, 1.5, 2.5]),
-        ([1, 2], "multiclass", [1, 2]),
         ([0.5, 1.5], "binary", [0.5, 1.5]),
         ([[1, 2], [3, 4]], "continuous", None),
-        (INDICATOR, "continuous", None),
     ],
 )
 def test_target_type_overrides_the_guess(y, target_type, classes):
@@ -77,19 +83,24 @@ LABELS = ["b", "a", "b"]
 
 
 @pytest.mark.parametrize(
-    "y",
+    "make",
     [
-        Y,
-        pd.Series(Y),
-        pd.Series(Y, dtype="Float64"),
-        pd.Series(Y, dtype="float64[pyarrow]"),
-        pl.Series(Y),
-        pa.array(Y),
-        pa.chunked_array([Y]),
+        pd.Series,
+        partial(pd.Series, dtype="Float64"),
+        partial(pd.Series, dtype="float64[pyarrow]"),
+        pl.Series,
+        pa.array,
+        list,
     ],
+    ids=["pandas", "nullable", "arrow", "polars", "pyarrow", "list"],
 )
-def test_numbers_in_every_container(y):
-    assert read_target(check_target(y, 3), "auto", "auto").values[:, 0].tolist() == Y
+def test_numbers_in_every_container(make):
+    assert read_target(check_target(make(Y), 3), "auto", "auto").values[:, 0].tolist() == Y
+    frames = {pl.Series: pl.DataFrame, pa.array: pa.table, list: np.column_stack}
+    columns = [make(Y), make(Y)] if make is list else {"a": make(Y), "b": make(Y)}
+    several = frames.get(make, pd.DataFrame)(columns)
+    target = read_target(check_target(several, 3), "auto", "auto")
+    assert target.values.tolist() == [[v, v] for v in Y]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +108,10 @@ def test_numbers_in_every_container(y):
     [
         LABELS,
         np.array(LABELS, dtype=object),
-        pd.Series(LABELS),
         pd.Series(LABELS, dtype="category"),
         pd.Series(LABELS, dtype="string[pyarrow]"),
-        pl.Series(LABELS),
         pl.Series(LABELS, dtype=pl.Categorical),
-        pa.array(LABELS),
         pa.chunked_array([LABELS]),
-        pa.array([True, False, True]),
         pd.Series([True, False, True], dtype="boolean"),
         pd.Series([2, 1, 2], dtype="Int64"),
     ],
@@ -113,23 +120,6 @@ def test_labels_in_every_container(y):
     target = read_target(check_target(y, 3), "auto", "auto")
     assert target.kind == "binary"
     assert target.values[:, 0].tolist() == [1.0, 0.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    "y",
-    [
-        pd.DataFrame({"a": Y, "b": Y}),
-        pd.DataFrame({"a": Y, "b": Y}, dtype="Float64"),
-        pd.DataFrame({"a": Y, "b": Y}, dtype="float64[pyarrow]"),
-        pl.DataFrame({"a": Y, "b": Y}),
-        pa.table({"a": Y, "b": Y}),
-        [[v, v] for v in Y],
-    ],
-    ids=["pandas", "nullable", "arrow", "polars", "pyarrow", "lists"],
-)
-def test_several_outputs_in_every_container(y):
-    target = read_target(check_target(y, 3), "auto", "auto")
-    assert target.values.tolist() == [[v, v] for v in Y]
 
 
 def test_a_column_vector_warns_and_is_flattened():
@@ -143,16 +133,17 @@ def test_a_column_vector_warns_and_is_flattened():
     [
         ([1.0, np.nan], "y contains NaN"),
         ([1.0, np.inf], "y contains infinity"),
-        (["a", None], "y contains NaN"),
-        (pd.Series([1, None], dtype="Int64"), "y contains NaN"),
         (pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}), "y contains NaN"),
-        (pl.Series([1, None]), "y contains NaN"),
         (pl.Series(["a", None]), "y contains NaN"),
-        (pa.array([1.5, None]), "y contains NaN"),
         ([1.0, 2.0, 3.0], "inconsistent numbers of samples: 2 and 3"),
         (np.zeros((2, 2, 2)), "dim 3"),
         ([1j, 2], "[Cc]omplex"),
         (np.array([1j, 2], dtype=object), "[Cc]omplex|no kind that can be learned"),
+        (np.array([dt.date(2013, 1, 1)] * 2, dtype=object), "no kind that can be.*2013, 1, 1"),
+        (np.array(["a", 1], dtype=object), "no kind that can be learned.*'a' as well as 1"),
+        (np.array([2**70, 1], dtype=object), "no kind that can be.*more than 64 bits"),
+        (np.array(["2013", "2014"], "M8[ns]"), "y holds dates or times"),
+        (np.array([1e302, 0.5]), "y has values beyond 1e"),
     ],
 )
 def test_unusable_targets_are_refused(y, message):
@@ -169,10 +160,11 @@ def test_unusable_targets_are_refused(y, message):
         ([[1, 2], [0, 1]], "multilabel-indicator", InvalidDataError, "only hold 0 and 1"),
         ([["a", "b"], ["b", "a"]], "auto", InvalidDataError, "unsupported kind"),
         ([[1, 2], [3, 4]], "auto", InvalidDataError, "target_type='continuous'"),
+        ([0.5, 1.5], "classes", InvalidDataError, "Unknown label type: continuous"),
         (["a", "b"], "continuous", InvalidParameterError, "target_type='continuous'.*numeric"),
+        (["a", "b"], "quantities", InvalidParameterError, "a regressor needs a numeric y"),
         ([1, 2, 3], "binary", InvalidParameterError, "3 classes; use 'multiclass'"),
         ([[1, 0], [0, 1]], "binary", InvalidParameterError, "one-dimensional"),
-        ([[1, 0], [0, 1]], "multiclass", InvalidParameterError, "one-dimensional"),
         ([1, 0], "multilabel-indicator", InvalidParameterError, r"\(n_samples, n_labels\)"),
     ],
 )
@@ -181,20 +173,13 @@ def test_targets_that_do_not_fit_their_type_are_refused(y, target_type, error, m
         target_of(y, target_type)
 
 
-@pytest.mark.parametrize("target_type", ["auto", "multiclass"])
-def test_labels_without_an_order_are_refused(target_type):
+def test_labels_without_an_order_are_refused():
     y = np.array(["a", 1, "b"], dtype=object)
-    with pytest.raises(InvalidDataError, match=r"\by\b"):
-        read_target(check_target(y, 3), target_type, "auto")
+    with pytest.raises(InvalidDataError, match="The labels in y cannot be sorted"):
+        read_target(check_target(y, 3), "multiclass", "auto")
 
 
-def test_dates_are_no_quantities():
-    y = np.array([dt.date(2013, 1, 1), dt.date(2013, 1, 2)], dtype=object)
-    with pytest.raises(InvalidDataError, match=r"no kind that can be learned.*2013, 1, 1"):
-        read_target(check_target(y, 2), "auto", "auto")
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.uint8])
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
 def test_more_than_a_hundred_integers_need_a_decision(dtype):
     assert target_of(np.arange(100, dtype=dtype)).kind == "multiclass"
     y = np.arange(101, dtype=dtype)
@@ -202,10 +187,7 @@ def test_more_than_a_hundred_integers_need_a_decision(dtype):
         target_of(y)
     assert target_of(y, "multiclass").n_outputs == 101
     assert target_of(y, "continuous").n_outputs == 1
-
-
-def test_more_than_a_hundred_text_labels_are_classes():
-    assert target_of([f"c{i}" for i in range(150)]).n_outputs == 150
+    assert target_of([f"c{i}" for i in y]).n_outputs == 101
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
@@ -215,31 +197,11 @@ def test_losses_of_quantities(loss):
         target_of(["a", "b"], loss=loss)
 
 
-@pytest.mark.parametrize("y", [["a", "b"], ["a", "b", "c"], INDICATOR])
-def test_log_loss_is_for_classes(y):
-    assert target_of(y, loss="log_loss").loss == "log_loss"
+def test_losses_that_do_not_fit_are_refused():
     with pytest.raises(InvalidParameterError, match="loss='log_loss' does not fit a continuous"):
         target_of([0.5, 1.5], loss="log_loss")
-
-
-def test_poisson_refuses_negative_values():
-    with pytest.raises(InvalidDataError, match=r"poisson.*negative"):
+    with pytest.raises(InvalidDataError, match="loss='poisson' needs a y without negative"):
         target_of([0.5, -1.5], loss="poisson")
-
-
-def test_strata_are_single_classes():
-    assert target_of(["a", "b", "a"]).strata.tolist() == [0, 1, 0]
-    assert target_of([0, 1, 2]).strata.tolist() == [0, 1, 2]
-    assert target_of([0.5, 1.5]).strata is None
-    assert target_of(INDICATOR).strata is None
-
-
-def test_indicators_have_a_column_an_output():
-    multiclass = target_of(["b", "a", "c"]).indicators()
-    assert sparse.issparse(multiclass)
-    assert multiclass.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
-    assert target_of(INDICATOR).indicators().tolist() == INDICATOR.tolist()
-    assert target_of(["b", "a"]).indicators().tolist() == [[1.0], [0.0]]
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
@@ -266,7 +228,7 @@ def test_poisson_is_scaled_by_its_mean_and_not_shifted():
     assert zeros.width.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("exponent", [-1020, -500, 500, 990])
+@pytest.mark.parametrize("exponent", [-1020, 990])
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 def test_scale_follows_the_unit_to_the_last_bit(loss, exponent):
     y = np.array([[1.1, 10.0], [3.3, 10.5], [100.0, 40.0]])
@@ -278,16 +240,16 @@ def test_scale_follows_the_unit_to_the_last_bit(loss, exponent):
     assert scale.apply(y * unit).tolist() == plain.apply(y).tolist()
 
 
-@pytest.mark.parametrize("factor", [5e-324, 1e-300, 3.0, 1e308])
-def test_only_ratios_of_weights_count(factor):
-    weights = to_unit(np.full(4, factor))
-    assert 1 <= weights.max() < 2
-    assert len(set(weights)) == 1
+def test_only_ratios_of_weights_count():
+    for factor in (5e-324, 1e-300, 3.0, 1e308):
+        weights = to_unit(np.full(4, factor))
+        assert 1 <= weights.max() < 2
+        assert len(set(weights)) == 1
     ones = np.ones(3)
     assert to_unit(ones) is ones
 
 
-@pytest.mark.parametrize("value", [0.0, 1.1, 1e12, 1e-300, 1e300])
+@pytest.mark.parametrize("value", [0.0, 1.1, 1e-300, 1e300])
 def test_a_constant_quantity_keeps_its_units(value):
     scale = scale_of(target_of([value] * 3, "continuous"), np.ones(3))
     assert scale.width.tolist() == [1.0]
@@ -305,9 +267,7 @@ def test_classes_are_not_scaled(y):
 @pytest.mark.parametrize(
     ("y", "class_weight"),
     [
-        (["a", "b", "b"], "balanced"),
         (["a", "b", "b"], {"a": 3.0}),
-        ([3, 7, 7], {3: 0.5, 7: 2.0}),
         (["a", "b", "c", "c"], "balanced"),
         ([True, False, False], {True: 4.0}),
         (INDICATOR, "balanced"),
@@ -319,11 +279,7 @@ def test_class_weights_are_those_of_scikit_learn(y, class_weight):
     found = apply_class_weight(class_weight, target_of(y), weights)
     expected = weights * compute_sample_weight(class_weight, np.array(y))
     np.testing.assert_allclose(found / found[0], expected / expected[0])
-
-
-def test_no_class_weight_leaves_the_weights():
-    weights = np.array([1.0, 2.0])
-    assert apply_class_weight(None, target_of([0.5, 1.5]), weights) is weights
+    assert apply_class_weight(None, target_of(y), weights) is weights
 
 
 @pytest.mark.parametrize(
@@ -331,18 +287,12 @@ def test_no_class_weight_leaves_the_weights():
     [
         ([0.5, 1.5], "balanced", "needs classes"),
         (["a", "b"], {"a": 1e308, "b": 1.0}, "gives one class less than 1e-30"),
+        (["a", "b"], {"a": 0.0, "b": 1.0}, "must be positive and finite"),
         (["a", "b"], {"a": 10**400, "b": 1.0}, "does not fit y"),
         (["a", "b"], {"z": 2.0}, r"names \['z'\], which are no classes of y: \['a', 'b'\]"),
-        (INDICATOR, {0: 1.0}, "does not fit y"),
         (INDICATOR, [{0: 1.0}], "does not fit y"),
     ],
 )
 def test_class_weights_that_do_not_fit_are_refused(y, class_weight, message):
     with pytest.raises(InvalidParameterError, match=f"`class_weight`.*{message}"):
         apply_class_weight(class_weight, target_of(y), np.ones(len(y)))
-
-
-@pytest.mark.parametrize("y", [np.array(["2013", "2014"], "M8[ns]"), np.array([1, 2], "m8[s]")])
-def test_dates_are_no_target(y):
-    with pytest.raises(InvalidDataError, match="y holds dates or times"):
-        check_target(y, 2)

@@ -64,18 +64,16 @@ def table(values: list[Any]) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("then", "now", "said"), PAIRS, ids=lambda p: str(p)[:30])
 def test_a_column_of_another_kind_is_told_of(then, now, said):
+    encoder = fit(then)
     with pytest.warns(
         UnknownCategoriesWarning, match=f"Column 'zip' (has|holds).*{said}"
     ) as caught:
-        fit(then).transform(table(now))
+        encoder.transform(table(now))
     assert len(caught) == 1
     assert caught[0].filename == __file__
-
-
-@pytest.mark.parametrize(("then", "now", "said"), PAIRS, ids=lambda p: str(p)[:30])
-def test_the_error_of_unknown_categories_says_the_same(then, now, said):
+    strict = fit(then, handle_unknown="error")
     with pytest.raises(InvalidDataError, match=f"handle_unknown='error'.*{said}"):
-        fit(then, handle_unknown="error").transform(table(now))
+        strict.transform(table(now))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +81,7 @@ def test_the_error_of_unknown_categories_says_the_same(then, now, said):
     [
         (["a", "b"], ["c"] * 19),  # too few to tell
         (["a", "b"], ["c"] * 45 + ["a"] * 5),
-        (["a", "b"], [None] * 40),
         (["a", "b"], [None] * 40 + ["c"] * 3),
-        ([1, 2], [1.0] * 40),
         ([1, 2], [1.0, 3.0] * 20),
         (["a", "b", None], [None] * 40 + ["c"] * 3),
         ([True, False], [1, 0]),

@@ -25,32 +25,19 @@ FLOATS = [1.5, -2.25, 3.0]
 
 
 @pytest.mark.parametrize(
-    "values",
-    [
-        DECIMALS,
-        np.array(DECIMALS),
-        pd.Series(DECIMALS),
-        pd.Series(DECIMALS, dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
-        pl.Series(DECIMALS),
-        pa.array(DECIMALS),
-        pa.chunked_array([DECIMALS]),
-        [Decimal("1.5"), -2.25, 3],
-        [Fraction(3, 2), Fraction(-9, 4), 3],
-    ],
-    ids=["list", "objects", "pandas", "pandas Arrow", "polars", "Arrow", "chunked", "mixed",
-         "fractions"],
-)  # fmt: skip
-def test_decimals_are_numbers_in_every_container(values):
-    array = read_array(values, "y")
-    assert array.dtype == np.float64
-    assert array.tolist() == FLOATS
+    "make", [list, np.array, pd.Series, pl.Series, pa.array, lambda v: pa.chunked_array([v])]
+)
+def test_decimals_are_numbers_in_every_container(make):
+    array = read_array(make(DECIMALS), "y")
+    assert (array.dtype, array.tolist()) == (np.float64, FLOATS)
+    for mixed in ([Decimal("1.5"), -2.25, 3], [Fraction(3, 2), Fraction(-9, 4), 3]):
+        assert read_array(mixed, "y").tolist() == FLOATS
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
-def test_decimals_are_numbers_in_frames(frame):
-    array = read_array(frame({"a": DECIMALS, "b": FLOATS}), "y")
-    assert array.dtype == np.float64
-    assert array.tolist() == [[v, v] for v in FLOATS]
+def test_decimals_are_numbers_in_frames():
+    for frame in (pd.DataFrame, pl.DataFrame, pa.table):
+        array = read_array(frame({"a": DECIMALS, "b": FLOATS}), "y")
+        assert (array.dtype, array.tolist()) == (np.float64, [[v, v] for v in FLOATS])
 
 
 @pytest.mark.parametrize(
@@ -59,13 +46,11 @@ def test_decimals_are_numbers_in_frames(frame):
         (np.array([[True, False]], dtype=object), bool),
         (np.array([[1, 0]], dtype=object), np.int64),
         (np.array([[1.5, 2]], dtype=object), np.float64),
-        (["a", "b"], "<U1"),
+        (pd.Index([1.5, 2.0], dtype=object), np.float64),
         (np.array(["a", 1], dtype=object), object),
-        (np.array([Decimal("1.5"), "a"]), object),
         (np.array([Decimal("1.5"), None]), object),
         (np.array([10**30, 1]), object),
         (np.array([dt.date(2020, 1, 1)]), object),
-        ([np.datetime64("2020-01-01")], "M8[D]"),
         (np.float32([1, 2]), np.float32),
     ],
 )
@@ -79,10 +64,9 @@ def test_other_values_keep_their_type(values, dtype):
     ("values", "error", "message"),
     [
         (sparse.csr_array(np.eye(3)), UnsupportedDataError, r"y is sparse; pass y\.toarray"),
+        (pl.LazyFrame({"y": [1]}), UnsupportedDataError, r"y is a lazy frame; pass y\.collect\("),
         ([[1], [1, 2]], InvalidDataError, "y has entries of different lengths"),
-        (3.0, InvalidDataError, r"y must have one value a row, got 3\.0"),
         ("a" * 999, InvalidDataError, "y must have one value a row, got 'aaa"),
-        ({"a": 1}, InvalidDataError, "y must have one value a row"),
         (set(range(999)), InvalidDataError, "y must have one value a row"),
         (np.zeros((2, 2, 2)), InvalidDataError, "dim 3 as y"),
         (np.ones(99) * 1j, InvalidDataError, "Complex data not supported: y is complex"),
@@ -100,39 +84,22 @@ def test_what_is_no_array_of_values_is_named(values, error, message):
     [
         (["1.5", "a", "b"], "'a'"),
         (["x" * 9999], "'xxx"),
-        ([Decimal("1.5"), "a"], "'a'"),
         ([1.5, {"b": 2}], r"\{'b': 2\}"),
         (np.array([dt.date(2020, 1, 2)] * 99), r"datetime.date\(2020, 1, 2\)"),
         (pd.date_range("2020", periods=99), "dates or times"),
-        (np.array([b"a"]), "b'a'"),
     ],
 )
-@pytest.mark.parametrize("error", [InvalidDataError, InvalidParameterError])
-def test_the_first_value_that_is_no_number_is_shown(values, bad, error):
+def test_the_first_value_that_is_no_number_is_shown(values, bad):
     array = np.array(values, dtype=object) if isinstance(values, list) else values
-    with pytest.raises(error, match=f"Somebody needs numbers, but y holds {bad}") as caught:
-        to_float64(read_array(array, "y"), "y", "Somebody needs numbers", error=error)
-    assert len(str(caught.value)) < 100
+    for error in (InvalidDataError, InvalidParameterError):
+        with pytest.raises(error, match=f"Somebody needs numbers, but y holds {bad}") as caught:
+            to_float64(read_array(array, "y"), "y", "Somebody needs numbers", error=error)
+        assert len(str(caught.value)) < 100
 
 
-@pytest.mark.parametrize(
-    "values", [[Decimal("1e400")], [1.5, Decimal("Infinity")], np.longdouble(["1e400"])]
-)
-def test_numbers_beyond_float64_are_refused(values):
-    if np.finfo(np.longdouble).maxexp == np.finfo(float).maxexp:
-        values = [np.inf]  # where there are no longer numbers
-    with pytest.raises(InvalidDataError, match="y contains infinity or a value too large"):
-        to_float64(read_array(values, "y"), "y", "Somebody needs numbers")
-
-
-@pytest.mark.parametrize("error", [InvalidDataError, InvalidParameterError])
-@pytest.mark.parametrize("value", [10**400, Decimal("1e400"), np.inf])
-def test_numbers_too_large_for_floats_are_numbers_all_the_same(value, error):
-    array = np.array([value, 1], dtype=object)
-    with pytest.raises(InvalidDataError, match="Input y contains infinity or a value too large"):
-        to_float64(array, "y", "Somebody needs numbers", error=error)
-
-
-def test_values_that_are_not_in_memory_are_told_how_to_load_themselves():
-    with pytest.raises(UnsupportedDataError, match=r"y is a lazy frame; pass y\.collect\(\)"):
-        read_array(pl.LazyFrame({"y": [1, 2]}), "y")
+@pytest.mark.parametrize("value", [10**400, Decimal("1e400"), Decimal("Infinity"), np.inf])
+def test_numbers_beyond_float64_are_refused(value):
+    array = read_array(np.array([value, 1], dtype=object), "y")
+    for error in (InvalidDataError, InvalidParameterError):
+        with pytest.raises(InvalidDataError, match="y contains infinity or a value too large"):
+            to_float64(array, "y", "Somebody needs numbers", error=error)

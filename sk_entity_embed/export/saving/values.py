@@ -35,7 +35,7 @@ from sk_entity_embed.export.saving.scalars import (
     unpack_cell,
     unpack_scalar,
 )
-from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.table import object_array
 
 Structures: TypeAlias = Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]]
 """Further types by tag: the type, what describes its value, what makes it of the description."""

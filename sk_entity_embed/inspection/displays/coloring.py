@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import Theme

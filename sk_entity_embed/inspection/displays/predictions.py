@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import Column, object_array, read_table, read_values
+from sk_entity_embed.input.columns import read_table, read_values
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import Column, object_array
 from sk_entity_embed.inspection.catalogue import close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
 from sk_entity_embed.inspection.displays.docs import documented

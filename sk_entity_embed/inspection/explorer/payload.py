@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.input.columns import object_array
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
 from sk_entity_embed.inspection.projection import projection_of
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from sk_entity_embed.input.columns import object_array
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.inspection.catalogue import Catalogue
 from tests.samples import make_encoder, make_rows
 
