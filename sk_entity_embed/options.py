@@ -42,7 +42,7 @@ def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
 def resolve_pooling(
     pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
 ) -> list[type[Pooling]]:
-    """Return the kind of pooling of each column of lists; columns that a mapping lacks are pooled by their mean."""
+    """Return each column's kind of pooling; columns that a mapping lacks are pooled by their mean."""
     ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
     if not names and isinstance(pooling, str) and pooling not in POOLINGS:
         raise InvalidParameterError(
