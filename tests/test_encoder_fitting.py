@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     KFold,
     RepeatedKFold,
-    ShuffleSplit,
     TimeSeriesSplit,
     cross_val_predict,
 )
@@ -30,7 +29,6 @@ from sklearn.preprocessing import (
 )
 from skrub import StringEncoder
 
-import sk_entity_embed._base as base
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
@@ -43,7 +41,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
-from tests.samples import make_encoder, make_rows, watch_learning
+from tests.samples import make_encoder, make_rows, watch_learning, watch_training
 
 N = 240
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -61,49 +59,41 @@ def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
 # Cross-fitting -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cv", [2, 5, KFold(3), np.int64(4)])
+@pytest.mark.parametrize("cv", [5, KFold(3), np.int64(4)])
 def test_fold_is_a_partition_of_the_rows(cv: Any, rows: Rows) -> None:
-    encoder = make_encoder(cv=cv).fit(*rows)
-    n_folds = cv if isinstance(cv, int | np.integer) else cv.get_n_splits()
+    encoder = make_encoder(cv=cv, max_iter=1).fit(*rows)
+    n_folds = cv.get_n_splits() if isinstance(cv, KFold) else cv
     sizes = np.bincount(encoder.fold_)
     assert encoder.fold_.shape == (N,)
     assert len(sizes) == n_folds
     assert sizes.max() - sizes.min() <= 1
     assert encoder._model.tables[0].stack.shape[0] == n_folds + 1
+    if not isinstance(cv, KFold):  # rows are drawn
+        assert np.abs(np.diff(encoder.fold_)).sum() > N / 2
 
 
-@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"]])
-def test_folds_are_stratified_by_class(labels: list[str], rows: Rows) -> None:
-    X, _ = rows
-    y = np.array(labels)[(np.arange(N) % 12 == 0).astype(int) * (len(labels) - 1)]
-    y[: N // 2 : 4] = labels[-2] if len(labels) > 2 else y[: N // 2 : 4]
-    counts = pd.crosstab(y, make_encoder(cv=4).fit(X, y).fold_)
+def test_folds_are_stratified_by_class(rows: Rows) -> None:
+    y = np.resize(["a", "a", "b", "a", "c", "a"], N)
+    counts = pd.crosstab(y, make_encoder(cv=4, max_iter=1).fit(rows[0], y).fold_)
     assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
 
 
-def test_folds_are_shuffled(rows: Rows) -> None:
-    fold = make_encoder().fit(*rows).fold_
-    assert np.abs(np.diff(fold)).sum() > N / 2
-
-
-@pytest.mark.parametrize("output", ["embedding", "both"])
-def test_training_rows_get_the_vectors_of_their_own_folds_tables(output: str, rows: Rows) -> None:
+def test_training_rows_get_the_vectors_of_their_own_folds_tables(rows: Rows) -> None:
     X, y = rows
-    encoder = make_encoder(output=output, max_iter=4)
+    encoder = make_encoder(output="both", max_iter=4)
     out = encoder.fit_transform(X, y)
-    tables = encoder._model.tables
     expected = []
-    for table, name in zip(tables, ["letter", "color"], strict=True):
+    for table, name in zip(encoder._model.tables, ["letter", "color"], strict=True):
         lookup = dict(zip(table.vocabulary.categories, table.vocabulary.rows, strict=True))
-        rows_ = np.array([lookup[v] for v in X[name]])
-        expected.append(table.stack[encoder.fold_, rows_])
-    expected = np.hstack(expected)
-    np.testing.assert_array_equal(out[:, : expected.shape[1]], expected)
+        expected.append(table.stack[encoder.fold_, [lookup[v] for v in X[name]]])
+    vectors = np.hstack(expected)
+    np.testing.assert_array_equal(out[:, : vectors.shape[1]], vectors)
     assert np.abs(out - encoder.transform(X)).max() > 1e-3
-    if output == "both":  # the hidden layer, too, is that of the own fold's vectors
-        scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
-        hidden = encoder._model.head.hidden(expected, scaled)
-        np.testing.assert_allclose(out[:, expected.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
+    # the hidden layer, too, is that of the own fold's vectors
+    hidden = encoder._model.head.hidden(
+        vectors, encoder._model.scaling.apply(X[["size"]].to_numpy())
+    )
+    np.testing.assert_allclose(out[:, vectors.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
 
 
 def test_transform_gives_the_mean_of_the_fold_tables(
@@ -120,6 +110,7 @@ def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
     encoder = make_encoder(early_stopping=False, unknown_rate=0.0, max_iter=1, dropout=0.0)
     before, after = _tables(encoder, X, y)
     assert np.abs(after - before).max() > 1e-4
+    assert (before == before[:1]).all()
     # every level of fold 0's own lies in fold 0 alone, so that nothing moves it in table 0
     fold = encoder.fold_
     lonely = X.assign(letter=np.where(fold == 0, "only here", X["letter"]))
@@ -140,11 +131,6 @@ def _tables(
     """Tables of the first column before and after training."""
     before, after = watch_learning(lambda: encoder.fit(X, y))
     return before[0], after[0]
-
-
-def test_all_tables_start_from_the_same_values(rows: Rows) -> None:
-    before, _ = _tables(make_encoder(), *rows)
-    assert (before == before[:1]).all()
 
 
 def test_the_vector_of_a_row_does_not_hear_its_own_target() -> None:
@@ -168,14 +154,13 @@ def test_the_vector_of_a_row_does_not_hear_its_own_target() -> None:
     assert aucs[False] > 0.8
 
 
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_without_cross_fitting_fit_transform_is_fit_and_transform(
-    output: str, early_stopping: bool, rows: Rows
+    early_stopping: bool, rows: Rows
 ) -> None:
     X, y = rows
     X = X.assign(letter=X["letter"] + (np.arange(N) // 4).astype(str))  # nearly all of them rare
-    params = {"cross_fit": False, "output": output, "early_stopping": early_stopping}
+    params = {"cross_fit": False, "output": "both", "early_stopping": early_stopping}
     encoder = make_encoder(**params)
     out = encoder.fit_transform(X, y)
     np.testing.assert_array_equal(out, make_encoder(**params).fit(X, y).transform(X))
@@ -194,12 +179,10 @@ def _thirds() -> list[tuple[np.ndarray, np.ndarray]]:
 @pytest.mark.parametrize(
     "cv",
     [
-        _thirds(),
         (pair for pair in _thirds()),
-        [(train.tolist(), test.tolist()) for train, test in _thirds()],
         [(None, np.isin(np.arange(N), test)) for _, test in _thirds()],
     ],
-    ids=["list", "generator", "lists", "masks"],
+    ids=["generator", "masks"],
 )
 def test_folds_may_be_given_as_splits(cv: Any, rows: Rows) -> None:
     np.testing.assert_array_equal(make_encoder(cv=cv).fit(*rows).fold_, np.arange(N) % 3)
@@ -209,17 +192,12 @@ def test_folds_may_be_given_as_splits(cv: Any, rows: Rows) -> None:
     ("cv", "message"),
     [
         (TimeSeriesSplit(3), "60 rows are in none and 0 in several"),
-        (ShuffleSplit(3, test_size=0.2, random_state=0), "cover each row exactly once"),
         (RepeatedKFold(n_splits=2, n_repeats=2), "0 rows are in none and 240 in several"),
-        (_thirds()[:2], "80 rows are in none and 0 in several"),
         ([*_thirds(), _thirds()[0]], "0 rows are in none and 80 in several"),
         ([(None, np.arange(N))], "at least two test sets"),
-        ([(None, np.arange(N)), (None, np.arange(0))], "at least two test sets"),
-        ([(None, np.arange(2 * N))], "pairs of index arrays"),
         ([([0], ["first"])], "pairs of index arrays"),
         ([3, 4], "pairs of index arrays"),
         ([], "at least two test sets"),
-        ([([0], [0], [0])], "pairs of index arrays"),
     ],
 )
 def test_folds_that_are_no_partition_are_refused(cv: Any, message: str, rows: Rows) -> None:
@@ -274,8 +252,7 @@ def test_folds_that_weights_empty_are_refused() -> None:
         make_encoder(cv=list(KFold(3).split(X))).fit(X, y, sample_weight=weight)
 
 
-@pytest.mark.parametrize("head", ["mlp", "dot"])
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize(("head", "class_weight"), [("mlp", "balanced"), ("dot", None)])
 def test_a_single_positive_keeps_five_folds_and_is_bearable(head: str, class_weight: Any) -> None:
     X, _ = make_rows(300)
     y = np.array(["no"] * 300)
@@ -323,21 +300,6 @@ def test_the_same_seed_gives_the_same_bytes(cross_fit: bool, rows: Rows) -> None
     assert pickle.dumps(first) == pickle.dumps(second)
 
 
-def test_the_same_seed_gives_the_same_pickle_in_every_container(
-    container: Callable[[Any], Any], rows: Rows
-) -> None:
-    X, y = rows
-    data = {"x0": X["letter"].tolist(), "x1": X["color"].tolist(), "x2": X["size"].tolist()}
-    encoder, expected = make_encoder(), make_encoder()
-    encoder.fit(container(data), y)
-    expected.fit(pd.DataFrame(data), y)
-    for name, vectors in expected.embeddings_.items():
-        assert pickle.dumps(encoder.embeddings_[name].to_numpy()) == pickle.dumps(
-            vectors.to_numpy()
-        )
-    assert pickle.dumps(encoder.fold_) == pickle.dumps(expected.fold_)
-
-
 def test_different_seeds_differ(rows: Rows) -> None:
     X, y = rows
     first, second = make_encoder(random_state=0).fit(X, y), make_encoder(random_state=1).fit(X, y)
@@ -375,7 +337,7 @@ def test_fit_leaves_the_global_random_states_and_threads_alone(rows: Rows) -> No
 # Stopping ----------------------------------------------------------------------------------
 
 
-def test_the_best_iteration_is_that_of_the_lowest_validation_loss(
+def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
     trained: tuple[EntityEmbeddingEncoder, np.ndarray],
 ) -> None:
     encoder, _ = trained
@@ -383,6 +345,12 @@ def test_the_best_iteration_is_that_of_the_lowest_validation_loss(
     assert encoder.best_iteration_ == np.argmin(curve) + 1
     assert encoder.n_iter_ == len(curve) == len(encoder.loss_curve_)
     assert encoder.best_iteration_ < encoder.n_iter_ < encoder.max_iter
+    best, waited = curve[0], [0]
+    for loss in curve[1:]:
+        waited.append(0 if loss < best * (1 - encoder.tol) else waited[-1] + 1)
+        best = min(best, loss)
+    assert waited[-1] == 3
+    assert max(waited[:-1]) < 3
 
 
 def test_the_best_weights_are_restored(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
@@ -412,19 +380,6 @@ def test_the_best_weights_are_restored(monkeypatch: pytest.MonkeyPatch, rows: Ro
     assert any((a != b).any() for a, b in zip(restored[0], states[-1], strict=True))
 
 
-def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
-    trained: tuple[EntityEmbeddingEncoder, np.ndarray],
-) -> None:
-    curve = trained[0].validation_loss_curve_
-    best, waited = curve[0], 0
-    for loss in curve[1:]:
-        waited = 0 if loss < best * (1 - trained[0].tol) else waited + 1
-        best = min(best, loss)
-        if loss is not curve[-1]:
-            assert waited <= 3
-    assert waited == 3
-
-
 def test_tol_decides_what_a_gain_is(rows: Rows) -> None:
     params = {"max_iter": 12, "learning_rate_init": 0.02, "n_iter_no_change": 2}
     patient, hasty = make_encoder(tol=0.0, **params), make_encoder(tol=0.9, **params)
@@ -442,17 +397,15 @@ def test_without_early_stopping_every_epoch_is_run_and_the_last_kept(rows: Rows)
 def test_validation_rows_teach_the_other_folds_tables_only(cross_fit: bool, rows: Rows) -> None:
     X, y = rows
     params = {"cross_fit": cross_fit, "unknown_rate": 0.0}
-    probe = make_encoder(warm_start=True, **params).fit(X, y)
-    roles = probe._memory.roles
-    assert roles.validation.sum() == N // 10
-    row = np.flatnonzero(roles.validation)[0]
+    probe = watch_training(lambda: make_encoder(**params).fit(X, y), run=False).rows
+    row = np.flatnonzero(probe.validation)[0]
     X = X.assign(letter=X["letter"].where(np.arange(N) != row, "validation only"))
     encoder = make_encoder(**params)
     before, after = _tables(encoder, X, y)
     assert encoder.categories_["letter"][-1] == "validation only"
     moved = np.abs(after[:, -1] - before[:, -1]).max(axis=1) > 0
     assert moved.any() == cross_fit
-    assert not moved[roles.fold[row]]
+    assert not moved[probe.fold[row]]
 
 
 @pytest.mark.parametrize("cross_fit", [True, False])
@@ -462,8 +415,8 @@ def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
     """With frozen vectors only the head learns: validation targets cannot change anything."""
     X, y = rows
     params = {"freeze": True, "unknown_rate": 0.0, "cross_fit": cross_fit, "output": "hidden"}
-    first = make_encoder(warm_start=True, **params).fit(X, y)
-    validation = first._memory.roles.validation
+    first = make_encoder(**params)
+    validation = watch_training(lambda: first.fit(X, y)).rows.validation
     swapped = y.copy()
     swapped[validation] = y[validation][::-1]  # same mean and width
     second = make_encoder(**params).fit(X, swapped)
@@ -474,24 +427,23 @@ def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
 
 def test_validation_fraction_is_the_share_of_rows(rows: Rows) -> None:
     for fraction, expected in ((0.1, 24), (0.25, 60), (0.001, 1), (0.999, 239)):
-        encoder = make_encoder(validation_fraction=fraction, warm_start=True).fit(*rows)
-        assert encoder._memory.roles.validation.sum() == expected
+        encoder = make_encoder(validation_fraction=fraction)
+        watched = watch_training(lambda encoder=encoder: encoder.fit(*rows), run=False)
+        assert watched.rows.validation.sum() == expected
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_verbose_0_prints_nothing(
-    cross_fit: bool, rows: Rows, capfd: pytest.CaptureFixture[str]
+def test_verbose_shows_the_validation_loss_and_0_nothing(
+    rows: Rows, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_encoder(verbose=0, cross_fit=cross_fit).fit(*rows)
+    make_encoder(verbose=0).fit(*rows)
+    make_encoder(verbose=0, cross_fit=False).fit(*rows)
     assert capfd.readouterr() == ("", "")
-
-
-def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFixture[str]) -> None:
     encoder = make_encoder(verbose=1, target_type="continuous").fit(*rows)
     shown = capfd.readouterr()
     assert shown.out == ""
-    scaled = encoder.validation_loss_curve_[-1] / encoder._model.scale.width[0] ** 2
-    assert f"validation_loss={scaled:.4f}" in shown.err
+    assert (
+        f"validation_loss={encoder.validation_loss_curve_[-1] / np.var(rows[1]):.4f}" in shown.err
+    )
     assert "2/2" in shown.err
 
 
@@ -499,50 +451,41 @@ def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFi
 def test_batch_size_is_the_rows_of_a_step(
     batch_size: int | str, steps: int, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
-    taken: list[int] = []
+    taken: list[Any] = []
     step = CrossFitting._step
 
-    def count(self: Any, some: Any) -> Any:
-        taken.append(some.n_own)
-        return step(self, some)
+    def count(self: Any, *args: Any) -> Any:
+        taken.append(args)
+        return step(self, *args)
 
     monkeypatch.setattr(CrossFitting, "_step", count)
-    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)
-    assert sum(taken) == N * 9 // 10
+    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)  # 216 rows but for validation
     assert len(taken) == steps
 
 
 @pytest.mark.parametrize(
-    ("n", "n_epochs"),
-    [(1, 40), (240, 40), (100_000, 40), (160_000, 25), (200_000, 20), (10**9, 20)],
+    ("n", "params", "n_epochs"),
+    [
+        (240, {}, 40),
+        (160_000, {}, 25),
+        (300_000, {}, 20),
+        (240, {"head": "dot", "batch_size": 64}, 750),  # 3,000 steps to leave the saddle
+        (100_000, {"head": "dot", "batch_size": 1024}, 40),
+    ],
 )
-def test_automatic_epochs_are_fewer_for_many_rows(n: int, n_epochs: int) -> None:
-    assert base._max_iter("auto", n, None) == n_epochs
-    assert base._max_iter(3, n, None) == base._max_iter(3, n, 64) == 3
-    assert base._max_iter("auto", n, 1024) >= n_epochs
-
-
-def test_networks_that_start_slowly_get_some_thousand_steps() -> None:
-    assert base._max_iter("auto", 1000, 64) == -(-base._SLOW_STEPS // 16)
-    assert base._max_iter("auto", 100_000, 1024) == 40
-
-
-def test_epochs_are_automatic_by_default(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-
-    def count(max_iter: int | str, n_samples: int, slow_batch: int | None) -> int:
-        assert slow_batch is None
-        asked.append(n_samples)
-        return 2
-
+def test_automatic_epochs_are_fewer_for_many_rows(
+    n: int, params: dict[str, Any], n_epochs: int
+) -> None:
+    X = pd.DataFrame({"p": pd.Categorical(np.arange(n) % 7), "q": pd.Categorical(np.arange(n) % 3)})
+    X, y = pd.concat([X, X[:40]]), np.arange(n + 40) % 11 / 7
+    weight = np.r_[np.ones(n), np.zeros(40)]  # rows that take no part are not counted
+    for max_iter, expected in (("auto", n_epochs), (3, 3)):
+        encoder = EntityEmbeddingEncoder(max_iter=max_iter, **params)
+        watched = watch_training(
+            lambda encoder=encoder: encoder.fit(X, y, sample_weight=weight), run=False
+        )
+        assert watched.config.max_iter == expected
     assert EntityEmbeddingEncoder().max_iter == "auto"
-    X, y = rows
-    encoder = make_encoder(max_iter="auto", early_stopping=False, learning_rate_init=1e-9)
-    assert encoder.fit(X, y).n_iter_ == 40
-    monkeypatch.setattr(base, "_max_iter", count)
-    weight = np.where(np.arange(N) < 40, 0.0, 1.0)
-    assert encoder.fit(X, y, sample_weight=weight).n_iter_ == 2
-    assert asked == [N - 40]  # rows that take part
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
@@ -588,8 +531,9 @@ def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr(CrossFitting, where, interrupted)
 
 
-@pytest.mark.parametrize("where", ["_step", "validation_loss"])
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize(
+    ("method", "where"), [("fit", "_step"), ("fit_transform", "validation_loss")]
+)
 def test_ctrl_c_in_the_first_epoch_of_a_first_fit_is_raised(
     method: str, where: str, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
@@ -602,10 +546,13 @@ def test_ctrl_c_in_the_first_epoch_of_a_first_fit_is_raised(
 
 
 @pytest.mark.parametrize(
-    ("early_stopping", "where"), [(False, "_step"), (True, "_step"), (True, "validation_loss")]
+    ("early_stopping", "where", "warm_start", "same_rows"),
+    [
+        (False, "_step", False, True),
+        (True, "_step", True, False),
+        (True, "validation_loss", True, True),
+    ],
 )
-@pytest.mark.parametrize("warm_start", [False, True])
-@pytest.mark.parametrize("same_rows", [False, True])
 def test_ctrl_c_in_the_first_epoch_of_a_refit_keeps_the_earlier_fit(
     early_stopping: bool, same_rows: bool, warm_start: bool, where: str,
     monkeypatch: pytest.MonkeyPatch, rows: Rows,
@@ -726,18 +673,16 @@ def test_warm_start_names_a_column_without_a_category_of_the_fit_before(rows: Ro
         encoder.fit(text, y)
 
 
-def test_warm_start_with_other_weights_keeps_the_folds_and_leaks_nothing(rows: Rows) -> None:
+def test_warm_start_with_other_weights_keeps_the_folds_and_with_other_folds_warns(
+    rows: Rows,
+) -> None:
     X, y = rows
-    encoder = make_encoder(warm_start=True).fit(X, y)
+    encoder = make_encoder(warm_start=True, cv=3).fit(X, y)
     fold = encoder.fold_
     encoder.fit(X, y, sample_weight=np.linspace(0.5, 1.5, N))  # a warning would be an error
     np.testing.assert_array_equal(encoder.fold_, fold)
-
-
-def test_warm_start_with_other_folds_warns(rows: Rows) -> None:
-    encoder = make_encoder(warm_start=True, cv=3).fit(*rows)
     with pytest.warns(LeakageWarning):
-        encoder.set_params(cv=4).fit(*rows)
+        encoder.set_params(cv=4).fit(X, y)
 
 
 def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
@@ -792,9 +737,7 @@ def test_warm_start_false_starts_over(rows: Rows) -> None:
     [
         (lambda X, y: (X.drop(columns="color"), y, {}), "the columns of X"),
         (lambda X, y: (X.rename(columns={"color": "hue"}), y, {}), "the columns of X"),
-        (lambda X, y: (X.rename(columns={"size": "mass"}), y, {}), "the columns of X"),
         (lambda X, y: (X.assign(more=1.0), y, {}), "the columns of X"),
-        (lambda X, y: (X.drop(columns="size"), y, {}), "the columns of X"),
         (lambda X, y: (X, np.where(y == "low", "tiny", y), {}), "the classes of y"),
         (lambda X, y: (X, np.arange(N) / 7, {}), "the classes of y"),
         (lambda X, y: (X, y, {"hidden_layer_sizes": (5,)}), "hidden_layer_sizes"),
@@ -836,8 +779,7 @@ GIVEN = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("freeze", [["letter"], True])
+@pytest.mark.parametrize(("cross_fit", "freeze"), [(True, ["letter"]), (False, True)])
 def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(
@@ -853,17 +795,20 @@ def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Row
     assert not np.allclose(moved.transform(X)[:, :3], expected)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_frozen_vectors_need_no_row_to_learn_from(cross_fit: bool) -> None:
-    # One row of "rare": without cross-fitting it may be set aside, and learned from never.
+def test_frozen_vectors_need_no_row_to_learn_from() -> None:
+    # One row of "rare", which may be set aside for validation, and then teaches nothing.
     X = pd.DataFrame({"letter": ["a", "b"] * 50 + ["rare"]})
     given = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=["a", "b", "rare"])
-    for seed in range(8):
-        encoder = make_encoder(
-            init={"letter": given}, freeze=True, cross_fit=cross_fit, random_state=seed
-        )
-        encoded = encoder.fit_transform(X, np.arange(101) / 7)
-        np.testing.assert_array_equal(encoded[-1], [5.0, 6.0])
+    params = {"init": {"letter": given}, "freeze": True, "cross_fit": False, "max_iter": 1}
+    seeds = {True: -1, False: -1}
+    for seed in range(99):
+        encoder = make_encoder(random_state=seed, **params)
+        fit = partial(encoder.fit, X, np.arange(101) / 7)
+        seeds[bool(watch_training(fit, run=False).rows.validation[-1])] = seed
+        if min(seeds.values()) >= 0:
+            break
+    for seed in seeds.values():
+        encoder = make_encoder(random_state=seed, **params).fit(X, np.arange(101) / 7)
         np.testing.assert_array_equal(encoder.transform(X[-1:]), [[5.0, 6.0]])
 
 
@@ -911,7 +856,6 @@ def test_given_vectors_cover_missing_rare_and_absent_categories() -> None:
     ("init", "message"),
     [
         ({"shape": GIVEN}, r"`init` names 'shape'"),
-        ({"size": GIVEN}, r"`init` names 'size'"),
         ({"letter": GIVEN.to_numpy()}, r"`init\['letter'\]` must be a pandas DataFrame"),
         ({"letter": GIVEN[[]]}, r"`init\['letter'\]` must be a pandas DataFrame"),
         ({"letter": GIVEN.rename(index={"a": "b"})}, r"`init\['letter'\]` has a category more"),
@@ -924,13 +868,13 @@ def test_given_vectors_that_do_not_fit_are_refused(init: Any, message: str, rows
         make_encoder(init=init).fit(*rows)
 
 
-@pytest.mark.parametrize("dimensions", [4, {"letter": 4}, {0: 4}, "fourth_root", lambda n: 4])
+@pytest.mark.parametrize("dimensions", [4, {0: 4}, lambda n: 4])
 def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) -> None:
     with pytest.raises(InvalidParameterError, match=r"`init\['letter'\]` has 3 columns, but"):
         make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
 
 
-@pytest.mark.parametrize("dimensions", ["auto", {"letter": 3, "color": 2}, {"color": 2}, 3])
+@pytest.mark.parametrize("dimensions", ["auto", {"letter": 3, "color": 2}])
 def test_given_vectors_decide_the_width(dimensions: Any, rows: Rows) -> None:
     encoder = make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
     assert encoder.dimensions_["letter"] == 3
@@ -985,16 +929,16 @@ def test_class_weights_do_not_tell_the_vectors_their_target() -> None:
     assert 0.45 < roc_auc_score(y, norms) < 0.55
 
 
-ENCODERS = [
-    JamesSteinEncoder(),
-    StringEncoder(n_components=2),
-    TargetEncoder(),
-    OneHotEncoder(handle_unknown="ignore"),
-]
-
-
-@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass", "several"])
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    ("encoder", "kind"),
+    [
+        (JamesSteinEncoder(), "several"),
+        (StringEncoder(n_components=2), "continuous"),
+        (TargetEncoder(), "multiclass"),
+        (OneHotEncoder(handle_unknown="ignore"), "binary"),
+    ],
+    ids=lambda p: p if isinstance(p, str) else type(p).__name__,
+)
 def test_an_encoder_may_start_the_vectors(encoder: Any, kind: str, rows: Rows) -> None:
     X, y = rows
     X = X.assign(letter=X["letter"].where(np.arange(N) % 11 > 0))
@@ -1025,17 +969,13 @@ def test_an_encoder_that_needs_y_is_fitted_without_the_tables_own_rows() -> None
     assert not np.allclose(before[1], after[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("encoder", [StringEncoder(n_components=2), OneHotEncoder()])
-def test_the_tables_start_alike_from_an_encoder_that_needs_no_y(encoder: Any, rows: Rows) -> None:
-    before, _ = _tables(make_encoder(init=encoder), *rows)
+def test_the_tables_start_alike_from_an_encoder_that_needs_no_y_and_can_be_frozen(
+    rows: Rows,
+) -> None:
+    encoder = make_encoder(init=StringEncoder(n_components=2), freeze=True, unknown_rate=0.0)
+    before, after = _tables(encoder, *rows)
     np.testing.assert_array_equal(before, np.broadcast_to(before[:1], before.shape))
-
-
-def test_an_encoders_vectors_can_be_frozen(rows: Rows) -> None:
-    X, y = rows
-    assert _moved(
-        make_encoder(init=StringEncoder(n_components=2), freeze=True, unknown_rate=0.0), X, y
-    ) == [False, False]
+    np.testing.assert_array_equal(before, after)
 
 
 def test_similar_words_start_near_with_a_string_encoder() -> None:
@@ -1053,16 +993,19 @@ def test_similar_words_start_near_with_a_string_encoder() -> None:
     assert distance("harbour east", "harbour west") < distance("station south", "harbour west")
 
 
-def test_an_encoder_that_fails_is_named() -> None:
-    X, y = make_rows(60)
-    with pytest.raises(InvalidParameterError, match=r"`init=StandardScaler\(\)`.*'letter'"):
-        make_encoder(init=StandardScaler()).fit(X, y)
-
-
-def test_an_encoder_that_gives_no_finite_numbers_is_refused(rows: Rows) -> None:
-    nothing = FunctionTransformer(lambda X: np.full((len(X), 1), np.nan))
-    with pytest.raises(InvalidParameterError, match=r"`init=.* gives missing or infinite numbers"):
-        make_encoder(init=nothing).fit(*rows)
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (StandardScaler(), r"`init=StandardScaler\(\)`.*'letter'"),
+        (
+            FunctionTransformer(lambda X: np.full((len(X), 1), np.nan)),
+            "`init=.* gives missing or infinite numbers",
+        ),
+    ],
+)
+def test_an_encoder_that_fails_is_named(init: Any, message: str, rows: Rows) -> None:
+    with pytest.raises(InvalidParameterError, match=message):
+        make_encoder(init=init).fit(*rows)
 
 
 def test_init_is_cloned_with_the_encoder(rows: Rows) -> None:
