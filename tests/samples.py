@@ -58,9 +58,10 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
 
 
 class Watched(NamedTuple):
-    """A training: its rows and settings, and the tables of all columns before and after it."""
+    """A training: what it is given, and the tables of all columns before and after it."""
 
     rows: Any
+    start: Any
     config: Any
     before: list[NDArray[np.float32]]
     after: list[NDArray[np.float32]]
@@ -72,7 +73,7 @@ def watch_training(fit: Callable[[], Any], *, run: bool = True) -> Watched:
     original = learning.learn
 
     def spy(rows: Any, start: Any, config: Any, **options: Any) -> Any:
-        watched.append(Watched(rows, config, [table.copy() for table in start.tables], []))
+        watched.append(Watched(rows, start, config, [table.copy() for table in start.tables], []))
         if not run:
             raise _NotRunError
         learned = original(rows, start, config, **options)

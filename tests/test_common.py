@@ -170,7 +170,7 @@ def test_a_nonsense_parameter_is_named(name: str) -> None:
 
 
 # Values of the right type that the parameter's own rules refuse. Selections of columns, splits,
-# given vectors, losses and class weights have tests beside what they do.
+# losses and class weights have tests beside what they do.
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -191,6 +191,8 @@ def test_a_nonsense_parameter_is_named(name: str) -> None:
         ("alpha", 1e30, "diverged.*`alpha`"),
         ("freeze", ["shape"], r"`freeze` names \['shape'\]"),
         ("freeze", ["size"], r"`freeze` names \['size'\]"),
+        ("init", {"shape": [[1.0]]}, "`init` names 'shape'"),
+        ("init", {"letter": [[1.0]]}, r"`init\['letter'\]` must be a pandas DataFrame"),
         ("device", "abacus", "device='abacus'.*cpu"),
         ("device", "meta", "device='meta'.*'cpu'"),
         ("pooling", "median", "`pooling` is 'median'.*'gru'"),
