@@ -189,6 +189,17 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "missing groups": (X, Y, {"groups": [None, "a"] * 30}, ValueError, "groups has missing"),
     "one group": (X, Y, {"groups": np.ones(N)}, ValueError, "two groups"),
     "no columns": (X[[]], Y, {}, ValueError, r"0 feature\(s\) \(shape=\(60, 0\)\)"),
+    "repeated name": (
+        X.set_axis(["letter", "color", "letter"], axis=1), Y, {}, ValueError,
+        "(?s)names must be unique.*'letter'",
+    ),
+    "repeated label": (
+        X.set_axis([1, 2, 1], axis=1), Y, {}, ValueError, "(?s)names must be unique.*1"
+    ),
+    "repeated Arrow name": (
+        pa.Table.from_arrays([pa.array(["a", "b"] * 30)] * 2, names=["p", "p"]), Y, {}, ValueError,
+        "(?s)names must be unique.*p",
+    ),
     "labels of two kinds": (X.set_axis(["a", "b", 3], axis=1), Y, {}, TypeError, "feature names"),
     "lists of lists": (
         X.assign(color=[["a", ["b"]]] * N), Y, {}, TypeError,

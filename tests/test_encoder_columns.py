@@ -315,6 +315,14 @@ def test_text_that_is_no_unicode_is_a_category_like_any_other() -> None:
     np.testing.assert_array_equal(other, encoder.embeddings_["c"].iloc[:2])
 
 
+def test_a_constant_column_is_one_category_in_the_centre() -> None:
+    X = pd.DataFrame({"c": ["a"] * 40})
+    encoder = make_encoder().fit(X, Y[:40])
+    assert encoder.categories_["c"].tolist() == ["a"]
+    np.testing.assert_allclose(encoder.transform(X), 0, atol=1e-6)
+    assert set(encoder.inverse_transform(encoder.transform(X)).ravel()) == {"a"}
+
+
 def test_minus_zero_is_zero() -> None:
     X = pd.DataFrame({"x0": [0.0, -0.0, 1.0, 2.0] * 10})
     encoder = make_encoder().fit(X, Y[:40])
