@@ -201,17 +201,16 @@ def test_dates_named_as_categories_are_equal_in_all_containers() -> None:
 # Values and dtypes -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PYTHON_OBJECTS)
-def test_values_of_mixed_type_work_and_1_is_not_the_text_1(name: str) -> None:
+def test_values_of_mixed_type_work_and_1_is_not_the_text_1() -> None:
     cells = [1, "1", 2.5, True, ("t", 1), None, "z", 0] * 6
-    X = make_container(name, {"x0": cells})
-    y = np.array([1.0, -1.0, 0.0, 1.0, 2.0, 3.0, -2.0, 0.5] * 6)
-    encoder = make_encoder(max_iter=8).fit(X, y)
-    # 1 == True in Python, hence one category; missing is the last.
-    assert encoder.categories_["x0"][:-1].tolist() == [0, 1, 2.5, "1", "z", ("t", 1)]
-    out = encoder.transform(X)
-    assert not np.array_equal(out[0], out[1])
-    np.testing.assert_array_equal(out[0], out[3])
+    for name in PYTHON_OBJECTS:
+        X = make_container(name, {"x0": cells})
+        encoder = make_encoder().fit(X, Y[:48])
+        # 1 == True in Python, hence one category; missing is the last.
+        assert encoder.categories_["x0"][:-1].tolist() == [0, 1, 2.5, "1", "z", ("t", 1)]
+        out = encoder.transform(X)
+        assert not np.array_equal(out[0], out[1])
+        np.testing.assert_array_equal(out[0], out[3])
 
 
 def test_values_that_cannot_be_sorted_are_in_one_order_all_the_same() -> None:
