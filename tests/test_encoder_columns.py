@@ -72,35 +72,6 @@ def test_equal_data_gives_equal_bytes_whatever_the_container(
         assert names.tolist() == ["x0", "x1", "x2", "x3"]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        list,
-        pd.Series,
-        lambda y: pd.Series(y).convert_dtypes(),
-        lambda y: pd.Series(y).convert_dtypes(dtype_backend="pyarrow"),
-        lambda y: pd.Series(y, dtype="category"),
-        pl.Series,
-        pa.array,
-        lambda y: pa.chunked_array([y[:30], y[30:]]),
-    ],
-    ids=["list", "pandas", "nullable", "arrow-backed", "category", "polars", "pyarrow", "chunked"],
-)
-def test_the_target_may_come_in_any_container(make: Any) -> None:
-    X = pd.DataFrame({"c": ["a", "b", "c", "d"] * 20})
-    labels = ["p", "q", "r", "q"] * 20
-    for y in (Y, labels):
-        expected = make_encoder(max_iter=1).fit(X, np.array(y))
-        encoder = make_encoder(max_iter=1)
-        if getattr(target := make(y), "dtype", None) == "category" and y is Y:
-            continue  # a declared category is a label, whatever it holds
-        encoder.fit(X, target)
-        assert encoder.target_type_ == expected.target_type_
-        assert _vectors(encoder) == _vectors(expected)
-    assert encoder.target_type_ == "multiclass"
-    assert encoder.classes_.tolist() == ["p", "q", "r"]
-
-
 # Which columns -----------------------------------------------------------------------------
 
 
@@ -187,17 +158,6 @@ def test_dates_and_the_like_need_a_decision(values: Any) -> None:
     assert back[:, 1].tolist() == X["when"].tolist()
 
 
-def test_dates_named_as_categories_are_equal_in_all_containers() -> None:
-    when = [datetime.datetime(2024, 1, 1 + d % 5) for d in range(20)]
-    outputs = set()
-    for frame in (pl.DataFrame, pa.table, pd.DataFrame):
-        encoder = make_encoder(categorical_features=["when"])
-        encoder.fit(frame({"when": when}), np.arange(20) % 5 / 5)
-        assert len(encoder.categories_["when"]) == 5
-        outputs.add(encoder.transform(frame({"when": when[::-1]})).tobytes())
-    assert len(outputs) == 1
-
-
 # Values and dtypes -------------------------------------------------------------------------
 
 
@@ -222,15 +182,6 @@ def test_values_that_cannot_be_sorted_are_in_one_order_all_the_same() -> None:
         orders.append(encoder.categories_["c"].tolist())
         assert encoder.inverse_transform(encoder.transform(X)).ravel().tolist() == rows
     assert orders[0] == orders[1]
-
-
-def test_text_is_unknown_where_numbers_were_categories_and_the_other_way_round() -> None:
-    y = np.array([0.0, 1.0] * 10)
-    numbers, texts = pd.DataFrame({"c": [1, 2] * 10}), pd.DataFrame({"c": ["1", "2"] * 10})
-    for fitted, asked in ((numbers, texts), (texts, numbers)):
-        encoder = make_encoder(target_type="continuous", handle_unknown="nan").fit(fitted, y)
-        assert np.isnan(encoder.transform(asked)).all()
-        assert np.isfinite(encoder.transform(fitted)).all()
 
 
 TEXTS = ["a", "b", "", "c", "a", "b", "ñ", "c"] * 5
@@ -280,19 +231,6 @@ def test_every_dtype_of_the_same_values_is_the_same_column(column: Any) -> None:
             assert encoder.categories_["x0"].tolist() == sorted(set(values))
 
 
-def test_whole_numbers_with_a_gap_are_floats_in_pandas_and_the_same_column() -> None:
-    gap = [1, 2, None, 3] * 10
-    outputs = set()
-    for column in (pd.Series(gap), pd.Series(gap, dtype="Int64"), pl.Series(gap), pa.array(gap)):
-        encoder = make_encoder(categorical_features="all")
-        outputs.add(encoder.fit_transform(_frame(column), Y[:40]).tobytes())
-        assert encoder.categories_["x0"][:3].tolist() == [1, 2, 3]
-        assert np.isnan(encoder.categories_["x0"][3])
-        unseen = encoder.transform(pd.DataFrame({"x0": [3, 2]}))
-        np.testing.assert_array_equal(unseen[1], encoder.embeddings_["x0"].loc[2])
-    assert len(outputs) == 1
-
-
 def test_whole_numbers_beyond_63_bits_are_numbers_in_every_container() -> None:
     columns = {"x0": [2**63 + 5, 1, 2, 3] * 10, "x1": ["a", "b", "c", "d"] * 10}
     for name in CONTAINERS:
@@ -305,41 +243,12 @@ def test_whole_numbers_beyond_63_bits_are_numbers_in_every_container() -> None:
         assert encoder.categories_["x0"].tolist() == [1, 2, 3, 2**63 + 5]
 
 
-def test_text_that_is_no_unicode_is_a_category_like_any_other() -> None:
-    X = pd.DataFrame({"c": pd.Series(["\ud800", "b", "a", "b"] * 10, dtype=object)})
-    encoder = make_encoder().fit(X, Y[:40])
-    assert encoder.categories_["c"].tolist() == ["a", "b", "\ud800"]
-    assert encoder.inverse_transform(encoder.transform(X)).ravel().tolist() == X["c"].tolist()
-    other = encoder.transform(pd.DataFrame({"c": ["a", "b"]}))
-    np.testing.assert_array_equal(other, encoder.embeddings_["c"].iloc[:2])
-
-
 def test_a_constant_column_is_one_category_in_the_centre() -> None:
     X = pd.DataFrame({"c": ["a"] * 40})
     encoder = make_encoder().fit(X, Y[:40])
     assert encoder.categories_["c"].tolist() == ["a"]
     np.testing.assert_allclose(encoder.transform(X), 0, atol=1e-6)
     assert set(encoder.inverse_transform(encoder.transform(X)).ravel()) == {"a"}
-
-
-def test_minus_zero_is_zero() -> None:
-    X = pd.DataFrame({"x0": [0.0, -0.0, 1.0, 2.0] * 10})
-    encoder = make_encoder().fit(X, Y[:40])
-    assert encoder.categories_["x0"].tolist() == [0.0, 1.0, 2.0]
-    out = encoder.transform(X)
-    np.testing.assert_array_equal(out[0], out[1])
-
-
-def test_unused_levels_and_the_declared_order_do_not_matter() -> None:
-    plain = pd.DataFrame({"c": ["b", "a", "c", "a"] * 10})
-    expected = make_encoder().fit(plain, Y[:40])
-    for levels, ordered in ((["z", "c", "b", "a", "q"], True), (["a", "b", "c", "0"], False)):
-        dtype = pd.CategoricalDtype(levels, ordered=ordered)
-        encoder = make_encoder().fit(plain.astype({"c": dtype}), Y[:40])
-        assert encoder.categories_["c"].tolist() == ["a", "b", "c"]
-        assert _vectors(encoder) == _vectors(expected)
-        reordered = plain.astype({"c": pd.CategoricalDtype(["c", "a", "b"])})
-        assert encoder.transform(reordered).tobytes() == expected.transform(plain).tobytes()
 
 
 def test_labels_that_are_no_strings_are_positions_and_can_be_selected() -> None:
