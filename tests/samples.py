@@ -72,12 +72,18 @@ def watch_training(fit: Callable[[], Any], *, run: bool = True) -> Watched:
     watched: list[Watched] = []
     original = learning.learn
 
-    def spy(rows: Any, start: Any, config: Any, **options: Any) -> Any:
-        watched.append(Watched(rows, start, config, [table.copy() for table in start.tables], []))
+    def spy(*args: Any, **options: Any) -> Any:
+        def given(attribute: str) -> Any:
+            return next(a for a in (*args, *options.values()) if hasattr(a, attribute))
+
+        tables = args[0] if isinstance(args[0], list) else given("tables").tables
+        parts = given("validation"), given("fixed"), given("max_iter")
+        watched.append(Watched(*parts, [table.copy() for table in tables], []))
         if not run:
             raise _NotRunError
-        learned = original(rows, start, config, **options)
-        watched[0].after.extend(table.copy() for table in learned.tables)
+        learned = original(*args, **options)
+        tables = args[0] if isinstance(args[0], list) else learned.tables
+        watched[0].after.extend(table.copy() for table in tables)
         return learned
 
     with pytest.MonkeyPatch.context() as patch, suppress(_NotRunError):

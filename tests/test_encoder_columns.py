@@ -245,10 +245,11 @@ def test_whole_numbers_beyond_63_bits_are_numbers_in_every_container() -> None:
 
 def test_a_constant_column_is_one_category_in_the_centre() -> None:
     X = pd.DataFrame({"c": ["a"] * 40})
-    encoder = make_encoder().fit(X, Y[:40])
-    assert encoder.categories_["c"].tolist() == ["a"]
-    np.testing.assert_allclose(encoder.transform(X), 0, atol=1e-6)
-    assert set(encoder.inverse_transform(encoder.transform(X)).ravel()) == {"a"}
+    for sizes in ((), (4,)):
+        encoder = make_encoder(hidden_layer_sizes=sizes).fit(X, Y[:40])
+        assert encoder.categories_["c"].tolist() == ["a"]
+        np.testing.assert_allclose(encoder.transform(X), 0, atol=1e-6)
+        assert set(encoder.inverse_transform(encoder.transform(X)).ravel()) == {"a"}
 
 
 def test_labels_that_are_no_strings_are_positions_and_can_be_selected() -> None:

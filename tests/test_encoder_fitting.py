@@ -741,6 +741,20 @@ def test_an_encoder_that_needs_y_is_fitted_without_the_tables_own_rows() -> None
     assert not np.allclose(before[1], after[1], atol=1e-3)
 
 
+def test_without_cross_fitting_an_encoder_that_needs_y_is_fitted_without_validation_rows(
+    rows: Rows,
+) -> None:
+    X, y = rows
+
+    def start(target: np.ndarray) -> Any:
+        params = {"init": JamesSteinEncoder(), "cross_fit": False, "target_type": "continuous"}
+        return watch_training(lambda: make_encoder(**params).fit(X, target), run=False)
+
+    first = start(y)
+    changed = start(y + 100 * (first.rows.validation & (X["letter"] == "a")))
+    np.testing.assert_array_equal(changed.before[0], first.before[0])
+
+
 def test_the_tables_start_alike_from_an_encoder_that_needs_no_y_and_can_be_frozen(
     rows: Rows,
 ) -> None:
