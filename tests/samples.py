@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,19 +57,47 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
     return EntityEmbeddingEncoder(**{**small, **params})
 
 
-def watch_learning(fit: Callable[[], Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Tables of all columns before and after the training within `fit`."""
-    seen: list[list[np.ndarray]] = []
+class Watched(NamedTuple):
+    """A training: what it is given, and the tables of all columns before and after it."""
+
+    rows: Any
+    start: Any
+    config: Any
+    before: list[NDArray[np.float32]]
+    after: list[NDArray[np.float32]]
+
+
+def watch_training(fit: Callable[[], Any], *, run: bool = True) -> Watched:
+    """The training within `fit`; where it is not to run, the tables after it are empty."""
+    watched: list[Watched] = []
     original = learning.learn
 
-    def spy(rows: Any, start: Any, *args: Any, **options: Any) -> Any:
-        seen.append([table.copy() for table in start.tables])
-        learned = original(rows, start, *args, **options)
-        seen.append([table.copy() for table in learned.tables])
+    def spy(*args: Any, **options: Any) -> Any:
+        def given(attribute: str) -> Any:
+            return next(a for a in (*args, *options.values()) if hasattr(a, attribute))
+
+        tables = args[0] if isinstance(args[0], list) else given("tables").tables
+        parts = given("validation"), given("fixed"), given("max_iter")
+        watched.append(Watched(*parts, [table.copy() for table in tables], []))
+        if not run:
+            raise _NotRunError
+        learned = original(*args, **options)
+        tables = args[0] if isinstance(args[0], list) else learned.tables
+        watched[0].after.extend(table.copy() for table in tables)
         return learned
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, suppress(_NotRunError):
         patch.setattr(learning, "learn", spy)
         fit()
-    before, after = seen
-    return before, after
+    (found,) = watched
+    return found
+
+
+def watch_learning(fit: Callable[[], Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Tables of all columns before and after the training within `fit`."""
+    watched = watch_training(fit)
+    return watched.before, watched.after
+
+
+class _NotRunError(Exception):
+    """Ends a fit before it trains."""

@@ -18,13 +18,13 @@ from scipy import sparse
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import EntityEmbedError
-from tests.containers import CONTAINERS, make_container
+from tests.containers import CONTAINERS, NAMELESS, make_container
 from tests.samples import make_encoder, make_rows
 
 N = 60
 X, Y = make_rows(N)
 OBJECTS = X.to_numpy(dtype=object)
-FRAMES = {"pandas": lambda f: f, "polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}
+FRAMES = (lambda f: f, pl.from_pandas, pa.Table.from_pandas)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +37,6 @@ def nameless() -> EntityEmbeddingEncoder:
     return make_encoder().fit(OBJECTS, Y)
 
 
-def select_hue(table: Any) -> list[str]:
-    return ["hue"]
-
-
-def select_nothing(table: Any) -> list[str]:
-    return []
-
-
 @contextmanager
 def unchanged(encoder: EntityEmbeddingEncoder) -> Iterator[None]:
     """Everything of the encoder is the same afterwards."""
@@ -54,50 +46,54 @@ def unchanged(encoder: EntityEmbeddingEncoder) -> Iterator[None]:
     assert after == before
 
 
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 @pytest.mark.parametrize(
-    ("change", "error", "message"),
+    ("change", "message"),
     [
-        (lambda f: f.rename(columns={"color": "hue"}), ValueError, r"(?s)hue.*color"),
-        (lambda f: f[["color", "letter", "size"]], ValueError, "same order as they were in fit"),
-        (lambda f: f.drop(columns="color"), ValueError, r"(?s)missing.*color"),
-        (lambda f: f.assign(extra=1), ValueError, r"(?s)unseen at fit time.*extra"),
-        (lambda f: f[:0], ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
-        (lambda f: f[[]], ValueError, r"0 feature\(s\)|0 sample\(s\)"),
-        (lambda f: f.assign(size=np.inf), ValueError, "Column 'size' contains infinity"),
-        (lambda f: f.assign(size=-np.inf), ValueError, "Column 'size' contains infinity"),
-        (lambda f: f.assign(size="large"), ValueError, "Column 'size' .* was numeric in fit"),
-        (lambda f: f.assign(size="1.5"), ValueError, "Column 'size' .* was numeric in fit"),
-        (lambda f: f.assign(size=pd.Timestamp(0)), ValueError, "Column 'size' .* was numeric in"),
+        (lambda f: f.rename(columns={"color": "hue"}), r"(?s)hue.*color"),
+        (lambda f: f[["color", "letter", "size"]], "same order as they were in fit"),
+        (lambda f: f.drop(columns="color"), r"(?s)missing.*color"),
+        (lambda f: f.assign(extra=1), r"(?s)unseen at fit time.*extra"),
+        (lambda f: f[:0], r"0 sample\(s\) \(shape=\(0, 3\)\)"),
+        (lambda f: f[[]], r"0 feature\(s\)|0 sample\(s\)"),
+        (lambda f: f.assign(size=-np.inf), "Column 'size' contains infinity"),
+        (lambda f: f.assign(size="1.5"), "Column 'size' .* was numeric in fit"),
+        (lambda f: f.assign(size=pd.Timestamp(0)), "Column 'size' .* was numeric in fit"),
         (
-            lambda f: f.assign(size=f["size"].astype(str).astype("category")), ValueError,
+            lambda f: f.assign(size=f["size"].astype(str).astype("category")),
             "Column 'size' .* was numeric in fit",
         ),
     ],
     ids=[
-        "name", "order", "missing", "extra", "no rows", "no columns", "inf", "-inf", "text",
-        "numeric text", "date", "category",
+        "name", "order", "missing", "extra", "no rows", "no columns", "infinity", "text", "date",
+        "category",
     ],
 )  # fmt: skip
 def test_transform_refuses_other_columns(
-    change: Callable[[Any], Any], error: type[Exception], message: str, frame: Any,
-    encoder: EntityEmbeddingEncoder,
-) -> None:  # fmt: skip
-    with unchanged(encoder), pytest.raises(error, match=message):
-        encoder.transform(frame(change(X)))
+    change: Callable[[Any], Any], message: str, encoder: EntityEmbeddingEncoder
+) -> None:
+    for frame in FRAMES:
+        with unchanged(encoder), pytest.raises(ValueError, match=message):
+            encoder.transform(frame(change(X)))
+
+
+@pytest.mark.parametrize("table", [OBJECTS[:, :2], OBJECTS[:, [0, 1, 2, 2]]])
+def test_transform_refuses_another_number_of_columns(
+    table: Any, nameless: EntityEmbeddingEncoder
+) -> None:
+    message = rf"X has {table.shape[1]} features, but .* expecting 3"
+    with unchanged(nameless), pytest.raises(ValueError, match=message):
+        nameless.transform(table)
 
 
 @pytest.mark.parametrize(
     ("table", "error", "message"),
     [
-        (OBJECTS[:, :2], ValueError, "X has 2 features, but .* expecting 3"),
-        (OBJECTS[:, [0, 1, 2, 2]], ValueError, "X has 4 features, but .* expecting 3"),
         (OBJECTS[:0], ValueError, r"0 sample\(s\)"),
         (OBJECTS[:, :0], ValueError, r"0 feature\(s\)"),
         (OBJECTS[:, 0], ValueError, "Expected 2D array, got 1D array"),
         (OBJECTS[None], ValueError, "Found array with dim 3"),
         (np.array("a"), ValueError, "Expected 2D array, got scalar"),
-        ([], ValueError, "Expected 2D array|0 feature|0 sample"),
+        ([], ValueError, "Expected 2D array, got 1D array"),
         ([[]], ValueError, r"0 feature\(s\)"),
         ([["a", "b", 1.0], ["a", "b"]], ValueError, "rows of different lengths"),
         (sparse.csr_array(np.eye(3)), TypeError, "[Ss]parse"),
@@ -105,45 +101,35 @@ def test_transform_refuses_other_columns(
         (X["letter"], ValueError, "Expected 2D array.*series.*to_frame"),
         (pl.Series(["a"]), ValueError, "Expected 2D array.*series"),
         (pl.from_pandas(X).lazy(), TypeError, "lazy frame; pass X.collect"),
-        (None, ValueError, "."),
-        ("letter", ValueError, "Expected 2D array, got scalar"),
+        (None, ValueError, "(?s)Expected 2D array, got scalar.*None"),
         (np.ones((4, 3), dtype=complex), ValueError, "[Cc]omplex"),
     ],
     ids=[
-        "too few", "too many", "no rows", "no columns", "1-D", "3-D", "scalar", "empty list",
-        "empty row", "ragged", "csr", "csc", "pandas series", "polars series", "lazy", "None",
-        "text", "complex",
+        "no rows", "no columns", "1-D", "3-D", "scalar", "empty list", "empty row", "ragged", "csr",
+        "csc", "pandas series", "polars series", "lazy", "None", "complex",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("method", ["fit", "fit_transform", "transform"])
 def test_what_is_no_table_is_refused(
-    table: Any, error: type[Exception], message: str, method: str,
-    nameless: EntityEmbeddingEncoder,
-) -> None:  # fmt: skip
-    if method == "transform":
-        with unchanged(nameless), pytest.raises(error, match=message):
-            nameless.transform(table)
-    elif "expecting" not in message:  # any number of columns is right in fit
-        for tried in (make_encoder(), nameless):
+    table: Any, error: type[Exception], message: str, nameless: EntityEmbeddingEncoder
+) -> None:
+    for tried in (make_encoder(), nameless):
+        for call in (tried.fit, tried.fit_transform):
             with unchanged(tried), pytest.raises(error, match=message):
-                getattr(tried, method)(table, [0.5, 1.5, 2.5])
+                call(table, [0.5, 1.5, 2.5])
+    with unchanged(nameless), pytest.raises(error, match=message):
+        nameless.transform(table)
 
 
 FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "y too short": (X, Y[:-1], {}, ValueError, "X and y .*60 and 59"),
-    "y too long": (X, np.append(Y, 1.0), {}, ValueError, "X and y .*60 and 61"),
-    "no y": (X, None, {}, ValueError, "requires y to be passed, but the target y is None"),
+    "no y": (
+        X, None, {}, ValueError, "This EntityEmbeddingEncoder estimator requires y .* y is None"
+    ),
     "NaN in y": (X, np.where(Y > 1, np.nan, Y), {}, ValueError, "y contains NaN"),
-    "None in y": (X, ["a", None] * 30, {}, ValueError, "y contains NaN"),
-    "NA in y": (X, pd.Series([1, pd.NA] * 30, dtype="Int64"), {}, ValueError, "y contains NaN"),
-    "NaT in y": (X, pd.Series([pd.NaT, "a"] * 30), {}, ValueError, "y contains NaN"),
-    "null in polars y": (X, pl.Series([1.0, None] * 30), {}, ValueError, "y contains NaN"),
-    "null in Arrow y": (X, pa.array([1.0, None] * 30), {}, ValueError, "y contains NaN"),
     "NaN in an output": (
         X, np.column_stack([Y, np.where(Y > 1, np.nan, Y)]), {}, ValueError, "y contains NaN"
     ),
     "infinity in y": (X, np.where(Y > 1, np.inf, Y), {}, ValueError, "y contains infinity"),
-    "one class": (X, np.ones(N, dtype=int), {}, ValueError, r"y has one class only \(1\)"),
     "one text": (X, ["late"] * N, {}, ValueError, r"y has one class only \('late'\)"),
     "one class kept": (
         X, (np.arange(N) > 50).astype(int), {"sample_weight": np.arange(N) <= 50}, ValueError,
@@ -157,8 +143,6 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     ),
     "empty y": (X[:0], [], {}, ValueError, r"0 sample\(s\)"),
     "sparse y": (X, sparse.csr_array(np.eye(N)), {}, TypeError, "[Ss]parse"),
-    "3-D y": (X, np.ones((N, 2, 2)), {}, ValueError, "dim 3"),
-    "complex y": (X, Y * 1j, {}, ValueError, "Complex data not supp"),
     "mixed labels": (
         X, np.array(["a", 1] * 30, dtype=object), {}, (ValueError, TypeError),
         "(?s)^.*y.*(labels of one type|no kind)",
@@ -189,17 +173,19 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "scalar groups": (X, Y, {"groups": 3}, ValueError, "groups must have one value a row"),
     "groups of lists": (X, Y, {"groups": [[1], [2, 3]] * 30}, ValueError, "groups has entries of"),
     "groups of sets": (X, Y, {"groups": [{1}, {2}] * 30}, ValueError, "groups .*no labels.*'set'"),
-    "short weights": (X, Y, {"sample_weight": np.ones(N - 1)}, ValueError, "sample_weight"),
-    "negative weights": (X, Y, {"sample_weight": -np.ones(N)}, ValueError, "sample_weight"),
-    "NaN weights": (X, Y, {"sample_weight": np.full(N, np.nan)}, ValueError, "sample_weight"),
+    "short weights": (X, Y, {"sample_weight": np.ones(N - 1)}, ValueError, "sample_weight.*59"),
+    "negative weights": (
+        X, Y, {"sample_weight": -np.ones(N)}, ValueError, "[Nn]egative.*sample_weight"
+    ),
+    "NaN weights": (
+        X, Y, {"sample_weight": np.full(N, np.nan)}, ValueError, "sample_weight contains NaN"
+    ),
     "zero weights": (X, Y, {"sample_weight": np.zeros(N)}, ValueError, "[Ss]ample.weight.*zero"),
     "2-D weights": (X, Y, {"sample_weight": np.ones((N, 2))}, ValueError, "[Ss]ample.?weight"),
     "short groups": (X, Y, {"groups": np.arange(N - 1)}, ValueError, "X and groups.*60 and 59"),
     "missing groups": (X, Y, {"groups": [None, "a"] * 30}, ValueError, "groups has missing"),
     "one group": (X, Y, {"groups": np.ones(N)}, ValueError, "two groups"),
-    "no rows": (X[:0], Y[:0], {}, ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
     "no columns": (X[[]], Y, {}, ValueError, r"0 feature\(s\) \(shape=\(60, 0\)\)"),
-    "infinity": (X.assign(size=np.inf), Y, {}, ValueError, "Column 'size' contains infinity.*Clip"),
     "repeated name": (
         X.set_axis(["letter", "color", "letter"], axis=1), Y, {}, ValueError,
         "(?s)names must be unique.*'letter'",
@@ -220,23 +206,11 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
         X.assign(color=[["a", "b"]] * (N - 1) + ["a"]), Y, {}, ValueError,
         r"Column 'color' holds lists as well as single values: row 59 holds 'a'.*\['a'\]",
     ),
-    "lists and tuples": (
-        X.assign(color=[["a", "b"]] * (N - 1) + [("a",)]), Y, {}, ValueError,
-        "Column 'color' holds lists as well as single values.*list too",
-    ),
     "lists of dicts": (X.assign(color=[[{"a": 1}]] * N), Y, {}, TypeError, "Column 'color'.*hash"),
     "dicts in cells": (X.assign(color=[{"a": 1}] * N), Y, {}, TypeError, "Column 'color'"),
-    "matrices in cells": (
-        X.assign(color=[np.zeros((2, 2))] * N), Y, {}, TypeError,
-        "Column 'color' holds lists of arrays of 2 dimensions",
-    ),
     "lists of fractions": (
         X.assign(color=[[0.5, 1.0]] * N), Y, {}, TypeError,
         "Column 'color' holds lists of fractions.*`categorical_features`",
-    ),
-    "polars lists of lists": (
-        pl.DataFrame({"p": ["a"] * N, "q": [[["a"], ["b"]]] * N}), Y, {}, TypeError,
-        "Column 'q' holds lists of .*single values",
     ),
     "Arrow structs": (
         pa.table({"p": ["a"] * N, "q": [{"a": 1}] * N}), Y, {}, TypeError,
@@ -246,45 +220,33 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-@pytest.mark.parametrize("cross_fit", [True, False])
 @pytest.mark.parametrize("case", FIT)
-def test_fit_refuses_what_cannot_be_learned_from(case: str, cross_fit: bool, method: str) -> None:
-    table, y, metadata, error, message = FIT[case]
-    encoder = make_encoder(cross_fit=cross_fit)
-    with unchanged(encoder), pytest.raises(error, match=message) as caught:
-        getattr(encoder, method)(table, y, **metadata)
-    assert len(str(caught.value)) < 500  # a value, never all of them
-
-
-@pytest.mark.parametrize("case", FIT)
-def test_a_refit_that_is_refused_changes_nothing(
+def test_fit_refuses_what_cannot_be_learned_from(
     case: str, encoder: EntityEmbeddingEncoder
 ) -> None:
     table, y, metadata, error, message = FIT[case]
-    before = encoder.transform(X)
-    with unchanged(encoder), pytest.raises(error, match=message):
-        encoder.fit(table, y, **metadata)
-    np.testing.assert_array_equal(encoder.transform(X), before)
+    alone = make_encoder(cross_fit=False)
+    for tried in (make_encoder(), alone, encoder):  # a refit that is refused changes nothing
+        with unchanged(tried), pytest.raises(error, match=message) as caught:
+            tried.fit(table, y, **metadata)
+        assert len(str(caught.value)) < 500  # a value, never all of them
+    for tried in (make_encoder(), alone):
+        with unchanged(tried), pytest.raises(error, match=message):
+            tried.fit_transform(table, y, **metadata)
 
 
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_a_fit_without_y_names_the_class(method: str) -> None:
-    message = "This EntityEmbeddingEncoder estimator requires y to be passed, but .* y is None"
-    with pytest.raises(ValueError, match=message):
-        getattr(make_encoder(), method)(X)
-
-
-@pytest.mark.parametrize("name", CONTAINERS)
-def test_infinite_context_numbers_are_named_in_every_container(name: str) -> None:
-    columns = {"x0": ["a", "b"] * 10, "x1": [1.0, float("inf"), 2.0, 3.0] * 5}
-    with pytest.raises(ValueError, match="Column 'x1' contains infinity"):
-        make_encoder().fit(make_container(name, columns), np.arange(20) % 7 / 7)
-    fitted = make_encoder().fit(
-        make_container(name, {**columns, "x1": [1.0, 2.0] * 10}), np.arange(20) % 7 / 7
-    )
-    with unchanged(fitted), pytest.raises(ValueError, match="Column 'x1' contains infinity"):
-        fitted.transform(make_container(name, columns))
+def test_infinite_context_numbers_are_named_in_every_container(
+    encoder: EntityEmbeddingEncoder, nameless: EntityEmbeddingEncoder
+) -> None:
+    columns = {"letter": ["a", "b"], "color": ["red", "blue"], "size": [1.0, float("inf")]}
+    for name in CONTAINERS:
+        table = make_container(name, columns)
+        fitted, column = (nameless, "x2") if name in NAMELESS else (encoder, "size")
+        message = f"Column '{column}' contains infinity.*Clip"
+        with unchanged(fitted), pytest.raises(ValueError, match=message):
+            fitted.transform(table)
+        with pytest.raises(ValueError, match=message):
+            make_encoder().fit(table, [0.5, 1.5])
 
 
 def test_infinite_numbers_may_be_categories() -> None:
@@ -296,7 +258,8 @@ def test_infinite_numbers_may_be_categories() -> None:
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_number_that_is_missing_throughout_is_no_error_in_transform(name: str) -> None:
     columns = {"x0": ["a", "b"] * 10, "x1": [1.0, 2.0, None, 4.0] * 5}
-    fitted = make_encoder(output="hidden").fit(make_container(name, columns), np.arange(20) % 7 / 7)
+    fitted = make_encoder(output="hidden", max_iter=1, cross_fit=False)
+    fitted.fit(make_container(name, columns), np.arange(20) % 7 / 7)
     out = fitted.transform(make_container(name, {**columns, "x1": [None] * 20}))
     np.testing.assert_array_equal(out[2::4], fitted.transform(make_container(name, columns))[2::4])
 
@@ -313,19 +276,21 @@ def test_all_missing_is_no_error_in_transform(encoder: EntityEmbeddingEncoder) -
         (["letter"], TypeError, "Column 'color' .*not among the `categorical_features`"),
         (["letter", "hue"], ValueError, "`categorical_features` has 'hue'.*letter.*color"),
         ([0, 7], ValueError, "`categorical_features` has 7"),
+        ([-4], ValueError, "`categorical_features` has -4"),
         ([True, False], ValueError, "`categorical_features` is a mask of 2 values.*3 columns"),
         ([False] * 3, ValueError, "`categorical_features` selects no column"),
         ([0, "letter", 1], ValueError, "`categorical_features` selects a column more than once"),
-        (select_hue, ValueError, "`categorical_features` has 'hue'"),
-        (select_nothing, ValueError, "`categorical_features` selects no column"),
+        (lambda X: ["hue"], ValueError, "`categorical_features` has 'hue'"),
+        (lambda X: [], ValueError, "`categorical_features` selects no column"),
     ],
 )
 def test_a_selection_that_does_not_fit_is_refused(
     features: Any, error: type[Exception], message: str
 ) -> None:
     encoder = make_encoder(categorical_features=features)
-    with unchanged(encoder), pytest.raises(error, match=message):
+    with pytest.raises(error, match=message):
         encoder.fit(X, Y)
+    assert vars(encoder) == encoder.get_params()
 
 
 @pytest.mark.parametrize(

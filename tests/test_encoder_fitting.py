@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from category_encoders import JamesSteinEncoder
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     KFold,
-    RepeatedKFold,
-    ShuffleSplit,
     TimeSeriesSplit,
     cross_val_predict,
 )
 from sklearn.preprocessing import (
-    FunctionTransformer,
     OneHotEncoder,
     StandardScaler,
-    TargetEncoder,
 )
 from skrub import StringEncoder
 
-import sk_entity_embed._base as base
-from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder
+from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import (
-    FoldsReducedWarning,
     InvalidDataError,
     InvalidParameterError,
     LeakageWarning,
@@ -43,7 +36,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
-from tests.samples import make_encoder, make_rows, watch_learning
+from tests.samples import make_encoder, make_rows, watch_learning, watch_training
 
 N = 240
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -61,49 +54,35 @@ def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
 # Cross-fitting -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cv", [2, 5, KFold(3), np.int64(4)])
+@pytest.mark.parametrize("cv", [5, KFold(3), np.int64(4)])
 def test_fold_is_a_partition_of_the_rows(cv: Any, rows: Rows) -> None:
-    encoder = make_encoder(cv=cv).fit(*rows)
-    n_folds = cv if isinstance(cv, int | np.integer) else cv.get_n_splits()
+    encoder = make_encoder(cv=cv, max_iter=1).fit(*rows)
+    n_folds = cv.get_n_splits() if isinstance(cv, KFold) else cv
     sizes = np.bincount(encoder.fold_)
     assert encoder.fold_.shape == (N,)
     assert len(sizes) == n_folds
     assert sizes.max() - sizes.min() <= 1
     assert encoder._model.tables[0].stack.shape[0] == n_folds + 1
+    if not isinstance(cv, KFold):  # rows are drawn
+        assert np.abs(np.diff(encoder.fold_)).sum() > N / 2
 
 
-@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"]])
-def test_folds_are_stratified_by_class(labels: list[str], rows: Rows) -> None:
-    X, _ = rows
-    y = np.array(labels)[(np.arange(N) % 12 == 0).astype(int) * (len(labels) - 1)]
-    y[: N // 2 : 4] = labels[-2] if len(labels) > 2 else y[: N // 2 : 4]
-    counts = pd.crosstab(y, make_encoder(cv=4).fit(X, y).fold_)
-    assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
-
-
-def test_folds_are_shuffled(rows: Rows) -> None:
-    fold = make_encoder().fit(*rows).fold_
-    assert np.abs(np.diff(fold)).sum() > N / 2
-
-
-@pytest.mark.parametrize("output", ["embedding", "both"])
-def test_training_rows_get_the_vectors_of_their_own_folds_tables(output: str, rows: Rows) -> None:
+def test_training_rows_get_the_vectors_of_their_own_folds_tables(rows: Rows) -> None:
     X, y = rows
-    encoder = make_encoder(output=output, max_iter=4)
+    encoder = make_encoder(output="both", max_iter=4)
     out = encoder.fit_transform(X, y)
-    tables = encoder._model.tables
     expected = []
-    for table, name in zip(tables, ["letter", "color"], strict=True):
+    for table, name in zip(encoder._model.tables, ["letter", "color"], strict=True):
         lookup = dict(zip(table.vocabulary.categories, table.vocabulary.rows, strict=True))
-        rows_ = np.array([lookup[v] for v in X[name]])
-        expected.append(table.stack[encoder.fold_, rows_])
-    expected = np.hstack(expected)
-    np.testing.assert_array_equal(out[:, : expected.shape[1]], expected)
+        expected.append(table.stack[encoder.fold_, [lookup[v] for v in X[name]]])
+    vectors = np.hstack(expected)
+    np.testing.assert_array_equal(out[:, : vectors.shape[1]], vectors)
     assert np.abs(out - encoder.transform(X)).max() > 1e-3
-    if output == "both":  # the hidden layer, too, is that of the own fold's vectors
-        scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
-        hidden = encoder._model.head.hidden(expected, scaled)
-        np.testing.assert_allclose(out[:, expected.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
+    # the hidden layer, too, is that of the own fold's vectors
+    hidden = encoder._model.head.hidden(
+        vectors, encoder._model.scaling.apply(X[["size"]].to_numpy())
+    )
+    np.testing.assert_allclose(out[:, vectors.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
 
 
 def test_transform_gives_the_mean_of_the_fold_tables(
@@ -120,6 +99,7 @@ def test_a_folds_table_never_learns_from_its_own_rows(rows: Rows) -> None:
     encoder = make_encoder(early_stopping=False, unknown_rate=0.0, max_iter=1, dropout=0.0)
     before, after = _tables(encoder, X, y)
     assert np.abs(after - before).max() > 1e-4
+    assert (before == before[:1]).all()
     # every level of fold 0's own lies in fold 0 alone, so that nothing moves it in table 0
     fold = encoder.fold_
     lonely = X.assign(letter=np.where(fold == 0, "only here", X["letter"]))
@@ -140,11 +120,6 @@ def _tables(
     """Tables of the first column before and after training."""
     before, after = watch_learning(lambda: encoder.fit(X, y))
     return before[0], after[0]
-
-
-def test_all_tables_start_from_the_same_values(rows: Rows) -> None:
-    before, _ = _tables(make_encoder(), *rows)
-    assert (before == before[:1]).all()
 
 
 def test_the_vector_of_a_row_does_not_hear_its_own_target() -> None:
@@ -168,14 +143,13 @@ def test_the_vector_of_a_row_does_not_hear_its_own_target() -> None:
     assert aucs[False] > 0.8
 
 
-@pytest.mark.parametrize("output", ["embedding", "hidden", "both"])
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_without_cross_fitting_fit_transform_is_fit_and_transform(
-    output: str, early_stopping: bool, rows: Rows
+    early_stopping: bool, rows: Rows
 ) -> None:
     X, y = rows
     X = X.assign(letter=X["letter"] + (np.arange(N) // 4).astype(str))  # nearly all of them rare
-    params = {"cross_fit": False, "output": output, "early_stopping": early_stopping}
+    params = {"cross_fit": False, "output": "both", "early_stopping": early_stopping}
     encoder = make_encoder(**params)
     out = encoder.fit_transform(X, y)
     np.testing.assert_array_equal(out, make_encoder(**params).fit(X, y).transform(X))
@@ -191,17 +165,8 @@ def _thirds() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.flatnonzero(np.arange(N) % 3 != g), np.arange(N)[g::3]) for g in range(3)]
 
 
-@pytest.mark.parametrize(
-    "cv",
-    [
-        _thirds(),
-        (pair for pair in _thirds()),
-        [(train.tolist(), test.tolist()) for train, test in _thirds()],
-        [(None, np.isin(np.arange(N), test)) for _, test in _thirds()],
-    ],
-    ids=["list", "generator", "lists", "masks"],
-)
-def test_folds_may_be_given_as_splits(cv: Any, rows: Rows) -> None:
+def test_folds_may_be_given_as_splits(rows: Rows) -> None:
+    cv = ((None, np.isin(np.arange(N), test)) for _, test in _thirds())
     np.testing.assert_array_equal(make_encoder(cv=cv).fit(*rows).fold_, np.arange(N) % 3)
 
 
@@ -209,17 +174,9 @@ def test_folds_may_be_given_as_splits(cv: Any, rows: Rows) -> None:
     ("cv", "message"),
     [
         (TimeSeriesSplit(3), "60 rows are in none and 0 in several"),
-        (ShuffleSplit(3, test_size=0.2, random_state=0), "cover each row exactly once"),
-        (RepeatedKFold(n_splits=2, n_repeats=2), "0 rows are in none and 240 in several"),
-        (_thirds()[:2], "80 rows are in none and 0 in several"),
         ([*_thirds(), _thirds()[0]], "0 rows are in none and 80 in several"),
         ([(None, np.arange(N))], "at least two test sets"),
-        ([(None, np.arange(N)), (None, np.arange(0))], "at least two test sets"),
-        ([(None, np.arange(2 * N))], "pairs of index arrays"),
-        ([([0], ["first"])], "pairs of index arrays"),
         ([3, 4], "pairs of index arrays"),
-        ([], "at least two test sets"),
-        ([([0], [0], [0])], "pairs of index arrays"),
     ],
 )
 def test_folds_that_are_no_partition_are_refused(cv: Any, message: str, rows: Rows) -> None:
@@ -227,36 +184,6 @@ def test_folds_that_are_no_partition_are_refused(cv: Any, message: str, rows: Ro
     with pytest.raises(InvalidParameterError, match=f"`cv` .*{message}"):
         encoder.fit(*rows)
     assert not hasattr(encoder, "fold_")
-
-
-@pytest.mark.parametrize(
-    ("n", "y", "groups", "n_folds", "what"),
-    [
-        (3, [0.5, 1.5, 2.5], None, 3, "samples"),
-        (12, np.arange(12) / 7, np.arange(12) // 3, 4, "groups"),
-    ],
-)
-def test_too_few_rows_or_groups_reduce_the_folds(
-    n: int, y: Any, groups: Any, n_folds: int, what: str
-) -> None:
-    X, _ = make_rows(n)
-    encoder = make_encoder(cv=5)
-    with pytest.warns(FoldsReducedWarning, match=f"cv=5 folds need as many {what}.*{n_folds}"):
-        encoder.fit(X, np.asarray(y), groups=groups)
-    assert len(set(encoder.fold_)) == n_folds
-
-
-@pytest.mark.parametrize(
-    ("y", "groups", "what"),
-    [
-        ([0.5, 1.5, 2.5, 0.5, 1.5, 2.5], [1, 1, 1, 1, 1, 1], "group"),
-        ([0.5], None, "sample"),
-    ],
-)
-def test_fewer_than_two_are_refused(y: list[float], groups: Any, what: str) -> None:
-    X, _ = make_rows(len(y))
-    with pytest.raises(InvalidDataError, match=f"two {what}s, got 1 {what}.*cross_fit=False"):
-        make_encoder().fit(X, y, groups=groups)
 
 
 def test_one_row_cannot_stop_early_without_cross_fitting_either() -> None:
@@ -274,8 +201,7 @@ def test_folds_that_weights_empty_are_refused() -> None:
         make_encoder(cv=list(KFold(3).split(X))).fit(X, y, sample_weight=weight)
 
 
-@pytest.mark.parametrize("head", ["mlp", "dot"])
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize(("head", "class_weight"), [("mlp", "balanced"), ("dot", None)])
 def test_a_single_positive_keeps_five_folds_and_is_bearable(head: str, class_weight: Any) -> None:
     X, _ = make_rows(300)
     y = np.array(["no"] * 300)
@@ -288,16 +214,6 @@ def test_a_single_positive_keeps_five_folds_and_is_bearable(head: str, class_wei
     assert np.isfinite(out).all()
     assert np.abs(out).max() < 10
     assert np.isfinite(encoder.loss_curve_).all()
-
-
-def test_one_rare_class_among_many_leaves_the_folds_of_the_others(rows: Rows) -> None:
-    X, _ = rows
-    y = np.array(["a", "b"] * 120, dtype=object)
-    y[5] = "rare"
-    with pytest.warns(RareClassWarning, match="'rare'"):
-        model = EntityEmbeddingClassifier(max_iter=1, random_state=0).fit(X, y)
-    assert np.bincount(model.fold_).tolist() == [48] * 5
-    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test_a_single_label_among_labels_needs_no_warning(rows: Rows) -> None:
@@ -323,37 +239,17 @@ def test_the_same_seed_gives_the_same_bytes(cross_fit: bool, rows: Rows) -> None
     assert pickle.dumps(first) == pickle.dumps(second)
 
 
-def test_the_same_seed_gives_the_same_pickle_in_every_container(
-    container: Callable[[Any], Any], rows: Rows
-) -> None:
-    X, y = rows
-    data = {"x0": X["letter"].tolist(), "x1": X["color"].tolist(), "x2": X["size"].tolist()}
-    encoder, expected = make_encoder(), make_encoder()
-    encoder.fit(container(data), y)
-    expected.fit(pd.DataFrame(data), y)
-    for name, vectors in expected.embeddings_.items():
-        assert pickle.dumps(encoder.embeddings_[name].to_numpy()) == pickle.dumps(
-            vectors.to_numpy()
-        )
-    assert pickle.dumps(encoder.fold_) == pickle.dumps(expected.fold_)
-
-
 def test_different_seeds_differ(rows: Rows) -> None:
     X, y = rows
     first, second = make_encoder(random_state=0).fit(X, y), make_encoder(random_state=1).fit(X, y)
     assert not np.array_equal(first.fold_, second.fold_)
     assert not np.allclose(first.transform(X), second.transform(X), atol=1e-3)
-    unseeded = [make_encoder(random_state=None).fit(X, y).transform(X) for _ in range(2)]
-    assert not np.allclose(*unseeded, atol=1e-3)
-
-
-def test_a_random_state_object_moves_on(rows: Rows) -> None:
-    X, y = rows
+    for state in (None, np.random.RandomState(0)):  # an object moves on
+        one, other = (make_encoder(random_state=state).fit(X, y).transform(X) for _ in range(2))
+        assert not np.allclose(one, other, atol=1e-3)
+    again = make_encoder(random_state=np.random.RandomState(0)).fit_transform(X, y)
     state = np.random.RandomState(0)
-    first, second = (make_encoder(random_state=state).fit(X, y).transform(X) for _ in range(2))
-    assert not np.array_equal(first, second)
-    again = make_encoder(random_state=np.random.RandomState(0)).fit(X, y).transform(X)
-    np.testing.assert_array_equal(first, again)
+    assert make_encoder(random_state=state).fit_transform(X, y).tobytes() == again.tobytes()
 
 
 def test_fit_leaves_the_global_random_states_and_threads_alone(rows: Rows) -> None:
@@ -375,7 +271,7 @@ def test_fit_leaves_the_global_random_states_and_threads_alone(rows: Rows) -> No
 # Stopping ----------------------------------------------------------------------------------
 
 
-def test_the_best_iteration_is_that_of_the_lowest_validation_loss(
+def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
     trained: tuple[EntityEmbeddingEncoder, np.ndarray],
 ) -> None:
     encoder, _ = trained
@@ -383,46 +279,12 @@ def test_the_best_iteration_is_that_of_the_lowest_validation_loss(
     assert encoder.best_iteration_ == np.argmin(curve) + 1
     assert encoder.n_iter_ == len(curve) == len(encoder.loss_curve_)
     assert encoder.best_iteration_ < encoder.n_iter_ < encoder.max_iter
-
-
-def test_the_best_weights_are_restored(monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
-    X, y = rows
-    y = np.random.default_rng(0).permutation(y)  # nothing to find: the longer, the worse
-    params = {"max_iter": 30, "learning_rate_init": 0.05, "hidden_layer_sizes": (64,)}
-    states: list[Any] = []
-    restored: list[Any] = []
-    validate, restore = CrossFitting.validation_loss, CrossFitting.restore
-
-    def keep(self: Any) -> Any:
-        states.append(self.state())
-        return validate(self)
-
-    def check(self: Any, state: Any) -> None:
-        restore(self, state)
-        found = [*self.bank.weights, *self.head.parameters()]
-        restored.append([p.detach().clone() for p in found])
-
-    monkeypatch.setattr(CrossFitting, "validation_loss", keep)
-    monkeypatch.setattr(CrossFitting, "restore", check)
-    encoder = make_encoder(**params).fit(X, y)
-    best = encoder.best_iteration_ - 1
-    assert best < len(states) - 1
-    for found, expected in zip(restored[0], states[best], strict=True):
-        np.testing.assert_array_equal(found.numpy(), expected.numpy())
-    assert any((a != b).any() for a, b in zip(restored[0], states[-1], strict=True))
-
-
-def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
-    trained: tuple[EntityEmbeddingEncoder, np.ndarray],
-) -> None:
-    curve = trained[0].validation_loss_curve_
-    best, waited = curve[0], 0
+    best, waited = curve[0], [0]
     for loss in curve[1:]:
-        waited = 0 if loss < best * (1 - trained[0].tol) else waited + 1
+        waited.append(0 if loss < best * (1 - encoder.tol) else waited[-1] + 1)
         best = min(best, loss)
-        if loss is not curve[-1]:
-            assert waited <= 3
-    assert waited == 3
+    assert waited[-1] == 3
+    assert max(waited[:-1]) < 3
 
 
 def test_tol_decides_what_a_gain_is(rows: Rows) -> None:
@@ -439,31 +301,14 @@ def test_without_early_stopping_every_epoch_is_run_and_the_last_kept(rows: Rows)
 
 
 @pytest.mark.parametrize("cross_fit", [True, False])
-def test_validation_rows_teach_the_other_folds_tables_only(cross_fit: bool, rows: Rows) -> None:
-    X, y = rows
-    params = {"cross_fit": cross_fit, "unknown_rate": 0.0}
-    probe = make_encoder(warm_start=True, **params).fit(X, y)
-    roles = probe._memory.roles
-    assert roles.validation.sum() == N // 10
-    row = np.flatnonzero(roles.validation)[0]
-    X = X.assign(letter=X["letter"].where(np.arange(N) != row, "validation only"))
-    encoder = make_encoder(**params)
-    before, after = _tables(encoder, X, y)
-    assert encoder.categories_["letter"][-1] == "validation only"
-    moved = np.abs(after[:, -1] - before[:, -1]).max(axis=1) > 0
-    assert moved.any() == cross_fit
-    assert not moved[roles.fold[row]]
-
-
-@pytest.mark.parametrize("cross_fit", [True, False])
 def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
     cross_fit: bool, rows: Rows
 ) -> None:
     """With frozen vectors only the head learns: validation targets cannot change anything."""
     X, y = rows
     params = {"freeze": True, "unknown_rate": 0.0, "cross_fit": cross_fit, "output": "hidden"}
-    first = make_encoder(warm_start=True, **params).fit(X, y)
-    validation = first._memory.roles.validation
+    first = make_encoder(**params)
+    validation = watch_training(lambda: first.fit(X, y)).rows.validation
     swapped = y.copy()
     swapped[validation] = y[validation][::-1]  # same mean and width
     second = make_encoder(**params).fit(X, swapped)
@@ -474,24 +319,23 @@ def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
 
 def test_validation_fraction_is_the_share_of_rows(rows: Rows) -> None:
     for fraction, expected in ((0.1, 24), (0.25, 60), (0.001, 1), (0.999, 239)):
-        encoder = make_encoder(validation_fraction=fraction, warm_start=True).fit(*rows)
-        assert encoder._memory.roles.validation.sum() == expected
+        encoder = make_encoder(validation_fraction=fraction)
+        watched = watch_training(lambda encoder=encoder: encoder.fit(*rows), run=False)
+        assert watched.rows.validation.sum() == expected
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_verbose_0_prints_nothing(
-    cross_fit: bool, rows: Rows, capfd: pytest.CaptureFixture[str]
+def test_verbose_shows_the_validation_loss_and_0_nothing(
+    rows: Rows, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_encoder(verbose=0, cross_fit=cross_fit).fit(*rows)
+    make_encoder(verbose=0).fit(*rows)
+    make_encoder(verbose=0, cross_fit=False).fit(*rows)
     assert capfd.readouterr() == ("", "")
-
-
-def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFixture[str]) -> None:
     encoder = make_encoder(verbose=1, target_type="continuous").fit(*rows)
     shown = capfd.readouterr()
     assert shown.out == ""
-    scaled = encoder.validation_loss_curve_[-1] / encoder._model.scale.width[0] ** 2
-    assert f"validation_loss={scaled:.4f}" in shown.err
+    assert (
+        f"validation_loss={encoder.validation_loss_curve_[-1] / np.var(rows[1]):.4f}" in shown.err
+    )
     assert "2/2" in shown.err
 
 
@@ -499,50 +343,41 @@ def test_verbose_1_shows_the_validation_loss(rows: Rows, capfd: pytest.CaptureFi
 def test_batch_size_is_the_rows_of_a_step(
     batch_size: int | str, steps: int, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
-    taken: list[int] = []
+    taken: list[Any] = []
     step = CrossFitting._step
 
-    def count(self: Any, some: Any) -> Any:
-        taken.append(some.n_own)
-        return step(self, some)
+    def count(self: Any, *args: Any) -> Any:
+        taken.append(args)
+        return step(self, *args)
 
     monkeypatch.setattr(CrossFitting, "_step", count)
-    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)
-    assert sum(taken) == N * 9 // 10
+    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)  # 216 rows but for validation
     assert len(taken) == steps
 
 
 @pytest.mark.parametrize(
-    ("n", "n_epochs"),
-    [(1, 40), (240, 40), (100_000, 40), (160_000, 25), (200_000, 20), (10**9, 20)],
+    ("n", "params", "n_epochs"),
+    [
+        (240, {}, 40),
+        (160_000, {}, 25),
+        (300_000, {}, 20),
+        (240, {"head": "dot", "batch_size": 64}, 750),  # 3,000 steps to leave the saddle
+        (100_000, {"head": "dot", "batch_size": 1024}, 40),
+    ],
 )
-def test_automatic_epochs_are_fewer_for_many_rows(n: int, n_epochs: int) -> None:
-    assert base._max_iter("auto", n, None) == n_epochs
-    assert base._max_iter(3, n, None) == base._max_iter(3, n, 64) == 3
-    assert base._max_iter("auto", n, 1024) >= n_epochs
-
-
-def test_networks_that_start_slowly_get_some_thousand_steps() -> None:
-    assert base._max_iter("auto", 1000, 64) == -(-base._SLOW_STEPS // 16)
-    assert base._max_iter("auto", 100_000, 1024) == 40
-
-
-def test_epochs_are_automatic_by_default(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-
-    def count(max_iter: int | str, n_samples: int, slow_batch: int | None) -> int:
-        assert slow_batch is None
-        asked.append(n_samples)
-        return 2
-
+def test_automatic_epochs_are_fewer_for_many_rows(
+    n: int, params: dict[str, Any], n_epochs: int
+) -> None:
+    X = pd.DataFrame({"p": pd.Categorical(np.arange(n) % 7), "q": pd.Categorical(np.arange(n) % 3)})
+    X, y = pd.concat([X, X[:40]]), np.arange(n + 40) % 11 / 7
+    weight = np.r_[np.ones(n), np.zeros(40)]  # rows that take no part are not counted
+    for max_iter, expected in (("auto", n_epochs), (3, 3)):
+        encoder = EntityEmbeddingEncoder(max_iter=max_iter, **params)
+        watched = watch_training(
+            lambda encoder=encoder: encoder.fit(X, y, sample_weight=weight), run=False
+        )
+        assert watched.config.max_iter == expected
     assert EntityEmbeddingEncoder().max_iter == "auto"
-    X, y = rows
-    encoder = make_encoder(max_iter="auto", early_stopping=False, learning_rate_init=1e-9)
-    assert encoder.fit(X, y).n_iter_ == 40
-    monkeypatch.setattr(base, "_max_iter", count)
-    weight = np.where(np.arange(N) < 40, 0.0, 1.0)
-    assert encoder.fit(X, y, sample_weight=weight).n_iter_ == 2
-    assert asked == [N - 40]  # rows that take part
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
@@ -588,26 +423,29 @@ def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr(CrossFitting, where, interrupted)
 
 
-@pytest.mark.parametrize("where", ["_step", "validation_loss"])
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize(
+    ("method", "where"), [("fit", "_step"), ("fit_transform", "validation_loss")]
+)
 def test_ctrl_c_in_the_first_epoch_of_a_first_fit_is_raised(
     method: str, where: str, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
     press_ctrl_c(monkeypatch, where)
     encoder = make_encoder()
-    before = dict(vars(encoder))
     with pytest.raises(KeyboardInterrupt, match="before the end of its first epoch"):
         getattr(encoder, method)(*rows)
-    assert vars(encoder) == before
+    assert vars(encoder) == encoder.get_params()
 
 
 @pytest.mark.parametrize(
-    ("early_stopping", "where"), [(False, "_step"), (True, "_step"), (True, "validation_loss")]
+    ("early_stopping", "where", "warm_start", "same_rows"),
+    [
+        (False, "_step", False, True),
+        (True, "_step", True, False),
+        (True, "validation_loss", True, True),
+    ],
 )
-@pytest.mark.parametrize("warm_start", [False, True])
-@pytest.mark.parametrize("same_rows", [False, True])
 def test_ctrl_c_in_the_first_epoch_of_a_refit_keeps_the_earlier_fit(
-    early_stopping: bool, same_rows: bool, warm_start: bool, where: str,
+    early_stopping: bool, where: str, warm_start: bool, same_rows: bool,
     monkeypatch: pytest.MonkeyPatch, rows: Rows,
 ) -> None:  # fmt: skip
     X, y = rows
@@ -618,22 +456,12 @@ def test_ctrl_c_in_the_first_epoch_of_a_refit_keeps_the_earlier_fit(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert encoder.fit(*again) is encoder
-    assert caught[-1].category is TrainingInterruptedWarning
-    assert "first epoch; the estimator keeps its earlier fit" in str(caught[-1].message)
+        with pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
+            encoder.fit_transform(*again)
+    interrupted = [str(w.message) for w in caught if w.category is TrainingInterruptedWarning]
+    assert "first epoch; the estimator keeps its earlier fit" in interrupted[0]
     assert all(vars(encoder)[name] is value for name, value in before.items())
     assert vars(encoder).keys() == before.keys()
-
-
-def test_ctrl_c_in_the_first_epoch_gives_no_vectors_of_the_earlier_fit(
-    monkeypatch: pytest.MonkeyPatch, rows: Rows
-) -> None:
-    X, y = rows
-    encoder = make_encoder().fit(X, y)
-    expected = encoder.transform(X)
-    press_ctrl_c(monkeypatch, "_step")
-    with pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
-        encoder.fit_transform(X[::-1], y[::-1])
-    np.testing.assert_array_equal(encoder.transform(X), expected)
 
 
 # Going on ----------------------------------------------------------------------------------
@@ -664,12 +492,16 @@ def test_warm_start_on_the_same_rows_goes_on_from_every_fold_table(rows: Rows) -
     before, _ = _tables(encoder, X, y)
     np.testing.assert_array_equal(before, stack[:-1])
     assert not np.allclose(before[0], before[1], atol=1e-3)
-    # other rows may have met the targets of all folds: only the mean goes on
-    stack = encoder._model.tables[0].stack
+    # other rows may have met the targets of all folds: only the mean goes on, and that of unknown
+    # is where a new category starts
+    table = encoder._model.tables[0]
+    other = X.assign(letter=X["letter"].where(np.arange(N) > 9, "f"))
     with pytest.warns(LeakageWarning, match="seen their targets"):
-        before, _ = _tables(encoder, X[::-1], y[::-1])
+        before, _ = _tables(encoder, other, y)
+    assert encoder.categories_["letter"].tolist() == ["a", "b", "c", "d", "e", "f"]
+    known = [*table.vocabulary.label_rows, UNKNOWN]
     rows_ = encoder._model.tables[0].vocabulary.label_rows
-    np.testing.assert_array_equal(before[:, rows_], np.stack([stack[-1][rows_]] * 5))
+    np.testing.assert_array_equal(before[:, rows_], np.stack([table.stack[-1][known]] * 5))
 
 
 def test_warm_start_on_other_rows_keeps_the_vector_of_rare_categories(rows: Rows) -> None:
@@ -693,27 +525,6 @@ def test_warm_start_that_finds_nothing_better_keeps_what_it_had(rows: Rows) -> N
     np.testing.assert_allclose(encoder.transform(X), before, atol=1e-3)
 
 
-def test_warm_start_on_other_rows_keeps_the_known_vectors_near(rows: Rows) -> None:
-    X, y = rows
-    first = make_encoder(
-        warm_start=True, max_iter=30, learning_rate_init=0.02, hidden_layer_sizes=(8,)
-    ).fit(X, y)
-    before = _distances(first.embeddings_["letter"])
-    more, target = make_rows(N, seed=5)
-    more.loc[::9, "letter"] = "f"
-    with pytest.warns(LeakageWarning):
-        first.set_params(learning_rate_init=1e-4, max_iter=1).fit(more, target)
-    assert first.categories_["letter"].tolist() == ["a", "b", "c", "d", "e", "f"]
-    after = _distances(first.embeddings_["letter"].loc[list("abcde")])
-    assert np.corrcoef(before, after)[0, 1] > 0.99
-    assert first.fold_.shape == (N,)
-    cold = make_encoder(learning_rate_init=1e-4, max_iter=1, hidden_layer_sizes=(8,))
-    cold_after = _distances(cold.fit(more, target).embeddings_["letter"].loc[list("abcde")])
-    assert np.corrcoef(before, cold_after)[0, 1] < 0.95
-    # a category that is new starts from the unknown row
-    assert first.validation_loss_curve_[0] < 0.5 * cold.validation_loss_curve_[0]
-
-
 def test_warm_start_names_a_column_without_a_category_of_the_fit_before(rows: Rows) -> None:
     X, y = rows
     X = X.assign(letter=np.arange(N) % 5)
@@ -726,18 +537,16 @@ def test_warm_start_names_a_column_without_a_category_of_the_fit_before(rows: Ro
         encoder.fit(text, y)
 
 
-def test_warm_start_with_other_weights_keeps_the_folds_and_leaks_nothing(rows: Rows) -> None:
+def test_warm_start_with_other_weights_keeps_the_folds_and_with_other_folds_warns(
+    rows: Rows,
+) -> None:
     X, y = rows
-    encoder = make_encoder(warm_start=True).fit(X, y)
+    encoder = make_encoder(warm_start=True, cv=3).fit(X, y)
     fold = encoder.fold_
     encoder.fit(X, y, sample_weight=np.linspace(0.5, 1.5, N))  # a warning would be an error
     np.testing.assert_array_equal(encoder.fold_, fold)
-
-
-def test_warm_start_with_other_folds_warns(rows: Rows) -> None:
-    encoder = make_encoder(warm_start=True, cv=3).fit(*rows)
     with pytest.warns(LeakageWarning):
-        encoder.set_params(cv=4).fit(*rows)
+        encoder.set_params(cv=4).fit(X, y)
 
 
 def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
@@ -774,27 +583,12 @@ def test_a_loss_that_diverges_after_a_good_epoch_warns(
     np.testing.assert_array_equal(strict.transform(rows[0]), encoder.transform(rows[0]))
 
 
-def _distances(vectors: pd.DataFrame) -> np.ndarray:
-    from scipy.spatial.distance import pdist
-
-    return pdist(vectors.to_numpy())
-
-
-def test_warm_start_false_starts_over(rows: Rows) -> None:
-    X, y = rows
-    encoder = make_encoder().fit(X, y)
-    first = encoder.transform(X)
-    np.testing.assert_array_equal(encoder.fit(X, y).transform(X), first)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda X, y: (X.drop(columns="color"), y, {}), "the columns of X"),
         (lambda X, y: (X.rename(columns={"color": "hue"}), y, {}), "the columns of X"),
-        (lambda X, y: (X.rename(columns={"size": "mass"}), y, {}), "the columns of X"),
         (lambda X, y: (X.assign(more=1.0), y, {}), "the columns of X"),
-        (lambda X, y: (X.drop(columns="size"), y, {}), "the columns of X"),
         (lambda X, y: (X, np.where(y == "low", "tiny", y), {}), "the classes of y"),
         (lambda X, y: (X, np.arange(N) / 7, {}), "the classes of y"),
         (lambda X, y: (X, y, {"hidden_layer_sizes": (5,)}), "hidden_layer_sizes"),
@@ -836,8 +630,7 @@ GIVEN = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-@pytest.mark.parametrize("freeze", [["letter"], True])
+@pytest.mark.parametrize(("cross_fit", "freeze"), [(True, ["letter"]), (False, True)])
 def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(
@@ -853,17 +646,20 @@ def test_frozen_vectors_come_out_exactly(cross_fit: bool, freeze: Any, rows: Row
     assert not np.allclose(moved.transform(X)[:, :3], expected)
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_frozen_vectors_need_no_row_to_learn_from(cross_fit: bool) -> None:
-    # One row of "rare": without cross-fitting it may be set aside, and learned from never.
+def test_frozen_vectors_need_no_row_to_learn_from() -> None:
+    # One row of "rare", which may be set aside for validation, and then teaches nothing.
     X = pd.DataFrame({"letter": ["a", "b"] * 50 + ["rare"]})
     given = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=["a", "b", "rare"])
-    for seed in range(8):
-        encoder = make_encoder(
-            init={"letter": given}, freeze=True, cross_fit=cross_fit, random_state=seed
-        )
-        encoded = encoder.fit_transform(X, np.arange(101) / 7)
-        np.testing.assert_array_equal(encoded[-1], [5.0, 6.0])
+    params = {"init": {"letter": given}, "freeze": True, "cross_fit": False, "max_iter": 1}
+    seeds = {True: -1, False: -1}
+    for seed in range(99):
+        encoder = make_encoder(random_state=seed, **params)
+        fit = partial(encoder.fit, X, np.arange(101) / 7)
+        seeds[bool(watch_training(fit, run=False).rows.validation[-1])] = seed
+        if min(seeds.values()) >= 0:
+            break
+    for seed in seeds.values():
+        encoder = make_encoder(random_state=seed, **params).fit(X, np.arange(101) / 7)
         np.testing.assert_array_equal(encoder.transform(X[-1:]), [[5.0, 6.0]])
 
 
@@ -889,53 +685,12 @@ def test_the_unknown_row_of_a_frozen_column_is_trained(rows: Rows) -> None:
     np.testing.assert_array_equal(after[:, rows_], before[:, rows_])
 
 
-def test_given_vectors_cover_missing_rare_and_absent_categories() -> None:
-    X, y = make_rows(N)
-    X.loc[::10, "letter"] = None
-    X.loc[1:3, "letter"] = ["rare", "few", "new"]
-    given = pd.DataFrame(
-        [[1.0, 1], [2, 0], [3, 5], [9, 9], [4, 4], [8, 0], [0, 8]],
-        index=pd.Index(["a", "b", "c", "nowhere", None, "rare", "few"], dtype=object),
-    )
-    encoder = make_encoder(init={"letter": given}, freeze=["letter"], min_frequency=2).fit(X, y)
-    vectors = encoder.embeddings_["letter"]
-    np.testing.assert_array_equal(vectors.loc[["a", "b", "c"]], [[1, 1], [2, 0], [3, 5]])
-    np.testing.assert_array_equal(vectors[vectors.index.isna()], [[4, 4]])
-    np.testing.assert_allclose(vectors.loc[["rare", "few", "new"]], [[4, 4]] * 3)
-    # d and e have no vector: they start near the mean of those given, and learn
-    assert np.abs(vectors.loc["d"] - given.mean()).max() < 1.0
-    assert encoder.infrequent_categories_["letter"].tolist() == ["few", "new", "rare"]
-
-
-@pytest.mark.parametrize(
-    ("init", "message"),
-    [
-        ({"shape": GIVEN}, r"`init` names 'shape'"),
-        ({"size": GIVEN}, r"`init` names 'size'"),
-        ({"letter": GIVEN.to_numpy()}, r"`init\['letter'\]` must be a pandas DataFrame"),
-        ({"letter": GIVEN[[]]}, r"`init\['letter'\]` must be a pandas DataFrame"),
-        ({"letter": GIVEN.rename(index={"a": "b"})}, r"`init\['letter'\]` has a category more"),
-        ({"letter": GIVEN.mask(GIVEN > 0)}, r"`init\['letter'\]` must hold finite numbers"),
-        ({"letter": GIVEN.astype(str) + "x"}, r"`init\['letter'\]` must hold finite numbers"),
-    ],
-)
-def test_given_vectors_that_do_not_fit_are_refused(init: Any, message: str, rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=message):
-        make_encoder(init=init).fit(*rows)
-
-
-@pytest.mark.parametrize("dimensions", [4, {"letter": 4}, {0: 4}, "fourth_root", lambda n: 4])
+@pytest.mark.parametrize("dimensions", [4, {0: 4}, lambda n: 4])
 def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) -> None:
     with pytest.raises(InvalidParameterError, match=r"`init\['letter'\]` has 3 columns, but"):
         make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
-
-
-@pytest.mark.parametrize("dimensions", ["auto", {"letter": 3, "color": 2}, {"color": 2}, 3])
-def test_given_vectors_decide_the_width(dimensions: Any, rows: Rows) -> None:
-    encoder = make_encoder(init={"letter": GIVEN}, dimensions=dimensions).fit(*rows)
-    assert encoder.dimensions_["letter"] == 3
-    if isinstance(dimensions, dict):
-        assert encoder.dimensions_["color"] == 2
+    encoder = make_encoder(init={"letter": GIVEN}, dimensions={"letter": 3, "color": 2})
+    assert encoder.fit(*rows).dimensions_ == {"letter": 3, "color": 2}
 
 
 @pytest.mark.parametrize(
@@ -958,18 +713,8 @@ def test_given_vectors_are_not_pulled_to_zero(init: Any, pulled: list[bool], row
 
 
 def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
-    """Columns that training pulls to zero; none of the others has any row pulled."""
-    seen: list[bool] = []
-    original = CrossFitting.__init__
-
-    def spy(self: Any, *args: Any, **settings: Any) -> None:
-        original(self, *args, **settings)
-        seen.extend(bool((pull > 0).any()) for pull in self.data.pulls)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CrossFitting, "__init__", spy)
-        encoder.fit(X, y)
-    return seen
+    """Columns that training pulls to zero."""
+    return list(watch_training(lambda: encoder.fit(X, y)).start.pulled)
 
 
 def test_class_weights_do_not_tell_the_vectors_their_target() -> None:
@@ -985,35 +730,6 @@ def test_class_weights_do_not_tell_the_vectors_their_target() -> None:
     assert 0.45 < roc_auc_score(y, norms) < 0.55
 
 
-ENCODERS = [
-    JamesSteinEncoder(),
-    StringEncoder(n_components=2),
-    TargetEncoder(),
-    OneHotEncoder(handle_unknown="ignore"),
-]
-
-
-@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass", "several"])
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: type(e).__name__)
-def test_an_encoder_may_start_the_vectors(encoder: Any, kind: str, rows: Rows) -> None:
-    X, y = rows
-    X = X.assign(letter=X["letter"].where(np.arange(N) % 11 > 0))
-    if kind in ("binary", "multiclass"):
-        y = np.digitize(y, [0.0] if kind == "binary" else [-1.0, 1.0])
-    if kind == "several":
-        y = np.column_stack([y, -y])
-    embedding = make_encoder(init=encoder)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        before, after = _tables(embedding, X, y)
-    plain, _ = _tables(make_encoder(), X, y)
-    known = embedding._model.tables[0].vocabulary.label_rows
-    assert before.shape == plain.shape
-    assert not np.allclose(before[:, known], plain[:, known], atol=1e-2)
-    assert 0.3 < before[0, known].std() / plain.std() < 3
-    assert (before != after).any()
-    assert not [name for name in vars(encoder) if name.endswith("_")]  # a clone was fitted
-
-
 def test_an_encoder_that_needs_y_is_fitted_without_the_tables_own_rows() -> None:
     X, y = make_rows(N)
     params = {"init": JamesSteinEncoder(), "cv": _thirds(), "target_type": "continuous"}
@@ -1025,51 +741,27 @@ def test_an_encoder_that_needs_y_is_fitted_without_the_tables_own_rows() -> None
     assert not np.allclose(before[1], after[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("encoder", [StringEncoder(n_components=2), OneHotEncoder()])
-def test_the_tables_start_alike_from_an_encoder_that_needs_no_y(encoder: Any, rows: Rows) -> None:
-    before, _ = _tables(make_encoder(init=encoder), *rows)
-    np.testing.assert_array_equal(before, np.broadcast_to(before[:1], before.shape))
-
-
-def test_an_encoders_vectors_can_be_frozen(rows: Rows) -> None:
+def test_without_cross_fitting_an_encoder_that_needs_y_is_fitted_without_validation_rows(
+    rows: Rows,
+) -> None:
     X, y = rows
-    assert _moved(
-        make_encoder(init=StringEncoder(n_components=2), freeze=True, unknown_rate=0.0), X, y
-    ) == [False, False]
+
+    def start(target: np.ndarray) -> Any:
+        params = {"init": JamesSteinEncoder(), "cross_fit": False, "target_type": "continuous"}
+        return watch_training(lambda: make_encoder(**params).fit(X, target), run=False)
+
+    first = start(y)
+    changed = start(y + 100 * (first.rows.validation & (X["letter"] == "a")))
+    np.testing.assert_array_equal(changed.before[0], first.before[0])
 
 
-def test_similar_words_start_near_with_a_string_encoder() -> None:
-    words = ["station north", "station south", "harbour east", "harbour west"] * 15
-    X, y = pd.DataFrame({"c": words}), np.arange(60) % 7 / 7
-    encoder = make_encoder(
-        init=StringEncoder(n_components=4), dimensions=4, freeze=True, cross_fit=False
-    )
-    vectors = encoder.fit(X, y).embeddings_["c"]
-
-    def distance(p: str, q: str) -> float:
-        return float(np.linalg.norm(vectors.loc[p] - vectors.loc[q]))
-
-    assert distance("station north", "station south") < distance("station north", "harbour east")
-    assert distance("harbour east", "harbour west") < distance("station south", "harbour west")
-
-
-def test_an_encoder_that_fails_is_named() -> None:
-    X, y = make_rows(60)
-    with pytest.raises(InvalidParameterError, match=r"`init=StandardScaler\(\)`.*'letter'"):
-        make_encoder(init=StandardScaler()).fit(X, y)
-
-
-def test_an_encoder_that_gives_no_finite_numbers_is_refused(rows: Rows) -> None:
-    nothing = FunctionTransformer(lambda X: np.full((len(X), 1), np.nan))
-    with pytest.raises(InvalidParameterError, match=r"`init=.* gives missing or infinite numbers"):
-        make_encoder(init=nothing).fit(*rows)
-
-
-def test_init_is_cloned_with_the_encoder(rows: Rows) -> None:
-    encoder = make_encoder(init=JamesSteinEncoder()).fit(*rows)
-    copy = clone(encoder)
-    assert copy.init is not encoder.init
-    np.testing.assert_array_equal(copy.fit(*rows).transform(rows[0]), encoder.transform(rows[0]))
+def test_the_tables_start_alike_from_an_encoder_that_needs_no_y_and_can_be_frozen(
+    rows: Rows,
+) -> None:
+    encoder = make_encoder(init=StringEncoder(n_components=2), freeze=True, unknown_rate=0.0)
+    before, after = _tables(encoder, *rows)
+    np.testing.assert_array_equal(before, np.broadcast_to(before[:1], before.shape))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_a_reloaded_encoder_goes_on_with_the_same_rows(rows: Rows) -> None:
