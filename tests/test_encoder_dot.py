@@ -156,9 +156,6 @@ def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
     assert not hasattr(make_dot(), "biases_")  # nothing before fit
 
 
-# Cross-fitting -----------------------------------------------------------------------------
-
-
 # Widths ------------------------------------------------------------------------------------
 
 
@@ -238,9 +235,6 @@ def test_vectors_lead_back_to_their_categories(fitted: Any, rows: Rows) -> None:
     encoder = make_dot(max_iter=4)
     back = encoder.inverse_transform(encoder.fit_transform(X, y))
     np.testing.assert_array_equal(back, X[["letter", "color"]].to_numpy())
-
-
-# Weights and parameters --------------------------------------------------------------------
 
 
 # Going on ----------------------------------------------------------------------------------
