@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
+import sk_entity_embed.assembly as assembly
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
     EntityEmbeddingEncoder,
@@ -403,3 +404,25 @@ def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
     encoder.fit(*rows)
     np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
     assert not encoder.biases_["color"].equals(biases)
+
+
+def test_canonical_coordinates_do_not_change_predictions() -> None:
+    X, y = make_list_rows()
+    vectors = pd.DataFrame(3.0 + np.eye(5, 3), index=list("abcde"))  # far from the origin
+    settings = {"pooling": "sum", "init": {"words": vectors}, **QUICK}
+    model = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "canonicalise_dot", lambda stacks, _, head, **__: (stacks, head))
+        as_learned = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), as_learned.predict(X), rtol=1e-4, atol=1e-4)
+    assert np.abs(model.transform(X) - as_learned.transform(X)).max() > 0.1
+
+
+def test_the_centre_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> None:
+    X, y = rows
+    settings = {"init": {"color": given_vectors()}, "freeze": ["color"], "max_iter": 5}
+    encoder = make_dot(handle_unknown="zero", learning_rate_init=0.05, **settings).fit(X, y)
+    asked = pd.DataFrame({"letter": ["?"], "color": ["?"], "size": [0.0]})
+    np.testing.assert_allclose(
+        encoder.transform(asked)[0], encoder.transform(X).mean(axis=0), atol=1e-5
+    )
