@@ -19,6 +19,8 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
 )
 from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.learning import learn as learning
+from sk_entity_embed.model.heads import DotHead
 from tests.list_samples import make_list_rows
 from tests.samples import make_encoder
 
@@ -268,9 +270,6 @@ def test_vectors_lead_back_to_their_categories(fitted: Any, rows: Rows) -> None:
     np.testing.assert_array_equal(back, X[["letter", "color"]].to_numpy())
 
 
-# Weights and parameters --------------------------------------------------------------------
-
-
 # Going on ----------------------------------------------------------------------------------
 
 
@@ -443,3 +442,25 @@ def test_patience_does_not_end_the_training_of_dot_products_before_750_steps(row
     impatient = {"tol": 1e6, "n_iter_no_change": 1, "max_iter": 40, "batch_size": 8}  # 30 steps
     assert make_dot(**impatient).fit(*rows).n_iter_ == 25
     assert make_dot(**impatient, head="mlp").fit(*rows).n_iter_ == 2
+
+
+def test_canonical_coordinates_do_not_change_predictions() -> None:
+    X, y = make_list_rows()
+    vectors = pd.DataFrame(3.0 + np.eye(5, 3), index=list("abcde"))  # far from the origin
+    settings = {"pooling": "sum", "init": {"words": vectors}, **QUICK}
+    model = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DotHead, "canonical", lambda head, columns: head)
+        as_learned = EntityEmbeddingRegressor(head="dot", **settings).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), as_learned.predict(X), rtol=1e-4, atol=1e-4)
+    assert np.abs(model.transform(X) - as_learned.transform(X)).max() > 0.1
+
+
+def test_the_centre_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> None:
+    X, y = rows
+    settings = {"init": {"color": given_vectors()}, "freeze": ["color"], "max_iter": 5}
+    encoder = make_dot(handle_unknown="zero", learning_rate_init=0.05, **settings).fit(X, y)
+    asked = pd.DataFrame({"letter": ["?"], "color": ["?"], "size": [0.0]})
+    np.testing.assert_allclose(
+        encoder.transform(asked)[0], encoder.transform(X).mean(axis=0), atol=1e-5
+    )

@@ -432,6 +432,3 @@ def test_pooled_lists_cannot_be_taken_apart(encoder: Any, list_rows: Rows) -> No
     out = encoder.transform(list_rows[0])
     with pytest.raises(InvalidParameterError, match="column 'words' holds lists"):
         encoder.inverse_transform(out)
-
-
-# Together with others ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -433,3 +434,21 @@ def test_numbers_that_vary_decide_the_scale_of_vectors(rows: Rows) -> None:
             for c, vectors in encoder.embeddings_.items()
         ]
         assert (np.mean(totals) != pytest.approx(1, rel=1e-3)) == scaled
+
+
+def test_set_output_polars(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder().set_output(transform="polars")
+    out = encoder.fit_transform(pl.from_pandas(X), y)
+    assert isinstance(out, pl.DataFrame)
+    assert out.columns == make_encoder().fit(X, y).get_feature_names_out().tolist()
+    assert set(out.dtypes) == {pl.Float32}
+    np.testing.assert_array_equal(out.to_numpy(), make_encoder().fit_transform(X, y))
+    np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
+
+
+@pytest.mark.parametrize("sizes", [4, np.array([4])])
+def test_hidden_layer_sizes_may_be_a_number_or_any_sequence(sizes: Any, rows: Rows) -> None:
+    expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(*rows)
+    got = make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(*rows)
+    np.testing.assert_array_equal(got, expected)

@@ -215,7 +215,7 @@ def test_frames_are_made_for_each_column_by_name():
         frames["x1"]
 
 
-# Biases ------------------------------------------------------------------------------------
-
-
-# Lists -------------------------------------------------------------------------------------
+def test_of_equal_vectors_the_served_one_wins():
+    table = make_table()
+    table.stack[0, 5] = table.vectors[3]  # a fold's "c" is what transform gives for "a"
+    assert table.nearest(table.vectors[3:4]).tolist() == ["a"]

@@ -228,13 +228,6 @@ def test_state_dict(letters, rows, tmp_path):
     np.testing.assert_array_equal(vectors_of(fresh, rows[0]), vectors_of(trained, rows[0]))
 
 
-def test_exported_by_torch(module, rows):
-    codes = module.encode(rows[0])
-    n = torch.export.Dim("n")
-    program = torch.export.export(module, (codes,), dynamic_shapes=({0: n},))
-    assert torch.equal(program.module()(codes[:7]), module(codes[:7]))
-
-
 @pytest.mark.parametrize(
     ("grouped", "grouped_again", "cross_fit"), [(45, 45, True), (45, None, False)]
 )
