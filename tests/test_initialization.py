@@ -275,6 +275,12 @@ def test_encoders_of_other_libraries_start_the_vectors(name):
         assert (found.tables != found.tables[0]).any() == (name in ("james_stein", "target"))
 
 
+def test_cells_of_unknown_categories_are_given_no_vector():
+    vocabulary, codes, target, teaches = problem()
+    codes[:5] = UNKNOWN
+    assert not encode(OneHotEncoder(), (vocabulary, codes, target, teaches)).given[UNKNOWN]
+
+
 @pytest.mark.parametrize("name", ["count", "one_hot", "target"])
 def test_encoded_categories_keep_their_distances(name):
     parts = problem()

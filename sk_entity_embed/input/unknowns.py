@@ -53,9 +53,8 @@ def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str
     value = column.value(int(np.argmax(unknown)))
     now, before = kind_of(value), vocabulary.kinds
     share, known = n_unknown / n, shown(vocabulary.categories[0])
-    if n == n_unknown and not any(may_be_equal(now, kind) for kind in before):
-        share = np.inf  # however few
-    elif n < _FEW or share <= (_MOST if now in before else _SOME):
+    is_other_kind = n == n_unknown and not any(may_be_equal(now, kind) for kind in before)
+    if not is_other_kind and (n < _FEW or share <= (_MOST if now in before else _SOME)):
         return None
     counted = f"{n_unknown} of {n} values are" if n_unknown < n else f"all {n} values are"
     counted = "its value is" if n == 1 else counted
