@@ -29,7 +29,7 @@ from sk_entity_embed.export import load, save
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.vocabulary import learn_vocabulary
 from sk_entity_embed.inspection import EmbeddingDisplay, NeighborIndex, explore, nearest
-from sk_entity_embed.tables import EmbeddingTable
+from sk_entity_embed.model.tables import EmbeddingTable
 
 matplotlib.use("Agg")
 

@@ -19,7 +19,6 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sk_entity_embed.dimensions import RULES
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -27,6 +26,14 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.fitting.building import build_model
+from sk_entity_embed.fitting.options import (
+    RULES,
+    batch_size,
+    max_iter,
+    min_iter,
+    resolve_max_length,
+    resolve_pooling,
+)
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -38,7 +45,6 @@ from sk_entity_embed.fitting.preparation import (
     resolve_link,
     training_rows,
 )
-from sk_entity_embed.fitting.schedule import batch_size, max_iter, min_iter
 from sk_entity_embed.fitting.starting import starting_point
 from sk_entity_embed.fitting.warm_start import check_continuation, continued_point, fingerprint
 from sk_entity_embed.input.columns import read_table
@@ -65,7 +71,6 @@ from sk_entity_embed.model.heads import HEADS, Head
 from sk_entity_embed.model.losses import LOSSES, Link, Scale
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.tables import EmbeddingFrames
-from sk_entity_embed.options import resolve_max_length, resolve_pooling
 
 _CONTINUED_ELSEWHERE = (
     "warm_start goes on with other rows, folds or categories than the fit before: all tables start "

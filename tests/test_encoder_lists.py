@@ -16,7 +16,7 @@ from sk_entity_embed.exceptions import (
     LeakageWarning,
 )
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
-from sk_entity_embed.pooling import GRU
+from sk_entity_embed.model.poolings import GRU
 from tests.list_samples import WAYS, Rows, make_list_rows, objects, with_words
 from tests.samples import make_encoder, make_rows, watch_learning
 

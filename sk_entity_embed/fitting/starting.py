@@ -11,10 +11,8 @@ import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from sk_entity_embed.dimensions import resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.fitting.preparation import EncodedColumns, FoldAssignment
-from sk_entity_embed.initialization import (
+from sk_entity_embed.fitting.initialization import (
     InitialVectors,
     check_init,
     encoder_vectors,
@@ -22,6 +20,8 @@ from sk_entity_embed.initialization import (
     given_vectors,
     normal_vectors,
 )
+from sk_entity_embed.fitting.options import resolve_dimensions
+from sk_entity_embed.fitting.preparation import EncodedColumns, FoldAssignment
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.learning.problem import Floats, StartingPoint

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
+from sk_entity_embed.fitting.initialization import frozen_columns
 from sk_entity_embed.fitting.preparation import CheckedInput, EncodedColumns
-from sk_entity_embed.initialization import frozen_columns, typed
-from sk_entity_embed.input.messages import warn
+from sk_entity_embed.input.messages import typed, warn
 from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary

@@ -15,8 +15,8 @@ from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.threads import on_threads, runs
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.recognition import NearestRows, VectorIndex
 from sk_entity_embed.model.symmetry import Motion
-from sk_entity_embed.recognition import NearestRows, VectorIndex
 
 _BLOCK = 4096
 _PARALLEL = 2**20  # Numbers of the output that are worth a thread of their own.

@@ -17,8 +17,8 @@ import sk_entity_embed
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export import files, load, save
-from sk_entity_embed.head import DotHead
-from sk_entity_embed.pooling import GRU
+from sk_entity_embed.model.heads import DotHead
+from sk_entity_embed.model.poolings import GRU
 from tests.export import make_golden
 from tests.export.saved import assert_same, put_together, take_apart
 from tests.samples import make_encoder, make_rows

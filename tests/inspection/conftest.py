@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sk_entity_embed.pooling import POOLINGS
+from sk_entity_embed.model.poolings import POOLINGS
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from sk_entity_embed.inspection.catalogue import Catalogue

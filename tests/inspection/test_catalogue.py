@@ -8,7 +8,7 @@ import difflib
 import numpy as np
 import pandas as pd
 import pytest
-from sk_entity_embed.tables import label_index
+from sk_entity_embed.model.tables import label_index
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import catalogue as module

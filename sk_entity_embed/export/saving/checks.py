@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.fitting.preparation import Roles
+from sk_entity_embed.fitting.warm_start import Memory
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sk_entity_embed.model.fitted import LINKS, EmbeddingModel
+from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.poolings import GRU
 from sk_entity_embed.model.tables import EmbeddingTable
-from sk_entity_embed.pooling import GRU
-from sk_entity_embed.preparation import Roles
-from sk_entity_embed.warm_start import Memory
 
 _POLICIES = {
     "output": ("embedding", "hidden", "both"),

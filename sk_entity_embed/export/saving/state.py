@@ -14,23 +14,23 @@ import numpy as np
 import pyarrow as pa
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from sk_entity_embed._base import BaseEntityEmbedding
+from sk_entity_embed._estimator import BaseEntityEmbedding
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export.saving.checks import check_fitted, need
 from sk_entity_embed.export.saving.container import Arrays, Document
 from sk_entity_embed.export.saving.plain import UnrepresentableError
 from sk_entity_embed.export.saving.scalars import CATEGORIES
 from sk_entity_embed.export.saving.values import Packer, Structures, Unpacker
-from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.fitting.preparation import Roles
+from sk_entity_embed.fitting.warm_start import Memory
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import Scale
 from sk_entity_embed.input.vocabulary import Vocabulary, arrow_keys
 from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.poolings import GRU
 from sk_entity_embed.model.tables import EmbeddingTable
-from sk_entity_embed.pooling import GRU
-from sk_entity_embed.preparation import Roles
-from sk_entity_embed.warm_start import Memory
 
 REGISTRY = {
     "EntityEmbeddingClassifier": "sk_entity_embed.predictors",

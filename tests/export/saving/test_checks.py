@@ -11,7 +11,7 @@ import pytest
 
 from sk_entity_embed.export.saving.checks import check_fitted
 from sk_entity_embed.export.saving.state import _derived
-from sk_entity_embed.head import DotHead
+from sk_entity_embed.model.heads import DotHead
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sk_entity_embed import recognition
-from sk_entity_embed.recognition import NearestRows, VectorIndex
+from sk_entity_embed.model.recognition import NearestRows, VectorIndex
 from tests.samples import make_encoder
 
 
@@ -68,7 +68,7 @@ def test_serving_a_row_does_not_go_through_all_categories(monkeypatch):
     noisy = expected + np.float32(1e-6)
     assert encoder.inverse_transform(noisy)[0, 0] == encoder.inverse_transform(expected)[0, 0]
     for name in ("VectorIndex", "NearestRows"):
-        monkeypatch.setattr(f"sk_entity_embed.tables.{name}", None)  # no other one can be made
+        monkeypatch.setattr(f"sk_entity_embed.model.tables.{name}", None)  # no other one can be made
     Key.n_hashes = 0
     np.testing.assert_array_equal(encoder.transform(row), expected)
     assert encoder.inverse_transform(expected)[0, 0] == row[0, 0]

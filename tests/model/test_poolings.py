@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from sk_entity_embed import pooling as module
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.pooling import GRU, pool
+from sk_entity_embed.model.poolings import GRU, pool
 
 SIMPLE = {"mean": np.mean, "sum": np.sum, "max": np.max}
 WIDTH, N_STATE, N_ROWS = 5, 4, 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sk_entity_embed.dimensions import RULES, dot_width, resolve_dimensions
+from sk_entity_embed.fitting.options import RULES, dot_width, resolve_dimensions
 from sk_entity_embed.exceptions import InvalidParameterError
 
 NAMES, CARDINALITIES = ["carrier", "dest"], [16, 105]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sk_entity_embed.head import DotHead, MLPHead
+from sk_entity_embed.model.heads import DotHead, MLPHead
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.standard_normal((9, 3)).astype(np.float32)

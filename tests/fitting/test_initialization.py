@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
-from sk_entity_embed.initialization import (
+from sk_entity_embed.fitting.initialization import (
     INITIAL_SCALE,
     check_init,
     encoder_vectors,

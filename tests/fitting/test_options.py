@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.options import by_column, resolve_max_length, resolve_pooling
+from sk_entity_embed.fitting.options import by_column, resolve_max_length, resolve_pooling
 
 NAMES, POSITIONS = ["words", "history"], [1, 4]
 

@@ -16,10 +16,10 @@ from sk_entity_embed.canonical import (
     canonicalise_items,
     scale_hidden,
 )
-from sk_entity_embed.head import MLPHead
+from sk_entity_embed.model.heads import MLPHead
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.pooling import GRU
-from sk_entity_embed.tables import pool_lists
+from sk_entity_embed.model.poolings import GRU
+from sk_entity_embed.model.tables import pool_lists
 
 WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
 

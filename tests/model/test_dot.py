@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.canonical_dot import canonicalise_dot
-from sk_entity_embed.head import DotHead
+from sk_entity_embed.model.heads import DotHead
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.pooling import pool
+from sk_entity_embed.model.poolings import pool
 
 N_AXES, N_CONTEXT = 3, 2
 

@@ -11,8 +11,8 @@ import pytest
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
-from sk_entity_embed.pooling import GRU
-from sk_entity_embed.tables import (
+from sk_entity_embed.model.poolings import GRU
+from sk_entity_embed.model.tables import (
     EmbeddingFrames,
     EmbeddingTable,
     gather,
@@ -168,7 +168,7 @@ def test_gather_does_not_depend_on_the_number_of_threads(monkeypatch):
     for n_threads in (1, 2, 3):
         limit = lambda n=n_threads: n  # noqa: E731
         monkeypatch.setattr("sk_entity_embed.input.threads._openmp_effective_n_threads", limit)
-        monkeypatch.setattr("sk_entity_embed.tables._PARALLEL", 1000)
+        monkeypatch.setattr("sk_entity_embed.model.tables._PARALLEL", 1000)
         out = np.empty((n, 9), dtype=np.float32)
         gather(sources, rows, out, pooling)
         found.append(out.tobytes())

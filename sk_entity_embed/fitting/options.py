@@ -1,0 +1,183 @@
+"""Parameters resolved: those that differ by column, and how long a training runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.input.messages import shown
+from sk_entity_embed.model.heads import Head
+from sk_entity_embed.model.poolings import POOLINGS, Pooling
+
+_LONGEST = 2**62
+"""Items of a list; larger numbers mean the same and do not fit 64 bits."""
+
+
+def by_column(
+    value: Mapping[Any, Any], parameter: str, names: Sequence[str], positions: Sequence[int]
+) -> dict[str, Any]:
+    """A mapping from column names, or positions in `X`, by name."""
+    places = dict(zip(positions, names, strict=True))
+    named = {_name(key, places, parameter): v for key, v in value.items()}
+    if len(named) < len(value):
+        raise InvalidParameterError(
+            f"`{parameter}` names a column by its name and by its position: "
+            f"{shown(list(value))}; once is enough."
+        )
+    return named
+
+
+def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
+    if key in places.values():
+        return str(key)
+    if isinstance(key, Integral) and int(key) in places:
+        return places[int(key)]
+    kind = "column of lists" if parameter in ("pooling", "max_length") else "categorical column"
+    raise InvalidParameterError(
+        f"`{parameter}` names {shown(key)}, which is no {kind}: {shown(list(places.values()))}."
+    )
+
+
+def _auto(cardinality: int) -> int:
+    return min(10, _fastai(cardinality))
+
+
+def _fastai(cardinality: int) -> int:
+    width = 1.6 * float(cardinality) ** 0.56
+    return min(600, max(1, round(width)))
+
+
+def _fourth_root(cardinality: int) -> int:
+    return math.ceil(float(cardinality) ** 0.25)
+
+
+def _half(cardinality: int) -> int:
+    return min(50, (cardinality + 1) // 2)
+
+
+RULES: dict[str, Callable[[int], int]] = {
+    "auto": _auto,
+    "fastai": _fastai,
+    "fourth_root": _fourth_root,
+    "half": _half,
+}
+"""Named rules, from a column's cardinality to its width.
+
+- ``"fastai"``: ``min(600, round(1.6 n^0.56))``, the rule of the fastai library.
+- ``"auto"``: fastai's rule, 10 at most.
+- ``"fourth_root"``: ``ceil(n^0.25)``, TensorFlow's rule of thumb.
+- ``"half"``: ``min(50, ceil(n / 2))``, common in entity-embedding tutorials.
+"""
+
+
+def resolve_dimensions(
+    dimensions: Any,
+    names: Sequence[str],
+    cardinalities: Sequence[int],
+    positions: Sequence[int] | None = None,
+) -> list[int]:
+    """Width of each column's vectors.
+
+    `dimensions` is one width, a named rule, a function of the cardinality, or a mapping from column
+    names or `positions` in `X` (by default the first ones) to widths; columns not in it follow
+    "auto".
+    """
+    if isinstance(dimensions, str):
+        return [RULES[dimensions](n) for n in cardinalities]
+    if isinstance(dimensions, Mapping):
+        places = range(len(names)) if positions is None else positions
+        given = by_column(dimensions, "dimensions", names, places)
+        return [
+            _check(name, given[name]) if name in given else _auto(n)
+            for name, n in zip(names, cardinalities, strict=True)
+        ]
+    if callable(dimensions):
+        return [_check(name, dimensions(n)) for name, n in zip(names, cardinalities, strict=True)]
+    return [_check(name, dimensions) for name in names]
+
+
+def _check(name: str, width: Any) -> int:
+    if isinstance(width, bool) or not isinstance(width, Integral) or int(width) < 1:
+        raise InvalidParameterError(
+            f"`dimensions` gives {shown(width)} for column {name!r}; widths are positive integers."
+        )
+    return int(width)
+
+
+def resolve_pooling(
+    pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
+) -> list[type[Pooling]]:
+    """Return each column's kind of pooling; a column that a mapping lacks is pooled by its mean."""
+    ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
+    if not names and isinstance(pooling, str) and pooling not in POOLINGS:
+        raise InvalidParameterError(
+            f"`pooling` is {shown(pooling)}; it must be one of {list(POOLINGS)}."
+        )
+    if isinstance(pooling, Mapping):
+        ways = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
+    for name, way in ways.items():
+        if not isinstance(way, str) or way not in POOLINGS:
+            raise InvalidParameterError(
+                f"`pooling` is {shown(way)} for the lists in column {name!r}; it must be one of "
+                f"{list(POOLINGS)}."
+            )
+    return [POOLINGS[ways[name]] for name in names]
+
+
+def resolve_max_length(
+    max_length: int | Mapping[Any, int | None] | None,
+    names: Sequence[str],
+    positions: Sequence[int],
+) -> list[int | None]:
+    """Number of last items of each column's lists that are used; None for all."""
+    lengths: dict[str, Any] = dict.fromkeys(names, max_length)
+    if isinstance(max_length, Mapping):
+        given = by_column(max_length, "max_length", names, positions)
+        lengths = dict.fromkeys(names, None) | given
+    for name, n in lengths.items():
+        if n is None:
+            continue
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            raise InvalidParameterError(
+                f"`max_length` is {shown(n)} for the lists in column {name!r}; it must be a "
+                "positive integer, or None to keep all items."
+            )
+        lengths[name] = min(int(n), _LONGEST)
+    return [lengths[name] for name in names]
+
+
+def batch_size(given: int | str, n_samples: int) -> int:
+    """Return rows a step: about 100 steps an epoch, in powers of two from 64 to 1024."""
+    if given != "auto":
+        return int(given)
+    return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 64, 1024))
+
+
+def max_iter(
+    given: int | str, n_samples: int, batch_size: int, kinds: Sequence[type[Head | Pooling]]
+) -> int:
+    """Return epochs at most: four million rows' worth, within 20 to 40.
+
+    Some `kinds` of head and poolings need a number of steps on small data, too.
+    """
+    if given != "auto":
+        return int(given)
+    epochs = int(np.clip(round(4_000_000 / max(1, n_samples)), 20, 40))
+    least = max(kind.steps.least for kind in kinds)
+    return max(epochs, -(-least // _n_steps(n_samples, batch_size)))
+
+
+def min_iter(n_samples: int, batch_size: int, kinds: Sequence[type[Head | Pooling]]) -> int:
+    """Return the epochs before patience counts."""
+    steps = max(kind.steps.before_patience for kind in kinds)
+    return -(-steps // _n_steps(n_samples, batch_size))
+
+
+def _n_steps(n_samples: int, batch_size: int) -> int:
+    """Return the steps of an epoch, about."""
+    return max(1, -(-n_samples // batch_size))
