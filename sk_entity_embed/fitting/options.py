@@ -48,12 +48,13 @@ def _auto(cardinality: int) -> int:
 
 
 def _fastai(cardinality: int) -> int:
-    width = 1.6 * float(cardinality) ** 0.56
+    width: float = 1.6 * cardinality**0.56
     return min(600, max(1, round(width)))
 
 
 def _fourth_root(cardinality: int) -> int:
-    return math.ceil(float(cardinality) ** 0.25)
+    root: float = cardinality**0.25
+    return math.ceil(root)
 
 
 def _half(cardinality: int) -> int:
