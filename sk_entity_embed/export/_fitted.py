@@ -2,7 +2,7 @@
 
 Look-ups trust the model, so that a model from a file is checked before it is used, and one that
 was changed after fit before it is saved. Types come from the classes' own annotations. A class that
-joins the model needs an entry in `CLASSES`, and where its arrays have to fit each other, in
+joins the model needs an entry in `_CLASSES`, and where its arrays have to fit each other, in
 `SHAPES` and `RULES`.
 """
 
@@ -40,22 +40,16 @@ from sk_entity_embed.model.losses import Bounded, Link, Log, Logit, Scale, Softm
 from sk_entity_embed.model.poolings import GRU, POOLINGS
 from sk_entity_embed.model.tables import EmbeddingTable
 
-CLASSES: dict[str, type] = {
-    cls.__name__: cls
-    for cls in (
-        *HEADS.values(),
-        *POOLINGS.values(),
-        *(Link, Log, Logit, Softmax, Bounded),
-        ContextScaling,
-        EmbeddingModel,
-        EmbeddingTable,
-        Output,
-        Scale,
-        Vocabulary,
-        WarmStartState,
-    )
-}
-"""The dataclasses that a file can hold."""
+_CLASSES = (
+    *(Link, Log, Logit, Softmax, Bounded),
+    *(ContextScaling, EmbeddingModel, EmbeddingTable, Output, Scale, Vocabulary, WarmStartState),
+)
+
+
+def classes() -> dict[str, type]:
+    """Return the dataclasses that a file can hold, by name: heads and poolings are registered."""
+    return {cls.__name__: cls for cls in (*HEADS.values(), *POOLINGS.values(), *_CLASSES)}
+
 
 ATTRIBUTES: dict[str, Any] = {
     "_model": EmbeddingModel,
@@ -183,18 +177,13 @@ def _model(m: EmbeddingModel) -> Rules:
         at = f"column {table.vocabulary.name!r}"
         if table.vocabulary.is_list:
             yield length is None or 0 < length < 2**63, f"{at} has no length of lists"
-            fits = not isinstance(pooling, GRU) or pooling.n_state == table.width
-            yield pooling is not None and fits, f"{at} has no way to pool its lists"
+            width_of = WIDTHS.get(type(pooling))
+            width = table.width if width_of is None else width_of(pooling)
+            fits = pooling is not None and width == table.width
+            yield fits, f"{at} has no way to pool its lists"
         else:
             yield pooling is None and length is None, f"{at} is pooled, but has no lists"
-    if isinstance(m.head, DotHead):
-        widths = {t.n_axes for t in m.tables}
-        yield n > 1 and widths == {len(m.head.axes)}, "the axes of the head do not fit the columns"
-        sizes = (len(m.head.bias_weights), len(m.head.context_weights))
-        yield sizes == (n, m.scaling.n_context), "the head does not fit the columns"
-    elif isinstance(m.head, MLPHead):
-        n_inputs = m.edges[-1] + m.scaling.n_context
-        yield len(m.head.weights[0]) == n_inputs, "the head does not fit the columns"
+    yield from FITS.get(type(m.head), lambda head, m: iter(()))(m.head, m)
     yield m.head.n_hidden > 0 or not m.output.hidden, "there is no hidden layer"
     state = m.warm_start
     if state is not None:
@@ -202,6 +191,25 @@ def _model(m: EmbeddingModel) -> Rules:
         rows = [(t.vocabulary.n_rows,) for t in m.tables]
         yield [f.shape for f in state.fixed] == rows, "the frozen rows are others"
         yield len(state.shrinks) == len(rows), "the columns that shrink are others"
+
+
+def _mlp_fits(head: MLPHead, m: EmbeddingModel) -> Rules:
+    n_inputs = m.edges[-1] + m.scaling.n_context
+    yield len(head.weights[0]) == n_inputs, "the head does not fit the columns"
+
+
+def _dot_fits(head: DotHead, m: EmbeddingModel) -> Rules:
+    widths, n = {t.n_axes for t in m.tables}, len(m.tables)
+    yield n > 1 and widths == {len(head.axes)}, "the axes of the head do not fit the columns"
+    sizes = (len(head.bias_weights), len(head.context_weights))
+    yield sizes == (n, m.scaling.n_context), "the head does not fit the columns"
+
+
+FITS: dict[type, Callable[[Any, EmbeddingModel], Rules]] = {MLPHead: _mlp_fits, DotHead: _dot_fits}
+"""What has to hold between a head of some kind and the model around it."""
+
+WIDTHS: dict[type, Callable[[Any], int]] = {GRU: lambda unit: unit.n_state}
+"""Width of the vectors that poolings of some kinds give; those of others keep the width."""
 
 
 def n_folds(m: EmbeddingModel) -> int:

@@ -54,7 +54,7 @@ from sk_entity_embed._steps import holds_step
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export import _fitted
-from sk_entity_embed.export._fitted import CLASSES, require
+from sk_entity_embed.export._fitted import classes, require
 from sk_entity_embed.export._values import (
     CATEGORIES,
     NUMBERS,
@@ -303,7 +303,7 @@ def _refuse(reason: str) -> NoReturn:
 def describe(estimator: Any) -> tuple[dict[str, Any], Arrays]:
     """Return the document and the arrays that a file has to hold of an estimator."""
     name = _class_name(estimator)
-    packer = Packer(CLASSES, _fitted.dismantle)
+    packer = Packer(classes(), _fitted.dismantle)
     params = estimator.get_params(deep=False)
     return {
         "format_version": FORMAT_VERSION,
@@ -319,7 +319,7 @@ def restore(document: dict[str, Any], arrays: Arrays) -> Any:
     """Return the estimator that a document and its arrays describe."""
     try:
         with np.errstate(all="ignore"):
-            return _restore(document, Unpacker(arrays, CLASSES, _fitted.build))
+            return _restore(document, Unpacker(arrays, classes(), _fitted.build))
     except InvalidFileError:
         raise
     except Exception as error:  # of many kinds, where a file says what cannot be
