@@ -12,13 +12,13 @@ from sk_entity_embed._lazy import lazy_names
 if TYPE_CHECKING:
     from sk_entity_embed.export.expressions import polars_expressions as polars_expressions
     from sk_entity_embed.export.expressions import pyarrow_transform as pyarrow_transform
-    from sk_entity_embed.export.files import load as load
-    from sk_entity_embed.export.files import save as save
     from sk_entity_embed.export.lookup import lookup_frames as lookup_frames
     from sk_entity_embed.export.lookup import sql as sql
     from sk_entity_embed.export.lookup import to_parquet as to_parquet
     from sk_entity_embed.export.onnx import to_onnx as to_onnx
     from sk_entity_embed.export.projector import to_projector as to_projector
+    from sk_entity_embed.export.saving import load as load
+    from sk_entity_embed.export.saving import save as save
     from sk_entity_embed.export.torch import to_torch as to_torch
     from sk_entity_embed.export.word2vec import to_word2vec as to_word2vec
     from sk_entity_embed.learning.module import EntityEmbeddings as EntityEmbeddings
@@ -28,10 +28,10 @@ else:
         {
             ".learning.module": ["EntityEmbeddings"],
             "expressions": ["polars_expressions", "pyarrow_transform"],
-            "files": ["load", "save"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],
             "projector": ["to_projector"],
+            "saving": ["load", "save"],
             "torch": ["to_torch"],
             "word2vec": ["to_word2vec"],
         },

@@ -11,55 +11,40 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-BLANK = "0" * 64
+KEY = "sk_entity_embed"
+DTYPES = {
+    **{"BOOL": "bool", "F16": "float16", "F32": "float32", "F64": "float64"},
+    **{f"{s[:1].upper() or 'I'}{8 * n}": f"{s}int{8 * n}" for s in ("", "u") for n in (1, 2, 4, 8)},
+}
 
 
 def take_apart(raw):
-    """Header without metadata, metadata, document and data of a file's bytes."""
+    """Descriptions of the tensors, the document and the data of a file's bytes."""
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
-    metadata = header.pop("__metadata__")
-    return header, metadata, json.loads(metadata["document"]), raw[8 + length :]
+    text = header.pop("__metadata__")[KEY]
+    return header, json.loads(text.partition(" ")[2]), raw[8 + length :]
 
 
-def put_together(header, metadata, document, data, *, sign=True, escaped=False):
-    """The bytes of a file, with a checksum that fits unless `sign` is False.
+def checksum(header, text, data):
+    """The checksum that a file should have; of tensors that cannot be, any."""
+    names = sorted(header)
+    try:
+        told = [text, [(n, DTYPES[header[n]["dtype"]], header[n]["shape"]) for n in names]]
+        digest = hashlib.sha256(json.dumps(told).encode())
+        for name in names:
+            digest.update(data[slice(*header[name]["data_offsets"])])
+    except (KeyError, TypeError):
+        return "0" * 64
+    return digest.hexdigest()
 
-    With `escaped`, the header spells the document's brackets, commas and colons by escapes.
-    """
+
+def put_together(header, document, data, *, digest=None):
+    """The bytes of a file, with a checksum that fits unless there is another `digest`."""
     text = document if isinstance(document, str) else json.dumps(document)
-    metadata = {**metadata, "document": text}
-    if sign:
-        metadata["sha256"] = BLANK
-    parts = {"__metadata__": metadata, **header}
-    raw = json.dumps(parts, separators=(",", ":"))
-    if escaped:
-        spelled = [f"\\u{ord(c):04x}" if c in "[]{},:" else c for c in json.dumps(text)]
-        raw = raw.replace(json.dumps(text), "".join(spelled))
-    raw = raw.encode()
-    raw = len(raw).to_bytes(8, "little") + raw + data
-    if not sign:
-        return raw
-    digest = hashlib.sha256(raw).hexdigest()
-    return raw.replace(f'"sha256":"{BLANK}"'.encode(), f'"sha256":"{digest}"'.encode(), 1)
-
-
-def tensor(raw, name):
-    """A writable copy of a tensor's bytes and their place in the data."""
-    header, _, _, data = take_apart(raw)
-    begin, end = header[name]["data_offsets"]
-    return bytearray(data[begin:end]), slice(begin, end)
-
-
-def with_tensor(raw, name, array):
-    """The file with another array of the same size in place of a tensor."""
-    header, metadata, document, data = take_apart(raw)
-    place = slice(*header[name]["data_offsets"])
-    new = bytearray(data)
-    content = np.ascontiguousarray(array).tobytes()
-    assert len(content) == place.stop - place.start
-    new[place] = content
-    return put_together(header, metadata, document, bytes(new))
+    digest = checksum(header, text, data) if digest is None else digest
+    raw = json.dumps({"__metadata__": {KEY: f"{digest} {text}"}, **header}).encode()
+    return len(raw).to_bytes(8, "little") + raw + data
 
 
 def assert_same(left: Any, right: Any, at: str = "value") -> None:
@@ -92,7 +77,7 @@ def assert_same(left: Any, right: Any, at: str = "value") -> None:
     elif isinstance(left, pa.Array):
         assert left.type == right.type, at
         assert left.equals(right), at
-    elif hasattr(left, "__dict__") and not isinstance(left, pd.Period):  # which keep a cache there
+    elif hasattr(left, "__dict__") and not isinstance(left, pd.Period | pd.Timedelta):  # caches
         assert_same(vars(left), vars(right), at)
     else:
         assert repr(left) == repr(right), at

@@ -1,1 +1,0 @@
-"""What is inside a saved file: its bytes, its values, and what a fitted estimator has to hold."""
