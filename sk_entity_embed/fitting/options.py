@@ -114,20 +114,20 @@ def resolve_pooling(
     pooling: str | Mapping[Any, str], names: Sequence[str], positions: Sequence[int]
 ) -> list[type[Pooling]]:
     """Return each column's kind of pooling; a column that a mapping lacks is pooled by its mean."""
-    ways: Mapping[str, Any] = dict.fromkeys(names, pooling)
+    kinds: Mapping[str, Any] = dict.fromkeys(names, pooling)
     if not names and isinstance(pooling, str) and pooling not in POOLINGS:
         raise InvalidParameterError(
             f"`pooling` is {shown(pooling)}; it must be one of {list(POOLINGS)}."
         )
     if isinstance(pooling, Mapping):
-        ways = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
-    for name, way in ways.items():
-        if not isinstance(way, str) or way not in POOLINGS:
+        kinds = dict.fromkeys(names, "mean") | by_column(pooling, "pooling", names, positions)
+    for name, kind in kinds.items():
+        if not isinstance(kind, str) or kind not in POOLINGS:
             raise InvalidParameterError(
-                f"`pooling` is {shown(way)} for the lists in column {name!r}; it must be one of "
+                f"`pooling` is {shown(kind)} for the lists in column {name!r}; it must be one of "
                 f"{list(POOLINGS)}."
             )
-    return [POOLINGS[ways[name]] for name in names]
+    return [POOLINGS[kinds[name]] for name in names]
 
 
 def resolve_max_length(

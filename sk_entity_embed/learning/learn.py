@@ -186,7 +186,7 @@ def _device(name: str) -> torch.device:
         torch.ones(1, device=device, dtype=torch.float64).item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InvalidParameterError(
-            f"device={name!r} is not to be had: {error}. Use 'auto' or 'cpu'."
+            f"device={name!r} cannot be used: {error}. Use 'auto' or 'cpu'."
         ) from error
     return device
 
