@@ -13,7 +13,9 @@ from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.export._served import Lookup, exported_lookups
 from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.model.fitted import EmbeddingModel, Output
+from sk_entity_embed.model.tables import gather
 
 if TYPE_CHECKING:
     import polars as pl
@@ -183,11 +185,20 @@ class ArrowTransform:
         names = self.model.names
         if absent := [n for n in [*names, *self.passed] if n not in data.schema.names]:
             raise InvalidDataError(f"`data` lacks the columns {absent}, which fit had.")
-        vectors = np.empty((data.num_rows, self.model.edges[-1]), dtype=np.float32)
-        if len(vectors) and names:
-            rows = self.model.code(read_table(pa.table({name: data[name] for name in names})))
-            self.model.embed(rows.codes, vectors, served=True)
-        arrays: list[Any] = [pa.array(column) for column in np.ascontiguousarray(vectors.T)]
+        codes: list[Codes] = [np.empty(0, dtype=np.int32)] * len(names)
+        if data.num_rows and names:
+            table = read_table(pa.table({name: data[name] for name in names}))
+            codes = self.model.code(table).codes
+        arrays: list[Any] = []
+        columns = zip(self.model.tables, self.model.poolings, codes, strict=True)
+        for embedded, pooling, coded in columns:
+            if isinstance(coded, Lists):
+                pooled = np.empty((len(coded), embedded.width), dtype=np.float32)
+                gather([embedded.served], [coded], pooled, [pooling])
+                vectors = np.ascontiguousarray(pooled.T)
+            else:  # one output column after the other, as Arrow holds them
+                vectors = np.take(np.ascontiguousarray(embedded.served.T), coded, axis=1)
+            arrays += map(pa.array, vectors)
         for name in self.passed:
             arrays.append(pc.cast(pc.cast(data[name], pa.float64(), safe=False), pa.float32()))
         outputs = [*self.model.output_names(), *self.passed]

@@ -294,7 +294,7 @@ def _resolve_unknown(
         return model
     raise InvalidParameterError(
         f"The encoder has {refused[0]}, but an ONNX model cannot raise an error on {refused[1]}; "
-        f"pass `handle_unknown`, one of {allowed}, to give such cells a vector instead."
+        f"pass handle_unknown={' or '.join(map(repr, allowed))} to give such cells a vector."
     )
 
 
