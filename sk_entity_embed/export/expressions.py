@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from sk_entity_embed._access import exported_step
+from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
-from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
+from sk_entity_embed.export._served import Lookup, exported_lookups
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.input.table import Column
-from sk_entity_embed.input.vocabulary import UNKNOWN
+from sk_entity_embed.model.fitted import EmbeddingModel, Output
 from sk_entity_embed.model.tables import gather
 
 if TYPE_CHECKING:
@@ -29,13 +27,13 @@ _LAST_WHOLE = 2.0**53
 
 
 def polars_expressions(encoder: Any) -> list[pl.Expr]:
-    """Polars expressions that compute ``transform``, in memory, lazily or streaming.
+    """Return polars expressions that compute ``transform``, in memory, lazily or streaming.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
-        pipeline the step alone is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
+        step alone is exported; it takes the columns that it is given there.
 
     Returns
     -------
@@ -70,12 +68,12 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     -----
     Columns are of the kind of type of fit: strings (or Categorical, Enum) where text was, any
     numbers where numbers were. Polars refuses others when the expression runs: text for numbers and
-    numbers for text, which ``transform`` calls unknown, and decimals for floats and floats for
-    decimals, of which polars would round one to the other. A value that ``transform`` refuses, by
-    ``handle_unknown="error"`` or ``handle_missing="error"``, ends the query with polars' error of
-    an incomplete mapping. Numbers passed through stay null where they are null; those beyond the
-    range of Float32 become infinite. A column without a type, which had only missing cells in fit,
-    takes any type, but NaN is no missing cell in it.
+    numbers for text, which ``transform`` calls unknown, and floats for decimals and decimals for
+    floats, which polars would round. A value that ``handle_unknown="error"`` or
+    ``handle_missing="error"`` refuses ends the query with polars' error of an incomplete mapping.
+    Numbers passed through stay null where they are null; those beyond the range of Float32 become
+    infinite. A column without a type, which had only missing cells in fit, takes any type, but NaN
+    is no missing cell in it.
 
     Examples
     --------
@@ -86,15 +84,10 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     >>> X = pl.DataFrame({"city": ["Oslo", "Rome"] * 50})
     >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
     >>> expressions = polars_expressions(encoder.fit(X, np.arange(100) + 0.5))
-    >>> new = pl.LazyFrame({"city": ["Rome", None, "Lima"]}).select(expressions).collect()
-    >>> new.columns
-    ['city_0', 'city_1']
-    >>> bool(
-    ...     (
-    ...         new.to_numpy() == encoder.transform(pl.DataFrame({"city": ["Rome", None, "Lima"]}))
-    ...     ).all()
-    ... )
-    True
+    >>> new = pl.DataFrame({"city": ["Rome", None, "Lima"]})
+    >>> out = new.lazy().select(expressions).collect()
+    >>> out.columns, np.array_equal(out.to_numpy(), encoder.transform(new))
+    (['city_0', 'city_1'], True)
     """
     try:
         import polars as pl
@@ -102,9 +95,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
         raise ImportError(
             "polars_expressions needs polars; install it with: pip install polars"
         ) from error
-    encoder = exported_step(encoder)
-    lookups, passed = lookups_of(encoder), passed_through(encoder, "The expressions")
-    refuse_lists(lookups, "The expressions")
+    lookups, passed = exported_lookups(encoder, "The expressions")
     expressions = [expression for lookup in lookups for expression in _mapped(pl, lookup)]
     # By way of Float64, as in transform: large integers are rounded in the same two steps.
     return expressions + [
@@ -113,23 +104,22 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
 
 
 def pyarrow_transform(encoder: Any) -> ArrowTransform:
-    """Compile ``transform`` to a function of Arrow tables and record batches.
+    """Return ``transform`` as a function of Arrow tables and record batches.
 
-    Arrow's own expressions, as in the filters of a data set, hold no gathering of values, so that
-    this is a function; apply it to the batches of a scanner.
+    It is a function since Arrow's own expressions, as in the filters of a data set, gather no
+    values; apply it to the batches of a scanner.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
-        pipeline the step alone is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
+        step alone is exported; it takes the columns that it is given there.
 
     Returns
     -------
     ArrowTransform
-        Maps a table, or a record batch, to one with the output columns, of type float32. It can
-        be pickled and holds vectors and categories only; of columns of lists, also how they are
-        pooled.
+        Maps a table, or a record batch, to one with the output columns, of type float32. It
+        refuses and warns of the values that ``transform`` does. It can be pickled.
 
     Raises
     ------
@@ -159,107 +149,64 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     >>> look_up(pa.table({"city": ["Rome", None, "Lima"], "fare": [3.0, 4.0, 5.0]})).column_names
     ['city_0', 'city_1']
     """
-    encoder = exported_step(encoder)
-    passed = passed_through(encoder, "The function")
-    return ArrowTransform(tuple(lookups_of(encoder)), tuple(passed))
+    lookups, passed = exported_lookups(encoder, "The function", lists=True)
+    model = replace(
+        fitted_model(encoder),
+        names=tuple(lookup.name for lookup in lookups),
+        categorical=tuple(range(len(lookups))),
+        context=(),
+        tables=tuple(replace(lookup.table, stack=lookup.table.stack[-1:]) for lookup in lookups),
+        output=Output(),
+        warm_start=None,
+    )
+    return ArrowTransform(model, tuple(passed))
 
 
 @dataclass(frozen=True, slots=True)
 class ArrowTransform:
     """``transform`` of Arrow data, made by :func:`pyarrow_transform`.
 
-    Attributes
-    ----------
-    lookups : tuple of Lookup
-        The embedded columns.
-    passed : tuple of str
-        Columns whose numbers are passed through; null where they are null.
+    Its `model` has the embedded columns only. Numbers `passed` through are null where they are.
     """
 
-    lookups: tuple[Lookup, ...]
+    model: EmbeddingModel
     passed: tuple[str, ...]
 
     def __call__(self, data: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
-        """Look the vectors up.
+        """Return the output columns of rows, in the container of `data`.
 
-        Parameters
-        ----------
-        data : pyarrow.Table or pyarrow.RecordBatch
-            Rows, of any number, with the columns of fit by name; others do not matter.
-
-        Returns
-        -------
-        pyarrow.Table or pyarrow.RecordBatch
-            As `data`, with the output columns.
-
-        Raises
-        ------
-        InvalidDataError
-            If a column is absent, or a value is one that ``transform`` refuses.
-        UnsupportedDataError
-            If `data` is of another type.
+        It has the columns of fit by name; others do not matter. It is refused where it lacks one,
+        is of another type, or has a value that ``transform`` refuses.
         """
         if not isinstance(data, pa.Table | pa.RecordBatch):
             raise UnsupportedDataError(
                 f"`data` must be a pyarrow Table or RecordBatch, got {type(data).__name__}."
             )
-        names = [lookup.name for lookup in self.lookups]
+        names = self.model.names
         if absent := [n for n in [*names, *self.passed] if n not in data.schema.names]:
             raise InvalidDataError(f"`data` lacks the columns {absent}, which fit had.")
-        out: dict[str, Any] = {}
-        for lookup in self.lookups:
-            vectors = _looked_up(lookup, data)
-            out |= dict(zip(lookup.outputs, map(pa.array, vectors), strict=True))
+        codes: list[Codes] = [np.empty(0, dtype=np.int32)] * len(names)
+        if data.num_rows and names:
+            table = read_table(pa.table({name: data[name] for name in names}))
+            codes = self.model.code(table).codes
+        arrays: list[Any] = []
+        columns = zip(self.model.tables, self.model.poolings, codes, strict=True)
+        for embedded, pooling, coded in columns:
+            if isinstance(coded, Lists):
+                pooled = np.empty((len(coded), embedded.width), dtype=np.float32)
+                gather([embedded.served], [coded], pooled, [pooling])
+                vectors = np.ascontiguousarray(pooled.T)
+            else:  # one output column after the other, as Arrow holds them
+                vectors = np.take(np.ascontiguousarray(embedded.served.T), coded, axis=1)
+            arrays += map(pa.array, vectors)
         for name in self.passed:
-            out[name] = pc.cast(pc.cast(data[name], pa.float64(), safe=False), pa.float32())
-        return type(data).from_pydict(out)
-
-
-def _looked_up(lookup: Lookup, data: Any) -> NDArray[np.float32]:
-    """The vectors of a column, of shape (width, n_samples)."""
-    if data.num_rows == 0:
-        return np.empty((lookup.vectors.shape[1], 0), dtype=np.float32)
-    (column,) = read_table(pa.table({lookup.name: data[lookup.name]})).columns
-    column = column if lookup.max_length is None else column.last(lookup.max_length)
-    codes = lookup.vocabulary.encode(column)
-    _check_served(lookup, column, codes)
-    if isinstance(codes, Lists):
-        out = np.empty((len(column), lookup.vectors.shape[1]), dtype=np.float32)
-        gather([lookup.vectors], [codes], out, [lookup.pooling])
-        return np.ascontiguousarray(out.T)
-    return np.take(np.ascontiguousarray(lookup.vectors.T), codes, axis=1)
-
-
-def _check_served(lookup: Lookup, column: Column, codes: Codes) -> None:
-    """Refuse what transform does."""
-    if lookup.serves_missing and lookup.serves_unknown:
-        return
-    missing = lookup.vocabulary.locate(column) == len(lookup.vocabulary.categories)
-    if column.offsets is not None and column.absent is not None:
-        missing = _rows_with(Lists(missing.astype(np.int32), column.offsets)) | column.absent
-    if isinstance(codes, Lists):
-        unknown = _rows_with(replace(codes, items=codes.items == UNKNOWN))
-    else:
-        unknown = codes == UNKNOWN
-    refused = {"missing": (missing, lookup.serves_missing)}
-    refused["unknown"] = (unknown & ~missing, lookup.serves_unknown)
-    for kind, (rows, served) in refused.items():
-        if not served and (count := int(rows.sum())):
-            raise InvalidDataError(
-                f"Column {column.name!r} has {count} {kind} value(s), the first one in row "
-                f"{int(np.argmax(rows))}, which the encoder was told to refuse."
-            )
-
-
-def _rows_with(marked: Lists) -> NDArray[np.bool_]:
-    """Which lists have a marked item."""
-    rows = np.zeros(len(marked), dtype=bool)
-    rows[marked.rows[marked.items != 0]] = True
-    return rows
+            arrays.append(pc.cast(pc.cast(data[name], pa.float64(), safe=False), pa.float32()))
+        outputs = [*self.model.output_names(), *self.passed]
+        return type(data).from_pydict(dict(zip(outputs, arrays, strict=True)))
 
 
 def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
-    """The expressions of one column."""
+    """Return the expressions of one column."""
     if len(lookup.vocabulary.categories) == 0:
         return _mapped_to_none(pl, lookup)
     keys = pl.Series(lookup.keys())
@@ -283,7 +230,7 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
             default = {"default": pl.lit(float(lookup.unknown[j]), dtype=pl.Float32)}
         values = pl.Series(np.ascontiguousarray(vectors[:, j]))
         found = cells.replace_strict(keys, values, return_dtype=pl.Float32, **default)
-        if keys.dtype == pl.Decimal and len(lookup.vocabulary.categories):
+        if keys.dtype == pl.Decimal:
             # Floats are not searched for among decimals, so that polars refuses them here.
             is_first = _named(pl, lookup.name).is_in(keys[:1].to_list())
             found = pl.when(is_first).then(pl.lit(values[0], dtype=pl.Float32)).otherwise(found)
@@ -297,7 +244,7 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
 
 
 def _all_known(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
-    """True where cells are missing or decimals among the keys; an error where one is neither.
+    """Return True where cells are missing or decimals among the keys; fail where one is neither.
 
     A mapping from decimals needs a default, since their types differ in scale.
     """
@@ -307,7 +254,7 @@ def _all_known(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
 
 
 def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
-    """Numbers in a type in which they equal the keys that they equal in value, and no others.
+    """Return numbers in a type in which they equal the keys of their value, and no others.
 
     -0.0 becomes 0.0. Where polars would round decimals to floats, it is made to refuse them by a
     sum that is not defined for decimals and changes no other number.
@@ -333,7 +280,7 @@ def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
 
 
 def _mapped_to_none(pl: Any, lookup: Lookup) -> list[pl.Expr]:
-    """The expressions of a column without categories, in which cells are missing or unknown."""
+    """Return the expressions of a column without categories: cells are missing or unknown."""
     cells = _named(pl, lookup.name)
     if lookup.vocabulary.categories.dtype.kind in "iuf":
         cells = cells.cast(pl.Float64).fill_nan(None)
@@ -350,5 +297,5 @@ def _mapped_to_none(pl: Any, lookup: Lookup) -> list[pl.Expr]:
 
 
 def _named(pl: Any, name: str) -> pl.Expr:
-    """A column by its very name: ``pl.col`` reads some names as patterns."""
+    """Return a column by its very name: ``pl.col`` reads some names as patterns."""
     return pl.selectors.by_name(name).as_expr()

@@ -13,13 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sk_entity_embed._access import exported_step
+from sk_entity_embed._access import fitted_model
 from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.export.names import check_sql_names, read_keep
-from sk_entity_embed.export.served import Lookup, lookups_of, passed_through, refuse_lists
-from sk_entity_embed.export.statement import DIALECTS, Join, statement
-from sk_entity_embed.export.writing import PathLike, file_names
+from sk_entity_embed.export._served import Lookup, exported_lookups, lookups_of
+from sk_entity_embed.export._statement import DIALECTS, check_sql_names, read_keep, statement
+from sk_entity_embed.export._text import PathLike, file_names
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import object_array
 from sk_entity_embed.model.tables import NOT_INFERRED
@@ -30,7 +29,7 @@ Relation: TypeAlias = str | os.PathLike[str] | Sequence[str]
 
 
 def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
-    """The vectors of ``transform`` as one look-up table for each categorical column.
+    """Return the vectors of ``transform`` as one look-up table for each categorical column.
 
     Parameters
     ----------
@@ -44,13 +43,11 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
         "kind", and float32 columns named as in
         :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`; under
         ``head="dot"`` the last one is the bias. "kind" is "category" for the categories seen in
-        fit; infrequent ones are among them, each with the
-        vector they share. Two rows without a category may follow, of kind "missing" and
-        "unknown": what missing cells and any other category get. Without missing cells in fit
-        the two are equal. The unknown row follows `handle_unknown` and the missing one
-        `handle_missing`, NaN with "nan". What
-        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.transform` refuses, by
-        ``handle_unknown="error"`` or ``handle_missing="error"``, has no row.
+        fit; infrequent ones are among them, each with the vector they share. Two rows without a
+        category may follow, of kind "missing" and "unknown": the vectors of missing cells, by
+        `handle_missing`, and of all other categories, by `handle_unknown`. Without missing cells
+        in fit the two are equal. What ``handle_unknown="error"`` or ``handle_missing="error"``
+        refuses has no row.
 
     Raises
     ------
@@ -66,14 +63,13 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
 
     Notes
     -----
-    Take the rows of kind "category" for a join by pandas, which matches missing keys with each
-    other, and fill what found none from the other rows.
+    To join by pandas, which matches missing keys with each other, take the rows of kind
+    "category", then fill what found none from the other rows.
 
-    The table of a column of lists is that of their items, one row an item, and has a row of kind
-    "empty", before the unknown one, for the empty list; a missing list counts as a list of one
-    missing item. Pooling the items' vectors is left to the reader: ``transform`` gives what the
-    encoder's `pooling` makes of the last `max_length` of them, and, by "gru", numbers that are no
-    longer in the items' coordinates.
+    The table of a column of lists is that of their items, one row an item. Its row of kind
+    "empty", before the unknown one, is for the empty list; a missing list counts as a list of one
+    missing item. Pooling is left to the reader: ``transform`` gives what the encoder's `pooling`
+    makes of the last `max_length` items' vectors; by "gru" this is not in their coordinates.
 
     Examples
     --------
@@ -95,8 +91,8 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
 def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     """Write the look-up tables, one Parquet file for each categorical column.
 
-    The file of a column of lists is the table of their items, not of ``transform``: how to pool
-    items is told in :func:`lookup_frames`.
+    The file of a column of lists is the table of their items; :func:`lookup_frames` tells how to
+    pool them.
 
     Parameters
     ----------
@@ -135,8 +131,7 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import to_parquet
     >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
-    >>> encoder = encoder.fit(X, np.arange(100) + 0.5)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1).fit(X, np.arange(100) + 0.5)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = to_parquet(encoder, folder)
     ...     frame = pd.read_parquet(files["city"])
@@ -159,13 +154,13 @@ def sql(
     keep: Sequence[str] = (),
     dialect: Literal["duckdb", "standard"] = "duckdb",
 ) -> str:
-    """Query that computes ``transform`` by joins with the look-up tables.
+    """Return a query that computes ``transform`` by joins with the look-up tables.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Of a
-        pipeline the step alone is exported, and it takes the columns that the step is given.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
+        step alone is exported; it takes the columns that it is given there.
     table : str, sequence of str or path-like
         The rows: the name of a table or a view, a qualified name in parts, such as
         ``("sales", "flights")``, or a :class:`~pathlib.Path` of a Parquet file. Names are quoted.
@@ -195,9 +190,9 @@ def sql(
         missing, or `keep` is no list of different names, or a name in it is empty, is one of the
         output, or is another one of the query to a database that ignores case.
     InvalidDataError
-        If the name of a column that the query reads is empty or holds a zero character, or
-        is that of another column of fit to a database that ignores case, or if two output columns
-        are. DuckDB ignores the case of ASCII letters only.
+        If the name of a column that the query reads is empty or holds a zero character. If it is
+        that of another column of fit to a database that ignores case, or two output columns are
+        one. DuckDB ignores the case of ASCII letters only.
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
@@ -219,11 +214,10 @@ def sql(
     refuses, pass through.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
-    ``transform``. A column of text where fit had numbers ends the query with an error, and so do
-    decimals where fit had floats, and floats where it had decimals, of which DuckDB would round one
-    to the other: cast them first. In standard SQL the collation has to tell case and trailing
-    spaces apart, numbers have to come in the type of fit, only NULL is missing, and vectors of NaN
-    are written as NULL.
+    ``transform``. The query ends with an error where fit had numbers and the column is text, or
+    one of the two has floats and the other decimals, which DuckDB would round: cast them first.
+    In standard SQL the collation has to tell case and trailing spaces apart, numbers have to come
+    in the type of fit, only NULL is missing, and vectors of NaN are written as NULL.
 
     Examples
     --------
@@ -246,35 +240,31 @@ def sql(
     """
     if dialect not in DIALECTS:
         raise InvalidParameterError(
-            f"`dialect` is {shown(dialect)}, but must be one of {DIALECTS}."
+            f"`dialect` is {shown(dialect)}, but must be one of {tuple(DIALECTS)}."
         )
-    encoder = exported_step(encoder)
-    found = lookups_of(encoder)
-    passed = passed_through(encoder, "The query")
-    refuse_lists(found, "The query")
+    found, passed = exported_lookups(encoder, "The query")
     names = [lookup.name for lookup in found]
     if lookups is not None and (absent := [name for name in names if name not in lookups]):
         raise InvalidParameterError(
-            f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table, "
-            "or all of "
-            "them none."
+            f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table, or "
+            "None to all of them."
         )
     keep = read_keep(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed
-    check_sql_names(encoder._check_feature_names(None), names + passed, keep, outputs, dialect)
-    joins = [Join(lookup, None if lookups is None else lookups[lookup.name]) for lookup in found]
-    return statement(joins, table, keep, passed, dialect)
+    check_sql_names(fitted_model(encoder).names, names + passed, keep, outputs, dialect)
+    given = [None if lookups is None else lookups[name] for name in names]
+    return statement(found, given, table, keep, passed, dialect)
 
 
 def _frame(lookup: Lookup) -> pd.DataFrame:
-    """The table of one column in memory, whatever its categories are."""
+    """Return the table of one column in memory, whatever its categories are."""
     kinds, vectors = lookup.rows()
     columns = {"category": _category_series(lookup, len(kinds)), "kind": kinds}
     return pd.DataFrame(columns | dict(zip(lookup.outputs, vectors.T, strict=True)))
 
 
 def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
-    """The categories, and nothing in the rows after them."""
+    """Return the categories, and nothing in the rows after them."""
     categories = lookup.vocabulary.categories
     n_others = n_rows - len(categories)
     if categories.dtype.kind == "f":
@@ -292,7 +282,7 @@ def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
 
 
 def _arrow_table(lookup: Lookup) -> pa.Table:
-    """The table of one column for a file."""
+    """Return the table of one column for a file."""
     kinds, vectors = lookup.rows()
     keys = lookup.keys()
     keys = pa.concat_arrays([keys, pa.nulls(len(kinds) - len(keys), keys.type)])

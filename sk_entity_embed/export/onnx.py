@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sk_entity_embed._access import check_column, exported_step, fitted_model
 from sk_entity_embed._writing import write_whole
@@ -17,20 +18,25 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.export.onnx_graph import (
+from sk_entity_embed.export._onnx_forms import (
+    ONNX_HEADS,
+    ONNX_LINKS,
     ONNX_POOLINGS,
+    Output,
+    onnx_form,
+)
+from sk_entity_embed.export._onnx_graph import (
     CategoryInput,
     Graph,
     ListInput,
-    add_scores,
-    add_transform,
-    onnx_form,
+    add_rows,
+    add_rows_of_lists,
+    add_scaled,
 )
-from sk_entity_embed.export.onnx_outputs import Output, add_prediction, is_encodable, shape_of
+from sk_entity_embed.export._text import is_encodable
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.model.fitted import EmbeddingModel
-from sk_entity_embed.model.poolings import Pooling
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -40,7 +46,6 @@ __all__ = ["to_onnx"]
 _OPSETS = {"": 17, "ai.onnx.ml": 3}
 """Versions of the operator sets, old enough for any runtime since 2022."""
 _IR_VERSION = 8
-_POLICIES = ("learned", "zero", "nan")
 
 
 def to_onnx(
@@ -53,12 +58,12 @@ def to_onnx(
     """Make an ONNX model of a fitted encoder's ``transform`` or a predictor's ``predict``.
 
     The model has one input of shape (n_samples, 1) for each column of `X`, in their order and
-    called as they are. That of an encoder has one output, ``transformed``, a float tensor of shape
+    called as they are. An encoder's has one output, ``transformed``, a float tensor of shape
     (n_samples, n_features_out). Its columns are those of ``get_feature_names_out``, which the
-    model's metadata hold as JSON under ``feature_names_out``. That of a regressor has the output
-    ``variable``, double, of the shape of ``predict``. That of a classifier has ``label`` and
-    ``probabilities``, double, of the shapes of ``predict`` and ``predict_proba``; the metadata
-    hold the classes as JSON under ``classes``. Outputs whose name a column has gain underscores.
+    metadata hold as JSON under ``feature_names_out``. A regressor's has the output ``variable``,
+    double, of the shape of ``predict``. A classifier's has ``label`` and ``probabilities``,
+    double, of the shapes of ``predict`` and ``predict_proba``; the metadata hold the classes as
+    JSON under ``classes``. Outputs whose name a column has gain underscores.
 
     Numbers must have the input's own type, since ONNX converts nothing:
 
@@ -73,21 +78,21 @@ def to_onnx(
     context: numbers, booleans  tensor(double)  NaN
     ==========================  ==============  ============================================
 
-    A column of lists has two inputs: one of shape (n_samples, n) with the items, in the type above
-    and padded to the longest list of the batch by anything; and after it, named like
-    ``tags_length``, a tensor(int64) of shape (n_samples, 1) with the number of items in each list,
-    0 if it is empty and -1 if it is missing. The metadata hold their names as JSON under
+    A column of lists has two inputs. The first, of shape (n_samples, n), holds the items in the
+    type above, padded by anything to the longest list of the batch. The other, named like
+    ``tags_length``, is a tensor(int64) of shape (n_samples, 1) with the number of items in each
+    list, 0 if it is empty and -1 if it is missing. The metadata hold their names as JSON under
     ``lengths``.
 
-    All inputs must be fed, those that do not reach the output, too. The vectors equal those of
+    All inputs must be fed, even those that do not reach the output. The vectors equal those of
     ``transform`` bit by bit; pooled lists, hidden layer and predictions up to the rounding of their
     sums. Only operators of ai.onnx 17 and ai.onnx.ml 3 are used.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
-        Fitted, or a fitted pipeline that holds one such step. Of a pipeline the step alone
-        is exported, and it takes the columns that the step is given.
+        Fitted, or a fitted pipeline that holds one such step. The step alone is exported; it
+        takes the columns that it is given there.
     path : str or path-like, default=None
         File to write, usually ``*.onnx``; it appears at once or not at all.
     missing_values : dict of str, int or None, default=None
@@ -125,9 +130,9 @@ def to_onnx(
 
     Notes
     -----
-    Numbers that ``transform`` refuses, infinite ones or those beyond the range of float32, are
-    not refused here: infinite ones count as the largest or smallest of fit, and
-    ``remainder="passthrough"`` hands both on as infinity.
+    Numbers that ``transform`` refuses, infinite or beyond the range of float32, are not refused
+    here: infinite ones count as the largest or smallest of fit, and ``remainder="passthrough"``
+    hands both on as infinity.
 
     References
     ----------
@@ -149,74 +154,49 @@ def to_onnx(
     >>> np.array_equal(out, encoder.transform(X))
     True
     """
-    _check_onnx()
-    encoder = exported_step(encoder)
-    model = fitted_model(encoder)
-    _check_names(model.names)
-    predicts = hasattr(encoder, "predict")
-    markers = _check_markers(model, {} if missing_values is None else missing_values)
-    graph = Graph(model.names)
-    inputs = [_input(graph, model, j, markers) for j in range(len(model.tables))]
-    model = _resolve_unknown(model, inputs, handle_unknown, ("learned",) if predicts else _POLICIES)
-    if predicts:
-        scores = add_scores(graph, model, inputs)
-        outputs, facts = add_prediction(graph, model, scores, getattr(encoder, "classes_", None))
-    else:
-        features = model.output_names()
-        parts = add_transform(graph, model, inputs)
-        output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
-        outputs = [(output, "FLOAT", shape_of(len(features)))]
-        facts = {"feature_names_out": json.dumps(features)}
-    if lengths := {i.name: i.lists.lengths for i in inputs if i.lists is not None}:
-        facts["lengths"] = json.dumps(lengths)
-    exported = _model(graph, outputs, facts, inputs, model)
-    if path is not None:
-        write_whole(path, lambda file: file.write(exported.SerializeToString()))
-    return exported
-
-
-def _check_onnx() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
         raise ImportError(
             "to_onnx needs onnx; install it with pip install 'sk-entity-embed[onnx]'."
         ) from error
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse columns whose names cannot be names of ONNX values."""
-    for name in names:
+    encoder = exported_step(encoder)
+    model = fitted_model(encoder)
+    for name in model.names:
         if not name or not is_encodable(name):
             raise InvalidDataError(
                 f"Column {name!r} has a name that ONNX does not allow: it must be text in UTF-8 "
                 "and not empty. Rename the column before fit."
             )
-
-
-def _check_markers(model: EmbeddingModel, given: Any) -> dict[str, str | int]:
-    """What stands for missing cells, for the columns that can have them."""
-    if not isinstance(given, Mapping):
+    markers = {} if missing_values is None else missing_values
+    if not isinstance(markers, Mapping):
         raise InvalidParameterError(
             "`missing_values` must be a dict from column names to what stands for a missing cell, "
-            f"got {shown(given)}."
+            f"got {shown(markers)}."
         )
-    vocabularies = {t.vocabulary.name: t.vocabulary for t in model.tables}
-    for name, marker in given.items():
+    vocabularies = {table.vocabulary.name: table.vocabulary for table in model.tables}
+    for name, marker in markers.items():
         vocabulary = vocabularies[check_column(name, list(vocabularies))]
         if marker is not None:
             _check_marker(vocabulary, marker)
-    for name, vocabulary in vocabularies.items():
-        lost = vocabulary.knows_missing and _kind(vocabulary) != "DOUBLE"
-        if lost and name not in given:
-            example = "<missing>" if _kind(vocabulary) == "STRING" else -1
-            raise InvalidParameterError(
-                f"Column {name!r} had missing cells in fit, but ONNX has no null for its type. Say "
-                f"what stands for one, such as missing_values={{{name!r}: "
-                f"{example!r}}}, or None if no cell "
-                "will be missing."
-            )
-    return {name: marker for name, marker in given.items() if marker is not None}
+    graph = Graph(model.names)
+    inputs = [_input(graph, model, j, markers) for j in range(len(model.tables))]
+    predicts = hasattr(encoder, "predict")
+    model = _resolve_unknown(model, inputs, handle_unknown, predicts)
+    if predicts:
+        scores = _add_scores(graph, model, inputs)
+        form = onnx_form(ONNX_LINKS, model.link, "predictions by the link")
+        outputs, facts = form(graph, model, scores, getattr(encoder, "classes_", None))
+    else:
+        features = model.output_names()
+        parts = _add_transform(graph, model, inputs)
+        output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
+        outputs = [(output, "FLOAT", ["N", len(features)])]
+        facts = {"feature_names_out": json.dumps(features)}
+    exported = _assemble(graph, outputs, facts, inputs, model)
+    if path is not None:
+        write_whole(path, lambda file: file.write(exported.SerializeToString()))
+    return exported
 
 
 def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
@@ -228,12 +208,11 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
             "cell there. Leave it out."
         )
     if kind == "STRING":
-        fits = isinstance(marker, str) and is_encodable(marker)
+        fits, wanted = isinstance(marker, str) and is_encodable(marker), "a string"
     else:
-        fits = isinstance(marker, int | np.integer) and not isinstance(marker, bool)
-        fits = fits and -(2**63) <= int(marker) < 2**63
+        is_whole = isinstance(marker, int | np.integer) and not isinstance(marker, bool)
+        fits, wanted = is_whole and -(2**63) <= marker < 2**63, "an integer of 64 bits"
     if not fits:
-        wanted = "a string" if kind == "STRING" else "an integer of 64 bits"
         raise InvalidParameterError(f"{what} must be {wanted}, got {shown(marker)}.")
     if marker in vocabulary.categories.tolist():
         raise InvalidParameterError(
@@ -243,20 +222,18 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
 
 
 def _kind(vocabulary: Vocabulary) -> str:
-    """Type of a column's input, if ONNX has one for its categories; text where there are none."""
-    if vocabulary.keys is None or pa.types.is_null(vocabulary.keys.type):
-        if len(vocabulary.categories) == 0:
-            return "STRING"
-    if vocabulary.keys is not None:
-        kind = vocabulary.keys.type
-        if pa.types.is_large_string(kind):
-            return "STRING"
-        if pa.types.is_boolean(kind):
-            return "BOOL"
-        if pa.types.is_floating(kind):
-            return "DOUBLE"
-        if int(vocabulary.categories.max(initial=0)) <= np.iinfo(np.int64).max:
-            return "INT64"
+    """Return the type of a column's input; text where it has no categories."""
+    kind = pa.null() if vocabulary.keys is None else vocabulary.keys.type
+    if pa.types.is_large_string(kind):
+        return "STRING"
+    if pa.types.is_boolean(kind):
+        return "BOOL"
+    if pa.types.is_floating(kind):
+        return "DOUBLE"
+    if pa.types.is_null(kind) and len(vocabulary.categories) == 0:
+        return "STRING"
+    if vocabulary.keys is not None and vocabulary.categories.max(initial=0) < 2**63:
+        return "INT64"
     raise UnsupportedDataError(
         f"Column {vocabulary.name!r} has categories that no ONNX tensor holds: dates, bytes, "
         "decimals, values of mixed type or integers beyond 64 bits with sign. Turn the column into "
@@ -265,87 +242,143 @@ def _kind(vocabulary: Vocabulary) -> str:
 
 
 def _input(
-    graph: Graph, model: EmbeddingModel, j: int, markers: Mapping[str, str | int]
+    graph: Graph, model: EmbeddingModel, j: int, markers: Mapping[str, Any]
 ) -> CategoryInput:
-    """How a column enters the model."""
+    """Return how a column enters the model; `markers` stand for missing cells."""
     vocabulary = model.tables[j].vocabulary
-    marker: Any = markers.get(vocabulary.name)
-    kind, rows = _kind(vocabulary), vocabulary.rows.astype(np.int64)
+    name, kind, marker = vocabulary.name, _kind(vocabulary), markers.get(vocabulary.name)
+    if vocabulary.knows_missing and kind != "DOUBLE" and name not in markers:
+        example = "<missing>" if kind == "STRING" else -1
+        raise InvalidParameterError(
+            f"Column {name!r} had missing cells in fit, but ONNX has no null for its type. Say "
+            f"what stands for one, such as missing_values={{{name!r}: {example!r}}}, or None if no "
+            "cell will be missing."
+        )
+    rows = vocabulary.rows.astype(np.int64)
     keys: Any = vocabulary.categories
-    if kind == "STRING":
-        keys = [text.encode() for text in [*keys, *([] if marker is None else [marker])]]
-    elif kind != "DOUBLE":
-        keys = [int(key) for key in [*keys.tolist(), *([] if marker is None else [marker])]]
+    if kind != "DOUBLE":
+        keys = [*keys.tolist(), *([] if marker is None else [marker])]
+        keys = [key.encode() if kind == "STRING" else int(key) for key in keys]
     if marker is not None:
         rows = np.append(rows, np.int64(vocabulary.missing_row))
         kind = "INT64" if kind == "BOOL" else kind
     if len(rows) == 0:  # a look-up needs a key: it is as unknown as all others
         keys, rows = [b"" if kind == "STRING" else 0], np.array([UNKNOWN], dtype=np.int64)
-    lists = _list_input(graph, vocabulary, model.poolings[j], model.max_lengths[j])
+    lists = None
+    if vocabulary.empty_row is not None:
+        what = f"lists in column {name!r} pooled by"
+        form = onnx_form(ONNX_POOLINGS, model.poolings[j], what)
+        lengths = graph.free(f"{name}_length")
+        lists = ListInput(lengths, form, model.max_lengths[j], vocabulary.empty_row)
     can_miss = kind == "DOUBLE" or marker is not None or lists is not None
-    return CategoryInput(vocabulary.name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)
-
-
-def _list_input(
-    graph: Graph, vocabulary: Vocabulary, pooling: Pooling | None, max_length: int | None
-) -> ListInput | None:
-    """How a column of lists enters the model; None for one of single values."""
-    if pooling is None or vocabulary.empty_row is None:
-        return None
-    onnx_form(ONNX_POOLINGS, pooling, f"lists in column {vocabulary.name!r} pooled by")
-    lengths = graph.free(f"{vocabulary.name}_length")
-    return ListInput(lengths, pooling, max_length, vocabulary.empty_row)
+    return CategoryInput(name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)
 
 
 def _resolve_unknown(
-    model: EmbeddingModel,
-    inputs: Sequence[CategoryInput],
-    asked: str | None,
-    allowed: Sequence[str],
+    model: EmbeddingModel, inputs: Sequence[CategoryInput], asked: str | None, predicts: bool
 ) -> EmbeddingModel:
     """Return the model that serves unknown cells as asked: it must not raise."""
-    if asked is not None:
-        if asked not in allowed:
-            raise InvalidParameterError(
-                f"`handle_unknown` must be one of {list(allowed)} or None, got {shown(asked)}."
-            )
+    allowed = ["learned"] if predicts else ["learned", "zero", "nan"]
+    missing = [entry.name for entry in inputs if entry.can_miss]
+    if asked in allowed:
         return model.with_unknown(asked)
-    named = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
-    choice = f"pass handle_unknown={named} to give such cells a vector instead."
+    if asked is not None:
+        raise InvalidParameterError(
+            f"`handle_unknown` must be one of {allowed} or None, got {shown(asked)}."
+        )
     if model.refuses_unknown:
-        raise InvalidParameterError(
-            "The encoder has handle_unknown='error', but an ONNX model cannot raise an error on "
-            f"unknown categories; {choice}"
-        )
-    missing = [i.name for i in inputs if i.can_miss]
-    if model.refuses_missing and missing:
-        raise InvalidParameterError(
-            "The encoder has handle_missing='error', but an ONNX model cannot raise an error on "
-            f"missing cells of {missing}; {choice}"
-        )
-    return model
+        refused = "handle_unknown='error'", "unknown categories"
+    elif model.refuses_missing and missing:
+        refused = "handle_missing='error'", f"missing cells of {missing}"
+    else:
+        return model
+    raise InvalidParameterError(
+        f"The encoder has {refused[0]}, but an ONNX model cannot raise an error on {refused[1]}; "
+        f"pass handle_unknown={' or '.join(map(repr, allowed))} to give such cells a vector."
+    )
 
 
-def _model(
+def _add_transform(
+    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]
+) -> list[str]:
+    """Return the output's blocks of columns: vectors, hidden layer, numbers passed on."""
+    output, parts, learned = model.output, [], []
+    for table, entry in zip(model.tables, inputs, strict=True):
+        if entry.lists is not None:  # what is pooled has no row that could be replaced later
+            if output.hidden:
+                learned.append(_vectors(graph, table.vectors, entry))
+            if output.vectors:
+                parts.append(_vectors(graph, table.served, entry))
+            continue
+        rows = add_rows(graph, entry)
+        vectors = graph.constant(table.vectors if output.hidden else table.served)
+        part = graph.node("Gather", vectors, rows, axis=0)
+        if output.hidden:  # it always reads the learned vector, so the row is replaced later
+            learned.append(part)
+            for row, vector in table.replaced.items() if output.vectors else ():
+                is_row = graph.node("Equal", rows, graph.constant([row]))
+                column = graph.node("Unsqueeze", is_row, graph.constant([1]))
+                part = graph.node("Where", column, graph.constant(vector[None]), part)
+        if output.vectors:
+            parts.append(part)
+    passes = output.numbers and len(model.context) > 0
+    numbers = _numbers(graph, model) if output.hidden or passes else ""
+    if output.hidden:
+        context = add_scaled(graph, model.scaling, numbers) if numbers else ""
+        form = onnx_form(ONNX_HEADS, model.head, "the head")
+        hidden = form(graph, model.head, learned, context, hidden=True)
+        parts.append(graph.cast(hidden, "FLOAT"))
+    return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
+
+
+def _add_scores(graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]) -> str:
+    """Return the head's outputs on learned vectors: doubles of shape (n_samples, n_outputs)."""
+    columns = zip(model.tables, inputs, strict=True)
+    parts = [_vectors(graph, table.vectors, entry) for table, entry in columns]
+    numbers = _numbers(graph, model)
+    context = add_scaled(graph, model.scaling, numbers) if numbers else ""
+    return str(onnx_form(ONNX_HEADS, model.head, "the head")(graph, model.head, parts, context))
+
+
+def _numbers(graph: Graph, model: EmbeddingModel) -> str:
+    """Return the context columns side by side; an empty name if there are none."""
+    names = [model.names[j] for j in model.context]
+    return graph.node("Concat", *names, axis=1) if names else ""
+
+
+def _vectors(graph: Graph, vectors: NDArray[np.float32], entry: CategoryInput) -> str:
+    """Return a vector for each cell: that of its row, or what is pooled of its items'."""
+    if entry.lists is None:
+        return graph.node("Gather", graph.constant(vectors), add_rows(graph, entry), axis=0)
+    rows, counts = add_rows_of_lists(graph, entry, entry.lists)
+    items = graph.node("Gather", graph.constant(vectors), rows, axis=0)
+    used = graph.node("Unsqueeze", counts, graph.constant([2]))
+    return entry.lists.pooling(graph, items, used, bool(np.isfinite(vectors).all()))
+
+
+def _assemble(
     graph: Graph,
     outputs: Sequence[Output],
-    facts: Mapping[str, str],
+    facts: dict[str, str],
     inputs: Sequence[CategoryInput],
     model: EmbeddingModel,
 ) -> ModelProto:
-    """The graph with its inputs, its outputs and what is known about them."""
+    """Return the graph with its inputs, its outputs and what is known about them."""
     from onnx import TensorProto, helper
 
-    kinds = dict.fromkeys(model.context, "DOUBLE")
-    kinds |= dict(zip(model.categorical, (i.kind for i in inputs), strict=True))
-    lists = {i.name: i.lists.lengths for i in inputs if i.lists is not None}
-    values: list[Output] = []
-    for j, name in enumerate(model.names):
-        if name in lists:
-            values.append((name, kinds[j], ["N", f"{name}_items"]))
-            values.append((lists[name], "INT64", shape_of(1)))
+    entries = {entry.name: entry for entry in inputs}
+    lengths, values = {}, list[Output]()
+    for name in model.names:
+        entry = entries.get(name)
+        kind = "DOUBLE" if entry is None else entry.kind
+        if entry is None or entry.lists is None:
+            values.append((name, kind, ["N", 1]))
         else:
-            values.append((name, kinds[j], shape_of(1)))
+            lengths[name] = entry.lists.lengths
+            values.append((name, kind, ["N", f"{name}_items"]))
+            values.append((lengths[name], "INT64", ["N", 1]))
+    if lengths:
+        facts = {**facts, "lengths": json.dumps(lengths)}
     taken, given = (
         [helper.make_tensor_value_info(n, getattr(TensorProto, k), s) for n, k, s in infos]
         for infos in (values, outputs)
@@ -356,5 +389,5 @@ def _model(
         ir_version=_IR_VERSION,
         producer_name="sk_entity_embed",
     )
-    helper.set_model_props(exported, dict(facts))
+    helper.set_model_props(exported, facts)
     return exported

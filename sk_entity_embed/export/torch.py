@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sk_entity_embed._access import check_column, exported_step, fitted_model
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from sk_entity_embed.input.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from sk_entity_embed.learning.module import EntityEmbeddings
@@ -23,8 +22,8 @@ def to_torch(
     Parameters
     ----------
     encoder : estimator
-        Fitted, or a fitted pipeline that holds one such step. Of a pipeline the step alone
-        is exported, and it takes the columns that the step is given.
+        Fitted, or a fitted pipeline that holds one such step. The step alone is exported; it
+        takes the columns that it is given there.
     columns : str or sequence of str, default=None
         Names of the columns, in the order of the module's output; None takes all of them.
     freeze : bool, default=False
@@ -49,7 +48,7 @@ def to_torch(
 
     Notes
     -----
-    The way back: train the module in your network, then give its vectors to a new encoder, which
+    To return, train the module in your network, then give its vectors to a new encoder, which
     keeps them as they are::
 
         EntityEmbeddingEncoder(init=module.to_frames(), freeze=True).fit(X, y)
@@ -57,8 +56,8 @@ def to_torch(
     ``transform`` of that encoder gives exactly these vectors for every category of the module
     that occurs in `X`, and for missing cells if `X` has some. An infrequent group gets the mean
     of its categories' vectors, which is the module's own vector where both group the same
-    categories. The unknown vector is not handed over: it belongs to no category, and the fit
-    learns a new one; nor are the biases that end vectors of ``head="dot"``.
+    categories. The unknown vector is not handed over, since it belongs to no category: the fit
+    learns a new one. Nor are the biases that end vectors of ``head="dot"``.
 
     References
     ----------
@@ -86,12 +85,19 @@ def to_torch(
     model = fitted_model(encoder)
     names = [t.vocabulary.name for t in model.tables]
     chosen = [names.index(name) for name in _check_columns(columns, names)]
-    _refuse_lists([model.tables[j].vocabulary for j in chosen])
+    tables = [model.tables[j] for j in chosen]
+    for table in tables:
+        if table.vocabulary.is_list:
+            raise UnsupportedDataError(
+                f"Column {table.vocabulary.name!r} holds lists, whose items' vectors are pooled, "
+                "but a module takes single values only. Name other `columns`, or put the items' "
+                "vectors, from lookup_frames, into a torch.nn.EmbeddingBag."
+            )
     from sk_entity_embed.learning.module import EntityEmbeddings
 
     return EntityEmbeddings(
-        [model.tables[j].vocabulary for j in chosen],
-        [model.tables[j].served for j in chosen],
+        [table.vocabulary for table in tables],
+        [table.served for table in tables],
         positions=[model.categorical[j] for j in chosen],
         n_features_in=encoder.n_features_in_,
         refuse_unknown=model.refuses_unknown,
@@ -102,7 +108,7 @@ def to_torch(
 
 
 def _check_columns(columns: str | Sequence[str] | None, names: list[str]) -> list[str]:
-    """Names of the columns asked for."""
+    """Return the names of the columns asked for."""
     if columns is None:
         return names
     asked = [columns] if isinstance(columns, str) else list(columns)
@@ -111,14 +117,3 @@ def _check_columns(columns: str | Sequence[str] | None, names: list[str]) -> lis
             f"`columns` must name at least one column, and each of them once; got {asked}."
         )
     return [check_column(name, names) for name in asked]
-
-
-def _refuse_lists(vocabularies: Sequence[Vocabulary]) -> None:
-    """Raise an error if a column holds lists."""
-    for vocabulary in vocabularies:
-        if vocabulary.is_list:
-            raise UnsupportedDataError(
-                f"Column {vocabulary.name!r} holds lists, whose items' vectors are pooled, but a "
-                "module takes single values only. Name other `columns`, or put the items' "
-                "vectors, from lookup_frames, into a torch.nn.EmbeddingBag."
-            )

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed._writing import Write, write_set
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.export.labels import MISSING_WORD, UNKNOWN_WORD, to_words
-from sk_entity_embed.export.served import Lookup, lookup_of
-from sk_entity_embed.export.writing import PathLike, as_lines
-from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
+from sk_entity_embed.export._served import lookup_of
+from sk_entity_embed.export._text import (
+    MISSING_WORD,
+    UNKNOWN_WORD,
+    PathLike,
+    as_lines,
+    to_words,
+)
 
 __all__ = ["to_word2vec"]
 
-_Words: TypeAlias = tuple[dict[str, Any], NDArray[np.float32], NDArray[np.int64]]
+_WORDS = {"missing": MISSING_WORD, "unknown": UNKNOWN_WORD}
 
 
 def to_word2vec(
@@ -64,18 +68,17 @@ def to_word2vec(
 
     Notes
     -----
-    Words cannot hold white space, so that categories are percent-encoded: white space, control
+    Words cannot hold white space, so categories are percent-encoded: white space, control
     characters, ``%`` and a first ``<`` become ``%20``, ``%0A``, ``%25``, ``%3C`` and so on.
     :func:`urllib.parse.unquote` undoes it. Categories that are no strings are written as they are
     printed, dates by ISO 8601; where a column holds strings too, they carry their type, as in
-    ``<int>1``. Three words have a meaning of their own: ``<empty>`` is the empty string,
-    ``<missing>`` is there where missing is a category, unless ``handle_missing`` is "nan", and
+    ``<int>1``. Three words have a meaning of their own. ``<empty>`` is the empty string.
+    ``<missing>`` is there where missing is a category, unless ``handle_missing`` is "nan".
     ``<unknown>``, the vector of all other categories, is there unless ``handle_unknown`` is
-    "error" or "nan". Infrequent categories are
-    words with the vector they share.
+    "error" or "nan". Infrequent categories are words with the vector they share.
 
-    Of a column of lists, the words are the items, with the items' vectors and counts. Biases, which
-    vectors have under ``head="dot"``, are left out: the format is for coordinates.
+    Of a column of lists, the words are the items, with the items' vectors and counts. The biases
+    of ``head="dot"`` are left out: the format is for coordinates.
 
     Examples
     --------
@@ -96,21 +99,27 @@ def to_word2vec(
     >>> first_line
     '3 2'
     """
-    words, vectors, counts = _words(lookup_of(encoder, column))
-    files = {Path(path): _vectors_of(words, vectors, binary)}
+    lookup = lookup_of(encoder, column)
+    shown = lookup.shown()
+    words = to_words([category for kind, category, *_ in shown if kind not in _WORDS])
+    words += [_WORDS[kind] for kind, *_ in shown if kind in _WORDS]
+    order = sorted(range(len(shown)), key=lambda i: -shown[i][3])
+    meanings = {words[i]: shown[i][1] for i in order}
+    rows = [shown[i][2] for i in order]
+    files = {Path(path): _vectors_of(meanings, lookup.coordinates[rows], binary)}
     if vocab_path is not None:
         if os.path.realpath(vocab_path) == os.path.realpath(path):
             raise InvalidParameterError(
                 f"`vocab_path` and `path` are the same file, {str(path)!r}; give two files."
             )
-        pairs = zip(words, counts.tolist(), strict=True)
-        files[Path(vocab_path)] = as_lines(f"{word} {count}" for word, count in pairs)
+        counts = [f"{words[i]} {shown[i][3]}" for i in order]
+        files[Path(vocab_path)] = as_lines(counts)
     write_set(files)
-    return words
+    return meanings
 
 
 def _vectors_of(words: Iterable[str], vectors: NDArray[np.float32], binary: bool) -> Write:
-    """What writes a line, or a record, for each word."""
+    """Return what writes a line, or a record, for each word."""
     header = "{} {}".format(*vectors.shape)
     if binary:
         encoded = [word.encode() for word in words]
@@ -118,26 +127,3 @@ def _vectors_of(words: Iterable[str], vectors: NDArray[np.float32], binary: bool
         return lambda file: file.writelines([f"{header}\n".encode(), *body])
     lines = zip(words, vectors.astype(str).tolist(), strict=True)
     return as_lines([header, *(" ".join([word, *numbers]) for word, numbers in lines)])
-
-
-def _words(lookup: Lookup) -> _Words:
-    """Words with their categories, vectors and counts, the most frequent first."""
-    vocabulary = lookup.vocabulary
-    meanings = vocabulary.categories.tolist()
-    words = to_words(meanings)
-    codes, counts = vocabulary.rows.tolist(), vocabulary.counts.tolist()
-    if lookup.shows_missing:
-        words.append(MISSING_WORD)
-        meanings.append(np.nan)
-        codes.append(MISSING)
-        counts.append(vocabulary.missing_count)
-    order = np.argsort(-np.array(counts), kind="stable").tolist()
-    if lookup.shows_unknown:
-        order.append(len(words))
-        words.append(UNKNOWN_WORD)
-        meanings.append(None)
-        codes.append(UNKNOWN)
-        counts.append(0)
-    ordered = {words[i]: meanings[i] for i in order}
-    rows = np.array(codes, dtype=np.intp)[order]
-    return ordered, lookup.coordinates[rows], np.array(counts)[order]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,22 +24,25 @@ from sk_entity_embed.input.vocabulary import (
 )
 from sk_entity_embed.model.tables import EmbeddingTable
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class EntityEmbeddings(nn.Module):
     """Vectors of an encoder's columns, one :class:`torch.nn.Embedding` each.
 
     Made by :func:`~sk_entity_embed.export.to_torch`. It can be a part of another module, trained,
-    copied, pickled, moved to a device, and its ``state_dict`` saved; that holds the vectors only,
-    so that loading it takes a module made from the same encoder.
+    copied, pickled and moved to a device. Its ``state_dict`` holds the vectors only, so loading it
+    takes a module made from the same encoder.
 
     Rows of every embedding::
 
         0 unknown    1 missing    2 infrequent    3, 4, ... frequent categories in sorted order
 
-    Row 0 is what ``transform`` gives by ``handle_unknown``: the learned vector, the center, or
-    NaN, which makes the loss of any batch with an unknown category NaN; and so does row 1 under
-    ``handle_missing="nan"`` in a batch with a missing cell. Rows 1 and 2 are not used
-    where the fit had no missing cells or no infrequent categories.
+    Row 0 is the vector of ``handle_unknown``: the learned one, the center, or NaN, which makes the
+    loss of any batch with an unknown category NaN. So does row 1 under ``handle_missing="nan"`` in
+    a batch with a missing cell. Rows 1 and 2 are not used where the fit had no missing cells or no
+    infrequent categories.
 
     Parameters
     ----------
@@ -117,17 +119,17 @@ class EntityEmbeddings(nn.Module):
         return self.embeddings[self.columns.index(check_column(column, list(self.columns)))]
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the columns."""
+        """Return an iterator of the columns' names."""
         return iter(self.columns)
 
     def encode(self, X: Any) -> Tensor:
-        """Rows of the embeddings for each cell.
+        """Return the rows of the embeddings for each cell.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            A table with the columns, in any container that the encoder reads. Columns are found
-            by name and others left out; a table without names needs all columns of fit.
+            A table with the columns, in any container that the encoder reads. They are found by
+            name, others are left out; a table without names needs all columns of fit.
 
         Returns
         -------
@@ -137,8 +139,8 @@ class EntityEmbeddings(nn.Module):
         Raises
         ------
         InvalidDataError
-            If a column is not there, or a cell is what the encoder's ``handle_unknown="error"``
-            or ``handle_missing="error"`` refuses.
+            If a column is not there, or ``handle_unknown="error"`` or ``handle_missing="error"``
+            of the encoder refuses a cell.
         """
         table = read_table(X)
         codes = np.empty((table.n_rows, len(self.columns)), dtype=np.int64)
@@ -149,12 +151,16 @@ class EntityEmbeddings(nn.Module):
             coded = vocabulary.encode(column)
             assert not isinstance(coded, Lists)  # such columns are refused beforehand
             codes[:, j] = coded
-            if self._refuse_unknown and (codes[:, j] == UNKNOWN).any():
-                _refuse_unknown(vocabulary.name, codes[:, j])
+            if self._refuse_unknown and (unknown := codes[:, j] == UNKNOWN).any():
+                raise InvalidDataError(
+                    f"Found unknown categories in column {vocabulary.name!r}: {unknown.sum()} "
+                    f"row(s), the first one is row {unknown.argmax()}, and the encoder has "
+                    "handle_unknown='error'. Fit it with 'learned', 'zero' or 'nan' to accept them."
+                )
         return torch.from_numpy(codes)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Vectors of all columns side by side.
+        """Return the vectors of all columns side by side.
 
         Parameters
         ----------
@@ -170,14 +176,14 @@ class EntityEmbeddings(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def to_frames(self) -> dict[str, pd.DataFrame]:
-        """Vectors of all categories, for the parameter `init` of a new encoder.
+        """Return the vectors of all categories, for the parameter `init` of a new encoder.
 
         Returns
         -------
         dict of DataFrame
-            For each column, the present vectors, without biases, indexed by category: infrequent
-            ones have the vector they share, and missing, where it is a category, is NaN; it is left
-            out if its vector is NaN.
+            For each column, the present vectors, without biases, indexed by category. Infrequent
+            ones have the vector they share. The index of missing, where it is a category, is NaN;
+            it is left out if its vector is NaN.
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):
@@ -201,7 +207,7 @@ class EntityEmbeddings(nn.Module):
         return f"columns={list(self.columns)}"
 
     def _find(self, table: Table, j: int) -> Column:
-        """The table's column for embedding number `j`."""
+        """Return the table's column for embedding number `j`."""
         names = [c.name for c in table.columns]
         if self.columns[j] in names:
             return table.columns[names.index(self.columns[j])]
@@ -212,13 +218,3 @@ class EntityEmbeddings(nn.Module):
             f"{list(self.columns)}, or one without names that has all {self._n_features_in} "
             "columns of fit."
         )
-
-
-def _refuse_unknown(name: str, codes: NDArray[np.int64]) -> None:
-    """Raise the error of ``handle_unknown="error"``."""
-    unknown = np.flatnonzero(codes == UNKNOWN)
-    raise InvalidDataError(
-        f"Found unknown categories in column {name!r}: {len(unknown)} row(s), the first one is "
-        f"row {unknown[0]}, and the encoder has handle_unknown='error'. Fit it with 'learned', "
-        "'zero' or 'nan' to accept them."
-    )

@@ -1,7 +1,7 @@
 """Losses, links, and the units of a target: what each means, in NumPy.
 
 A new loss is a class here, in ``LOSSES``, and its torch side in ``learning/losses.py``. A new link
-has its ONNX form in ``export/onnx_outputs.py``.
+has its ONNX form in ``export/_onnx_forms.py``.
 """
 
 from __future__ import annotations
