@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 from datetime import date, datetime
 from decimal import Decimal
@@ -172,12 +173,11 @@ def test_what_transform_refuses(params, missing, refused):
     assert_same(pl.from_arrow(function(rows.to_arrow())), encoder, rows)
     for cell in refused:
         bad = pl.DataFrame({"text": ["a", cell], "size": 0.0})
-        with pytest.raises(InvalidDataError):
+        with pytest.raises(InvalidDataError) as refusal:
             encoder.transform(bad)
         with pytest.raises(pl.exceptions.InvalidOperationError, match="incomplete mapping"):
             bad.select(expressions)
-        kind = "missing" if cell is None else "unknown"
-        with pytest.raises(InvalidDataError, match=rf"'text' has 1 {kind} value\(s\), .* row 1"):
+        with pytest.raises(InvalidDataError, match=re.escape(str(refusal.value))):
             function(bad.to_arrow())
 
 
@@ -292,20 +292,20 @@ def test_arrow_pools_lists(policy):
 @pytest.mark.parametrize(
     ("column", "cells", "refused"),
     [
-        ("mean", [["a"], ["b", "new"], ["new"]], "2 unknown value"),
-        ("max", [["x"], [], ["x"]], "1 unknown value"),
-        ("max", [["x"], ["x", None], None], "2 missing value"),
-        ("letter", ["a", "new", "b"], "1 unknown value"),
+        ("mean", [["a"], ["b", "new"], ["new"]], "unknown .* 'mean': 2 row"),
+        ("max", [["x"], [], ["x"]], "unknown .* 'max': 1 row"),
+        ("max", [["x"], ["x", None], None], "'max': 2 row.* a missing value"),
+        ("letter", ["a", "new", "b"], "unknown .* 'letter': 1 row"),
     ],
 )
 def test_arrow_refuses_what_transform_does_in_lists(column, cells, refused):
     encoder = make_list_encoder(handle_unknown="error").fit(*make_list_rows())
     X = make_list_rows(3)[0].assign(**{column: pd.Series(cells, dtype=object)})
     function = pyarrow_transform(encoder)
-    with pytest.raises(InvalidDataError, match=rf"'{column}' has {refused}.* first one in row 1"):
-        function(arrow_of(X))
-    with pytest.raises(InvalidDataError):
+    with pytest.raises(InvalidDataError, match=refused) as refusal:
         encoder.transform(X)
+    with pytest.raises(InvalidDataError, match=re.escape(str(refusal.value))):
+        function(arrow_of(X))
     known = arrow_of(make_list_rows(3)[0])
     assert_same(pl.from_arrow(function(known)), encoder, known)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_entity_embed.export.labels import (
+from sk_entity_embed.export._text import (
     EMPTY_WORD,
     MISSING_WORD,
     UNKNOWN_WORD,

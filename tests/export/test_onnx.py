@@ -18,7 +18,8 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.export import onnx_graph, to_onnx
+from sk_entity_embed.export import _onnx_graph as onnx_graph
+from sk_entity_embed.export import to_onnx
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.samples import make_encoder, make_rows
 
@@ -445,5 +446,5 @@ def test_missing_lists_that_transform_refuses(list_rows):
 def test_recurrent_units_are_refused():
     encoder = make_list_encoder().fit(*make_list_rows())
     markers = {"mean": "?", "sum": -1, "gru": -1}
-    with pytest.raises(UnsupportedDataError, match="'gru' holds lists pooled by 'gru'"):
+    with pytest.raises(UnsupportedDataError, match="lists in column 'gru' pooled by 'gru'"):
         to_onnx(encoder, missing_values=markers)

@@ -140,10 +140,10 @@ def test_bad_metadata(encoder, tmp_path):
     series = pd.Series({"plain": 1})
     cases = [
         ("x", series.rename("count"), r"columns \['count'\]"),
-        (None, series, "is for one column"),
+        (None, series, "if it is for one column"),
         ("x", {"a b": series}, "or a mapping to these"),
         ("x", [1, 2], "must be a Series"),
-        ("x", {"x": [1, 2]}, "got list"),
+        ("x", {"x": [1, 2]}, "a mapping to these"),
         ("x", pd.DataFrame([[1, 2]], index=["plain"], columns=["n", "n"]), "more than once"),
     ]
     for column, metadata, message in cases:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sk_entity_embed._writing import write_whole
-from sk_entity_embed.export.writing import as_lines, file_names
+from sk_entity_embed.export._text import as_lines, file_names
 
 
 def test_file_names_are_safe_and_distinct():
