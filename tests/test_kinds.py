@@ -27,7 +27,7 @@ from sk_entity_embed.model.poolings import POOLINGS, Pooling
 from sk_entity_embed.model.symmetry import JOINT_ROTATION, LINEAR
 
 PACKAGE = Path(sk_entity_embed.__file__).parent
-ROOMS = ("model/heads/", "model/poolings.py", "model/losses.py", "model/links.py")
+ROOMS = ("model/heads/", "model/poolings.py", "model/losses.py")
 ROOMS += tuple(f"learning/{room}" for room in ("heads/", "poolings.py", "losses.py"))
 
 

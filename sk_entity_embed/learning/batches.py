@@ -1,6 +1,6 @@
 """Batches: what each step and the validation need of the training rows.
 
-The loop knows the :class:`Batches` protocol alone. :class:`TrainingSet` keeps all rows on the
+Training knows the :class:`Batches` protocol alone. :class:`TrainingSet` keeps all rows on the
 device; another implementation may read them from elsewhere.
 """
 

@@ -119,6 +119,8 @@ class Loss(ABC):
 
     name: ClassVar[str]
     """What the parameter `loss` calls it."""
+    label: ClassVar[str]
+    """What an axis calls it, with its unit."""
     of_classes: ClassVar[bool] = False
     """Whether it is of classes, or else of quantities."""
     link: ClassVar[Link] = Link()
@@ -173,6 +175,7 @@ class SquaredError(_OfQuantities):
     """The squared difference."""
 
     name = "squared_error"
+    label = "Squared error (squared units of y)"
     power = 2
     metrics = ("r2", "neg_root_mean_squared_error")
 
@@ -186,6 +189,7 @@ class AbsoluteError(_OfQuantities):
     """The absolute difference."""
 
     name = "absolute_error"
+    label = "Absolute error (units of y)"
     power = 1
     metrics = ("neg_mean_absolute_error", "r2")
 
@@ -198,6 +202,7 @@ class Huber(_OfQuantities):
     """Half the squared difference, linear from one standard deviation of the target on."""
 
     name = "huber"
+    label = "Huber loss (squared units of y)"
     power = 2
     metrics = ("neg_mean_absolute_error", "r2")
 
@@ -211,6 +216,7 @@ class Poisson(Loss):
     """Half the Poisson deviance, with a logarithmic link."""
 
     name = "poisson"
+    label = "Half the Poisson deviance (units of y)"
     link = Log()
     may_be_bounded = False
     power = 1
@@ -235,6 +241,7 @@ class LogLoss(Loss):
     """The log loss of two classes, or of each label of an indicator matrix."""
 
     name = "log_loss"
+    label = "Log-loss (nats)"
     of_classes = True
     link: ClassVar[Link] = Logit()
     may_be_bounded = False
@@ -254,7 +261,7 @@ class CrossEntropy(LogLoss):
     """The log loss of exclusive classes; targets are class numbers."""
 
     link = Softmax()
-    metrics = ("neg_log_loss", "accuracy")
+    metrics = ("roc_auc_ovr", "neg_log_loss")
 
     def value(self, raw: Float64, target: Float64) -> Float64:
         own = np.take_along_axis(raw, target[:, :1].astype(np.intp), axis=1)

@@ -14,17 +14,11 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.theme import Theme, draw_legend, name_axes, prepare_axes
+from sk_entity_embed.model.losses import LOSSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LOSSES = {
-    "squared_error": "Squared error (squared units of y)",
-    "absolute_error": "Absolute error (units of y)",
-    "huber": "Huber loss (squared units of y)",
-    "poisson": "Half the Poisson deviance (units of y)",
-    "log_loss": "Log-loss (nats)",
-}
 _LINE = 13.0
 """Points between two lines of text."""
 
@@ -119,7 +113,7 @@ class LossCurveDisplay:
             loss_curve=_curve(estimator.loss_curve_, "loss_curve"),
             validation_loss_curve=None if validation is None else _curve(validation, "validation"),
             best_iteration=None if validation is None else estimator.best_iteration_,
-            loss=_LOSSES[loss],
+            loss=LOSSES[loss].label,
             training="training" if estimator.fold_ is None else "training,\ntables out of fold",
         )
         return display.plot(ax, theme=theme)
