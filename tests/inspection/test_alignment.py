@@ -172,7 +172,7 @@ def test_the_aligned_encoder_pickles_and_inverts(old):
     pd.testing.assert_frame_equal(pd.DataFrame(back), pd.DataFrame(expected))
     assert back[20:, 0].tolist() == X["letter"][20:].tolist()
     # Tables of the folds move with those of all rows.
-    rows = fitted_model(new).code(new._read(X), refuse_unknown=False, missing_is_error=False)
+    rows = fitted_model(new).code(new._read(X), serving=False)
     moved = np.empty_like(out_of_fold)
     fitted_model(aligned).embed(rows.codes, moved, fold=new.fold_)
     back, expected = aligned.inverse_transform(moved), new.inverse_transform(out_of_fold)
