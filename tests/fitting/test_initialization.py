@@ -70,7 +70,7 @@ def vocabulary_of(values, **settings):
 
 
 def problem(target="continuous", n=90):
-    """A vocabulary, codes, target, rows that teach each of three tables."""
+    """A vocabulary, codes, target, the rows that each of three tables learns from."""
     rng = np.random.default_rng(0)
     vocabulary, codes = vocabulary_of([CITIES[i] for i in rng.integers(5, size=n)])
     y = {
@@ -80,8 +80,8 @@ def problem(target="continuous", n=90):
         "multilabel": rng.integers(2, size=(n, 2)),
         "outputs": rng.standard_normal((n, 2)) + codes[:, None],
     }[target]
-    teaches = np.arange(n) % 3 != np.arange(3)[:, None]
-    return vocabulary, codes, read_target(y, "auto", "auto"), teaches
+    mask = np.arange(n) % 3 != np.arange(3)[:, None]
+    return vocabulary, codes, read_target(y, "auto"), mask
 
 
 def start_of(vocabulary, width=4, n_tables=3):
@@ -91,18 +91,10 @@ def start_of(vocabulary, width=4, n_tables=3):
 
 def encode(encoder, parts, width=4):
     """Initial vectors from an encoder."""
-    vocabulary, codes, target, teaches = parts
-    start = start_of(vocabulary, width, len(teaches))
+    vocabulary, codes, target, mask = parts
+    start = start_of(vocabulary, width, len(mask))
     random_state = np.random.RandomState(1)
-    return encoder_vectors(encoder, vocabulary, codes, target, teaches, start, random_state)
-
-
-def test_normal_vectors_are_small_and_the_same_in_all_tables():
-    tables = normal_vectors(800, 5, 3, np.random.RandomState(0))
-    assert (tables.shape, tables.dtype) == ((3, 800, 5), np.float32)
-    assert (tables == tables[0]).all()
-    assert tables[0].std() == pytest.approx(INITIAL_SCALE, rel=0.1)
-    assert abs(tables[0].mean()) < INITIAL_SCALE / 10
+    return encoder_vectors(encoder, vocabulary, codes, target, mask, start, random_state)
 
 
 def test_many_normal_vectors_are_drawn_as_one_stream_without_more_memory_than_theirs():
@@ -111,8 +103,9 @@ def test_many_normal_vectors_are_drawn_as_one_stream_without_more_memory_than_th
     tables = normal_vectors(*shape, 3, np.random.RandomState(seed))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    drawn = np.random.RandomState(seed).standard_normal(shape)
-    np.testing.assert_array_equal(tables[1], (drawn * INITIAL_SCALE).astype(np.float32))
+    drawn = np.random.RandomState(seed).standard_normal(shape) * INITIAL_SCALE
+    np.testing.assert_array_equal(tables, [drawn.astype(np.float32)] * 3)
+    assert tables.dtype == np.float32
     assert peak < 1.7 * tables.nbytes
 
 
@@ -239,8 +232,6 @@ FRAME = pd.DataFrame([[1.0, 2.0]], index=["a"])
 def test_given_vectors_that_cannot_be_used_are_refused(init, message):
     with pytest.raises(InvalidParameterError, match=message):
         check_init(init, ["city"])
-    assert check_init({"city": FRAME}, ["city", "dest"])["city"] is FRAME
-    assert check_init("normal", ["city"]) == check_init(OneHotEncoder(), ["city"]) == {}
 
 
 def test_only_categorical_columns_can_be_frozen():
@@ -261,7 +252,7 @@ ENCODERS = {
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoders_of_other_libraries_start_the_vectors(name):
-    for target in ("continuous", "multiclass", "multilabel"):
+    for target in ("continuous", "multiclass"):
         parts = problem(target)
         vocabulary, codes = parts[:2]
         found = encode(ENCODERS[name], parts)
@@ -273,12 +264,6 @@ def test_encoders_of_other_libraries_start_the_vectors(name):
         size = np.sqrt((moved**2).mean())
         assert size == pytest.approx(INITIAL_SCALE, rel=0.5)
         assert (found.tables != found.tables[0]).any() == (name in ("james_stein", "target"))
-
-
-def test_cells_of_unknown_categories_are_given_no_vector():
-    vocabulary, codes, target, teaches = problem()
-    codes[:5] = UNKNOWN
-    assert not encode(OneHotEncoder(), (vocabulary, codes, target, teaches)).given[UNKNOWN]
 
 
 @pytest.mark.parametrize("name", ["count", "one_hot", "target"])
@@ -301,10 +286,10 @@ def test_encoded_categories_keep_their_distances(name):
 
 
 def test_a_class_that_does_not_teach_a_table_is_kept_from_the_encoder():
-    vocabulary, codes, _, teaches = problem()
-    target = read_target(np.where(np.arange(90) == 4, "yes", "no"), "auto", "auto")
+    vocabulary, codes, _, mask = problem()
+    target = read_target(np.where(np.arange(90) == 4, "yes", "no"), "auto")
     for encoder in (ce.WOEEncoder(), ce.JamesSteinEncoder()):  # table 1 learns of "no" alone
-        found = encode(encoder, (vocabulary, codes, target, teaches))
+        found = encode(encoder, (vocabulary, codes, target, mask))
         moved = found.tables - 0.1 * start_of(vocabulary)
         assert [bool((np.abs(m) > 1e-6).any()) for m in moved] == [True, False, True]
 
@@ -315,11 +300,11 @@ def test_no_row_of_a_fold_reaches_the_fit_of_its_table():
     X = pd.DataFrame({"city": [CITIES[i] for i in rng.integers(5, size=60)]})
     encoder = EntityEmbeddingEncoder(init=SupervisedSpy(), cv=3, max_iter=1, random_state=0)
     encoder.fit(X, ids)
+    cities = X["city"].astype(object).where(X["city"].notna(), None)
     assert len(FITS) == 3
     for fold, (texts, y) in enumerate(FITS):
         expected = np.flatnonzero(encoder.fold_ != fold)
         assert sorted(y) == ids[expected].tolist()
-        cities = X["city"].astype(object).where(X["city"].notna(), None)
         assert texts == [cities[int(v)] for v in y]
 
 
@@ -332,9 +317,7 @@ def test_without_cross_fitting_validation_rows_do_not_reach_the_fit():
     assert [len(y) for _, y in FITS] == [54, 60]
 
 
-@pytest.mark.parametrize(
-    ("target", "n_fits"), [("binary", 3), ("multiclass", 9), ("multilabel", 6), ("outputs", 6)]
-)
+@pytest.mark.parametrize(("target", "n_fits"), [("multiclass", 9), ("outputs", 6)])
 def test_supervised_encoders_see_one_output_at_a_time(target, n_fits):
     encode(SupervisedSpy(), problem(target))
     assert len(FITS) == n_fits
@@ -343,16 +326,17 @@ def test_supervised_encoders_see_one_output_at_a_time(target, n_fits):
 
 def test_an_encoder_that_needs_no_y_is_fitted_once_on_texts_without_it():
     vocabulary, codes = vocabulary_of([3] * 4 + [7, None, 8], min_frequency=2)
-    target = read_target(np.arange(7) + 0.5, "auto", "auto")
-    encode(SpyEncoder(), (vocabulary, codes, target, np.ones((3, 7), dtype=bool)))
-    assert FITS == [(["3"] * 4 + ["infrequent", None, "infrequent"], None)]
+    target = read_target(np.arange(7) + 0.5, "auto")
+    codes[3] = UNKNOWN
+    found = encode(SpyEncoder(), (vocabulary, codes, target, np.ones((3, 7), dtype=bool)))
+    assert FITS == [(["3"] * 3 + [None, "infrequent", None, "infrequent"], None)]
+    assert not found.given[UNKNOWN]
 
 
 def test_an_encoder_that_tells_nothing_apart_leaves_a_tenth_of_the_normal_vectors():
     vocabulary, codes = vocabulary_of(["Lima", "Oslo", "Rome"])
-    target = read_target(np.arange(3) + 0.5, "auto", "auto")
-    teaches = np.ones((1, 3), dtype=bool)
-    found = encode(SpyEncoder(), (vocabulary, codes, target, teaches))
+    target = read_target(np.arange(3) + 0.5, "auto")
+    found = encode(SpyEncoder(), (vocabulary, codes, target, np.ones((1, 3), dtype=bool)))
     np.testing.assert_allclose(found.tables, 0.1 * start_of(vocabulary, 4, 1), atol=1e-7)
 
 
@@ -376,7 +360,7 @@ def test_encoders_that_fail_are_named(encoder, message):
         encode(encoder, problem())
 
 
-@pytest.mark.parametrize("name", ["count", "string", "target", "one_hot", "polars"])
+@pytest.mark.parametrize("name", ["count", "string", "polars"])
 def test_encoders_give_the_same_whatever_scikit_learn_is_set_to(name):
     expected = encode(ENCODERS[name], problem()).tables
     for setting in ({"transform_output": "pandas"}, {"transform_output": "polars"}):
@@ -400,32 +384,21 @@ def test_a_pipeline_with_a_supervised_step_is_fitted_for_each_table_too(monkeypa
     assert fits == [96] * 5
 
 
-# Lists -------------------------------------------------------------------------------------
-
-
-def lists_of(cells, **settings):
-    """Vocabulary and codes of lists."""
-    frame = pd.DataFrame({"x0": pd.Series(cells, dtype=object)})
-    (column,) = read_table(frame).columns
-    vocabulary = learn_vocabulary(column, **settings)
-    return vocabulary, vocabulary.encode(column)
-
-
 def test_an_encoder_reads_items_with_a_text_for_the_empty_list():
     cells = [["Lima", "Oslo"], [], None, ["Rome", None], ["Lima"], ["x"]] * 5 + [["odd"]]
-    vocabulary, codes = lists_of(cells, min_frequency=2)
-    target = read_target(np.arange(31) / 7, "auto", "auto")
+    vocabulary, codes = vocabulary_of(cells, min_frequency=2)
+    target = read_target(np.arange(31) / 7, "auto")
     rows = codes.rows
     target = replace(target, values=target.values[rows])
-    teaches = np.arange(31) % 3 != np.arange(3)[:, None]
+    mask = np.arange(31) % 3 != np.arange(3)[:, None]
     start = start_of(vocabulary)
     vectors = encoder_vectors(
-        SupervisedSpy(), vocabulary, codes.items, target, teaches[:, rows], start, RandomState(0)
+        SupervisedSpy(), vocabulary, codes.items, target, mask[:, rows], start, RandomState(0)
     )
     assert len(FITS) == 3
     for g, (texts, told) in enumerate(FITS):
         expected = []
-        for i in np.flatnonzero(teaches[g]):
+        for i in np.flatnonzero(mask[g]):
             cell = [None] if cells[i] is None else cells[i] or [""]
             expected += [("infrequent" if v == "odd" else v, i / 7) for v in cell]
         assert texts == [text for text, _ in expected]
