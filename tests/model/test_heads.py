@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.heads.perceptron import HIDDEN_VARIANCE
 
 
 def make_mlp(*hidden):
@@ -53,3 +54,39 @@ def test_dot_products_are_sums_over_pairs_of_columns(n_columns, n_axes, n_contex
     np.testing.assert_allclose(head.raw(vectors, context), expected)
     assert (head.n_hidden, head.n_outputs) == (0, 1)
     assert head.hidden(vectors, context).shape == (9, 0)
+
+
+# The scale of a perceptron's hidden layer ---------------------------------------------------
+
+
+def make_inputs(n=1500):
+    """Random vectors and numbers."""
+    rng = np.random.default_rng(2)
+    return [(1 + 2 * rng.standard_normal((n, width))).astype(np.float32) for width in (3, 2)]
+
+
+@pytest.mark.parametrize(("n_numbers", "hidden"), [(0, (1,)), (1, (16,)), (2, (5, 4, 3))])
+def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, hidden):
+    head, inputs = make_mlp(*hidden)[0], make_inputs()
+    scaled = head._with_hidden_scale(*inputs, n_numbers)
+    wanted = HIDDEN_VARIANCE * (inputs[0].var(axis=0).sum() + n_numbers)
+    before, found = head.hidden(*inputs), scaled.hidden(*inputs)
+    assert abs(before.var(axis=0).sum() / wanted - 1) > 0.01
+    np.testing.assert_allclose(found.var(axis=0).sum(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(found, before * (found.max() / before.max()), rtol=1e-9)
+    np.testing.assert_allclose(scaled.raw(*inputs), head.raw(*inputs), rtol=1e-9, atol=1e-9)
+    # Only the layers on either side of it have changed.
+    kept = [*zip(scaled.weights[:-2], head.weights[:-2], strict=True)]
+    kept += zip(scaled.biases[:-2], head.biases[:-2], strict=True)
+    for one, other in (*kept, (scaled.biases[-1], head.biases[-1])):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_hidden_layer_that_does_not_vary_is_left_alone():
+    head, (vectors, context) = make_mlp(16)[0], make_inputs()
+    dead = MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
+    for given in (make_mlp()[0], dead):
+        assert given._with_hidden_scale(vectors, context, 2) is given
+    assert head._with_hidden_scale(np.zeros_like(vectors), context, 0) is head
+    constant = [np.repeat(a[:1], 241, axis=0) for a in (vectors, context)]
+    assert head._with_hidden_scale(*constant, 2) is head  # it varies by rounding only
