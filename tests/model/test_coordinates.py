@@ -209,6 +209,15 @@ def test_signs_of_two_equally_heavy_categories_do_not_depend_on_rounding(seed):
     np.testing.assert_allclose(found[..., 0], expected[..., 0], atol=1e-5)
 
 
+def test_coordinates_that_are_only_rounding_become_zero():
+    other = np.nextafter(np.float32(5), np.float32(6))
+    stack = np.array([[[1, 5], [2, other], [3, 5], [2, 9]]], dtype=np.float32)
+    head = MLPHead((np.eye(2),), (np.zeros(2),))
+    (found,), _ = canonical(([stack], [np.array([1.0, 1.0, 1.0, 0.0])], head))
+    assert (found[0, :3, 1] == 0).all()
+    assert abs(found[0, 3, 1]) > 1
+
+
 def test_constant_tables_become_zeros():
     stacks, counts, head = make_problem()
     constant = [np.broadcast_to(s[:1, :1], s.shape).copy() for s in stacks]

@@ -78,6 +78,19 @@ def test_exactness_does_not_depend_on_distance():
         assert table.nearest(vectors[3:4]).tolist() == ["a"]
 
 
+def test_a_category_is_unknown_in_a_table_that_has_not_seen_it():
+    table = make_table()
+    table.stack[0, 4] = table.stack[0, UNKNOWN]
+    assert names(table.nearest(table.stack[0])) == [
+        None,
+        "nan",
+        "infrequent_sklearn",
+        "a",
+        None,
+        "c",
+    ]
+
+
 def test_other_vectors_give_the_nearest_served_category():
     table = make_table()
     noise = 1e-3 * np.random.default_rng(1).standard_normal(table.vectors.shape)
