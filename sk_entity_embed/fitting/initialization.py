@@ -22,10 +22,8 @@ from sk_entity_embed.input.messages import shown, typed, warn
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 
-INITIAL_SCALE = 0.02
-"""Standard deviation of initial vector entries."""
-_BITS = 60
-"""Of a target that is handed to encoders as it is; these square it or round it to integers."""
+INITIAL_SCALE = 0.02  # Standard deviation of initial vector entries.
+_BITS = 60  # Exponents of a target that encoders, which square it, are given as it is.
 _BLOCK = 16_384  # Rows to draw at a time, in double precision.
 _FEW = 0.5  # Share of the cells, and of the given labels, below which a match looks like a mistake.
 
@@ -34,21 +32,19 @@ _FEW = 0.5  # Share of the cells, and of the given labels, below which a match l
 class InitialVectors:
     """Vectors of one column before training."""
 
-    tables: NDArray[np.float32]
-    """One table a fold, of shape (n_tables, n_rows, width) together."""
-    given: NDArray[np.bool_]
-    """Rows that ``freeze`` would keep: categories, or those with a vector of the user's."""
+    tables: NDArray[np.float32]  # One a fold, of shape (n_tables, n_rows, width) together.
+    given: NDArray[np.bool_]  # Rows that ``freeze`` keeps: those of categories, or with a vector.
 
 
 def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Vectors given by the user, by column name; empty for any other `init`."""
-    if isinstance(init, str) or not isinstance(init, Mapping):
-        if not isinstance(init, str) and not (hasattr(init, "fit") and hasattr(init, "transform")):
-            raise InvalidParameterError(
-                "`init` must be 'normal', an encoder with fit and transform, or a mapping from "
-                f"column names to data frames of vectors; got {shown(init)}."
-            )
+    """Return the vectors given by the user, by column name; none for any other `init`."""
+    if isinstance(init, str) or (hasattr(init, "fit") and hasattr(init, "transform")):
         return {}
+    if not isinstance(init, Mapping):
+        raise InvalidParameterError(
+            "`init` must be 'normal', an encoder with fit and transform, or a mapping from "
+            f"column names to data frames of vectors; got {shown(init)}."
+        )
     for name, frame in init.items():
         if name not in names:
             raise InvalidParameterError(
@@ -71,7 +67,7 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 
 def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[str]:
-    """Names of the columns whose vectors stay as they start."""
+    """Return the names of the columns whose vectors stay as they start."""
     if isinstance(freeze, bool | np.bool_):
         return set(names) if freeze else set()
     unknown = [name for name in freeze if name not in names]
@@ -86,7 +82,7 @@ def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[
 def normal_vectors(
     n_rows: int, width: int, n_tables: int, random_state: RandomState
 ) -> NDArray[np.float32]:
-    """Small normal vectors, the same in all tables; shape (n_tables, n_rows, width)."""
+    """Return small normal vectors, equal in all tables, of shape (n_tables, n_rows, width)."""
     tables = np.empty((n_tables, n_rows, width), dtype=np.float32)
     for at in gen_batches(n_rows, _BLOCK):
         drawn = random_state.standard_normal((at.stop - at.start, width))
@@ -99,8 +95,8 @@ def given_vectors(
 ) -> InitialVectors:
     """Put the user's vectors, indexed by category, in place of the normal ones of `start`.
 
-    Categories not in the data are left out. Those without a vector keep their normal one around the
-    mean of those given, and infrequent ones share the mean of theirs.
+    Categories without one keep their normal vector around the mean of those given, and infrequent
+    ones share the mean of theirs.
     """
     values = frame.to_numpy(dtype=np.float64)
     positions = _locate(frame.index, vocabulary)
@@ -118,7 +114,7 @@ def given_vectors(
 
 
 def _locate(labels: pd.Index, vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:
-    """Position of each label in the vocabulary; see :meth:`Vocabulary.locate`."""
+    """Return the position of each label; see :meth:`Vocabulary.locate`."""
     cells = np.empty((len(labels), 1), dtype=object)
     cells[:, 0] = labels.to_numpy(dtype=object)
     return vocabulary.locate(read_table(cells).columns[0])
@@ -180,32 +176,32 @@ def encoder_vectors(
     vocabulary: Vocabulary,
     codes: NDArray[np.integer[Any]],
     target: Target,
-    teaches: NDArray[np.bool_],
+    train_mask: NDArray[np.bool_],
     start: NDArray[np.float32],
     random_state: RandomState,
 ) -> InitialVectors:
-    """Vectors from an unfitted encoder of another library.
+    """Return vectors from an unfitted encoder of another library.
 
-    An encoder that needs `y` is fitted once a table, on the rows that teach that table, so that
-    nothing leaks; any other is fitted once. One fixed random map brings its output to the width.
-    `codes` are table rows, for a column of lists those of all items, and `teaches`, of shape
-    (n_tables, n_samples), marks the rows that each table learns from. A tenth of the normal vectors
-    `start` remains, to tell equal encodings apart.
+    One that needs `y` is fitted for each table, on the rows that `train_mask`, of shape (n_tables,
+    n_samples), marks for it, so that nothing leaks; any other is fitted once. One random map brings
+    all output to the width. A tenth of the vectors `start` remains, to tell equal encodings apart.
     """
     texts = _texts(vocabulary)
     seen = np.unique(codes)
     if _needs_target(encoder):
-        outputs = _encode_with_target(encoder, vocabulary.name, texts, codes, seen, target, teaches)
+        outputs = _encode_with_target(
+            encoder, vocabulary.name, texts, codes, seen, target, train_mask
+        )
     else:
-        outputs = [_run(encoder, vocabulary.name, texts[codes], texts[seen], None)] * len(teaches)
-        teaches = np.ones_like(teaches)
+        output = _run(encoder, vocabulary.name, texts[codes], texts[seen], None)
+        outputs, train_mask = [output] * len(train_mask), np.ones_like(train_mask)
     n_features, width = outputs[0].shape[1], start.shape[2]
     mapping = random_state.standard_normal((n_features, width))
     if n_features <= width:  # keep distances as they are
         mapping = np.linalg.qr(mapping.T)[0].T
     tables = start * np.float32(0.1)
     for g, output in enumerate(outputs):
-        share = np.bincount(codes[teaches[g]], minlength=vocabulary.n_rows)[seen].astype(float)
+        share = np.bincount(codes[train_mask[g]], minlength=vocabulary.n_rows)[seen].astype(float)
         tables[g, seen] += _standardise(output @ mapping, share)
     given = np.zeros(vocabulary.n_rows, dtype=bool)
     given[seen[seen != UNKNOWN]] = True
@@ -213,13 +209,13 @@ def encoder_vectors(
 
 
 def _needs_target(encoder: Any) -> bool:
-    """Whether an encoder, or a step of a pipeline, requires `y`; a pipeline's own tags hide it."""
+    """Return whether an encoder or a pipeline's step requires `y`: a pipeline's tags hide it."""
     steps = [step for _, step in getattr(encoder, "steps", [("", encoder)])]
     return any(get_tags(s).target_tags.required for s in steps if s not in (None, "passthrough"))
 
 
 def _texts(vocabulary: Vocabulary) -> NDArray[np.object_]:
-    """Text of each table row; None for missing."""
+    """Return the text of each table row; None for unknown and missing."""
     texts = np.empty(vocabulary.n_rows, dtype=object)
     texts[INFREQUENT] = "infrequent"
     if vocabulary.empty_row not in (None, UNKNOWN):
@@ -236,25 +232,24 @@ def _encode_with_target(
     codes: NDArray[np.integer[Any]],
     seen: NDArray[np.integer[Any]],
     target: Target,
-    teaches: NDArray[np.bool_],
+    train_mask: NDArray[np.bool_],
 ) -> list[NDArray[np.float64]]:
-    """One encoding a table, by the rows that teach it.
+    """Return one encoding a table, by the rows that it learns from.
 
-    A class that none or all of these rows belong to tells nothing, and encoders may refuse it: its
-    numbers are zero.
+    Encoders may refuse a class that none or all of these rows belong to: its numbers are zero.
     """
     indicators: Any = target.indicators()
     encoded: list[list[NDArray[np.float64] | None]] = []
-    for rows in teaches:
-        taught = indicators[rows]
-        taught = taught.toarray() if sparse.issparse(taught) else taught
-        taught = taught.astype(int) if target.is_classification else _in_range(taught)
-        tells = (taught != taught[:1]).any(axis=0) | (not target.is_classification)
+    for rows in train_mask:
+        ys = indicators[rows]
+        ys = ys.toarray() if sparse.issparse(ys) else ys
+        ys = ys.astype(int) if target.is_classification else _in_range(ys)
+        varies = (ys != ys[:1]).any(axis=0) | (not target.is_classification)
         cells = texts[codes[rows]]
         encoded.append(
             [
-                _run(encoder, name, cells, texts[seen], y) if told else None
-                for y, told in zip(taught.T, tells, strict=True)
+                _run(encoder, name, cells, texts[seen], y) if used else None
+                for y, used in zip(ys.T, varies, strict=True)
             ]
         )
     by_output = [_complete(blocks, len(seen)) for blocks in zip(*encoded, strict=True)]
@@ -264,13 +259,13 @@ def _encode_with_target(
 def _complete(
     blocks: Sequence[NDArray[np.float64] | None], n_rows: int
 ) -> list[NDArray[np.float64]]:
-    """All tables' encodings of one output, zeros where a table has none."""
+    """Return all tables' encodings of one output, zeros where a table has none."""
     width = max((block.shape[1] for block in blocks if block is not None), default=1)
     return [np.zeros((n_rows, width)) if block is None else block for block in blocks]
 
 
 def _in_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns in units in which they are no numbers beyond those that encoders reckon with."""
+    """Return columns in units of their own where their numbers are too large or small to square."""
     _, exponent = np.frexp(np.abs(values).max(axis=0))
     return np.ldexp(values, np.where(np.abs(exponent) > _BITS, -exponent, 0))
 
@@ -282,10 +277,9 @@ def _run(
     ask: NDArray[np.object_],
     y: NDArray[Any] | None,
 ) -> NDArray[np.float64]:
-    """Fit a clone on one column of strings and encode others with it.
+    """Fit a clone on one column of strings, and return its encodings of others.
 
-    The clone gives arrays, whatever scikit-learn is set to globally; the output of one that has a
-    container of its own is read.
+    They are arrays, whatever containers scikit-learn is set to globally.
     """
     fitted = clone(encoder)
     frames: list[Any] = [pd.DataFrame({name: pd.Series(v, dtype=object)}) for v in (train, ask)]
@@ -309,7 +303,7 @@ def _run(
 
 
 def _standardise(vectors: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Centred by the rows' shares, with the usual size of initial entries."""
+    """Return vectors centred by the rows' shares, with the usual size of initial entries."""
     centred = vectors - np.average(vectors, axis=0, weights=share)
     size = np.sqrt(np.average(np.mean(centred**2, axis=1), weights=share))
     is_rounding = size <= 1e-10 * np.abs(vectors).max()

@@ -39,13 +39,7 @@ def starting_point(
     freeze: bool | Collection[str],
     random_state: RandomState,
 ) -> tuple[list[Floats], StartingPoint]:
-    """Return tables and all else that a first fit starts from.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `dimensions`, `init` or `freeze` do not fit the columns.
-    """
+    """Return tables, of shape (n_tables, n_rows, width), and all else a first fit starts from."""
     vocabularies = columns.vocabularies
     names = [v.name for v in vocabularies]
     frames = check_init(init, names)
@@ -100,10 +94,9 @@ def _widths(
     widths = resolve_dimensions(dimensions, names, cardinalities, columns.categorical)
     given = {}
     for j, (name, position) in enumerate(zip(names, columns.categorical, strict=True)):
+        decided = dimensions != "auto"
         if isinstance(dimensions, Mapping):
             decided = name in dimensions or position in dimensions
-        else:
-            decided = dimensions != "auto"
         given[name] = decided or name in frames
         if name not in frames:
             continue

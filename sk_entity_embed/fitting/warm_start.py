@@ -22,7 +22,7 @@ from sk_entity_embed.model.fitted import EmbeddingModel
 
 
 def fingerprint(given: CheckedInput, columns: EncodedColumns, decides_folds: Sequence[Any]) -> str:
-    """Hash that is equal for the same rows with the same folds."""
+    """Return a hash that is equal for the same rows with the same folds."""
     mark: str = joblib.hash(
         (
             columns.codes,
@@ -44,13 +44,7 @@ def check_continuation(
     target: Target,
     layers: tuple[str, ...],
 ) -> None:
-    """Refuse to go on from a network of another shape.
-
-    Raises
-    ------
-    InvalidParameterError
-        If columns, classes or the network's parameters have changed since the fit before.
-    """
+    """Refuse to go on with other columns, classes or layers than those of the fit before."""
     changed, state = None, model.warm_start
     assert state is not None
     if (model.names, model.categorical) != (names, tuple(categorical)):
@@ -80,12 +74,8 @@ def continued_point(
     """Return tables, and head and poolings, of the fit before.
 
     For the same rows every fold table goes on. For others all tables start from the mean table,
-    and categories new to it from its unknown vector.
-
-    Warns
-    -----
-    UnmatchedCategoriesWarning
-        If a column has no category of the fit before.
+    and categories new to it from its unknown vector. A column without a category of the fit before
+    is warned of.
     """
     tables, fixed, state = [], [], model.warm_start
     assert state is not None
@@ -94,7 +84,13 @@ def continued_point(
         before = _rows_before(vocabulary, table.vocabulary)
         both = len(vocabulary.categories) and len(table.vocabulary.categories)
         if both and (before[vocabulary.rows] == UNKNOWN).all():
-            _warn_of_strangers(vocabulary, table.vocabulary)
+            warn(
+                f"warm_start goes on, but column {vocabulary.name!r} has no category of the fit "
+                "before, and all of its vectors start from the unknown one. It has categories like "
+                f"{typed(vocabulary.categories[0])}, and had ones like "
+                f"{typed(table.vocabulary.categories[0])}.",
+                UnmatchedCategoriesWarning,
+            )
         if same_rows:
             tables.append(table.stack[:n_tables].copy())
         else:
@@ -109,18 +105,8 @@ def continued_point(
     return tables, StartingPoint(tuple(fixed), state.shrinks, head, model.poolings)
 
 
-def _warn_of_strangers(new: Vocabulary, old: Vocabulary) -> None:
-    """Say that a column shares no category with the fit before, which often is one of type."""
-    warn(
-        f"warm_start goes on, but column {new.name!r} has no category of the fit before, and all "
-        f"of its vectors start from the unknown one. It has categories like "
-        f"{typed(new.categories[0])}, and had ones like {typed(old.categories[0])}.",
-        UnmatchedCategoriesWarning,
-    )
-
-
 def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
-    """Row that each row of the new vocabulary had in the old one."""
+    """Return the row that each row of the new vocabulary had in the old one."""
     rows = np.full(new.n_rows, UNKNOWN, dtype=np.int32)
     rows[MISSING] = MISSING if old.knows_missing else UNKNOWN
     if old.infrequent is not None:

@@ -20,17 +20,12 @@ from sk_entity_embed.model.symmetry import Symmetry
 
 Float64 = NDArray[np.float64]
 
-MAX_RATIO = 100.0
-"""Limit on the variance of an embedded column against a standardised number, and its inverse."""
-NO_VARIANCE = 1e-12
-"""Variance, relative to the squared mean, that is only rounding."""
+MAX_RATIO = 100.0  # Limit on a column's variance over that of a number, and on its inverse.
+NO_VARIANCE = 1e-12  # Variance, relative to the squared mean, that is only rounding.
+# Coordinates that small, relative to a column's standard deviation, become zero: standardising an
+# axis along which only the unknown vector differs would make that vector enormous.
 _ROUNDING = 1e-6
-"""Coordinates that small, relative to a column's standard deviation, become zero.
-
-Otherwise an axis in which training rows do not vary, but the unknown vector differs from them,
-would have a tiny variance, and standardising it would make the unknown vector enormous.
-"""
-_BLOCK = 4096  # Rows at a time, for double precision to take no memory to speak of.
+_BLOCK = 4096  # Rows at a time, so that double precision takes little memory.
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +114,7 @@ def canonicalise(
 
 
 def _factor(variance: float, number: float | None) -> float:
-    """Return the scale of the vectors.
-
-    `variance` is the mean total variance of a column as the layer sees it, `number` that of a
-    standardised number, None where there is none.
-    """
+    """Return the scale of vectors, from their variance as the layer sees it and a number's."""
     if not variance > 0:
         return 1.0
     if number is None:
@@ -134,7 +125,7 @@ def _factor(variance: float, number: float | None) -> float:
 def _move(
     stack: NDArray[np.float32], mean: Float64, forward: Float64, least: float
 ) -> NDArray[np.float32]:
-    """Vectors in another basis, where coordinates smaller than `least` are zero."""
+    """Return vectors in another basis, coordinates smaller than `least` as zero."""
     moved = np.empty_like(stack)
     for before, after in zip(stack, moved, strict=True):
         for at in gen_batches(len(before), _BLOCK):
@@ -151,7 +142,7 @@ def _basis(
     pooled: NDArray[np.float32] | None,
     symmetry: Symmetry,
 ) -> _Basis:
-    """Canonical basis of one column; `weight` has shape (width, n_hidden)."""
+    """Return the canonical basis of one column; `weight` has shape (width, n_hidden)."""
     width, n_hidden = weight.shape
     # A rotation keeps the variance of what the layer reads.
     seen_variance = 0.0 if pooled is None else _seen_variance(pooled, weight)
@@ -183,22 +174,19 @@ def _basis(
 
 
 def _seen_variance(vectors: NDArray[np.float32], weight: Float64) -> float:
-    """Total variance of what the head reads of some vectors."""
+    """Return the total variance of what the head reads of some vectors."""
     return _variance(vectors.astype(np.float64) @ weight)
 
 
 def _variance(values: NDArray[np.floating[Any]]) -> float:
-    """Total variance of some vectors; zero where there is only rounding."""
+    """Return the total variance of some vectors; zero where there is only rounding."""
     variance = float(values.var(axis=0, dtype=np.float64).sum())
     mean = values.mean(axis=0, dtype=np.float64)
     return variance if variance > NO_VARIANCE * float(mean @ mean) else 0.0
 
 
 def signs(scores: Float64, share: Float64) -> Float64:
-    """Return signs that make the heaviest deviation of each axis positive.
-
-    `scores` are centred coordinates of shape (n_rows, n_axes), `share` the weight of each row.
-    """
+    """Return signs that make each axis' heaviest deviation positive, of (n_rows, n_axes) scores."""
     weight = np.abs(scores)
     weight *= np.sqrt(share)[:, None]
     heaviest = np.argmax(weight >= (1 - 1e-6) * weight.max(axis=0), axis=0)  # the first of equals

@@ -15,11 +15,7 @@ _BLOCK = 4_000_000  # Distances at a time.
 
 
 class VectorIndex:
-    """Rows by the exact vector that they hold.
-
-    Those at the `positions` can be found; of equal vectors the first one is. The vectors are kept,
-    not copied.
-    """
+    """Rows by the exact vector that they hold: of those at `positions`, the first of equal ones."""
 
     __slots__ = ("_hashes", "_positions", "_vectors")
 
@@ -32,7 +28,7 @@ class VectorIndex:
         self._hashes, self._positions = hashes[order], positions[order]
 
     def find(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Position of each vector, -1 where it is not there."""
+        """Return the position of each vector, -1 where it is not there."""
         hashes = _hash(vectors)
         places = np.searchsorted(self._hashes, hashes)
         found = np.full(len(vectors), -1, dtype=np.int64)
@@ -51,10 +47,7 @@ class VectorIndex:
 
 
 class NearestRows:
-    """The nearest of some rows of a table by Euclidean distance, of equal distances the first.
-
-    The `rows` are in rising order, and their vectors are finite.
-    """
+    """The nearest of rising `rows` by Euclidean distance, the first of equally near ones."""
 
     __slots__ = ("_norms", "_rows", "_vectors")
 
@@ -65,7 +58,7 @@ class NearestRows:
         self._rows = rows
 
     def find(self, queries: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Row nearest to each finite query; -1 where there is none to find."""
+        """Return the row nearest to each finite query; -1 where there are no rows."""
         found = np.full(len(queries), -1, dtype=np.int64)
         if len(self._rows):
             for at in gen_batches(len(queries), max(1, _BLOCK // len(self._rows))):
@@ -91,5 +84,5 @@ class NearestRows:
 
 
 def _hash(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """A number for each vector, equal for equal ones."""
+    """Return a number for each vector, equal for equal ones."""
     return mix((vectors + np.float32(0.0)).view(np.uint32).T)  # -0.0 becomes 0.0

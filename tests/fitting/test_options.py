@@ -1,4 +1,4 @@
-"""Parameters that differ by column."""
+"""Parameters that differ by column: widths, poolings, lengths of lists."""
 
 from __future__ import annotations
 
@@ -6,18 +6,74 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.fitting.options import by_column, resolve_max_length, resolve_pooling
+from sk_entity_embed.fitting.options import (
+    RULES,
+    by_column,
+    resolve_dimensions,
+    resolve_max_length,
+    resolve_pooling,
+)
+from sk_entity_embed.model.heads.dot import dot_width
+from sk_entity_embed.model.poolings import GRU, Max, Mean, Sum
 
 NAMES, POSITIONS = ["words", "history"], [1, 4]
+CARDINALITIES = [16, 105]
+
+
+def dimensions_of(dimensions):
+    """Widths of the two columns."""
+    return resolve_dimensions(dimensions, NAMES, CARDINALITIES, POSITIONS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "widths"),
+    [
+        ("fastai", [2, 2, 3, 8, 21, 278, 600]),
+        ("auto", [2, 2, 3, 8, 10, 10, 10]),
+        ("fourth_root", [1, 2, 2, 3, 4, 10, 32]),
+        ("half", [1, 1, 2, 9, 50, 50, 50]),
+    ],
+)
+def test_named_rules(rule, widths):
+    cardinalities = [1, 2, 3, 17, 101, 10_000, 10**6]
+    assert resolve_dimensions(rule, [f"x{i}" for i in range(7)], cardinalities) == widths
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "expected"),
+    [
+        (np.int64(7), [7, 7]),
+        ({4: 4}, [RULES["auto"](16), 4]),
+        ({"history": 1, 1: np.int32(9)}, [9, 1]),
+        (lambda n: n // 4, [4, 26]),
+    ],
+)
+def test_widths_can_be_given(dimensions, expected):
+    found = dimensions_of(dimensions)
+    assert found == expected
+    assert {type(w) for w in found} == {int}
+
+
+@pytest.mark.parametrize("width", [0, 2.5, True, None])
+def test_widths_that_are_no_positive_integers_are_refused(width):
+    for dimensions in ({"history": width}, lambda n: width if n > 20 else 3):
+        with pytest.raises(
+            InvalidParameterError, match=r"`dimensions` gives .* for column 'history'"
+        ):
+            dimensions_of(dimensions)
+
+
+def test_dot_products_are_as_wide_as_half_the_second_largest():
+    for cardinalities, width in (([2, 9000], 1), ([3, 16, 105], 8), ([5000, 700, 800], 50)):
+        assert dot_width(cardinalities) == dot_width(cardinalities[::-1]) == width
 
 
 @pytest.mark.parametrize(
     ("pooling", "expected"),
     [
-        ("gru", ["gru", "gru"]),
-        ({}, ["mean", "mean"]),
-        ({1: "sum", "history": "max"}, ["sum", "max"]),
-        ({np.int64(4): "gru"}, ["mean", "gru"]),
+        ("gru", [GRU, GRU]),
+        ({1: "sum", "history": "max"}, [Sum, Max]),
+        ({np.int64(4): "gru"}, [Mean, GRU]),
     ],
 )
 def test_poolings_by_column(pooling, expected):
@@ -25,34 +81,17 @@ def test_poolings_by_column(pooling, expected):
     assert not isinstance(pooling, str) or resolve_pooling(pooling, [], []) == []
 
 
-def test_a_column_named_twice_is_refused():
-    with pytest.raises(InvalidParameterError, match=r"`pooling`.*name and by its position.*'hist"):
-        resolve_pooling({"history": "gru", 4: "mean"}, NAMES, POSITIONS)
-
-
 @pytest.mark.parametrize("pooling", ["median", 3, None, ["mean"]])
 def test_unknown_poolings_name_the_column(pooling):
-    message = (
-        r"`pooling` is .* for the lists in column 'history'; it must be one of \['mean', 'sum'"
-    )
-    for key in ("history", 4):
-        with pytest.raises(InvalidParameterError, match=message):
-            resolve_pooling({key: pooling}, NAMES, POSITIONS)
+    message = r"`pooling` is .* for the lists in column 'history'; it must be one of \['mean'"
+    with pytest.raises(InvalidParameterError, match=message):
+        resolve_pooling({4: pooling}, NAMES, POSITIONS)
 
 
 @pytest.mark.parametrize("names", [NAMES, []])
-def test_an_unknown_way_for_all_is_refused_even_where_there_are_no_lists(names):
+def test_an_unknown_pooling_for_all_is_refused_even_where_there_are_no_lists(names):
     with pytest.raises(InvalidParameterError, match=r"`pooling` is 'median'.*must be one of"):
         resolve_pooling("median", names, POSITIONS[: len(names)])
-
-
-@pytest.mark.parametrize("key", ["city", 0, 1.0])
-def test_columns_that_hold_no_lists_are_refused(key):
-    named = rf"names {key!r}, which is no column of lists: \['words', 'history'\]"
-    with pytest.raises(InvalidParameterError, match=f"`pooling` {named}"):
-        resolve_pooling({key: "sum"}, NAMES, POSITIONS)
-    with pytest.raises(InvalidParameterError, match=f"`max_length` {named}"):
-        resolve_max_length({key: 3}, NAMES, POSITIONS)
 
 
 @pytest.mark.parametrize(
@@ -71,13 +110,23 @@ def test_lengths_by_column(max_length, expected):
     assert {type(n) for n in found} <= {int, type(None)}
 
 
-@pytest.mark.parametrize("length", [0, 2.0, True, "3"])
+@pytest.mark.parametrize("length", [0, 2.0, True])
 def test_lengths_that_are_no_positive_integers_name_the_column(length):
     message = r"`max_length` is .* for the lists in column 'words'; it must be a positive integer"
     with pytest.raises(InvalidParameterError, match=message):
         resolve_max_length({"words": length}, NAMES, POSITIONS)
 
 
-def test_names_win_over_positions_of_the_same_spelling():
+@pytest.mark.parametrize("key", ["city", 0, 1.5])
+def test_keys_that_name_no_column_are_refused(key):
+    for parameter, kind in (("pooling", "column of lists"), ("dimensions", "categorical column")):
+        message = rf"`{parameter}` names {key!r}, which is no {kind}: \['words', 'history'\]"
+        with pytest.raises(InvalidParameterError, match=message):
+            by_column({key: 3}, parameter, NAMES, POSITIONS)
+
+
+def test_a_column_is_named_once_and_names_win_over_positions_of_the_same_spelling():
+    with pytest.raises(InvalidParameterError, match=r"`pooling`.*name and by its position.*'hist"):
+        resolve_pooling({"history": "gru", 4: "mean"}, NAMES, POSITIONS)
     assert by_column({"1": 7}, "dimensions", ["1", "a"], [0, 1]) == {"1": 7}
     assert by_column({1: 7}, "dimensions", ["1", "a"], [0, 1]) == {"a": 7}

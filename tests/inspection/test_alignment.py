@@ -111,31 +111,15 @@ def test_the_aligned_encoder_is_as_close_as_can_be(new, old):
 
 
 def test_the_originals_are_left_alone(old):
+    X, _ = make_data()
     new = make_fitted(1)
     before = [pickle.dumps(e) for e in (new, old)]
-    aligned = align(new, old)
-    aligned.set_output(transform="pandas")
+    aligned = align(new, old).set_output(transform="pandas")
     assert [pickle.dumps(e) for e in (new, old)] == before
-    X, _ = make_data()
-    assert isinstance(aligned.transform(X), pd.DataFrame)
     assert isinstance(align(aligned, old).transform(X), pd.DataFrame)
     new.set_output(transform="default")  # the container is not shared either
-    other = align(new, old).set_output(transform="pandas")
-    assert isinstance(other.transform(X), pd.DataFrame)
+    assert isinstance(align(new, old).set_output(transform="pandas").transform(X), pd.DataFrame)
     assert isinstance(new.transform(X), np.ndarray)
-
-
-def test_every_output_of_the_aligned_encoder(old):
-    X, _ = make_data(1)
-    X.loc[20:30, "letter"] = "never seen"
-    new = make_fitted(1, output="both", remainder="passthrough")
-    aligned = align(new, old)
-    names = new.get_feature_names_out().tolist()
-    assert aligned.get_feature_names_out().tolist() == names
-    same = np.array([n.startswith("hidden") or n == "size" for n in names])
-    found, before = aligned.transform(X), new.transform(X)
-    assert_close(found[:, same], before[:, same])
-    assert not np.isclose(found[:, ~same], before[:, ~same], atol=1e-3).all()
 
 
 @pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
@@ -172,7 +156,7 @@ def test_the_aligned_encoder_pickles_and_inverts(old):
     pd.testing.assert_frame_equal(pd.DataFrame(back), pd.DataFrame(expected))
     assert back[20:, 0].tolist() == X["letter"][20:].tolist()
     # Tables of the folds move with those of all rows.
-    rows = fitted_model(new).code(new._read(X), refuse_unknown=False, missing_is_error=False)
+    rows = fitted_model(new).code(new._read(X), serving=False)
     moved = np.empty_like(out_of_fold)
     fitted_model(aligned).embed(rows.codes, moved, fold=new.fold_)
     back, expected = aligned.inverse_transform(moved), new.inverse_transform(out_of_fold)
@@ -184,17 +168,19 @@ def test_the_aligned_encoder_pickles_and_inverts(old):
         )
 
 
-def test_columns_that_the_reference_lacks_stay():
+def test_columns_that_the_reference_lacks_and_all_but_vectors_stay():
     X, y = make_data(1)
-    new = make_fitted(1, (X, y), handle_unknown="zero", output="both")
+    new = make_fitted(1, (X, y), handle_unknown="zero", output="both", remainder="passthrough")
     reference = make_encoder(dimensions=3, min_frequency=3).fit(X[["letter", "size"]], y)
     aligned = align(new, reference)
+    assert aligned.get_feature_names_out().tolist() == new.get_feature_names_out().tolist()
     np.testing.assert_array_equal(aligned.embeddings_["shop"], new.embeddings_["shop"])
     assert not np.allclose(aligned.embeddings_["letter"], new.embeddings_["letter"], atol=1e-3)
-    strange = X.head(1).assign(shop=99)
-    found, before = aligned.transform(strange), new.transform(strange)
-    np.testing.assert_array_equal(found[:, 3:6], before[:, 3:6])
-    assert_close(found[:, 6:], before[:, 6:])
+    for rows in (X, X.assign(shop=99)):
+        found, before = aligned.transform(rows), new.transform(rows)
+        assert not np.isclose(found[20:, :3], before[20:, :3], atol=1e-3).all(axis=1).any()
+        np.testing.assert_array_equal(found[:, 3:6], before[:, 3:6])
+        assert_close(found[:, 6:], before[:, 6:])
 
 
 def test_the_smaller_of_two_counts_weighs():
@@ -205,12 +191,8 @@ def test_the_smaller_of_two_counts_weighs():
     new[0] += 10
     counts = np.array([10**6, 9, 8, 7, 6, 5]), np.array([1, 9, 8, 7, 6, 5])
     labels = list("abcdef")
-    found = drift(
-        *(
-            make_catalogue(v, categories=labels, counts=c)
-            for v, c in zip((new, old), counts, strict=True)
-        )
-    )
+    pairs = zip((new, old), counts, strict=True)
+    found = drift(*(make_catalogue(v, categories=labels, counts=c) for v, c in pairs))
     assert found["category"][0] == "a"
     rotation, shift = weighted_procrustes(new, old, np.minimum(*counts).astype(float))
     expected = np.linalg.norm(new @ rotation + shift - old, axis=1)
@@ -225,13 +207,9 @@ def test_the_smaller_of_two_counts_weighs():
     [
         {},
         {"hidden_layer_sizes": ()},
-        {"dimensions": 1},
-        {
-            "init": {"shop": pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)))},
-            "freeze": ["shop"],
-        },
+        {"init": {"shop": pd.DataFrame(np.eye(9, 3) + 1)}, "freeze": ["shop"]},
     ],
-    ids=["usual", "linear", "one number", "frozen"],
+    ids=["usual", "linear", "frozen"],
 )
 def test_predictions_of_every_network_stay(params):
     X, y = make_data(2)
@@ -347,34 +325,25 @@ def test_new_and_gone_categories():
     found = drift(new, old, k=2)
     assert found["status"].tolist() == ["shared"] * 8 + ["new"] * 2 + ["gone"] * 4
     assert found["category"][8:].tolist() == ["fresh", "newer", "c00", "c01", "c05", "c06"]
-    measures = found[["movement", "relative_movement", "neighbor_overlap"]]
-    assert measures[8:].isna().all(axis=None)
-    assert measures[:8].notna().all(axis=None)
+    assert found[["movement", "relative_movement", "neighbor_overlap"]][8:].isna().all(axis=None)
     assert found["movement"].max() < 1e-5
     assert found["neighbor_overlap"][:8].tolist() == [1.0] * 8
     alone = drift(make_frame(3, seed=1).rename(index={"c01": "x", "c02": ("y", 1)}), make_frame(3))
-    assert alone["status"].tolist() == ["shared", "new", "new", "gone", "gone"]
     assert alone["category"][2] == ("y", 1)
     assert alone["movement"][0] < 1e-6
     assert alone[["relative_movement", "neighbor_overlap"]].isna().all(axis=None)
 
 
 def test_counts_of_new_and_gone_categories_are_whole():
-    old = make_fitted(0)
     data = make_data(1, letters="abcxy")
-    found = drift(make_fitted(1, data), old, "letter")
+    found = drift(make_fitted(1, data), make_fitted(0), "letter")
     assert found["count"].dtype == found["reference_count"].dtype == np.int64
-    rows = found.set_index("category")
-    counts = data[0]["letter"].value_counts()
-    assert rows.loc["x", "status"] == "new"
-    assert rows.loc["x", "count"] == counts["x"]
-    assert rows.loc["x", "reference_count"] == 0
-    assert rows.loc["d", "status"] == "gone"
-    assert rows.loc["d", "count"] == 0
+    counts, rows = data[0]["letter"].value_counts(), found.set_index("category")
+    assert rows.loc["x", ["status", "count", "reference_count"]].tolist() == ["new", counts["x"], 0]
+    assert rows.loc["d", ["status", "count"]].tolist() == ["gone", 0]
     assert rows.loc["a", "count"] == counts["a"]
     missing = found[found["category"].isna()]
-    assert missing["status"].tolist() == ["shared"]
-    assert missing["count"].tolist() == [10]
+    assert missing[["status", "count"]].to_numpy().tolist() == [["shared", 10]]
 
 
 def test_rare_categories_are_left_out(new, old):
@@ -402,16 +371,11 @@ def test_vectors_of_other_widths_are_compared_by_neighbours():
     assert found["status"][11:].tolist() == ["new", "gone"]
 
 
-def test_equal_vectors_have_the_same_neighbours():
+def test_equal_vectors_have_the_same_neighbours_and_among_very_many_the_first():
     vectors = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), [9, 1, 2], axis=0)
-    old = pd.DataFrame(vectors)
     for k in (1, 2, 5):
-        found = drift(turned(old), old, k=k)
+        found = drift(turned(pd.DataFrame(vectors)), pd.DataFrame(vectors), k=k)
         assert (found["neighbor_overlap"] == 1).all()
-        assert found["movement"].max() < 1e-5
-
-
-def test_among_very_many_equal_vectors_the_first_are_neighbours():
     equal, line = pd.DataFrame(np.zeros((5, 1))), pd.DataFrame(np.arange(5.0))
     found = drift(line, equal, k=2).set_index("category")["neighbor_overlap"]
     # all equal: 0 and 1 are the neighbours of 4; on a line they are 3 and 2
@@ -439,26 +403,19 @@ def test_sources_of_drift_may_be_frames(new, old):
     expected = drift(new, old, "shop")
     columns = ["column", "category", "status", "movement", "relative_movement", "neighbor_overlap"]
     assert list(expected) == [*columns, "count", "reference_count"]
-    weighted = expected.sort_values("category")["movement"].to_numpy()
+    expected = expected.set_index("category").sort_index()
     for pair in (
         (new.embeddings_, old.embeddings_),
-        (dict(new.embeddings_), old),
         (new, old.embeddings_["shop"]),
         (new.embeddings_["shop"].rename_axis(None), old.embeddings_["shop"].rename_axis(None)),
     ):
         found = drift(*pair, "shop")
         assert list(found) == columns
         assert (found["column"] == "shop").all()
-        # without counts every category weighs the same, and the motion is another
-        assert abs(found["movement"].sum() - weighted.sum()) < weighted.sum()
-        pd.testing.assert_series_equal(
-            found.sort_values("category")["neighbor_overlap"].reset_index(drop=True),
-            expected.sort_values("category")["neighbor_overlap"].reset_index(drop=True),
-        )
+        found = found.set_index("category").sort_index()
+        assert found["neighbor_overlap"].tolist() == expected["neighbor_overlap"].tolist()
     with pytest.raises(InvalidParameterError, match="none is shared"):
         drift(new.embeddings_["shop"], old.embeddings_["letter"])
-    with pytest.raises(InvalidParameterError, match="Expected a fitted estimator"):
-        drift([1, 2], old)
 
 
 # Dot products
@@ -468,6 +425,8 @@ def test_dot_products_are_turned_together(dot, ratings):
     X, y = ratings
     new = make_dot(1).fit(X, y)
     aligned = align(new, dot)
+    rows = fitted_model(new).code(new._read(X))
+    assert_close(fitted_model(aligned).raw(rows), fitted_model(new).raw(rows))
     names = ["user", "movie"]
     assert distance(aligned, dot, names) < distance(new, dot, names)
     moved = [motion(new, aligned, name) for name in names]
@@ -480,19 +439,9 @@ def test_dot_products_are_turned_together(dot, ratings):
     assert drift(aligned, new)["movement"].max() < 1e-5
 
 
-def test_predictions_of_dot_products_stay(ratings):
+def test_unknown_categories_of_dot_products(dot, ratings):
     X, y = ratings
-    old, new = (make_predictor(seed, head="dot").fit(X, y) for seed in (0, 1))
-    aligned = align(new, old)
-    assert distance(aligned, old, ["user"]) != pytest.approx(distance(new, old, ["user"]))
-    for rows in (X, X.assign(user="new", movie="other")):
-        assert_close(aligned.predict(rows), new.predict(rows))
-
-
-@pytest.mark.parametrize("policy", ["zero", "nan"])
-def test_unknown_categories_of_dot_products(dot, ratings, policy):
-    X, y = ratings
-    new = make_dot(1, handle_unknown=policy).fit(X, y)
+    new = make_dot(1, handle_unknown="zero").fit(X, y)
     aligned = align(new, dot)
     strange = X.head(1).assign(user="new", movie="other")
     found, before = (np.split(e.transform(strange)[0], 2) for e in (aligned, new))
@@ -528,16 +477,13 @@ def test_what_cannot_be_aligned_with_dot_products(dot, ratings):
 
 def test_drift_of_dot_products_is_what_alignment_leaves(dot, ratings):
     new = make_dot(1).fit(*ratings)
-    aligned = align(new, dot)
-    everything = drift(new, dot)
+    aligned, everything = align(new, dot), drift(new, dot)
     for name in ("user", "movie"):
         found = drift(new, dot, name).set_index("category")["movement"]
         left = aligned.embeddings_[name] - dot.embeddings_[name]
         assert_close(found, np.linalg.norm(left.loc[found.index], axis=1))
-        of_all = everything[everything["column"] == name]["movement"]
-        np.testing.assert_allclose(of_all, found)
-    other = make_dot(1, dimensions=2).fit(*ratings)
-    found = drift(other, dot)
+        np.testing.assert_allclose(everything.query("column == @name")["movement"], found)
+    found = drift(make_dot(1, dimensions=2).fit(*ratings), dot)
     assert found["movement"].isna().all()
     assert found["neighbor_overlap"].notna().all()
     assert len(drift(new, dot.embeddings_["user"], "user")) == 9
@@ -561,13 +507,6 @@ def test_every_pooling_predicts_the_same(tagged, pooling):
     found = drift(new, old, "tags").sort_values("category")["movement"]
     left = aligned.embeddings_["tags"] - old.embeddings_["tags"]
     assert_close(found, np.linalg.norm(left, axis=1))
-
-
-def test_a_column_of_lists_that_the_reference_lacks_stays(listed, tagged):
-    X, y = tagged
-    aligned = align(listed, make_encoder(dimensions=3).fit(X[["city"]], y))
-    np.testing.assert_array_equal(aligned.embeddings_["tags"], listed.embeddings_["tags"])
-    np.testing.assert_array_equal(aligned.transform(X)[:, :3], listed.transform(X)[:, :3])
 
 
 def test_the_states_of_a_recurrent_unit_stay(tagged):

@@ -8,18 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sk_entity_embed.canonical import (
-    HIDDEN_VARIANCE,
-    MAX_RATIO,
-    Pooled,
-    canonicalise,
-    canonicalise_items,
-    scale_hidden,
-)
-from sk_entity_embed.model.heads import MLPHead
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.model.poolings import GRU
-from sk_entity_embed.model.tables import pool_lists
+from sk_entity_embed.model.coordinates import MAX_RATIO, canonicalise
+from sk_entity_embed.model.heads import MLPHead
+from sk_entity_embed.model.poolings import GRU, Max, Mean, Sum
+from sk_entity_embed.model.symmetry import AFFINE
 
 WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
 
@@ -37,50 +30,49 @@ def make_problem(n_hidden=16, n_stacks=4, seed=0):
     return stacks, counts, MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
 
 
-def canonical(problem, keep=None, n_numbers=0, **pooled):
-    """The problem in canonical coordinates."""
+def canonical(problem, keep=None, n_numbers=0, symmetries=None, pooled=None):
+    """Tables and head of the problem in canonical coordinates."""
     stacks, counts, head = problem
-    keep = [False] * len(stacks) if keep is None else keep
-    return canonicalise(stacks, counts, head, keep, numbers=range(n_numbers), **pooled)
+    found, *first = canonicalise(
+        stacks,
+        counts,
+        head.weights[0],
+        head.biases[0],
+        symmetries or [AFFINE] * len(stacks),
+        keep or [False] * len(stacks),
+        numbers=range(n_numbers),
+        pooled=pooled,
+    )
+    return found, with_first(head, *first)
 
 
-def with_numbers_scaled(problem, factor):
-    """The problem with a head that reads the numbers as if they were larger by a factor."""
+def with_first(head, weights, bias):
+    """The head with another first layer."""
+    return MLPHead((weights, *head.weights[1:]), (bias, *head.biases[1:]))
+
+
+def assert_agree(before, after, rtol=2e-6):
+    """The answers are the same but for the rounding of float32."""
+    assert np.abs(after - before).max() < rtol * np.abs(before).max()
+
+
+def with_numbers_scaled(problem, factors):
+    """The problem with a head that reads the numbers as if they were larger by factors."""
     stacks, counts, head = problem
     first = head.weights[0].copy()
-    first[-N_CONTEXT:] *= factor
-    return stacks, counts, MLPHead((first, *head.weights[1:]), head.biases)
+    first[-N_CONTEXT:] *= np.reshape(factors, (-1, 1))
+    return stacks, counts, with_first(head, first, head.biases[0])
 
 
-def mean_total_variance(problem, stacks):
-    """Total variance of the mean table, in the mean over the columns."""
-    totals = []
-    for stack, count in zip(stacks, problem[1], strict=True):
-        vectors, share = centred(stack, count)
-        totals.append(share @ (vectors**2).sum(axis=1))
-    return np.mean(totals)
+def total_variance(stack, count):
+    """Total variance of the mean table."""
+    vectors, share = centred(stack, count)
+    return share @ (vectors**2).sum(axis=1)
 
 
 def lengths_of(head):
     """Squared length of each row of the first layer."""
     return (head.weights[0] ** 2).sum(axis=1)
-
-
-def make_inputs(n=1500):
-    """What the head reads of random rows: vectors and context."""
-    rng = np.random.default_rng(2)
-    vectors, context = (1 + 2 * rng.standard_normal((n, w)) for w in (sum(WIDTHS), N_CONTEXT))
-    return vectors.astype(np.float32), context.astype(np.float32)
-
-
-def make_head(*hidden, n_outputs=3):
-    """A random head for two columns and the context, with any hidden layers."""
-    rng = np.random.default_rng(4)
-    sizes = [sum(WIDTHS) + N_CONTEXT, *hidden, n_outputs]
-    return MLPHead(
-        tuple(rng.standard_normal(s) for s in pairwise(sizes)),
-        tuple(rng.standard_normal(n) for n in sizes[1:]),
-    )
 
 
 def predictions(stacks, head, table):
@@ -111,23 +103,34 @@ def test_predictions_agree(n_hidden, n_numbers, keep):
     problem = make_problem(n_hidden)
     stacks, head = canonical(problem, keep, n_numbers)
     for table in range(4):
-        before = predictions(problem[0], problem[2], table)
-        after = predictions(stacks, head, table)
-        assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+        assert_agree(predictions(problem[0], problem[2], table), predictions(stacks, head, table))
 
 
-def test_vectors_are_centred_uncorrelated_and_ordered_by_variance():
+def assert_canonical(stack, count):
+    """Vectors are centred and uncorrelated, axes in order, their heaviest deviations positive."""
+    vectors, share = centred(stack, count)
+    np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
+    heaviest = np.argmax(np.abs(vectors) * np.sqrt(count)[:, None], axis=0)
+    assert (vectors[heaviest, np.arange(stack.shape[2])] > 0).all()
+    covariance = (vectors * share[:, None]).T @ vectors
+    variances = np.diag(covariance)
+    np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-6)
+    assert (np.diff(variances) < 0).all()
+
+
+def test_vectors_are_canonical_and_the_first_layer_s_axes_orthogonal_and_of_one_length():
     problem = make_problem()
-    stacks, _ = canonical(problem)
-    for stack, count in zip(stacks, problem[1], strict=True):
-        vectors, share = centred(stack, count)
-        heaviest = np.argmax(np.abs(vectors) * np.sqrt(count)[:, None], axis=0)
-        assert (vectors[heaviest, np.arange(stack.shape[2])] > 0).all()
-        np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
-        covariance = (vectors * share[:, None]).T @ vectors
-        variances = np.diag(covariance)
-        np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-6)
-        assert (np.diff(variances) < 0).all()
+    stacks, head = canonical(problem)
+    lengths = []
+    for j, (stack, count) in enumerate(zip(stacks, problem[1], strict=True)):
+        assert_canonical(stack, count)
+        weight = first_layer_of(head, j)
+        gram = weight @ weight.T
+        np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-10)
+        lengths.append(np.diag(gram))
+    np.testing.assert_allclose(np.concatenate(lengths), lengths[0][0])
+    totals = [total_variance(*parts) for parts in zip(stacks, problem[1], strict=True)]
+    np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-5)
 
 
 def test_beside_numbers_a_step_means_what_one_of_a_number_does():
@@ -144,51 +147,36 @@ def test_beside_numbers_a_step_means_what_one_of_a_number_does():
 
 
 def test_flags_beside_the_numbers_do_not_scale_the_vectors():
-    stacks, counts, head = make_problem()
-    first = head.weights[0].copy()
-    first[-1] *= 10
-    other = (stacks, counts, MLPHead((first, *head.weights[1:]), head.biases))
-    expected, _ = canonical((stacks, counts, head), n_numbers=1)
-    found, _ = canonical(other, n_numbers=1)
+    expected, _ = canonical(make_problem(), n_numbers=1)
+    found, _ = canonical(with_numbers_scaled(make_problem(), [1, 10]), n_numbers=1)
     for one, wanted in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, wanted)
 
 
-@pytest.mark.parametrize("factor", [0.0, 1e-9, 0.5, 1e9])
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1e9])
 def test_the_scale_beside_numbers_is_limited(factor):
     problem = with_numbers_scaled(make_problem(), factor)
-    seen = [s[-1] @ first_layer_of(problem[2], j) for j, s in enumerate(problem[0])]
-    variance = mean_total_variance(problem, [s[None] for s in seen])
+    parts = list(zip(*problem[:2], strict=True))
+    seen = [(s[-1:] @ first_layer_of(problem[2], j), c) for j, (s, c) in enumerate(parts)]
+    variance = np.mean([total_variance(*part) for part in seen])
     number = lengths_of(problem[2])[-N_CONTEXT:].mean()
     stacks, head = canonical(problem, n_numbers=N_CONTEXT)
     expected = np.clip(variance / max(number, 1e-300), 1 / MAX_RATIO, MAX_RATIO)
-    np.testing.assert_allclose(mean_total_variance(problem, stacks), expected, rtol=1e-5)
+    found = np.mean([total_variance(*part) for part in zip(stacks, problem[1], strict=True)])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (factor != 0.5)
-    before, after = predictions(problem[0], problem[2], 0), predictions(stacks, head, 0)
-    assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+    assert_agree(predictions(problem[0], problem[2], 0), predictions(stacks, head, 0))
 
 
 def test_a_linear_head_is_rewritten_too():
-    stacks, counts, _ = make_problem()
-    problem = stacks, counts, make_head(n_outputs=1)
+    stacks, counts, head = make_problem()
+    problem = stacks, counts, MLPHead((head.weights[0][:, :1],), (head.biases[0][:1],))
     found, head = canonical(problem, n_numbers=N_CONTEXT)
-    before, after = predictions(stacks, problem[2], 0), predictions(found, head, 0)
-    assert np.abs(after - before).max() < 2e-6 * np.abs(before).max()
+    assert_agree(predictions(stacks, problem[2], 0), predictions(found, head, 0))
     lengths = lengths_of(head)
     for j, stack in enumerate(found):
         assert (stack[:, :, 1:] == 0).all()
         np.testing.assert_allclose(lengths[sum(WIDTHS[:j])], lengths[-N_CONTEXT:].mean())
-
-
-def test_the_first_layer_has_orthogonal_axes_of_one_length():
-    _, head = canonical(make_problem())
-    lengths = []
-    for j in range(2):
-        weight = first_layer_of(head, j)
-        gram = weight @ weight.T
-        np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-10)
-        lengths.append(np.diag(gram))
-    np.testing.assert_allclose(np.concatenate(lengths), lengths[0][0])
 
 
 def test_a_change_of_basis_and_a_shift_do_not_matter():
@@ -203,9 +191,7 @@ def test_a_change_of_basis_and_a_shift_do_not_matter():
         first[block] = np.linalg.inv(basis).T @ first[block]
         bias -= shift @ first[block]
         start += width
-    found, found_head = canonical(
-        (moved, counts, MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:])))
-    )
+    found, found_head = canonical((moved, counts, with_first(head, first, bias)))
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
     np.testing.assert_allclose(expected_head.weights[0], found_head.weights[0], atol=2e-5)
@@ -213,7 +199,7 @@ def test_a_change_of_basis_and_a_shift_do_not_matter():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_signs_of_two_equally_heavy_categories_do_not_hang_on_rounding(seed):
+def test_signs_of_two_equally_heavy_categories_do_not_depend_on_rounding(seed):
     stack = np.array([[[1.0, 2.0], [4.0, -1.0]]], dtype=np.float32)
     head = MLPHead((np.array([[1.0, 0.5], [0.2, 1.0]]),), (np.zeros(2),))
     (expected,), _ = canonical(([stack], [np.ones(2)], head))
@@ -221,6 +207,15 @@ def test_signs_of_two_equally_heavy_categories_do_not_hang_on_rounding(seed):
     moved = MLPHead((np.linalg.inv(basis).T @ head.weights[0],), head.biases)
     (found,), _ = canonical(([(stack @ basis.T).astype("f4")], [np.ones(2)], moved))
     np.testing.assert_allclose(found[..., 0], expected[..., 0], atol=1e-5)
+
+
+def test_coordinates_that_are_only_rounding_become_zero():
+    other = np.nextafter(np.float32(5), np.float32(6))
+    stack = np.array([[[1, 5], [2, other], [3, 5], [2, 9]]], dtype=np.float32)
+    head = MLPHead((np.eye(2),), (np.zeros(2),))
+    (found,), _ = canonical(([stack], [np.array([1.0, 1.0, 1.0, 0.0])], head))
+    assert (found[0, :3, 1] == 0).all()
+    assert abs(found[0, 3, 1]) > 1
 
 
 def test_constant_tables_become_zeros():
@@ -236,38 +231,34 @@ def test_constant_tables_become_zeros():
 
 def test_a_head_that_reads_nothing_gives_zeros():
     stacks, counts, head = make_problem()
-    blind = MLPHead((np.zeros_like(head.weights[0]), *head.weights[1:]), head.biases)
+    blind = with_first(head, np.zeros_like(head.weights[0]), head.biases[0])
     found, found_head = canonical((stacks, counts, blind), n_numbers=N_CONTEXT)
-    for stack in found:
-        assert (stack == 0).all()
+    assert all((stack == 0).all() for stack in found)
     assert np.isfinite(found_head.weights[0]).all()
 
 
-def test_frozen_columns_are_left_alone_and_do_not_scale_the_others():
+@pytest.mark.parametrize("second", [False, True])
+def test_frozen_columns_are_left_alone_and_do_not_scale_the_others(second):
     problem = make_problem()
-    stacks, head = canonical(problem, (True, False))
+    stacks, head = canonical(problem, (True, second))
     assert stacks[0] is problem[0][0]
     np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
-    vectors, share = centred(stacks[1], problem[1][1])
-    np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
+    if second:
+        assert stacks[1] is problem[0][1]
+        np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
+        np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
+    else:
+        np.testing.assert_allclose(total_variance(stacks[1], problem[1][1]), 1, rtol=1e-5)
 
 
-def test_everything_frozen_changes_nothing():
-    problem = make_problem()
-    stacks, head = canonical(problem, (True, True), N_CONTEXT)
-    assert all(new is old for new, old in zip(stacks, problem[0], strict=True))
-    np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
-    np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
-
-
-def test_context_weights_are_not_touched_and_the_given_head_is_not_changed():
-    problem = make_problem()
-    before = problem[2].weights[0].copy(), problem[2].biases[0].copy()
+def test_context_weights_are_not_touched_and_what_is_given_is_not_changed():
+    problem, same = make_problem(), make_problem()
     _, head = canonical(problem, n_numbers=N_CONTEXT)
-    np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], before[0][-N_CONTEXT:])
-    np.testing.assert_array_equal(problem[2].weights[0], before[0])
-    np.testing.assert_array_equal(problem[2].biases[0], before[1])
-    assert head.weights[1] is problem[2].weights[1]
+    np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], problem[2].weights[0][-N_CONTEXT:])
+    np.testing.assert_array_equal(problem[2].weights[0], same[2].weights[0])
+    np.testing.assert_array_equal(problem[2].biases[0], same[2].biases[0])
+    for stack, before in zip(problem[0], same[0], strict=True):
+        np.testing.assert_array_equal(stack, before)
 
 
 def test_counts_weigh_the_categories_of_the_mean_table():
@@ -279,45 +270,6 @@ def test_counts_weigh_the_categories_of_the_mean_table():
     assert np.abs(one[0] - other[0]).max() > 0.01
     folds = [np.concatenate([s[:-1] + 1, s[-1:]]) for s in stacks]  # the mean table decides alone
     np.testing.assert_array_equal(one[0][-1], canonical((folds, counts, head))[0][0][-1])
-
-
-# The hidden layer's scale --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n_numbers", "hidden"), [(0, (1,)), (1, (16,)), (2, (5, 4, 3))])
-def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, hidden):
-    head, (vectors, context) = make_head(*hidden), make_inputs()
-    scaled = scale_hidden(head, vectors, context, range(n_numbers))
-    wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + n_numbers)
-    assert abs(head.hidden(vectors, context).var(axis=0).sum() / wanted - 1) > 0.01
-    found = scaled.hidden(vectors, context)
-    np.testing.assert_allclose(found.var(axis=0).sum(), wanted, rtol=1e-5)
-    before = head.hidden(vectors, context)  # one factor for all units
-    np.testing.assert_allclose(found, before * (found.max() / before.max()), rtol=1e-9)
-
-
-def test_scaling_the_hidden_layer_keeps_predictions():
-    head, (vectors, context) = make_head(5, 4, 3), make_inputs()
-    scaled = scale_hidden(head, vectors, context, range(2))
-    np.testing.assert_allclose(
-        scaled.raw(vectors, context), head.raw(vectors, context), rtol=1e-9, atol=1e-9
-    )
-    # only the layers on either side of it have changed
-    for one, other in zip(scaled.weights[:-2], head.weights[:-2], strict=True):
-        np.testing.assert_array_equal(one, other)
-    for one, other in zip(scaled.biases[:-2], head.biases[:-2], strict=True):
-        np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(scaled.biases[-1], head.biases[-1])
-
-
-def test_a_hidden_layer_that_does_not_vary_is_left_alone():
-    head, (vectors, context) = make_head(16), make_inputs()
-    linear, dead = make_head(), MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
-    for given in (linear, dead):
-        assert scale_hidden(given, vectors, context, range(2)) is given
-    assert scale_hidden(head, np.zeros_like(vectors), context, ()) is head
-    vectors, context = (np.repeat(a[:1], 241, axis=0) for a in (vectors, context))
-    assert scale_hidden(head, vectors, context, range(2)) is head  # by rounding only
 
 
 # Lists -------------------------------------------------------------------------------------
@@ -337,58 +289,49 @@ def make_unit(width=WIDTHS[0], seed=6):
     return GRU(*(rng.standard_normal(s) for s in shapes))
 
 
-def pooled_rows(table, way, lists=None):
+def pooled_rows(table, pooling, lists=None):
     """One vector a list from one table."""
     lists = make_lists() if lists is None else lists
     out = np.empty((len(lists), table.shape[1]), dtype=np.float32)
-    pool_lists(table, lists, way, out)
+    pooling(table, lists, out)
     return out
 
 
-def canonical_lists(problem, way, lists=None, n_numbers=0):
-    """The problem with lists in its first column, and how they are pooled, before and after."""
-    stacks, counts, head = problem
-    poolers = [make_unit() if way == "gru" else way] * 2
-    if way == "gru":
-        moved, poolers[1] = canonicalise_items(stacks[0], counts[0], poolers[0])
-        stacks = [moved, stacks[1]]
-    pooled = {0: Pooled(way, pooled_rows(stacks[0][-1], poolers[1], lists))}
-    keep = (way == "gru", False)
-    found, head = canonical((stacks, counts, head), keep, n_numbers, pooled=pooled)
-    return found, head, poolers
+def canonical_lists(problem, pooling, lists=None, n_numbers=0):
+    """The problem with lists in its first column, pooled so, in canonical coordinates."""
+    stacks, counts, _ = problem
+    stack, pooling = pooling.canonical(stacks[0], counts[0])
+    problem = [stack, stacks[1]], *problem[1:]
+    symmetries = [pooling.symmetry, AFFINE]
+    pooled = {0: pooled_rows(stack[-1], pooling, lists)}
+    found, head = canonical(problem, None, n_numbers, symmetries, pooled)
+    return found, head, pooling
 
 
-def answers(stacks, head, pooler, table, lists=None):
+def answers(stacks, head, pooling, table, lists=None):
     """Predictions for lists in the first column."""
-    rng, first = np.random.default_rng(7), pooled_rows(stacks[0][table], pooler, lists)
+    rng, first = np.random.default_rng(7), pooled_rows(stacks[0][table], pooling, lists)
     second = stacks[1][table][rng.integers(0, N_ROWS[1], len(first))]
-    context = rng.standard_normal((len(first), N_CONTEXT))
-    return head.raw(np.hstack([first, second]), context), first, second
+    return head.raw(np.hstack([first, second]), rng.standard_normal((len(first), N_CONTEXT)))
 
 
 @pytest.mark.parametrize(
-    ("n_hidden", "n_numbers", "way"),
-    [(16, 2, "mean"), (2, 2, "sum"), (16, 0, "max"), (16, 0, "gru"), (2, 2, "gru")],
+    ("n_hidden", "n_numbers", "pooling"),
+    [(16, 2, Mean()), (2, 2, Sum()), (16, 0, Max()), (16, 0, make_unit()), (2, 2, make_unit())],
 )
-def test_predictions_of_lists_agree(n_hidden, n_numbers, way):
+def test_predictions_of_lists_agree(n_hidden, n_numbers, pooling):
     problem = make_problem(n_hidden)
-    stacks, head, (old, new) = canonical_lists(problem, way, n_numbers=n_numbers)
+    found = canonical_lists(problem, pooling, n_numbers=n_numbers)
+    if pooling == Mean():  # centred by their items
+        assert np.abs(problem[1][0] @ found[0][0][-1]).max() < 1e-6 * problem[1][0].sum()
     for table in range(4):
-        before = answers(problem[0], problem[2], old, table)[0]
-        after = answers(stacks, head, new, table)[0]
-        assert np.abs(after - before).max() < 5e-6 * np.abs(before).max()
-
-
-def test_means_of_lists_are_centred_by_their_items():
-    problem = make_problem()
-    stacks, _, _ = canonical_lists(problem, "mean")
-    _, share = centred(stacks[0], problem[1][0])
-    np.testing.assert_allclose(share @ stacks[0][-1], 0, atol=1e-6)
+        before = answers(problem[0], problem[2], pooling, table)
+        assert_agree(before, answers(*found, table), 5e-6)
 
 
 def test_sums_keep_their_origin_and_are_rotated():
     problem = make_problem()
-    stacks, head, _ = canonical_lists(problem, "sum")
+    stacks, _, _ = canonical_lists(problem, Sum())
     seen = problem[0][0].astype(np.float64) @ first_layer_of(problem[2], 0)
     ratio = np.linalg.norm(stacks[0], axis=2) / np.linalg.norm(seen, axis=2)
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
@@ -396,12 +339,11 @@ def test_sums_keep_their_origin_and_are_rotated():
     covariance = (vectors * share[:, None]).T @ vectors
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6)
     assert np.abs(share @ stacks[0][-1]).max() > 1e-3
-    assert head.weights[0].shape == problem[2].weights[0].shape
 
 
 def test_largest_entries_are_scaled_only():
     problem = make_problem()
-    stacks, head, _ = canonical_lists(problem, "max")
+    stacks, head, _ = canonical_lists(problem, Max())
     ratio = stacks[0] / problem[0][0]
     np.testing.assert_allclose(ratio, ratio[0, 0, 0], rtol=1e-5)
     assert ratio[0, 0, 0] > 0
@@ -410,58 +352,49 @@ def test_largest_entries_are_scaled_only():
 
 
 def test_a_unit_keeps_its_states_and_its_items_become_canonical():
-    problem = make_problem()
-    stacks, head, (old, new) = canonical_lists(problem, "gru")
+    problem, old = make_problem(), make_unit()
+    stacks, head, new = canonical_lists(problem, old)
     np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
     before, after = (pooled_rows(s[0][-1], u) for s, u in ((problem[0], old), (stacks, new)))
     np.testing.assert_allclose(after, before, atol=1e-5)
-    vectors, share = centred(stacks[0], problem[1][0])
-    np.testing.assert_allclose(share @ stacks[0][-1], 0, atol=1e-6)
-    np.testing.assert_allclose(share @ (vectors**2).sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(new.hidden_weights, old.hidden_weights)
-    np.testing.assert_array_equal(new.hidden_bias, old.hidden_bias)
-
-
-@pytest.mark.parametrize("way", ["mean", "sum", "max"])
-def test_scale_comes_from_what_lists_are_pooled_to(way):
-    problem = make_problem()
-    stacks, _, _ = canonical_lists(problem, way)
-    pooled = pooled_rows(stacks[0][-1], way)
-    totals = [pooled.astype(float).var(axis=0).sum()]
-    vectors, share = centred(stacks[1], problem[1][1])
-    totals.append(share @ (vectors**2).sum(axis=1))
-    if way == "max":  # its axes are not those of the head: as the head sees them, then
-        assert 0.3 < np.mean(totals) < 3
-    else:
-        np.testing.assert_allclose(np.mean(totals), 1, rtol=1e-4)
-
-
-def test_the_states_of_a_unit_scale_the_others_as_numbers_do():
-    problem = make_problem()
-    stacks, head, (_, unit) = canonical_lists(problem, "gru")
-    states = pooled_rows(stacks[0][-1], unit).astype(np.float64)
+    assert_canonical(stacks[0], problem[1][0])
+    np.testing.assert_allclose(total_variance(stacks[0], problem[1][0]), 1, rtol=1e-5)
+    for one, other in (
+        (new.hidden_weights, old.hidden_weights),
+        (new.hidden_bias, old.hidden_bias),
+    ):
+        np.testing.assert_array_equal(one, other)
+    # They scale the other column as numbers do.
+    states = after.astype(np.float64)
     step = (states @ first_layer_of(head, 0)).var(axis=0).sum() / states.var(axis=0).sum()
-    lengths = lengths_of(head)
-    np.testing.assert_allclose(lengths[WIDTHS[0] : sum(WIDTHS)], step, rtol=1e-4)
+    np.testing.assert_allclose(lengths_of(head)[WIDTHS[0] : sum(WIDTHS)], step, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", [Mean(), Sum(), Max()])
+def test_scale_comes_from_what_lists_are_pooled_to(pooling):
+    problem = make_problem()
+    stacks, _, _ = canonical_lists(problem, pooling)
+    pooled = pooled_rows(stacks[0][-1], pooling).astype(float)
+    total = pooled.var(axis=0).sum() + total_variance(stacks[1], problem[1][1])
+    # The axes of the largest entries are not those of the head, which decides.
+    np.testing.assert_allclose(total / 2, 1, rtol=1 if pooling == Max() else 1e-4)
 
 
 @pytest.mark.parametrize(
-    ("constant", "n", "way"),
-    [(True, 1, "mean"), (False, 3, "sum"), (True, 241, "max"), (False, 241, "gru")],
+    ("constant", "n", "pooling"),
+    [(True, 1, Mean()), (False, 3, Sum()), (True, 241, Max()), (False, 241, make_unit())],
 )
-def test_lists_that_are_all_the_same_have_no_scale(constant, n, way):
+def test_lists_that_are_all_the_same_have_no_scale(constant, n, pooling):
     lists = make_lists(1)
     lists = Lists(np.tile(lists.items, n), len(lists.items) * np.arange(n + 1))
     problem = make_problem()
     if constant:  # so that the other column has none either
         problem[0][1] = np.broadcast_to(problem[0][1][:1, :1], problem[0][1].shape).copy()
-    stacks, head, (old, new) = canonical_lists(problem, way, lists)
-    for one, other in zip(stacks, problem[0], strict=True):
+    found = canonical_lists(problem, pooling, lists)
+    for one, other in zip(found[0], problem[0], strict=True):
         assert np.abs(one).max() < 100 * np.abs(other).max()
-    before, after = (
-        answers(s, h, p, 1)[0] for s, h, p in ((problem[0], problem[2], old), (stacks, head, new))
-    )
-    assert np.abs(after - before).max() < 5e-6 * np.abs(before).max()
+    before = answers(problem[0], problem[2], pooling, 1, lists)
+    assert_agree(before, answers(*found, 1, lists), 5e-6)
 
 
 # Memory ------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sk_entity_embed.canonical_dot import canonicalise_dot
-from sk_entity_embed.model.heads import DotHead
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.model.poolings import pool
+from sk_entity_embed.model.heads import DotHead
+from sk_entity_embed.model.heads.base import TrainedColumns
+from sk_entity_embed.model.poolings import Mean, Sum
 
 N_AXES, N_CONTEXT = 3, 2
 
@@ -27,11 +27,15 @@ def make_problem(n_columns=3, n_stacks=4, seed=0):
     return stacks, counts, DotHead(rng.uniform(0.2, 3, N_AXES), *weights, 0.4)
 
 
-def canonical(problem, centred=None, unit=1.0):
-    """The problem in canonical coordinates."""
+def canonical(problem, poolings=None, unit=1.0):
+    """Tables and head of the problem in canonical coordinates."""
     stacks, counts, head = problem
-    centred = [True] * len(stacks) if centred is None else centred
-    return canonicalise_dot(stacks, counts, head, centred=centred, unit=unit)
+    poolings, frozen = poolings or [None] * len(stacks), [False] * len(stacks)
+    rows = np.zeros(0, np.int64), np.zeros((0, N_CONTEXT), np.float32)
+    columns = TrainedColumns(stacks, counts, poolings, frozen, [], *rows, (), unit, frozen)
+    head = head.canonical(columns)
+    assert columns.centered == [p is None for p in poolings]
+    return columns.stacks, head
 
 
 def sample(stacks, table, n=200):
@@ -50,11 +54,11 @@ def spread(stack, count):
 
 
 @pytest.mark.parametrize(
-    ("centred", "unit"), [([True] * 2, 1.0), ([True, False, True], 0.01), ([False] * 4, 250.0)]
+    ("poolings", "unit"), [([None] * 2, 1.0), ([None, Sum(), None], 0.01), ([Sum()] * 4, 250.0)]
 )
-def test_predictions_agree_in_every_table(centred, unit):
-    problem = make_problem(len(centred))
-    stacks, head = canonical(problem, centred, unit)
+def test_predictions_agree_in_every_table(poolings, unit):
+    problem = make_problem(len(poolings))
+    stacks, head = canonical(problem, poolings, unit)
     for table in range(4):
         before = problem[2].raw(*sample(problem[0], table))
         after = head.raw(*sample(stacks, table))
@@ -76,67 +80,51 @@ def test_plain_dots_and_biases_are_what_the_head_adds_up(n_columns, unit):
     np.testing.assert_allclose(rest - plain, unit * head.intercept, rtol=1e-6)
 
 
-def test_vectors_and_biases_are_centred():
-    stacks, counts, head = make_problem()
-    found, _ = canonical((stacks, counts, head))
-    for stack, count in zip(found, counts, strict=True):
-        np.testing.assert_allclose(count @ stack[-1] / count.sum(), 0, atol=1e-5)
-
-
-def test_columns_of_sums_are_not_centred_but_for_nothing():
+def test_vectors_and_biases_are_centred_but_for_those_of_sums():
     problem = make_problem()
-    centred = [True, False, True]
-    found, _ = canonical(problem, centred)
-    means = [c @ s[-1] / c.sum() for s, c in zip(found, problem[1], strict=True)]
-    np.testing.assert_allclose(means[0], 0, atol=1e-5)
-    np.testing.assert_allclose(means[2], 0, atol=1e-5)
-    assert np.abs(means[1]).min() > 1e-3
-    # of the same length whatever is added up: the origin stays where it was
+    for poolings in ([None, None, None], [None, Sum(), Mean()]):
+        found, _ = canonical(problem, poolings)
+        means = [c @ s[-1] / c.sum() for s, c in zip(found, problem[1], strict=True)]
+        for mean, pooling in zip(means, poolings, strict=True):
+            assert (np.abs(mean).max() < 1e-5) == (pooling != Sum())
+    # A sum's vectors keep their length, however many are added up: the origin stays.
     weighted = problem[0][1][..., :-1] * np.sqrt(problem[2].axes)
     np.testing.assert_allclose(
         np.linalg.norm(found[1][..., :-1], axis=2), np.linalg.norm(weighted, axis=2), rtol=1e-5
     )
 
 
-@pytest.mark.parametrize("way", ["sum", "mean"])
-def test_predictions_of_lists_agree(way):
+@pytest.mark.parametrize("pooling", [Sum(), Mean()])
+def test_predictions_of_lists_agree(pooling):
     stacks, counts, head = make_problem(2)
-    found, new = canonical((stacks, counts, head), [way != "sum", True])
+    found, new = canonical((stacks, counts, head), [pooling, None])
     rng = np.random.default_rng(1)
     offsets = offsets_of(rng.integers(1, 6, 100))
     lists, cells = Lists(rng.integers(0, 9, offsets[-1]), offsets), rng.integers(0, 7, 100)
     answers = []
     for tables, h in ((stacks, head), (found, new)):
         pooled = np.empty((100, N_AXES + 1), dtype=np.float32)
-        pool(tables[0][-1], lists, way, pooled)
+        pooling(tables[0][-1], lists, pooled)
         vectors = np.hstack([pooled, tables[1][-1][cells]])
         answers.append(h.raw(vectors, np.zeros((100, N_CONTEXT), dtype=np.float32)))
     assert np.abs(answers[0] - answers[1]).max() < 3e-6 * np.abs(answers[0]).max()
 
 
-def test_axes_are_uncorrelated_and_ordered_by_variance_over_all_columns():
-    problem = make_problem()
-    stacks, _ = canonical(problem)
-    covariance = np.zeros((N_AXES, N_AXES))
-    for stack, count in zip(stacks, problem[1], strict=True):
-        vectors, share = spread(stack, count)
-        covariance += (vectors * share[:, None]).T @ vectors
-    variances = np.diag(covariance)
-    np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-5)
-    assert (np.diff(variances) < 0).all()
-
-
-def test_the_heaviest_deviation_of_each_axis_is_positive():
+def test_axes_are_uncorrelated_in_the_order_of_variance_and_deviate_upwards():
     problem = make_problem()
     stacks, _ = canonical(problem)
     parts = [spread(s, c) for s, c in zip(stacks, problem[1], strict=True)]
+    covariance = sum((vectors * share[:, None]).T @ vectors for vectors, share in parts)
+    variances = np.diag(covariance)
+    np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-5)
+    assert (np.diff(variances) < 0).all()
     scores = np.vstack([vectors for vectors, _ in parts])
     share = np.concatenate([share for _, share in parts])
     heaviest = (np.abs(scores) * np.sqrt(share)[:, None]).argmax(axis=0)
     assert (scores[heaviest, np.arange(N_AXES)] > 0).all()
 
 
-def test_a_rotation_a_shift_of_weights_or_a_flip_before_does_not_matter():
+def test_a_rotation_and_other_weights_before_do_not_matter():
     stacks, counts, head = make_problem()
     expected, expected_head = canonical((stacks, counts, head))
     rng = np.random.default_rng(0)

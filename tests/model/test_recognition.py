@@ -7,22 +7,17 @@ import pickle
 import numpy as np
 import pytest
 
-from sk_entity_embed import recognition
+from sk_entity_embed.model import recognition
 from sk_entity_embed.model.recognition import NearestRows, VectorIndex
 from tests.samples import make_encoder
-
-
-def vectors(n: int, width: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).integers(-3, 4, size=(n, width)).astype(np.float32)
 
 
 @pytest.mark.parametrize("collide", [False, True])
 def test_equal_vectors_are_found_and_the_first_of_them(collide, monkeypatch):
     if collide:  # two hashes for all
         monkeypatch.setattr(recognition, "_hash", lambda v: (v[:, 0] > 0).astype(np.uint64))
-    known = vectors(300)
-    positions = np.random.default_rng(1).permutation(300)[:200]
-    asked = vectors(500)
+    asked = np.random.default_rng(0).integers(-3, 4, size=(500, 3)).astype(np.float32)
+    known, positions = asked[:300], np.random.default_rng(1).permutation(300)[:200]
     expected = [next((int(p) for p in positions if (known[p] == v).all()), -1) for v in asked]
     assert -1 in expected
     assert VectorIndex(known, positions).find(asked).tolist() == expected
@@ -35,12 +30,10 @@ def test_the_nearest_is_that_of_double_precision(scale):
         known = ((rng.standard_normal((400, 5)) + shift) * scale).astype(np.float32)
         asked = ((rng.standard_normal((50, 5)) + shift) * scale).astype(np.float32)
         pairs = asked[:, None].astype(np.float64) - known[None]
-        expected = (pairs**2).sum(axis=2).argmin(axis=1)
-        assert NearestRows(known, np.arange(400)).find(asked).tolist() == expected.tolist()
-        some = np.arange(1, 400, 2)
-        expected = some[(pairs[:, some] ** 2).sum(axis=2).argmin(axis=1)]
-        assert NearestRows(known, some).find(asked).tolist() == expected.tolist()
-    assert NearestRows(known, some[:0]).find(asked).tolist() == [-1] * 50
+        for rows in (np.arange(400), np.arange(1, 400, 2)):
+            expected = rows[(pairs[:, rows] ** 2).sum(axis=2).argmin(axis=1)]
+            assert NearestRows(known, rows).find(asked).tolist() == expected.tolist()
+    assert NearestRows(known, rows[:0]).find(asked).tolist() == [-1] * 50
 
 
 class Key:
@@ -68,7 +61,9 @@ def test_serving_a_row_does_not_go_through_all_categories(monkeypatch):
     noisy = expected + np.float32(1e-6)
     assert encoder.inverse_transform(noisy)[0, 0] == encoder.inverse_transform(expected)[0, 0]
     for name in ("VectorIndex", "NearestRows"):
-        monkeypatch.setattr(f"sk_entity_embed.model.tables.{name}", None)  # no other one can be made
+        monkeypatch.setattr(
+            f"sk_entity_embed.model.tables.{name}", None
+        )  # no other one can be made
     Key.n_hashes = 0
     np.testing.assert_array_equal(encoder.transform(row), expected)
     assert encoder.inverse_transform(expected)[0, 0] == row[0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, learn_vocabulary
-from sk_entity_embed.model.poolings import GRU
+from sk_entity_embed.model.poolings import GRU, Mean
 from sk_entity_embed.model.tables import (
     EmbeddingFrames,
     EmbeddingTable,
@@ -51,10 +52,14 @@ def test_frame_has_a_row_for_every_category():
     assert (frame.dtypes == np.float32).all()
 
 
-def test_frame_keeps_tuples_as_single_categories():
-    frame = make_table([(1, 2), (1, 2), (3, 4), (3, 4)]).frame()
-    assert frame.index.nlevels == 1
-    assert frame.index.tolist() == [(1, 2), (3, 4)]
+def test_frames_are_made_for_each_column_by_name():
+    table = make_table([(1, 2), (1, 2), (3, 4), (3, 4)])  # tuples stay whole
+    frames = EmbeddingFrames([table])
+    assert (list(frames), len(frames)) == (["col"], 1)
+    assert frames["col"].index.tolist() == [(1, 2), (3, 4)]
+    assert repr(frames) == "EmbeddingFrames({'col': (2, 2)})"
+    with pytest.raises(KeyError, match="x1"):
+        frames["x1"]
 
 
 def test_vectors_of_any_table_give_exactly_their_category():
@@ -71,6 +76,19 @@ def test_exactness_does_not_depend_on_distance():
     table.stack[1, 3] = table.vectors[5] + np.float32(1e-3)  # nearest to another category
     for vectors in table.stack:
         assert table.nearest(vectors[3:4]).tolist() == ["a"]
+
+
+def test_a_category_is_unknown_in_a_table_that_has_not_seen_it():
+    table = make_table()
+    table.stack[0, 4] = table.stack[0, UNKNOWN]
+    assert names(table.nearest(table.stack[0])) == [
+        None,
+        "nan",
+        "infrequent_sklearn",
+        "a",
+        None,
+        "c",
+    ]
 
 
 def test_other_vectors_give_the_nearest_served_category():
@@ -97,42 +115,33 @@ def test_vectors_that_are_not_finite_are_unknown():
     assert table.nearest(asked).tolist() == [None, "b", None]
 
 
-def test_an_unknown_vector_of_nan_is_found_and_never_the_nearest():
-    table = make_table()
-    served = table.with_rows({UNKNOWN: np.full(2, np.nan, dtype=np.float32)})
+@pytest.mark.parametrize("policy", ["unknown", "missing"])
+def test_a_vector_of_nan_is_what_it_stands_for_and_never_the_nearest(policy):
+    nan = np.full(2, np.nan, dtype=np.float32)
+    table = replace(make_table(), **{policy: nan})
+    served = table.served
+    assert np.isnan(served[UNKNOWN if policy == "unknown" else MISSING]).all()
     asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
-    assert names(table.nearest(asked, {UNKNOWN: served[UNKNOWN]})) == [
-        *(EXPECTED[row] for row in range(6)),
-        "a",
-    ]
-
-
-def test_a_vector_of_nan_is_missing_where_only_missing_cells_get_it():
-    table, nan = make_table(), np.full(2, np.nan, dtype=np.float32)
-    served = table.with_rows({MISSING: nan})
-    asked = np.concatenate([served, served[3:4] + np.float32(1e-4)])
-    assert names(table.nearest(asked, {MISSING: nan})) == [
-        *(EXPECTED[row] for row in range(6)),
-        "a",
-    ]
+    assert names(table.nearest(asked)) == [*(EXPECTED[row] for row in range(6)), "a"]
     half = np.array([[np.nan, 1.0], [np.inf, np.inf]], dtype=np.float32)
-    assert table.nearest(half, {MISSING: nan}).tolist() == [None, None]
-    both = {MISSING: nan, UNKNOWN: nan}
-    assert table.nearest(nan[None], both).tolist() == [None]
-    never = make_table(["a", "a", "b", "b"])  # fit met none missing
-    assert names(never.nearest(nan[None], {MISSING: nan})) == ["nan"]
+    assert table.nearest(half).tolist() == [None, None]
+    assert replace(table, unknown=nan, missing=nan).nearest(nan[None]).tolist() == [None]
+    never = replace(make_table(["a", "a", "b", "b"]), missing=nan)  # fit saw none missing
+    assert names(never.nearest(nan[None])) == ["nan"]
 
 
 def test_the_unknown_vector_of_a_policy_comes_before_those_of_the_folds():
     table = make_table()
-    policy = table.vectors[3] + np.float32(0.5)
-    table.stack[0, 5] = policy
-    assert table.nearest(policy[None], {UNKNOWN: policy}).tolist() == [None]
-    assert table.nearest(table.stack[-1, 3:4], {UNKNOWN: table.stack[-1, 3].copy()}).tolist() == [
-        "a"
-    ]
-    near = policy[None] + np.float32(1e-4)
-    assert table.nearest(near, {UNKNOWN: policy}).tolist() == [None]
+    vector = table.vectors[3] + np.float32(0.5)
+    table.stack[0, 5] = vector
+    zero = replace(table, unknown=vector)
+    assert zero.nearest(vector[None]).tolist() == [None]
+    assert zero.nearest(vector[None] + np.float32(1e-4)).tolist() == [None]
+    same = replace(table, unknown=table.stack[-1, 3].copy())
+    assert same.nearest(table.stack[-1, 3:4]).tolist() == ["a"]
+    table = make_table()
+    table.stack[0, 5] = table.vectors[3]  # a fold's "c" is what transform gives for "a"
+    assert table.nearest(table.vectors[3:4]).tolist() == ["a"]
 
 
 def test_signs_of_zeros_do_not_matter():
@@ -150,7 +159,7 @@ def test_gather_writes_columns_side_by_side_into_place(n):
     sources = [rng.standard_normal((50, w)).astype(np.float32) for w in (3, 1)]
     rows = [rng.integers(50, size=n).astype(dtype) for dtype in (np.int32, np.int64)]
     out = np.full((n, 6), -1, dtype=np.float32)
-    gather(sources, rows, out[:, 1:5])
+    gather(sources, rows, out[:, 1:5], [None, None])
     np.testing.assert_array_equal(out[:, 1:4], sources[0][rows[0]])
     np.testing.assert_array_equal(out[:, 4:5], sources[1][rows[1]])
     assert (out[:, [0, 5]] == -1).all()
@@ -163,14 +172,14 @@ def test_gather_does_not_depend_on_the_number_of_threads(monkeypatch):
     lists = Lists(rng.integers(0, 50, 2 * n), np.arange(0, 2 * n + 1, 2))
     weights = rng.standard_normal((2, 9))
     unit = GRU(rng.standard_normal((3, 9)), rng.standard_normal((3, 9)), weights[0], weights[1])
-    rows, pooling = [rng.integers(0, 50, n), lists, lists], [None, "mean", unit]
+    rows, poolings = [rng.integers(0, 50, n), lists, lists], [None, Mean(), unit]
     found = []
     for n_threads in (1, 2, 3):
         limit = lambda n=n_threads: n  # noqa: E731
         monkeypatch.setattr("sk_entity_embed.input.threads._openmp_effective_n_threads", limit)
         monkeypatch.setattr("sk_entity_embed.model.tables._PARALLEL", 1000)
         out = np.empty((n, 9), dtype=np.float32)
-        gather(sources, rows, out, pooling)
+        gather(sources, rows, out, poolings)
         found.append(out.tobytes())
     assert found[0] == found[1] == found[2]
 
@@ -178,44 +187,27 @@ def test_gather_does_not_depend_on_the_number_of_threads(monkeypatch):
 def test_many_rows_are_merged_without_copies_of_their_tables():
     rng = np.random.default_rng(0)
     tables = rng.standard_normal((5, 50_000, 4)).astype(np.float32)
-    met = rng.random((5, 50_000)) < 0.7
+    seen = rng.random((5, 50_000)) < 0.7
     before, fixed = tables.copy(), rng.random(50_000) < 0.1
     tracemalloc.start()
-    stack = merge_tables(tables, met, fixed)
+    stack = merge_tables(tables, seen, fixed)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.3 * stack.nbytes
     np.testing.assert_array_equal(tables, before)
-    filled = np.where((met | fixed)[:, :, None], tables, tables[:, :1])
+    filled = np.where((seen | fixed)[:, :, None], tables, tables[:, :1])
     np.testing.assert_array_equal(stack[:5], filled)
-    met |= fixed & ~met.any(axis=0)
-    known = met.any(axis=0)
-    mean = np.average(tables[:, known], axis=0, weights=np.repeat(met[:, known, None], 4, axis=2))
+    seen |= fixed & ~seen.any(axis=0)
+    known = seen.any(axis=0)
+    mean = np.average(tables[:, known], axis=0, weights=np.repeat(seen[:, known, None], 4, axis=2))
     np.testing.assert_allclose(stack[5, known], mean, rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(stack[5, ~known], [stack[5, 0]] * (~known).sum())
 
 
 def test_a_single_table_is_its_own_mean():
     tables = np.random.default_rng(0).standard_normal((1, 5, 2)).astype(np.float32)
-    met = np.array([[True, False, True, True, False]])
-    stack = merge_tables(tables, met, np.zeros(met.shape[1], dtype=bool))
+    seen = np.array([[True, False, True, True, False]])
+    stack = merge_tables(tables, seen, np.zeros(seen.shape[1], dtype=bool))
     assert stack.shape == (1, 5, 2)
     np.testing.assert_array_equal(stack[0, [0, 2, 3]], tables[0, [0, 2, 3]])
     np.testing.assert_array_equal(stack[0, [1, 4]], tables[0, [0, 0]])
-
-
-def test_frames_are_made_for_each_column_by_name():
-    vocabulary = learn_vocabulary(read_table([["b"], ["a"], [None]]).columns[0])
-    stack = np.arange(20, dtype=np.float32).reshape(1, 5, 4)
-    frames = EmbeddingFrames([EmbeddingTable(vocabulary, stack, np.zeros(4, np.float32))])
-    assert (list(frames), len(frames)) == (["x0"], 1)
-    assert frames["x0"].loc["a"].tolist() == [12.0, 13.0, 14.0, 15.0]
-    assert repr(frames) == "EmbeddingFrames({'x0': (3, 4)})"
-    with pytest.raises(KeyError):
-        frames["x1"]
-
-
-def test_of_equal_vectors_the_served_one_wins():
-    table = make_table()
-    table.stack[0, 5] = table.vectors[3]  # a fold's "c" is what transform gives for "a"
-    assert table.nearest(table.vectors[3:4]).tolist() == ["a"]
