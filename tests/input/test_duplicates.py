@@ -35,7 +35,7 @@ def share(table, y, rows=slice(None), fold=None, kind="auto"):
     """Share of copies among some rows of a table."""
     codes, numbers = TABLES[table] if isinstance(table, str) else table
     codes = [c[rows].astype(np.int32) for c in codes.values()]
-    target = read_target(np.asarray(y)[rows], kind, "auto")
+    target = read_target(np.asarray(y)[rows], kind)
     n = len(target.values)
     context = np.column_stack([v[rows] for v in numbers.values()] or [np.empty((n, 0))])
     fold = np.random.default_rng(1).permutation(n) % 5 if fold is None else fold
@@ -127,9 +127,9 @@ def test_lists_are_compared_by_their_items():
     rows = oversampled(y)
     fold = RNG.permutation(len(rows)) % 5
     none = np.empty((len(rows), 0), dtype=np.float32)
-    copies = share_of_copies([lists.take(rows)], none, read_target(y[rows], "auto", "auto"), fold)
+    copies = share_of_copies([lists.take(rows)], none, read_target(y[rows], "auto"), fold)
     assert copies > 0.3
-    other = share_of_copies([lists], none[:n], read_target(y, "auto", "auto"), fold[:n])
+    other = share_of_copies([lists], none[:n], read_target(y, "auto"), fold[:n])
     assert other == 0
 
 

@@ -34,7 +34,7 @@ def messages(X, y, selection="auto", target_type="auto"):
     table = read_table(X)
     categorical, context = select_categorical(selection, table, X)
     codes = [pd.factorize(X.iloc[:, j])[0] + 1 for j in categorical]
-    target = read_target(np.asarray(y), target_type, "auto")
+    target = read_target(np.asarray(y), target_type)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_roles(selection, table, categorical, context, codes, target)
