@@ -45,7 +45,7 @@ def sparse_pairs(draw):
     return pairs, impossible
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     drawn=sparse_pairs(),
     k=st.integers(1, 5),
@@ -137,9 +137,8 @@ def test_pairs_without_negatives_are_refused_by_name(side, told):
     assert len(sample_negatives(fan, side="both")[0]) == 8
 
 
-@pytest.mark.parametrize("value", [None, np.nan, pd.NaT])
-def test_missing_cells_are_refused_with_their_column(value):
-    pairs = pd.DataFrame({"user": ["a", "b", "c"], "item": pd.Series([value, "x", value])})
+def test_missing_cells_are_refused_with_their_column():
+    pairs = pd.DataFrame({"user": ["a", "b", "c"], "item": [None, "x", None]})
     for table in (pairs, pairs.astype("category")):
         with pytest.raises(InvalidDataError, match=r"'item' of pairs has 2 missing value\(s\);"):
             sample_negatives(table)
@@ -235,14 +234,10 @@ def test_every_epoch_is_fresh_and_the_same_in_every_loop(shuffle):
     assert first[2].equals(sampler.epoch(2)[0])
     alone = sample_negatives(PAIRS, k=8, shuffle=shuffle, random_state=0)[0]
     assert first[0].equals(alone)
-
-
-def test_no_number_of_epochs_goes_on():
-    sampler = NegativeSampler(PAIRS, n_epochs=None, random_state=0)
-    assert len(list(islice(sampler, 25))) == 25
-    assert len(list(islice(sampler.batches(4), 25))) == 25
+    endless = NegativeSampler(PAIRS, n_epochs=None, random_state=0)
+    assert len(list(islice(endless, 25))) == len(list(islice(endless.batches(4), 25))) == 25
     with pytest.raises(TypeError, match="no length"):
-        len(sampler)
+        len(endless)
 
 
 @pytest.mark.parametrize(("size", "shuffle"), [(1, True), (4, False), (100, True)])

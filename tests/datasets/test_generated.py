@@ -40,9 +40,8 @@ def test_tokens_have_the_effects_that_are_told():
 def test_listings_have_the_structure_that_is_told():
     data = make_listings(4000, random_state=0)
     X, log_price = data.X, np.log(data.y)
-    assert X.columns.tolist() == [
-        *("brand", "model", "postal_code", "fuel", "gearbox", "year", "power", "mileage"),
-    ]
+    names = "brand model postal_code fuel gearbox year power mileage"
+    assert X.columns.tolist() == names.split()
     assert not X.isna().any(axis=None)
     assert X["model"].str.partition("/")[0].equals(X["brand"].rename(0))
     assert X["postal_code"].str.fullmatch(r"\d{5}").all()
@@ -111,7 +110,6 @@ def test_genres_make_movies_alike_and_few_movies_are_popular():
     assert within < 0.6 * total
     counts = data.X["movie"].value_counts()
     assert counts.head(50).sum() > 3 * counts.iloc[50:100].sum() / 2
-    assert data.movies.index.is_unique
     assert data.X["movie"].isin(data.movies.index).all()
 
 
@@ -134,9 +132,6 @@ def test_noise_is_as_large_as_is_told():
     assert data.X["token"].nunique() == 5000
     rest = data.y - data.X["token"].map(data.effects)
     assert rest.std() / data.effects.std() == pytest.approx(2, rel=0.02)
-    data = make_reviews(500, noise=3, random_state=0)
-    moods = data.X["sentence"].str.split().map(lambda found: data.word_effects[found].sum())
-    assert 0.02 < (data.y[moods > 1] == 0).mean() < 0.4
 
 
 def test_the_smallest_data_and_bad_parameters():

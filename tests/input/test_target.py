@@ -49,7 +49,6 @@ def test_kind_classes_and_values(y, kind, classes, values, n_outputs, is_single)
     assert (None if target.classes is None else target.classes.tolist()) == classes
     assert target.values.tolist() == values
     assert (target.n_outputs, target.is_single) == (n_outputs, is_single)
-    assert target.is_classification == (kind != "continuous")
     one_class = kind in ("binary", "multiclass")
     assert (target.strata is None) != one_class
     assert not one_class or target.strata.tolist() == target.values[:, 0].tolist()
@@ -81,33 +80,21 @@ LABELS = ["b", "a", "b"]
 
 
 @pytest.mark.parametrize(
-    "make",
-    [
-        pd.Series,
-        partial(pd.Series, dtype="Float64"),
-        partial(pd.Series, dtype="float64[pyarrow]"),
-        pl.Series,
-        pa.array,
-        list,
-    ],
-    ids=["pandas", "nullable", "arrow", "polars", "pyarrow", "list"],
+    "make", [pd.Series, partial(pd.Series, dtype="float64[pyarrow]"), pl.Series, pa.array, list]
 )
 def test_numbers_in_every_container(make):
     assert read_target(check_target(make(Y), 3), "auto").values[:, 0].tolist() == Y
     frames = {pl.Series: pl.DataFrame, pa.array: pa.table, list: np.column_stack}
     columns = [make(Y), make(Y)] if make is list else {"a": make(Y), "b": make(Y)}
     several = frames.get(make, pd.DataFrame)(columns)
-    target = read_target(check_target(several, 3), "auto")
-    assert target.values.tolist() == [[v, v] for v in Y]
+    assert read_target(check_target(several, 3), "auto").values.tolist() == [[v, v] for v in Y]
 
 
 @pytest.mark.parametrize(
     "y",
     [
         LABELS,
-        np.array(LABELS, dtype=object),
         pd.Series(LABELS, dtype="category"),
-        pd.Series(LABELS, dtype="string[pyarrow]"),
         pl.Series(LABELS, dtype=pl.Categorical),
         pa.chunked_array([LABELS]),
         pd.Series([True, False, True], dtype="boolean"),
@@ -134,9 +121,7 @@ def test_a_column_vector_warns_and_is_flattened():
         (pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}), "y contains NaN"),
         (pl.Series(["a", None]), "y contains NaN"),
         ([1.0, 2.0, 3.0], "inconsistent numbers of samples: 2 and 3"),
-        (np.zeros((2, 2, 2)), "dim 3"),
-        ([1j, 2], "[Cc]omplex"),
-        (np.array([1j, 2], dtype=object), "[Cc]omplex|no kind that can be learned"),
+        (np.array([1j, 2], dtype=object), "[Cc]omplex|y is of no kind that can be learned"),
         (np.array([dt.date(2013, 1, 1)] * 2, dtype=object), "no kind that can be.*2013, 1, 1"),
         (np.array(["a", 1], dtype=object), "no kind that can be learned.*'a' as well as 1"),
         (np.array([2**70, 1], dtype=object), "no kind that can be.*more than 64 bits"),
