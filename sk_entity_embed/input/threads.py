@@ -19,9 +19,8 @@ _FORKED = 0x40
 def runs(n_rows: int, at_least: int) -> list[slice]:
     """Divide rows into a run for each thread, of about equal length and `at_least` so many rows.
 
-    There are as many threads as scikit-learn's own loops would have: ``OMP_NUM_THREADS``, the
-    process's share of the processors, :func:`threadpoolctl.threadpool_limits` and the workers of
-    joblib limit them. Each run starts at a multiple of `at_least`.
+    Threads are limited as scikit-learn's own are: ``OMP_NUM_THREADS``, the share of the processors,
+    threadpoolctl, joblib's workers. Each run starts at a multiple of `at_least`.
     """
     blocks = max(1, n_rows // at_least)
     n = min(blocks, _openmp_effective_n_threads()) if blocks > 1 else 1

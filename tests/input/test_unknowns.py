@@ -81,7 +81,7 @@ def test_few_rows_of_another_kind_are_told_of_once():
             encoder.transform(table([1] * 20))
 
 
-def test_many_rows_are_judged_by_a_sample_and_then_by_all():
+def test_many_rows_are_judged_by_all_of_them():
     encoder = fit(["a", "b"])
     with pytest.warns(UnknownCategoriesWarning, match="9100 of 10000 values"):
         encoder.transform(table((["c"] * 91 + ["a"] * 9) * 100))
