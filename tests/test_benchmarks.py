@@ -172,13 +172,8 @@ def test_speed_jobs_alternate_in_processes_and_failures_are_kept(benchmarks, tmp
     )
     monkeypatch.setattr(speed, "HERE", tmp_path)
     bench = speed.Bench(3, tmp_path, {"skorch": "left out"})
-    found = bench.alternate(
-        {
-            "good": speed.Job("jobs.py", "good", {}),
-            "bad": speed.Job("jobs.py", "bad", {}),
-            "missing": speed.Job("jobs.py", "good", {}, SKORCH),
-        }
-    )
+    jobs = {name: speed.Job("jobs.py", name, {}) for name in ("good", "bad")}
+    found = bench.alternate(jobs | {"missing": speed.Job("jobs.py", "good", {}, SKORCH)})
     assert found["good"] == {"seconds": 1, "curve": [1]}  # the median of seeds 0, 1 and 2
     assert found["bad"] == {"failed": "exit status 1: AssertionError: no such job"}
     assert found["missing"] == {"failed": "left out"}
@@ -194,7 +189,8 @@ def test_environments_never_install_an_unpinned_torch(benchmarks):
         pinned("numpy==2.0  # and nothing else\n", ["numpy", "torch"])
 
 
-def test_the_speed_benchmark_times_every_epoch(benchmarks):
+def test_the_speed_benchmark_keeps_cells_and_times_every_epoch(benchmarks, tmp_path):
+    from _speed_common import load_table, save_table
     from _speed_jobs import epoch_times, made_up
 
     from sk_entity_embed import EntityEmbeddingClassifier
@@ -205,11 +201,6 @@ def test_the_speed_benchmark_times_every_epoch(benchmarks):
         EntityEmbeddingClassifier(max_iter=2, random_state=0).fit(X, y)
     assert len(seconds) == 2
     assert min(seconds) > 0
-
-
-def test_tables_of_the_speed_benchmark_keep_their_cells(benchmarks, tmp_path):
-    from _speed_common import load_table, save_table
-
     X = pd.DataFrame({"a": ["x", None, "zz"], "b": ["1", "2", "1"]})
     save_table(tmp_path / "table.npz", X, np.array([0, 1, 1]))
     for kind in ("strings", "object", "category"):

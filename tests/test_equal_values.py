@@ -76,7 +76,7 @@ def same_cells(back: list[Any], X: Any) -> bool:
     return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(back, column, strict=True))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(pair=pairs(NUMBER, LOOKED_UP))
 def test_exports_agree_with_transform(pair, tmp_path_factory):
     (name, _, values), (_, asked, _) = pair

@@ -21,8 +21,8 @@ from sk_entity_embed.input.table import Table, object_array
 def read_table(X: Any) -> Table:
     """Read a table from a pandas or polars DataFrame, pyarrow Table, 2-D array or list of lists.
 
-    Lists are Arrow's and polars' types of lists and arrays, and Python lists or one-dimensional
-    NumPy arrays in columns of objects. Tuples and strings are single values.
+    Cells may be lists of Arrow's, polars' or Python's, or one-dimensional arrays; tuples are single
+    values.
     """
     if isinstance(X, pd.DataFrame) and X.columns.is_unique:
         return _read_pandas(X)

@@ -29,8 +29,7 @@ _making = Lock()
 class Matcher:
     """Positions of values among categories; what a search needs is built once, when it is needed.
 
-    `categories` are distinct values, none of them missing. `keys` are the same and a null, last, in
-    Arrow's type; None where no type of Arrow's keeps all values.
+    `keys` are the categories and a null, last; None where no type of Arrow's keeps all values.
     """
 
     __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_objects")

@@ -60,10 +60,9 @@ def _known(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.fl
 def _pattern(codes: NDArray[np.intp], y: NDArray[np.float64]) -> tuple[bool, float, float]:
     """Measure how a target, of shape (n_samples, n_outputs), goes with a column's values.
 
-    The first result is whether the values tell something of the target, beyond doubt: what rows of
-    one value have in common (the intraclass correlation) is large and many standard errors from
-    chance. The others are how much of that the two next values on either side tell, and how much a
-    straight line through the values' ranks: about 0 for ids, which are numbered without order.
+    The first result is whether the values tell of the target beyond doubt, by the intraclass
+    correlation. The others are how much of that the two next values on either side tell, and how
+    much a straight line through the ranks: about 0 for ids, which are numbered without order.
     """
     y = y - y.mean(axis=0)
     n = np.bincount(codes).astype(np.float64)
@@ -125,10 +124,7 @@ def check_roles(
 def _remainder(
     y: NDArray[np.float64], codes: Sequence[NDArray[np.integer[Any]] | Lists]
 ) -> NDArray[np.float64]:
-    """The target without what the embedded columns tell of it, one after the other.
-
-    A movie's year looks like an id only as long as the movies of a year have their own effects.
-    """
+    """The target less what embedded columns tell: a year is no id where movies are known."""
     rest: NDArray[np.float64] = y - y.mean(axis=0)
     for column in codes:
         if isinstance(column, Lists):

@@ -41,11 +41,7 @@ def on_threads(work: Callable[[slice], object], rows: Sequence[slice]) -> None:
 
 
 def is_forked() -> bool:
-    """Whether this process goes on where it was forked from another, as far as Linux tells.
-
-    OpenMP's threads stay behind in the other process, and GNU's library, which torch and
-    scikit-learn bring along on Linux, waits for them forever.
-    """
+    """Whether this process is a fork, in which GNU's OpenMP waits for lost threads forever."""
     try:
         with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()  # after the name of the program

@@ -132,9 +132,9 @@ class Vocabulary:
     def encode(self, column: Column) -> Codes:
         """Table row of each cell, ``UNKNOWN`` for values not seen in fit, or lists of them.
 
-        A vocabulary of lists gives lists, none of them empty: `empty_row` stands in an empty list
-        and `missing_row` in a missing one. Lists where fit had single values, or the other way
-        round, are refused, unless nothing but missing cells or lists is on one side.
+        No list is empty: `empty_row` stands in an empty list and `missing_row` in a missing one.
+        Lists where fit had single values, or the other way round, are refused, unless one side has
+        only missing ones.
         """
         if self.is_list != column.is_list:
             return self._encode_other(column)

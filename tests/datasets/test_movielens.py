@@ -117,9 +117,7 @@ def test_missing_files_and_other_tables_are_named(tmp_path):
                 fetch_movielens(path)
     for text in ("a,b\n1,2\n", "", "userId,movieId,rating,timestamp\n1,2,x,3\n"):
         archive.write_bytes(make_zip({**FILES, "ratings.csv": text}))
-        with pytest.raises(
-            InvalidFileError, match=r"ratings.csv in .* the columns userId, m"
-        ):
+        with pytest.raises(InvalidFileError, match=r"ratings.csv in .* the columns userId, m"):
             fetch_movielens(archive)
 
 

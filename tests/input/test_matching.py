@@ -18,7 +18,7 @@ from tests.representations import NUMBERS, TIMES, make_exactly
 
 MAKERS = NUMBERS | TIMES
 
-thorough = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+thorough = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 NUMBER = st.one_of(
     st.integers(-3, 3),

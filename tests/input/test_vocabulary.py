@@ -385,7 +385,7 @@ def test_several_threads_may_look_up_at_once():
     vocabulary = learn_vocabulary(column)
     expected = vocabulary.encode(column).tolist()
     blocks = [column.take(np.arange(a, a + 100)) for a in range(0, len(X), 100)]
-    for _ in range(5):
+    for _ in range(10):
         fresh = copy.copy(vocabulary)
         with ThreadPoolExecutor(8) as pool:
             assert np.concatenate([*pool.map(fresh.encode, blocks)]).tolist() == expected
