@@ -19,13 +19,14 @@ Make = Callable[[Sequence[Any]], Any]
 
 
 def _numpy(dtype: str) -> Make:
-    return lambda values: pd.DataFrame({"c": pd.Series(_cast(values, np.dtype(dtype).type, dtype))})
+    kind = np.dtype(dtype)
 
+    def make(values: Sequence[Any]) -> pd.DataFrame:
+        gap = [np.nan] if kind.kind == "f" else []  # of other types None raises an error
+        cells = [gap[0] if v is None and gap else kind.type(_plain(v)) for v in values]
+        return pd.DataFrame({"c": pd.Series(np.array(cells, kind))})
 
-def _cast(values: Sequence[Any], as_type: Any, dtype: Any) -> np.ndarray:
-    if np.dtype(dtype).kind == "f":
-        return np.array([np.nan if v is None else as_type(_plain(v)) for v in values], dtype)
-    return np.array([as_type(_plain(v)) for v in values], dtype)
+    return make
 
 
 def _plain(value: Any) -> Any:
@@ -43,7 +44,7 @@ def _nullable(dtype: str) -> Make:
 
 def _objects(as_type: Callable[[Any], Any], wrap: Callable[[pd.Series], Any] | None = None) -> Make:
     def make(values: Sequence[Any]) -> Any:
-        cells = pd.Series([None if v is None else as_type(v) for v in values], dtype=object)
+        cells = pd.Series(_each(values, as_type), dtype=object)
         return pd.DataFrame({"c": cells if wrap is None else wrap(cells)})
 
     return make
@@ -51,18 +52,18 @@ def _objects(as_type: Callable[[Any], Any], wrap: Callable[[pd.Series], Any] | N
 
 def _arrow(kind: pa.DataType, as_type: Callable[[Any], Any] = _plain, wrap: Any = None) -> Make:
     def make(values: Sequence[Any]) -> Any:
-        array = pa.array([None if v is None else as_type(v) for v in values], type=kind)
+        array = pa.array(_each(values, as_type), type=kind)
         return pa.table({"c": array}) if wrap is None else wrap(array)
 
     return make
 
 
 def _polars(dtype: Any, as_type: Callable[[Any], Any] = _plain) -> Make:
-    def make(values: Sequence[Any]) -> pl.DataFrame:
-        cells = [None if v is None else as_type(v) for v in values]
-        return pl.DataFrame({"c": pl.Series(cells, dtype=dtype)})
+    return lambda values: pl.DataFrame({"c": pl.Series(_each(values, as_type), dtype=dtype)})
 
-    return make
+
+def _each(values: Sequence[Any], as_type: Callable[[Any], Any]) -> list[Any]:
+    return [None if v is None else as_type(v) for v in values]
 
 
 def _decimal(value: Any) -> Decimal:
@@ -73,10 +74,6 @@ def _decimal(value: Any) -> Decimal:
 
 def _mixed(value: Any) -> Any:
     return int(value) if value == int(value) else value
-
-
-def _lists(values: Sequence[Any]) -> Any:
-    return [[v] for v in values]
 
 
 def _arrow_dtype(array: pa.Array) -> pd.DataFrame:
@@ -95,26 +92,19 @@ def _bool8(array: pa.Array) -> pa.Table:
     return pa.table({"c": pa.ExtensionArray.from_storage(pa.bool8(), array)})
 
 
-_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-_PANDAS = [name.replace("int", "Int").replace("uI", "UI") for name in _INTEGERS]
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 32, 64)]
+_PANDAS = ["Int8", "Int64", "UInt16", "UInt64", "Float32", "Float64"]
+_FLOATS = ("float16", "float32", "float64", "longdouble")
+_DECIMALS = [(9, 1), (18, 2), (38, 10), (22, 0), (38, 20)]
 
 NUMBERS: dict[str, Make] = {
-    **{f"numpy {name}": _numpy(name) for name in _INTEGERS},
-    **{f"numpy {name}": _numpy(name) for name in ("float16", "float32", "float64", "longdouble")},
-    **{f"pandas {name}": _nullable(name) for name in (*_PANDAS, "Float32", "Float64")},
-    **{f"arrow {name}": _arrow(pa.type_for_alias(name)) for name in _INTEGERS},
-    **{
-        f"arrow {t}": _arrow(t)
-        for t in (pa.float16(), pa.float32(), pa.float64())
-    },
-    **{
-        f"arrow {t}": _arrow(t, _decimal)
-        for t in (
-            pa.decimal32(9, 1), pa.decimal32(9, 4), pa.decimal64(18, 2), pa.decimal128(5, 1),
-            pa.decimal128(38, 10), pa.decimal128(22, 0), pa.decimal128(38, 20),
-            pa.decimal256(76, 30),
-        )
-    },
+    **{f"numpy {name}": _numpy(name) for name in (*_INTEGERS, *_FLOATS, "bool")},
+    **{f"pandas {name}": _nullable(name) for name in _PANDAS},
+    **{f"arrow {name}": _arrow(pa.type_for_alias(name)) for name in (*_INTEGERS, *_FLOATS[:3])},
+    **{f"arrow decimal {p}, {s}": _arrow(pa.decimal128(p, s), _decimal) for p, s in _DECIMALS},
+    "arrow decimal32": _arrow(pa.decimal32(9, 4), _decimal),
+    "arrow decimal64": _arrow(pa.decimal64(18, 2), _decimal),
+    "arrow decimal256": _arrow(pa.decimal256(76, 30), _decimal),
     "arrow dictionary of decimals": _arrow(pa.decimal128(38, 12), _decimal, _encoded),
     "arrow dictionary of integers": _arrow(pa.int64(), wrap=_encoded),
     "arrow run-length encoded": _arrow(pa.int64(), wrap=_run_ends),
@@ -128,39 +118,32 @@ NUMBERS: dict[str, Make] = {
     "objects of NumPy's integers": _objects(np.int64),
     "category of decimals": _objects(_decimal, lambda s: s.astype("category")),
     "category of floats": _objects(float, lambda s: s.astype(float).astype("category")),
-    "lists of rows": _lists,
-    **{
-        f"polars {t}": _polars(t)
-        for t in (pl.Int8, pl.Int32, pl.Int64, pl.Int128, pl.UInt64, pl.UInt128)
-    },
-    "polars Float32": _polars(pl.Float32, float),
-    "polars Float64": _polars(pl.Float64, float),
-    **{
-        f"polars Decimal {s}": _polars(pl.Decimal(38, s), _decimal) for s in (0, 1, 5, 20)
-    },
-    "numpy bool": _numpy("bool"),
+    "lists of rows": lambda values: [[v] for v in values],
+    **{f"polars {t}": _polars(t) for t in (pl.Int8, pl.Int64, pl.Int128, pl.UInt64, pl.UInt128)},
+    **{f"polars {t}": _polars(t, float) for t in (pl.Float32, pl.Float64)},
+    **{f"polars Decimal {s}": _polars(pl.Decimal(38, s), _decimal) for s in (0, 1, 5, 20)},
     "pandas boolean": _objects(bool, lambda s: s.astype("boolean")),
     "objects of booleans": _objects(bool),
     "arrow bool8": _arrow(pa.int8(), int, _bool8),
     "polars Boolean": _polars(pl.Boolean, bool),
-}  # fmt: skip
+}
+
+_UNITS = ("s", "ms", "us", "ns")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _times(unit: str) -> Make:
+    return _objects(_same, lambda cells: cells.astype(f"datetime64[{unit}]"))
+
 
 TIMES: dict[str, Make] = {
-    **{
-        f"pandas datetime64[{unit}]": _objects(
-            lambda v: v, lambda s, unit=unit: s.astype(f"datetime64[{unit}]")
-        )
-        for unit in ("s", "ms", "us", "ns")
-    },
-    **{
-        f"arrow timestamp[{unit}]": _arrow(pa.timestamp(unit), lambda v: v)
-        for unit in ("s", "ms", "us", "ns")
-    },
-    **{
-        f"polars Datetime({unit})": _polars(pl.Datetime(unit), lambda v: v)
-        for unit in ("ms", "us", "ns")
-    },
-    "objects of datetimes": _objects(lambda v: v),
+    **{f"pandas datetime64[{unit}]": _times(unit) for unit in _UNITS},
+    **{f"arrow timestamp[{unit}]": _arrow(pa.timestamp(unit), _same) for unit in _UNITS},
+    **{f"polars Datetime({unit})": _polars(pl.Datetime(unit), _same) for unit in _UNITS[1:]},
+    "objects of datetimes": _objects(_same),
     "objects of timestamps": _objects(pd.Timestamp),
     "category of timestamps": _objects(pd.Timestamp, lambda s: s.astype("category")),
 }
@@ -189,6 +172,9 @@ def _missing_as_none(values: Sequence[Any]) -> list[Any]:
     return [None if pd.isna(v) else v for v in values]
 
 
+_ERRORS = (pa.ArrowException, pl.exceptions.PolarsError)
+
+
 def make_exactly(make: Make, values: Sequence[Any]) -> Any | None:
     """The table, or None where it cannot hold the values as they are."""
     try:
@@ -196,10 +182,7 @@ def make_exactly(make: Make, values: Sequence[Any]) -> Any | None:
             warnings.simplefilter("ignore")
             X = make(values)
             back = read_back(X)
-    except (
-        ArithmeticError, TypeError, ValueError, RuntimeError, pa.ArrowException,
-        pl.exceptions.PolarsError,
-    ):  # fmt: skip
+    except (ArithmeticError, TypeError, ValueError, RuntimeError, *_ERRORS):
         return None
     same = all(
         (a is None) == (b is None) and (a is None or a == b)

@@ -68,7 +68,7 @@ def exports(encoder: Any, X: Any, folder: Any) -> dict[str, np.ndarray]:
 def refused(message: str, encoder: Any) -> None:
     """Only numbers that an engine would round may be refused."""
     words = ("ecimal", "DECIMAL", "supertype", "is_in", "not supported", "out of range", "overflow")
-    assert any(word in message for word in words), message
+    assert any(word in message for word in (*words, "not compared with them exactly")), message
 
 
 def same_cells(back: list[Any], X: Any) -> bool:
@@ -76,7 +76,7 @@ def same_cells(back: list[Any], X: Any) -> bool:
     return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in zip(back, column, strict=True))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(pair=pairs(NUMBER, LOOKED_UP))
 def test_exports_agree_with_transform(pair, tmp_path_factory):
     (name, _, values), (_, asked, _) = pair

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
@@ -41,11 +42,8 @@ def linear_score(encoder: Any, parts: list[Any], task: str) -> float:
     X_train, X_test, y_train, y_test = parts
     model = LogisticRegression(max_iter=500) if task == "binary" else RidgeCV(np.logspace(-3, 3, 7))
     pipeline = make_pipeline(encoder, StandardScaler(), model).fit(X_train, y_train)
-    if task == "binary":
-        from sklearn.metrics import roc_auc_score
-
-        return float(roc_auc_score(y_test, pipeline.predict_proba(X_test)[:, 1]))
-    return float(pipeline.score(X_test, y_test))
+    scorer = get_scorer("roc_auc" if task == "binary" else "r2")
+    return float(scorer(pipeline, X_test, y_test))
 
 
 # Rooms of one hotel booking are equal rows, and are cancelled together.
@@ -53,9 +51,7 @@ def linear_score(encoder: Any, parts: list[Any], task: str) -> float:
 @pytest.mark.parametrize(
     ("name", "output", "margin"),
     [
-        ("employee_salaries", "embedding", 0.0),
         ("employee_salaries", "both", 0.02),
-        ("hotel_bookings", "embedding", 0.0),
         ("hotel_bookings", "both", 0.02),
         ("amazon_access", "embedding", 0.0),
     ],

@@ -45,7 +45,7 @@ def sparse_pairs(draw):
     return pairs, impossible
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     drawn=sparse_pairs(),
     k=st.integers(1, 5),
@@ -95,6 +95,13 @@ def test_values_are_drawn_as_often_as_they_should_be(strategy, alpha):
     assert chisquare(found[list("acdfg")], weights / weights.sum() * 12_000).pvalue > 0.01
 
 
+def test_nearly_full_rows_get_what_is_left():
+    grid = [(i, j) for i, j in product(range(50), range(50)) if i != j]
+    X, y = sample_negatives(grid, k=2, strategy="popularity", random_state=0)
+    assert (X["x0"] == X["x1"])[y == 0].all()
+    assert (y == 0).sum() == 2 * len(grid)
+
+
 def test_both_sides_are_replaced_alike_and_the_possible_one_where_one_is_full():
     grid = [(f"u{i}", f"i{j}") for i, j in product(range(30), range(30)) if (i + j) % 3]
     X, y = sample_negatives(grid, k=10, side="both", shuffle=False, random_state=0)
@@ -107,13 +114,6 @@ def test_both_sides_are_replaced_alike_and_the_possible_one_where_one_is_full():
     assert (negatives[:, 1] == np.repeat(list("xyz"), 50)).all()
     X, y = sample_negatives([(b, a) for a, b in fan], k=50, side="both", shuffle=False)
     assert "fan" not in X["x1"][y == 0].to_numpy()[: 3 * 50]
-
-
-def test_nearly_full_rows_get_what_is_left():
-    grid = [(i, j) for i, j in product(range(200), range(200)) if i != j]
-    X, y = sample_negatives(grid, k=2, strategy="popularity", random_state=0)
-    assert (X["x0"] == X["x1"])[y == 0].all()
-    assert (y == 0).sum() == 2 * len(grid)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,8 @@ def test_pairs_without_negatives_are_refused_by_name(side, told):
     assert len(sample_negatives(fan, side="both")[0]) == 8
 
 
-@pytest.mark.parametrize("value", [None, np.nan, pd.NaT])
-def test_missing_cells_are_refused_with_their_column(value):
-    pairs = pd.DataFrame({"user": ["a", "b", "c"], "item": pd.Series([value, "x", value])})
+def test_missing_cells_are_refused_with_their_column():
+    pairs = pd.DataFrame({"user": ["a", "b", "c"], "item": [None, "x", None]})
     for table in (pairs, pairs.astype("category")):
         with pytest.raises(InvalidDataError, match=r"'item' of pairs has 2 missing value\(s\);"):
             sample_negatives(table)
@@ -163,13 +162,12 @@ def test_bad_parameters_are_named_at_once(function):
     for name, value in {**wrong, "random_state": "seed"}.items():
         with pytest.raises(ValueError, match=f"'{name}' parameter of {function.__name__}"):
             function(PAIRS, **{name: value})
-    sampler = NegativeSampler(PAIRS)
     with pytest.raises(ValueError, match="'n_epochs'"):
         NegativeSampler(PAIRS, n_epochs=0)
     with pytest.raises(ValueError, match="'batch_size'"):
-        sampler.batches(0)
+        NegativeSampler(PAIRS).batches(0)
     with pytest.raises(ValueError, match="'number'"):
-        sampler.epoch(-1)
+        NegativeSampler(PAIRS).epoch(-1)
 
 
 @pytest.mark.parametrize("name", ["pandas_arrow", "pandas_category", "polars", "pyarrow", "lists"])
@@ -185,30 +183,23 @@ def test_containers_give_equal_tables(name):
         assert X.dtypes.tolist() == pairs.dtypes.tolist()
 
 
-@pytest.mark.parametrize("name", ["pandas", "lists"])
-def test_values_of_mixed_type_come_back_as_they_are(name):
+def test_values_of_mixed_type_come_back_as_they_are():
     lefts = ["a", 1, (2, 3), "quote \"'", "", "line\nbreak\t", "ü漢"]
-    pairs = make_container(name, {"a": lefts, "b": lefts[::-1]})
-    X, _ = sample_negatives(pairs, k=2, side="both", random_state=0)
-    assert set(X.iloc[:, 0]) == set(lefts)
-    assert {type(v) for v in X.iloc[:, 0]} == {str, int, tuple}
+    for name in ("pandas", "lists"):
+        pairs = make_container(name, {"a": lefts, "b": lefts[::-1]})
+        X, _ = sample_negatives(pairs, k=2, side="both", random_state=0)
+        assert set(X.iloc[:, 0]) == set(lefts)
+        assert {type(v) for v in X.iloc[:, 0]} == {str, int, tuple}
 
 
 def test_data_types_labels_and_index():
-    pairs = pd.DataFrame(
-        {
-            ("a", 1): pd.array([1, 2, 3, 2], dtype="int8"),
-            7: pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-01"]),
-        },
-        index=[9, 9, 3, 1],
-    )
-    X, _ = sample_negatives(pairs, random_state=0)
-    assert X.columns.tolist() == pairs.columns.tolist()
-    assert X.dtypes.tolist() == pairs.dtypes.tolist()
-    assert X.index.tolist() == list(range(8))
-    levels = pairs.set_axis(["a", "b"], axis=1).astype("category")
-    X, _ = sample_negatives(levels, random_state=0)
-    assert X.dtypes.tolist() == levels.dtypes.tolist()
+    numbers, days = pd.array([1, 2, 3, 2], dtype="int8"), pd.to_datetime(["2020-01-01"] * 4)
+    pairs = pd.DataFrame({("a", 1): numbers, 7: days + pd.to_timedelta([0, 1, 2, 0], unit="D")})
+    for table in (pairs, pairs.set_axis(["a", "b"], axis=1).astype("category")):
+        X, _ = sample_negatives(table.set_axis([9, 9, 3, 1]), random_state=0)
+        assert X.columns.tolist() == table.columns.tolist()
+        assert X.dtypes.tolist() == table.dtypes.tolist()
+        assert X.index.tolist() == list(range(8))
 
 
 def test_equal_seeds_give_equal_tables_and_the_pairs_stay_as_they_are():
@@ -235,14 +226,10 @@ def test_every_epoch_is_fresh_and_the_same_in_every_loop(shuffle):
     assert first[2].equals(sampler.epoch(2)[0])
     alone = sample_negatives(PAIRS, k=8, shuffle=shuffle, random_state=0)[0]
     assert first[0].equals(alone)
-
-
-def test_no_number_of_epochs_goes_on():
-    sampler = NegativeSampler(PAIRS, n_epochs=None, random_state=0)
-    assert len(list(islice(sampler, 25))) == 25
-    assert len(list(islice(sampler.batches(4), 25))) == 25
+    endless = NegativeSampler(PAIRS, n_epochs=None, random_state=0)
+    assert len(list(islice(endless, 25))) == len(list(islice(endless.batches(4), 25))) == 25
     with pytest.raises(TypeError, match="no length"):
-        len(sampler)
+        len(endless)
 
 
 @pytest.mark.parametrize(("size", "shuffle"), [(1, True), (4, False), (100, True)])

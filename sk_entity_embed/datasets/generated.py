@@ -12,17 +12,15 @@ from sk_entity_embed._parameters import at_least, check_parameters
 from sk_entity_embed.exceptions import InvalidParameterError
 
 _FROM_1 = (
-    *("n_per_token", "n_listings", "n_brands", "n_postal_codes", "n_reviews", "n_students"),
-    *("n_skills", "n_users", "n_movies", "n_ratings", "n_factors", "n_books", "n_links"),
-    "links_per_book",
+    "n_per_token n_listings n_brands n_postal_codes n_reviews n_students n_skills n_users n_movies "
+    "n_ratings n_factors n_books n_links links_per_book"
 )
 _checked = check_parameters(
-    **dict.fromkeys(_FROM_1, at_least(1)),
+    **dict.fromkeys(_FROM_1.split(), at_least(1)),
     **dict.fromkeys(("n_tokens", "n_words", "n_steps"), at_least(2)),
     noise=at_least(0.0),
     random_state=["random_state"],
 )
-"""Checks the parameters of any of the generators."""
 
 _FUELS = {"petrol": 0.0, "diesel": 0.08, "gas": -0.1, "hybrid": 0.2}
 _LATEST = 2016
@@ -316,11 +314,8 @@ def make_sequences(
     )
 
 
-_GENRES = np.array(
-    ["Action", "Children", "Comedy", "Drama", "Horror", "Musical", "Romance", "Western"],
-    dtype=object,
-)
-_SUBJECTS = ("art", "cookery", "crime", "fantasy", "history", "poetry", "science", "travel")
+_GENRES = np.array("Action Children Comedy Drama Horror Musical Romance Western".split(), object)
+_SUBJECTS = np.array("art cookery crime fantasy history poetry science travel".split(), object)
 
 
 @_checked
@@ -478,26 +473,23 @@ def make_links(
             f"{links_per_book=} is more than {n_links=}; a book links to a page once."
         )
     random = _make_generator(random_state)
-    subjects = np.array(_SUBJECTS, dtype=object)
     names, pages = _number_names("book", n_books), _number_names("link", n_links)
     authors = _number_names("author", max(1, n_books // 3))
-    author_genres = random.integers(len(subjects), size=len(authors))
+    general = len(_SUBJECTS)
+    author_genres = random.integers(general, size=len(authors))
     author = random.integers(len(authors), size=n_books)
     genre = author_genres[author]
-    general = len(subjects)
-    link_genre = np.where(
-        random.random(n_links) < 0.2, general, random.integers(general, size=n_links)
-    )
+    is_general = random.random(n_links) < 0.2
+    link_genre = np.where(is_general, general, random.integers(general, size=n_links))
     alike = (genre[:, None] == link_genre) | (link_genre == general)
     weights = np.log(_popularity(n_links, random)) + np.log(30) * alike
     linked = _draw_distinct(weights, links_per_book, random)
     order = random.permutation(n_books * links_per_book)
-    genres = np.append(subjects, "general")[link_genre]
+    genres = np.append(_SUBJECTS, "general")[link_genre]
+    book, link = names.repeat(links_per_book)[order], pages[linked.ravel()[order]]
     return Bunch(
-        pairs=pd.DataFrame(
-            {"book": names.repeat(links_per_book)[order], "link": pages[linked.ravel()[order]]}
-        ),
-        books=pd.DataFrame({"author": authors[author], "genre": subjects[genre]}, index=names),
+        pairs=pd.DataFrame({"book": book, "link": link}),
+        books=pd.DataFrame({"author": authors[author], "genre": _SUBJECTS[genre]}, index=names),
         link_genres=pd.Series(genres, index=pages, name="genre"),
     )
 
@@ -508,8 +500,7 @@ def _draw_distinct(log_weights: NDArray[np.float64], n: int, random: Generator) 
     The largest sums of log-weight and Gumbel noise are a sample without replacement.
     """
     keys = log_weights + random.gumbel(size=log_weights.shape)
-    drawn: NDArray[np.intp] = np.argpartition(-keys, n - 1, axis=-1)[..., :n]
-    return drawn
+    return np.argpartition(-keys, n - 1, axis=-1)[..., :n]
 
 
 def _make_generator(random_state: int | RandomState | None) -> Generator:

@@ -15,16 +15,14 @@ from sklearn.utils.validation import check_array
 
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.input.cells import from_objects, from_pandas, from_series, from_vector
-from sk_entity_embed.input.table import Cells, Column, Table, is_number, object_array
-
-__all__ = ["Cells", "Column", "Table", "is_number", "object_array", "read_table", "read_values"]
+from sk_entity_embed.input.table import Table, object_array
 
 
 def read_table(X: Any) -> Table:
     """Read a table from a pandas or polars DataFrame, pyarrow Table, 2-D array or list of lists.
 
-    Lists are Arrow's and polars' types of lists and arrays, and Python lists or one-dimensional
-    NumPy arrays in columns of objects. Tuples and strings are single values.
+    Cells may be lists of Arrow's, polars' or Python's, or one-dimensional arrays; tuples are single
+    values.
     """
     if isinstance(X, pd.DataFrame) and X.columns.is_unique:
         return _read_pandas(X)
@@ -73,8 +71,8 @@ def _read_pandas(X: pd.DataFrame) -> Table:
     """Without narwhals, whose own time would count where there is a single row."""
     labels = list(X.columns)
     _check_shape(len(X), len(labels))
-    named = zip(_names(labels), X.items(), strict=True)
-    return Table(tuple(from_pandas(series, name) for name, (_, series) in named), len(X), labels)
+    columns = tuple(map(from_pandas, (series for _, series in X.items()), _names(labels)))
+    return Table(columns, len(X), labels)
 
 
 def _read_frame(frame: nw.DataFrame[Any], X: Any) -> Table:
@@ -86,7 +84,7 @@ def _read_frame(frame: nw.DataFrame[Any], X: Any) -> Table:
 
 
 def _read_lists(X: Sequence[Sequence[Any]]) -> Table:
-    widths = {len(row) for row in X}
+    widths = set(map(len, X))
     if len(widths) > 1:
         raise InvalidDataError(
             f"X is a list of rows of different lengths ({min(widths)} to {max(widths)} cells); "
@@ -106,8 +104,8 @@ def _read_array(X: Any) -> Table:
             "pandas or polars, a pyarrow table or a two-dimensional array."
         )
     array = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
-    columns = tuple(from_vector(f"x{j}", array[:, j]) for j in range(array.shape[1]))
-    return Table(columns, array.shape[0], None)
+    columns = tuple(from_vector(f"x{j}", values) for j, values in enumerate(array.T))
+    return Table(columns, len(array), None)
 
 
 def _check_shape(n_rows: int, n_columns: int) -> None:

@@ -17,15 +17,11 @@ MAX_KNOTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ContextScaling:
-    """A monotone, piecewise linear map for each column, and centred missing indicators.
-
-    Each column has `knots` and the network's number at each of them, its `scores`. `missing_shares`
-    are the shares of missing cells in fit, of shape (n_columns,).
-    """
+    """A monotone, piecewise linear map for each column, and centred missing indicators."""
 
     knots: tuple[NDArray[np.float64], ...]
-    scores: tuple[NDArray[np.float64], ...]
-    missing_shares: NDArray[np.float64]
+    scores: tuple[NDArray[np.float64], ...]  # the network's number at each knot
+    missing_shares: NDArray[np.float64]  # of cells in fit, of shape (n_columns,)
 
     @property
     def n_context(self) -> int:
@@ -66,11 +62,10 @@ def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float
 
 
 def fit_context(numbers: NDArray[np.float64]) -> ContextScaling:
-    """Learn the scaling of context columns.
+    """Learn to make standardised normal scores of mid-ranks of numbers.
 
-    Each value becomes the normal score of its mid-rank, standardised, so that heavy tails do not
-    reach the network and the few values of a discrete column stay at a moderate distance. A
-    constant column becomes 0, and so does one of missing values only, whatever comes later.
+    Heavy tails do not reach the network, and few values stay at a moderate distance. A column
+    without differences, or without values, becomes 0, whatever comes later.
 
     Source: van der Waerden, "Order tests for the two-sample problem and their power", 1952.
     """

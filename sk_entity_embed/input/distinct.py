@@ -78,8 +78,7 @@ def _type_name(value: Hashable) -> str:
 def _factorize(cells: NDArray[np.object_]) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
     """Position of each cell among the distinct values, -1 where it is missing, and these values.
 
-    Of equal numbers of several types the one of the first type in `_NUMBERS` stands for all, and
-    decimals lose the zeros at their end, which depend on the scale of the container.
+    Of equal numbers the one of the first type in `_NUMBERS` stands for all; decimals are stripped.
     """
     missing = is_missing(cells)
     # Not by pandas' own factorize, which takes different lone surrogates for one text.

@@ -86,10 +86,9 @@ def _find_copies(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
     """Find rows that have copies in other folds; three arrays of shape (n_samples,).
 
-    The first marks rows among whose likes targets agree beyond chance. Rows with about as many
-    likes are judged together: large groups, which are natural, do not hide small ones. The second
-    marks rows for which another fold has one that is equal in all columns and the target. The third
-    counts the rows equal in all columns, the row itself among them.
+    The first marks rows among whose likes targets agree beyond chance; rows with about as many
+    likes are judged together, so that large, natural groups do not hide small ones. The second
+    marks rows with a copy in another fold. The third counts the rows equal in all columns.
     """
     folds = fold.astype(np.uint64) * _factors(1, seed=2)[0]
     n_equal = _counts(keys)

@@ -40,10 +40,9 @@ def assign_folds(
 ) -> NDArray[np.int64]:
     """Fold of each row that takes part in training, from 0.
 
-    The test sets of `cv` must cover each row exactly once. An iterable of index arrays refers to
-    all `n_samples` rows, a splitter sees those `kept` only, which `strata` and `groups` describe.
-    An integer is reduced, with a warning, where there are fewer rows or groups. A class does not
-    reduce it: one with fewer members than folds is in as many folds as it has members.
+    An iterable of index arrays refers to all `n_samples` rows, a splitter sees those `kept` only,
+    which `strata` and `groups` describe. Too few rows or groups reduce an integer, with a warning;
+    a class with few members does not: it is in as many folds as it has members.
     """
     cv = 5 if cv is None else cv
     if is_integer(cv):
@@ -95,10 +94,9 @@ def pick_validation(
 ) -> NDArray[np.bool_]:
     """Mark rows that the head never sees, so that their loss can stop training.
 
-    They are a `fraction` of the rows, or of the groups where there are groups, which are kept
-    whole. At least one row (or group) is drawn, and at least one left. Rows are stratified by class
-    where there are enough of them, and the only member of a class is left to the head unless
-    there are too few others.
+    They are a `fraction` of the rows, or whole groups; at least one is drawn and one left. Rows are
+    stratified where classes have enough of them, and the head gets the only member of a class
+    unless there are too few others.
     """
     units = n_samples if groups is None else len(np.unique(groups))
     if units < 2:

@@ -29,11 +29,7 @@ _Slots = NDArray[np.int64]
 
 
 class KeyIndex:
-    """Positions of keys, by linear probing.
-
-    Keys are one or more distinct numbers of 64 bits, or strings of type ``large_string`` for which
-    :func:`fits` is true, without nulls.
-    """
+    """Positions of distinct numbers of 64 bits, or strings that :func:`fits`, by linear probing."""
 
     __slots__ = ("_keys", "_shift", "_slots")
 

@@ -29,10 +29,9 @@ _LIST_TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Table rows of the items of several lists, one list after the other.
+    """Table rows of several lists: list ``i`` is ``items[offsets[i] : offsets[i + 1]]``.
 
-    List ``i`` is ``items[offsets[i] : offsets[i + 1]]``. What a vocabulary encodes has at least one
-    item in every list.
+    What a vocabulary encodes has at least one item in every list.
     """
 
     items: NDArray[np.integer[Any]]
@@ -113,11 +112,10 @@ def flatten_objects(
     if not _has_lists(values):
         return None
     absent = np.asarray(pd.isna(values), dtype=bool)
-    for row in np.flatnonzero(~absent):
-        if not isinstance(values[row], list | np.ndarray):
-            raise _mixed(name, int(row), values[row])
     lists = values[~absent].tolist()
-    for cell in lists:
+    for row, cell in zip(np.flatnonzero(~absent).tolist(), lists, strict=True):
+        if not isinstance(cell, list | np.ndarray):
+            raise _mixed(name, row, cell)
         if isinstance(cell, np.ndarray) and cell.ndim != 1:
             raise _nested(name, f"arrays of {cell.ndim} dimensions")
     lengths = np.zeros(len(values), dtype=np.int64)

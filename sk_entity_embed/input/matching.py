@@ -21,7 +21,6 @@ from sk_entity_embed.input.table import Cells, is_number, object_array
 _MANY = 100_000  # Keys for which an index is quicker however many cells there are.
 _INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
 _FEW = 32  # Cells that Python finds among few keys before Arrow has made its hash table.
-_EXACT = 2**53  # Up to here every integer is a float64.
 
 _Positions: TypeAlias = NDArray[np.integer[Any]]
 _making = Lock()
@@ -30,8 +29,7 @@ _making = Lock()
 class Matcher:
     """Positions of values among categories; what a search needs is built once, when it is needed.
 
-    `categories` are distinct values, none of them missing. `keys` are the same and a null, last, in
-    Arrow's type; None where no type of Arrow's keeps all values.
+    `keys` are the categories and a null, last; None where no type of Arrow's keeps all values.
     """
 
     __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_objects")
@@ -149,9 +147,6 @@ def _to_floats(cells: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
     """Numbers as float64, and which integers are none."""
     floats = pc.add(pc.cast(cells, pa.float64(), safe=False), 0.0)  # -0.0 is 0.0
     if not pa.types.is_integer(cells.type) or cells.type.bit_width < 64:
-        return floats, None
-    ends = pc.min_max(cells).as_py()
-    if -_EXACT <= (ends["min"] or 0) and (ends["max"] or 0) <= _EXACT:
         return floats, None
     back, outside = _to_whole(floats, cells.type)
     rounded = np.asarray(pc.not_equal(back, cells).fill_null(False))

@@ -13,7 +13,7 @@ from sk_entity_embed.exceptions import ColumnRoleWarning
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import is_whole
-from sk_entity_embed.input.table import Column, Table
+from sk_entity_embed.input.table import Table
 from sk_entity_embed.input.target import Target
 
 _LEAST_ROWS = 100
@@ -29,9 +29,8 @@ def looks_like_ids(values: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     n, n_values = len(codes), len(levels)
     if n < _LEAST_ROWS or n_values < _LEAST_VALUES or n < 3 * n_values:
         return False
-    if np.bincount(codes).max() >= 0.5 * n:  # the others are counts and amounts beside many zeros
-        return False
-    if (levels % 5 == 0).mean() >= 0.5:  # they are rounded
+    # Counts and amounts have many zeros, and quantities are rounded.
+    if np.bincount(codes).max() >= 0.5 * n or (levels % 5 == 0).mean() >= 0.5:
         return False
     tells, nearby, trend = _pattern(codes, y[~np.isnan(values)])
     return tells and nearby < 0.3 and trend < 0.1
@@ -61,10 +60,9 @@ def _known(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.fl
 def _pattern(codes: NDArray[np.intp], y: NDArray[np.float64]) -> tuple[bool, float, float]:
     """Measure how a target, of shape (n_samples, n_outputs), goes with a column's values.
 
-    The first result is whether the values tell something of the target, beyond doubt: what rows of
-    one value have in common (the intraclass correlation) is large and many standard errors from
-    chance. The others are how much of that the two next values on either side tell, and how much a
-    straight line through the values' ranks: about 0 for ids, which are numbered without order.
+    The first result is whether the values tell of the target beyond doubt, by the intraclass
+    correlation. The others are how much of that the two next values on either side tell, and how
+    much a straight line through the ranks: about 0 for ids, which are numbered without order.
     """
     y = y - y.mean(axis=0)
     n = np.bincount(codes).astype(np.float64)
@@ -96,14 +94,16 @@ def check_roles(
 ) -> None:
     """Warn of columns of numbers for which "auto" may have chosen the wrong role.
 
-    `selection` is the parameter `categorical_features`; `codes` are the categories of each embedded
-    column, from 0.
+    `selection` is `categorical_features`; `codes` are those of the embedded columns, from 0.
     """
     if not (isinstance(selection, str) and selection == "auto"):
         return
     y = _outputs(target)
     embedded = [table.columns[j] for j in categorical if table.columns[j].kind == "number"]
-    if found := [f"{c.name!r} ({why})" for c in embedded if (why := _quantity(c, y))]:
+    reasons = (
+        (c, "fractions" if c.holds_fractions else why_quantity(c.to_numbers(), y)) for c in embedded
+    )
+    if found := [f"{c.name!r} ({why})" for c, why in reasons if why]:
         warn(
             "X has only numbers, which categorical_features='auto' embeds value by value, but some "
             f"look like quantities: {_some(found)}. Name the columns to embed in "
@@ -121,20 +121,10 @@ def check_roles(
         )
 
 
-def _quantity(column: Column, y: NDArray[np.float64]) -> str | None:
-    """Reason why an embedded column looks like a quantity; None where it does not."""
-    if column.holds_fractions:
-        return "fractions"
-    return why_quantity(column.to_numbers(), y)
-
-
 def _remainder(
     y: NDArray[np.float64], codes: Sequence[NDArray[np.integer[Any]] | Lists]
 ) -> NDArray[np.float64]:
-    """The target without what the embedded columns tell of it, one after the other.
-
-    A movie's year looks like an id only as long as the movies of a year have their own effects.
-    """
+    """The target less what embedded columns tell: a year is no id where movies are known."""
     rest: NDArray[np.float64] = y - y.mean(axis=0)
     for column in codes:
         if isinstance(column, Lists):

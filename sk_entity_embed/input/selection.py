@@ -24,9 +24,8 @@ def select_categorical(
 ) -> tuple[list[int], list[int]]:
     """Positions of a table's categorical columns and of its context columns.
 
-    A callable `selection` gets `X` itself. "auto" takes text, declared categories, booleans and
-    lists, and where there are only numbers, those that are whole; where there has to be a
-    categorical column, it takes all if it finds none.
+    "auto" takes text, declared categories, booleans and lists; of numbers alone the whole ones; and
+    all columns where that finds none, but one is `required`.
     """
     columns = table.columns
     if isinstance(selection, str) and selection == "all":

@@ -31,10 +31,9 @@ Indices: TypeAlias = NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One named column: its cells, or its levels and their `indices`.
+    """One named column: its cells, or its levels and their `indices`; of lists, all items.
 
-    In a column of lists, "cell" is an item: those of all lists, one list after the other. Missing
-    cells are Arrow nulls, or missing by :func:`pandas.isna`.
+    Missing cells are Arrow nulls, or missing by :func:`pandas.isna`.
     """
 
     name: str  # "x0", "x1", ... for containers without names

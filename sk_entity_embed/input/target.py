@@ -31,14 +31,12 @@ _CLASSIFICATION = ("binary", "multiclass", "multilabel-indicator")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target the network can learn.
-
-    Its `values`, of shape (n_samples, n_columns), are in original units for continuous targets, 0/1
-    for binary and multilabel ones, and the class number (one column) for multiclass ones.
-    """
+    """A target the network can learn."""
 
     kind: TargetKind
     values: NDArray[np.float64]
+    """In original units, 0/1 for binary and multilabel targets, class numbers for multiclass ones;
+    of shape (n_samples, n_columns)."""
     classes: NDArray[Any] | None  # sorted labels, column numbers if multilabel, None if continuous
     n_outputs: int  # of the network
     is_single: bool  # whether a one-dimensional answer describes a row
@@ -94,31 +92,21 @@ def read_target(array: NDArray[Any], target_type: str) -> Target:
     kind = _kind(array, target_type)
     if kind == "continuous":
         asked = "a regressor" if target_type == "quantities" else "target_type='continuous'"
-        values, classes = _continuous(array, asked), None
-        n_outputs = values.shape[1]
-    elif kind == "multilabel-indicator":
+        values = _continuous(array, asked)
+        return Target(kind, values, None, values.shape[1], is_single=array.ndim == 1)
+    if kind == "multilabel-indicator":
         values = _multilabel(array)
-        n_outputs = values.shape[1]
-        classes = np.arange(n_outputs)
-    else:
-        values, classes = _classes(array, kind)
-        n_outputs = 1 if kind == "binary" else len(classes)
-    return Target(
-        kind=kind,
-        values=values,
-        classes=classes,
-        n_outputs=n_outputs,
-        is_single=kind == "binary" or (kind == "continuous" and array.ndim == 1),
-    )
+        n_labels = values.shape[1]
+        return Target(kind, values, np.arange(n_labels), n_labels, is_single=False)
+    values, classes = _classes(array, kind)
+    is_binary = kind == "binary"
+    return Target(kind, values, classes, 1 if is_binary else len(classes), is_single=is_binary)
 
 
 def apply_class_weight(
     class_weight: Any, target: Target, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Row weights times the weights of their classes, in a unit of their own.
-
-    `class_weight` is as in scikit-learn's classifiers: a list holds a dict for each label.
-    """
+    """Row weights times the weights of their classes, as scikit-learn has them, in another unit."""
     if class_weight is None:
         return weights
     if target.classes is None:
@@ -230,8 +218,7 @@ def _multilabel(array: NDArray[Any]) -> NDArray[np.float64]:
     values = _continuous(array, "target_type='multilabel-indicator'")
     if not np.isin(values, (0.0, 1.0)).all():
         raise InvalidDataError("A multilabel y may only hold 0 and 1.")
-    constant = np.flatnonzero((values == values[0]).all(axis=0))
-    if len(constant) == values.shape[1]:
+    if (values == values[0]).all():
         raise InvalidDataError("y has one class only in every label; there is nothing to learn.")
     return values
 

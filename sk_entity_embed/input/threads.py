@@ -19,9 +19,8 @@ _FORKED = 0x40
 def runs(n_rows: int, at_least: int) -> list[slice]:
     """Divide rows into a run for each thread, of about equal length and `at_least` so many rows.
 
-    There are as many threads as scikit-learn's own loops would have: ``OMP_NUM_THREADS``, the
-    process's share of the processors, :func:`threadpoolctl.threadpool_limits` and the workers of
-    joblib limit them. Each run starts at a multiple of `at_least`.
+    Threads are limited as scikit-learn's own are: ``OMP_NUM_THREADS``, the share of the processors,
+    threadpoolctl, joblib's workers. Each run starts at a multiple of `at_least`.
     """
     blocks = max(1, n_rows // at_least)
     n = min(blocks, _openmp_effective_n_threads()) if blocks > 1 else 1
@@ -42,11 +41,7 @@ def on_threads(work: Callable[[slice], object], rows: Sequence[slice]) -> None:
 
 
 def is_forked() -> bool:
-    """Whether this process goes on where it was forked from another, as far as Linux tells.
-
-    OpenMP's threads stay behind in the other process, and GNU's library, which torch and
-    scikit-learn bring along on Linux, waits for them forever.
-    """
+    """Whether this process is a fork, in which GNU's OpenMP waits for lost threads forever."""
     try:
         with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()  # after the name of the program

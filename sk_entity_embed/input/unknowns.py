@@ -17,21 +17,14 @@ _FEW, _MOST, _SOME = 20, 0.9, 0.5
 The lower share is for values of another kind, of which some may be equal to categories, as 0.5 is
 to a decimal.
 """
-_SAMPLE = 1_000
 
 
 def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
     """Warn if new rows are of another kind than in fit, or have hardly any category of fit.
 
-    `codes` are what the vocabulary made of the column. A column of few values, as in serving, gives
-    one warning in the life of a vocabulary.
+    A column of few values, as in serving, gives one warning in the life of a vocabulary.
     """
     cells = codes.items if isinstance(codes, Lists) else codes
-    if len(cells) > 4 * _SAMPLE:
-        some = cells[:: len(cells) // _SAMPLE]
-        least = _SOME * np.count_nonzero(some != MISSING) - 0.1 * len(some)
-        if np.count_nonzero(some == UNKNOWN) < least:
-            return
     n_known = np.count_nonzero(cells > MISSING)
     if n_known > (1 - _SOME) * np.count_nonzero(cells != MISSING):
         return

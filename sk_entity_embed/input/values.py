@@ -23,8 +23,7 @@ from sk_entity_embed.input.messages import shown
 def read_array(values: Any, name: str) -> NDArray[Any]:
     """Values of any container, one or several a row, as an array in their natural dtype.
 
-    Decimals and other numbers that NumPy has no type for are float64, where all values are numbers.
-    `name` says what they are, for messages.
+    Numbers that NumPy has no type for are float64. `name` says what they are, for messages.
     """
     if sparse.issparse(values):
         raise UnsupportedDataError(f"{name} is sparse; pass {name}.toarray() instead.")
@@ -55,10 +54,7 @@ def to_float64(
     *,
     error: type[InvalidDataError | InvalidParameterError] = InvalidDataError,
 ) -> NDArray[np.float64]:
-    """An array of :func:`read_array` as float64; an `error` where a value is no number.
-
-    The error's message begins with `needs`, which says who needs numbers.
-    """
+    """An array of :func:`read_array` as float64; `needs` begins what is said of other values."""
     if array.dtype.kind in "mM":
         raise error(f"{needs}, but {name} holds dates or times ({array.dtype}).")
     try:

@@ -132,9 +132,9 @@ class Vocabulary:
     def encode(self, column: Column) -> Codes:
         """Table row of each cell, ``UNKNOWN`` for values not seen in fit, or lists of them.
 
-        A vocabulary of lists gives lists, none of them empty: `empty_row` stands in an empty list
-        and `missing_row` in a missing one. Lists where fit had single values, or the other way
-        round, are refused, unless nothing but missing cells or lists is on one side.
+        No list is empty: `empty_row` stands in an empty list and `missing_row` in a missing one.
+        Lists where fit had single values, or the other way round, are refused, unless one side has
+        only missing ones.
         """
         if self.is_list != column.is_list:
             return self._encode_other(column)
@@ -172,12 +172,9 @@ class Vocabulary:
             return found
         values = np.empty(len(codes), dtype=object)
         values[own] = self.categories[positions[own]]
-        others: dict[int, Any] = {UNKNOWN: None, MISSING: np.nan, INFREQUENT: "infrequent_sklearn"}
-        if self._knows_empty:
-            others[int(self.empty_row or 0)] = ()
-        for code, value in others.items():
-            for row in np.flatnonzero(codes == code):
-                values[row] = value  # one by one, since a tuple would be taken apart
+        others = {UNKNOWN: None, MISSING: np.nan, INFREQUENT: "infrequent_sklearn"}
+        for row in np.flatnonzero(~own):  # one by one: a tuple would be taken apart
+            values[row] = others.get(int(codes[row]), ())
         return values
 
     @cached_property
@@ -251,12 +248,10 @@ def learn_vocabulary(
     max_categories: int | None = None,
     missing: Literal["category", "nan", "error"] = "category",
 ) -> Vocabulary:
-    """Learn the categories of a column, or of the items of its lists.
+    """Learn the categories of a column, or of the items of its lists: equal ones of equal values.
 
-    They are equal for equal values, in whatever order or container these came. `min_frequency` and
-    `max_categories` group infrequent ones as in :class:`~sklearn.preprocessing.OneHotEncoder`;
-    missing does not count among the categories. With ``missing="nan"`` missing cells keep a row of
-    their own where fit met none.
+    Infrequent ones are grouped as in :class:`~sklearn.preprocessing.OneHotEncoder`; missing does
+    not count. With ``missing="nan"`` missing cells keep a row of their own where fit had none.
     """
     categories, counts, missing_count = count_values(column)
     n_cells = int(counts.sum()) + missing_count

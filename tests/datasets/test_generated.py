@@ -35,14 +35,17 @@ def test_tokens_have_the_effects_that_are_told():
     assert data.X["token"].value_counts().tolist() == [20] * 5
     assert (data.y == data.X["token"].map(data.effects)).all()
     assert data.X["token"].iloc[:20].nunique() > 1
+    data = make_token_effects(5000, 4, noise=2, random_state=0)
+    assert data.X["token"].nunique() == 5000
+    rest = data.y - data.X["token"].map(data.effects)
+    assert rest.std() / data.effects.std() == pytest.approx(2, rel=0.02)
 
 
 def test_listings_have_the_structure_that_is_told():
     data = make_listings(4000, random_state=0)
     X, log_price = data.X, np.log(data.y)
-    assert X.columns.tolist() == [
-        *("brand", "model", "postal_code", "fuel", "gearbox", "year", "power", "mileage"),
-    ]
+    names = "brand model postal_code fuel gearbox year power mileage"
+    assert X.columns.tolist() == names.split()
     assert not X.isna().any(axis=None)
     assert X["model"].str.partition("/")[0].equals(X["brand"].rename(0))
     assert X["postal_code"].str.fullmatch(r"\d{5}").all()
@@ -63,11 +66,9 @@ def test_moods_decide_what_a_review_is():
     data = make_reviews(500, noise=0, random_state=0)
     words = data.X["sentence"].str.split()
     assert words.str.len().between(10, 30).all()
-    assert words.str.len().nunique() == 21
     moods = words.map(lambda found: data.word_effects[found].sum())
     assert (data.y[moods > 0] == 1).all()
     assert (data.y[moods < 0] == 0).all()
-    assert 0.4 < data.y.mean() < 0.6
     assert data.word_effects.index.is_unique
     shares = np.mean([mood != 0 for found in words for mood in data.word_effects[found]])
     assert shares == pytest.approx(1 / 6, abs=0.02)
@@ -111,7 +112,6 @@ def test_genres_make_movies_alike_and_few_movies_are_popular():
     assert within < 0.6 * total
     counts = data.X["movie"].value_counts()
     assert counts.head(50).sum() > 3 * counts.iloc[50:100].sum() / 2
-    assert data.movies.index.is_unique
     assert data.X["movie"].isin(data.movies.index).all()
 
 
@@ -126,17 +126,6 @@ def test_books_link_to_pages_of_their_genre():
     assert own[~general].mean() > 0.6
     assert 0.2 < general.mean() < 0.9
     assert data.books.groupby("author")["genre"].nunique().max() == 1
-    assert data.books["author"].nunique() < len(data.books)
-
-
-def test_noise_is_as_large_as_is_told():
-    data = make_token_effects(5000, 4, noise=2, random_state=0)
-    assert data.X["token"].nunique() == 5000
-    rest = data.y - data.X["token"].map(data.effects)
-    assert rest.std() / data.effects.std() == pytest.approx(2, rel=0.02)
-    data = make_reviews(500, noise=3, random_state=0)
-    moods = data.X["sentence"].str.split().map(lambda found: data.word_effects[found].sum())
-    assert 0.02 < (data.y[moods > 1] == 0).mean() < 0.4
 
 
 def test_the_smallest_data_and_bad_parameters():
@@ -149,11 +138,9 @@ def test_the_smallest_data_and_bad_parameters():
         make_ratings(3, 4, 13)
     with pytest.raises(InvalidParameterError, match=r"links_per_book=3 .* n_links=2"):
         make_links(5, 2, links_per_book=3)
-    wrong = {"n_tokens": 1, "noise": -1, "n_per_token": 0, "random_state": "a"}
-    for name, value in wrong.items():
+    for name, value in {"n_tokens": 1, "noise": -1, "n_per_token": 0, "random_state": "a"}.items():
         with pytest.raises(ValueError, match=f"'{name}' parameter of make_token_effects"):
             make_token_effects(**{name: value})
-    with pytest.raises(ValueError, match="'n_steps'"):
-        make_sequences(n_steps=1)
-    with pytest.raises(ValueError, match="'n_words'"):
-        make_reviews(n_words=1)
+    for make, name in ((make_sequences, "n_steps"), (make_reviews, "n_words")):
+        with pytest.raises(ValueError, match=f"'{name}' parameter of {make.__name__}"):
+            make(**{name: 1})

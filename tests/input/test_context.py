@@ -22,11 +22,11 @@ def test_columns_are_stacked_in_their_own_units():
     assert fit_context(np.empty((3, 0))).apply(np.empty((2, 0))).shape == (2, 0)
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinity_is_refused_by_name(value):
-    columns = read_table(pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, value]})).columns
-    with pytest.raises(InvalidDataError, match="Column 'b' contains infinity"):
-        stack_numbers(columns, 2)
+def test_infinity_is_refused_by_name():
+    for value in (np.inf, -np.inf):
+        columns = read_table(pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, value]})).columns
+        with pytest.raises(InvalidDataError, match="Column 'b' contains infinity"):
+            stack_numbers(columns, 2)
 
 
 def scaled(x, new=None):
@@ -60,13 +60,10 @@ def test_heavy_tails_become_normal():
     assert stats.kstest(scaled(x)[:, 0], "norm").statistic < 0.02
 
 
-def test_values_beyond_the_range_of_fit_are_at_its_ends():
-    x = np.arange(10.0)[:, None]
-    out = scaled(x, np.array([[-1e9], [0.0], [9.0], [1e9]]))
+def test_later_values_stay_in_the_range_of_fit():
+    out = scaled(np.arange(10.0)[:, None], np.array([[-1e9], [0.0], [9.0], [1e9]]))
     assert out[0] == out[1] < out[2] == out[3]
-
-
-def test_large_tables_are_mapped_through_a_bounded_number_of_knots():
+    assert not scaled(np.full((5, 1), 2013.0), np.array([[2013.0], [2014.0], [-1.0]])).any()
     scaling = fit_context(RANDOM.standard_normal((20 * MAX_KNOTS, 1)))
     assert len(scaling.knots[0]) == MAX_KNOTS
 
@@ -77,10 +74,6 @@ def test_missing_numbers_are_the_mean_score_and_a_flag_where_fit_had_some():
     assert out.shape == (5, 3)
     assert out[3, 0] == out[4, 1] == 0.0
     np.testing.assert_allclose(out[:, 2], [-0.25, -0.25, -0.25, 0.75, -0.25])
-
-
-def test_constant_columns_are_zero_whatever_comes_later():
-    assert not scaled(np.full((5, 1), 2013.0), np.array([[2013.0], [2014.0], [-1.0]])).any()
 
 
 def test_a_column_of_missing_numbers_only_is_zero_whatever_comes_later_and_has_no_flag():

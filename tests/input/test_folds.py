@@ -45,14 +45,9 @@ def test_groups_are_never_divided(n_classes):
     assert set(fold) == set(range(5))
     assert all(len(set(fold[groups == g])) == 1 for g in range(25))
     assert not np.array_equal(fold, folds(200, 5, groups=groups, strata=strata, seed=1))
-
-
-def test_groups_and_classes_are_both_heeded():
-    groups = np.repeat(np.arange(20), 10)
-    strata = np.repeat(np.tile([0.0, 1.0], 10), 10)
+    groups, strata = np.repeat(np.arange(20), 10), np.repeat(np.tile([0.0, 1.0], 10), 10)
     fold = folds(200, 5, groups=groups, strata=strata)
-    shares = [strata[fold == f].mean() for f in range(5)]
-    np.testing.assert_allclose(shares, 0.5)
+    np.testing.assert_allclose([strata[fold == f].mean() for f in range(5)], 0.5)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +63,6 @@ def test_too_few_units_reduce_the_folds_with_a_warning(n, strata, groups, expect
     with pytest.warns(FoldsReducedWarning, match=f"cv=5.*{what}.*using {expected} folds"):
         fold = folds(n, 5, strata=strata, groups=groups)
     assert set(fold) == set(range(expected))
-
-
-@pytest.mark.parametrize(
-    ("n", "groups", "what"), [(1, None, "sample"), (6, np.zeros(6, dtype=int), "group")]
-)
-def test_units_for_one_fold_only_are_refused(n, groups, what):
-    message = f"at least two {what}s, got 1 {what}\\..*cross_fit=False"
-    with pytest.raises(InvalidDataError, match=message):
-        folds(n, 5, groups=groups)
 
 
 @pytest.mark.parametrize(
@@ -131,24 +117,16 @@ def test_splitters_and_iterables_decide_the_folds(cv):
         assert np.flatnonzero(fold == f).tolist() == test.tolist()
 
 
-def test_masks_and_empty_test_sets_are_accepted():
+def test_an_iterable_refers_to_all_rows_and_a_splitter_to_those_kept():
     none, first = np.array([], dtype=int), np.arange(4) < 2
     assert folds(4, [(None, [0, 1]), (None, none), (None, [2, 3])]).tolist() == [0, 0, 1, 1]
     assert folds(4, ((~m, m) for m in (first, ~first))).tolist() == [0, 0, 1, 1]
-
-
-def test_an_iterable_refers_to_all_rows_and_a_splitter_to_those_kept():
-    kept = [0, 2, 3, 5]
-    halves = [(None, [0, 1, 2]), (None, [3, 4, 5])]
-    assert folds(6, halves, kept=kept).tolist() == [0, 0, 1, 1]
+    kept, thirds = [0, 2, 3, 5], [(None, [0, 1]), (None, [2, 3]), (None, [4, 5])]
+    assert folds(6, [(None, [0, 1, 2]), (None, [3, 4, 5])], kept=kept).tolist() == [0, 0, 1, 1]
     assert folds(6, KFold(2), kept=kept).tolist() == [0, 0, 1, 1]
     assert len(folds(6, 2, kept=kept)) == 4
-
-
-def test_folds_without_kept_rows_are_renumbered():
-    thirds = [(None, [0, 1]), (None, [2, 3]), (None, [4, 5])]
-    assert folds(6, thirds, kept=[0, 4, 5]).tolist() == [0, 1, 1]
-    with pytest.raises(InvalidParameterError, match="fewer than two folds"):
+    assert folds(6, thirds, kept=[0, 4, 5]).tolist() == [0, 1, 1]  # renumbered
+    with pytest.raises(InvalidParameterError, match=r"`cv` leaves rows .* fewer than two folds"):
         folds(6, thirds, kept=[0, 1])
 
 
@@ -199,10 +177,10 @@ def test_validation_takes_whole_groups():
     assert sum(m.all() for m in whole) == 4
 
 
-@pytest.mark.parametrize(
-    ("n", "groups", "what"), [(1, None, "sample"), (5, np.zeros(5, dtype=int), "group")]
-)
-def test_validation_needs_two_units(n, groups, what):
-    message = f"two {what}s, got 1 {what}; set early_stopping=False"
-    with pytest.raises(InvalidDataError, match=message):
-        validation(n, groups=groups)
+def test_two_units_are_needed():
+    for n, groups, what in ((1, None, "sample"), (6, np.zeros(6, dtype=int), "group")):
+        message = f"at least two {what}s, got 1 {what}"
+        with pytest.raises(InvalidDataError, match=rf"{message}\..*cross_fit=False"):
+            folds(n, 5, groups=groups)
+        with pytest.raises(InvalidDataError, match=f"{message}; set early_stopping=False"):
+            validation(n, groups=groups)

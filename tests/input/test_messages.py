@@ -13,19 +13,12 @@ from sk_entity_embed.input.messages import shown
 from tests.samples import make_encoder
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["x" * 10**7, b"x" * 10**7, 10**5000, -(10**100_000), tuple(range(10**5)), ["x" * 10**6] * 100],
-    ids=lambda v: type(v).__name__,
-)
-def test_long_values_are_cut(value):
-    assert len(shown(value)) < 500
-
-
-def test_short_values_are_shown_as_they_are():
-    assert [shown(v) for v in ("a", b"a", 10**9, 2**70, np.float64(0.5))] == [
-        "'a'", "b'a'", "1000000000", "1180591620717411303424", "0.5",
-    ]  # fmt: skip
+def test_values_are_cut_where_they_are_long():
+    for value in ("x" * 10**7, b"x" * 10**7, 10**5000, -(10**100_000), tuple(range(10**5))):
+        assert len(shown(value)) < 500
+    assert len(shown(["x" * 10**6] * 100)) < 500
+    short = {"a": "'a'", b"a": "b'a'", 2**70: str(2**70), np.float64(0.5): "0.5"}
+    assert [shown(v) for v in short] == [*short.values()]
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])

@@ -84,20 +84,24 @@ def test_equality_is_python_s(old, new, expected):
     assert learn_vocabulary(column_of(old)).encode(column_of(new)).tolist() == expected
 
 
+def test_zeros_of_both_signs_and_tuples_with_missing_entries_are_one_category():
+    for dtype in ("float64", object):
+        column = series_column(pd.Series([0.0, -0.0, 1.0, -0.0], dtype=dtype))
+        vocabulary = learn_vocabulary(column)
+        assert vocabulary.counts.tolist() == [3, 1]
+        assert vocabulary.encode(column).tolist() == [3, 3, 4, 3]
+    (column,) = read_table([[(1, float("nan"))], [(1, float("nan"))], [(2, None)]]).columns
+    vocabulary = learn_vocabulary(column)
+    assert vocabulary.counts.tolist() == [2, 1]
+    assert vocabulary.encode(column).tolist() == [3, 3, 4]
+
+
 def test_declared_levels_without_rows_are_no_categories():
     levels = pd.Categorical(["b", "a"], categories=["z", "b", "a"], ordered=True)
     vocabulary = learn_vocabulary(series_column(pd.Series(levels)))
     assert vocabulary.categories.tolist() == ["a", "b"]
     enum = pl.DataFrame({"c": pl.Series(["b", "a"], dtype=pl.Enum(["z", "b", "a"]))})
     assert learn_vocabulary(*read_table(enum).columns).categories.tolist() == ["a", "b"]
-
-
-def test_zeros_of_both_signs_are_one_category():
-    for dtype in ("float64", object):
-        column = series_column(pd.Series([0.0, -0.0, 1.0, -0.0], dtype=dtype))
-        vocabulary = learn_vocabulary(column)
-        assert vocabulary.counts.tolist() == [3, 1]
-        assert vocabulary.encode(column).tolist() == [3, 3, 4, 3]
 
 
 @pytest.mark.parametrize(
@@ -146,11 +150,8 @@ EMPTY = {
     "NaT": ("other", pd.Series([pd.NaT, pd.NaT], dtype=object)),
     "float": ("number", pd.Series([np.nan, np.nan])),
     "sparse": ("number", pd.Series(pd.arrays.SparseArray([np.nan, np.nan]))),
-    "str": ("category", pd.Series([None, None], dtype="string")),
     "Int64": ("number", pd.Series([None, None], dtype="Int64")),
     "boolean": ("category", pd.Series([None, None], dtype="boolean")),
-    "datetime": ("other", pd.Series([pd.NaT, pd.NaT])),
-    "no levels": ("category", pd.Series(pd.Categorical([None, None]))),
     "levels": ("category", pd.Series(pd.Categorical([None, None], categories=[1, 2]))),
     "Arrow null": ("category", pa.nulls(2)),
     "Arrow date": ("other", pa.nulls(2, pa.date32())),
@@ -263,6 +264,10 @@ def test_equal_lists_give_equal_vocabularies_and_codes(name):
     asked = list_column([[], None, [], ["a", "new"], None, ["b", "c"], [], None], name)
     assert rows_of(vocabulary.encode(asked)) == [[6], [1], [6], [3, 0], [1], [4, 5], [6], [1]]
     assert count_missing(column) == 2
+    again = pickle.loads(pickle.dumps(vocabulary))
+    assert (again.empty_row, again.empty_count) == (6, 1)
+    assert again.keys.equals(vocabulary.keys)
+    assert rows_of(again.encode(column)) == rows_of(codes)
     fewer = learn_vocabulary(list_column([["b"], ["a", "b"]]))
     assert (fewer.empty_row, fewer.n_rows, fewer.cardinality) == (UNKNOWN, 5, 2)
     assert rows_of(fewer.encode(column)) == [[4, 3], [0], [0], [3, 0, 0], [4]]
@@ -278,10 +283,10 @@ def test_rare_items_are_counted_by_item():
     assert few.infrequent.tolist() == ["b", "c"]
 
 
-@pytest.mark.parametrize("values", [[["a"], None], [["a", None], ["b"]]])
-def test_missing_lists_and_items_can_be_an_error(values):
-    with pytest.raises(InvalidDataError, match=r"'x0' has 1 missing.*handle_missing"):
-        learn_vocabulary(list_column(values), missing="error")
+def test_missing_lists_and_items_can_be_an_error():
+    for values in ([["a"], None], [["a", None], ["b"]]):
+        with pytest.raises(InvalidDataError, match=r"'x0' has 1 missing.*handle_missing"):
+            learn_vocabulary(list_column(values), missing="error")
     assert learn_vocabulary(list_column([["a"], []]), missing="error").empty_count == 1
 
 
@@ -309,9 +314,8 @@ def test_lists_without_anything_in_them_have_no_categories(values, codes, cardin
 def test_lists_and_single_values_are_not_mistaken_for_each_other():
     lists, single = learn_vocabulary(list_column(LISTS)), learn_vocabulary(column_of(TEXT))
     assert not single.is_list
-    with pytest.raises(
-        InvalidDataError, match=r"'x0' held lists in fit.*single values.*make lists"
-    ):
+    message = r"'x0' held lists in fit.*single values.*make lists"
+    with pytest.raises(InvalidDataError, match=message):
         lists.encode(column_of(["a", None]))
     with pytest.raises(InvalidDataError, match=r"'c' held single values in fit.*holds lists"):
         single.encode(list_column(LISTS))
@@ -323,15 +327,6 @@ def test_a_column_of_missing_cells_only_is_one_of_missing_lists(container):
         codes = learn_vocabulary(list_column(known)).encode(asked)
         assert rows_of(codes) == [[row], [row]]
         assert codes.items.dtype == np.int32
-
-
-def test_vocabularies_of_lists_can_be_pickled():
-    column = list_column(LISTS)
-    vocabulary = learn_vocabulary(column)
-    again = pickle.loads(pickle.dumps(vocabulary))
-    assert (again.empty_row, again.empty_count) == (6, 1)
-    assert again.keys.equals(vocabulary.keys)
-    assert rows_of(again.encode(column)) == rows_of(vocabulary.encode(column))
 
 
 def text(n):
@@ -410,23 +405,15 @@ def test_codes_do_not_depend_on_the_number_of_threads(kind, monkeypatch):
     assert vocabulary.encode(column).tolist() == alone
 
 
-@pytest.mark.parametrize("n_cells", [5, 500])
-def test_declared_categories_are_found_whether_they_are_few_or_many(n_cells):
+def test_declared_categories_are_found_whether_they_are_few_or_many():
     levels = [f"v{i:02d}" for i in range(50)]
-    codes = np.arange(n_cells) % 51 - 1
-    X = pd.DataFrame({"c": pd.Categorical.from_codes(codes, levels)})
-    vocabulary = learn_vocabulary(read_table(pd.DataFrame({"c": levels[1:]})).columns[0])
-    found = vocabulary.encode(read_table(X).columns[0])
-    expected = np.where(codes < 1, UNKNOWN, codes + N_RESERVED - 1)
-    assert found.tolist() == expected.tolist()
-
-
-def test_tuples_with_missing_entries_are_one_category():
-    X = [[(1, float("nan"))], [(1, float("nan"))], [(2, None)]]
-    (column,) = read_table(X).columns
-    vocabulary = learn_vocabulary(column)
-    assert vocabulary.counts.tolist() == [2, 1]
-    assert vocabulary.encode(column).tolist() == [3, 3, 4]
+    vocabulary = learn_vocabulary(column_of(levels[1:]))
+    for n_cells in (5, 500):
+        codes = np.arange(n_cells) % 51 - 1
+        found = vocabulary.encode(
+            series_column(pd.Series(pd.Categorical.from_codes(codes, levels)))
+        )
+        assert found.tolist() == np.where(codes < 1, UNKNOWN, codes + N_RESERVED - 1).tolist()
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -434,9 +421,4 @@ def test_of_equal_numbers_the_same_one_stands_for_all_whatever_came_first(order)
     values = [True, 1, 1.0, Decimal("1.00"), Fraction(1), "a", Decimal("2.50"), Fraction(5, 2)]
     (column,) = read_table([[v] for v in values[::order]]).columns
     categories = learn_vocabulary(column).categories.tolist()
-    assert [(type(c), c) for c in categories] == [
-        (bool, True),
-        (Decimal, Decimal("2.5")),
-        (str, "a"),
-    ]
-    assert str(categories[1]) == "2.5"
+    assert list(map(repr, categories)) == ["True", "Decimal('2.5')", "'a'"]
