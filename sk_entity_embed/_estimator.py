@@ -287,7 +287,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If columns are missing, added or out of order, a context number is infinite, or a
             category is unknown and ``handle_unknown="error"``.
         """
-        return self._model.transform(self._code(X))
+        rows = self._code(X)  # first, for it says whether there is a fit
+        return self._model.transform(rows)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Category of the nearest vector, column by column.
@@ -367,8 +368,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
         """
         check_is_fitted(self)
-        self._check_feature_names(input_features)
-        return np.array(self._model.output_names(), dtype=object)
+        names = tuple(self._check_feature_names(input_features))
+        return np.array(replace(self._model, names=names).output_names(), dtype=object)
 
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
@@ -460,7 +461,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _code(self, X: Any) -> CodedRows:
         """Read new rows with the columns of fit, and look them up by the policies of fit."""
-        return self._model.code(self._read(X))
+        table = self._read(X)  # first, for it says whether there is a fit
+        return self._model.code(table)
 
     def _read(self, X: Any) -> Table:
         """Read a table with the columns of fit."""

@@ -72,10 +72,12 @@ def learn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every training has the result of the first one of as many rows."""
     original, results = learning.learn, {}
 
-    def learn(rows: Any, *args: Any, **options: Any) -> Any:
+    def learn(tables: list[Any], rows: Any, *args: Any) -> Any:
         key = len(rows.fold)
-        results[key] = results[key] if key in results else original(rows, *args, **options)
-        return deepcopy(results[key])
+        if key not in results:
+            results[key] = original(tables, rows, *args), list(tables)
+        result, tables[:] = deepcopy(results[key])
+        return result
 
     monkeypatch.setattr(learning, "learn", learn)
 

@@ -153,7 +153,7 @@ def test_the_bias_is_the_last_output_and_no_axis(fitted: Any, rows: Rows) -> Non
 def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
     model = make_encoder().fit(*rows)
     assert not hasattr(model, "biases_")
-    with pytest.raises(AttributeError, match="biases_ under head='dot' only, not under 'mlp'"):
+    with pytest.raises(AttributeError, match="such as head='dot', not under head='mlp'"):
         _ = model.biases_
     assert not hasattr(make_dot(), "biases_")  # nothing before fit
 
@@ -326,8 +326,8 @@ def test_several_outputs_are_refused(kind: str, rows: Rows) -> None:
 
 def test_lists_that_are_neither_averaged_nor_summed_are_refused() -> None:
     X, y = make_list_rows()
-    for way, pooling in (("max", "max"), ("gru", {"words": "gru"})):
-        message = f"'mean' or 'sum', but `pooling` is '{way}' for column 'words'"
+    for name, pooling in (("max", "max"), ("gru", {"words": "gru"})):
+        message = f"'mean' or 'sum', but `pooling` is '{name}' for column 'words'"
         with pytest.raises(InvalidParameterError, match=message):
             make_dot(pooling=pooling).fit(X, y)
 

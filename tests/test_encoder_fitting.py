@@ -694,7 +694,7 @@ def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) ->
 
 
 @pytest.mark.parametrize(
-    ("init", "pulled"),
+    ("init", "shrinks"),
     [
         ("normal", [True, True]),
         ({}, [True, True]),
@@ -703,18 +703,18 @@ def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) ->
     ],
     ids=["normal", "nothing given", "given", "encoder"],
 )
-def test_given_vectors_are_not_pulled_to_zero(init: Any, pulled: list[bool], rows: Rows) -> None:
+def test_given_vectors_do_not_shrink(init: Any, shrinks: list[bool], rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(init=init, warm_start=True)
-    assert _pulled(encoder, X, y) == pulled
-    assert _pulled(encoder, X, y) == pulled  # going on
+    assert _shrinks(encoder, X, y) == shrinks
+    assert _shrinks(encoder, X, y) == shrinks  # going on
     with pytest.warns(LeakageWarning):
-        assert _pulled(encoder, X[: N // 2], y[: N // 2]) == pulled
+        assert _shrinks(encoder, X[: N // 2], y[: N // 2]) == shrinks
 
 
-def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
-    """Columns that training pulls to zero."""
-    return list(watch_training(lambda: encoder.fit(X, y)).start.pulled)
+def _shrinks(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
+    """Whether the vectors of each column shrink towards zero."""
+    return list(watch_training(lambda: encoder.fit(X, y)).start.shrinks)
 
 
 def test_class_weights_do_not_tell_the_vectors_their_target() -> None:

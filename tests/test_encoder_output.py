@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.canonical import HIDDEN_VARIANCE
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.model.heads.perceptron import HIDDEN_VARIANCE
 from tests.samples import make_encoder, make_rows
 
 N = 240

@@ -37,7 +37,6 @@ from sk_entity_embed.export import load, save, to_onnx
 from sk_entity_embed.inspection import nearest
 from tests.list_samples import make_list_rows
 from tests.samples import make_encoder, make_rows
-from tests.test_imports import run_blocked
 
 GOOD = {
     "hidden_layer_sizes": (16,),
@@ -396,31 +395,6 @@ def test_an_onnx_output_never_has_a_columns_name() -> None:
     assert outputs == ["variable_"]
     model = EntityEmbeddingClassifier(**QUICK).fit(X, y > 0)
     assert [o.name for o in to_onnx(model).graph.output] == ["label_", "probabilities"]
-
-
-def test_predictions_need_no_torch(fitted: Any, tmp_path: Any) -> None:
-    models = list(fitted.values())
-    expected = [(model, new_rows(model), model.predict(new_rows(model))) for model in models]
-    (tmp_path / "cases.pickle").write_bytes(pickle.dumps(expected))
-    save(fitted["multiclass"], tmp_path / "model.safetensors")
-    done = run_blocked(
-        """
-        import pickle
-        import numpy as np
-        from pathlib import Path
-        from sk_entity_embed.export import load
-
-        cases = pickle.loads(Path(sys.argv[1], "cases.pickle").read_bytes())
-        for model, X, predicted in cases:
-            assert np.array_equal(model.predict(X), predicted)
-            if hasattr(model, "predict_proba"):
-                assert len(model.predict_proba(X)) == len(model.decision_function(X)) == len(X)
-        assert load(Path(sys.argv[1], "model.safetensors")).classes_.tolist() == [0, 10, 20]
-        print({m.split(".")[0] for m in sys.modules} & set(BLOCKED))
-        """,
-        tmp_path,
-    )
-    assert done.stdout == "set()\n", done.stderr
 
 
 # Lists and bounds --------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -24,6 +23,9 @@ from sk_entity_embed.input.vocabulary import (
     refuse_missing,
 )
 from sk_entity_embed.model.tables import EmbeddingTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class EntityEmbeddings(nn.Module):

@@ -25,8 +25,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 from sklearn.tree import DecisionTreeRegressor
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.evaluation.comparison import default_models
 from sk_entity_embed.evaluation import encoding_report
+from sk_entity_embed.evaluation.comparison import default_models
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,

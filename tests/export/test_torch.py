@@ -20,7 +20,7 @@ from sk_entity_embed.exceptions import (
     UnsupportedDataError,
 )
 from sk_entity_embed.export import to_torch
-from sk_entity_embed.export import torch as torch_file
+from sk_entity_embed.learning.module import EntityEmbeddings
 from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
@@ -214,7 +214,7 @@ def test_copies(encoder, table):
     expected = vectors_of(module, X)
     shake(module)
     for other in copies:
-        assert type(other) is type(module) is torch_file.EntityEmbeddings
+        assert type(other) is type(module) is EntityEmbeddings
         np.testing.assert_array_equal(vectors_of(other, X), expected)
 
 
@@ -262,24 +262,6 @@ def test_the_way_back_in_groups_of_other_members(rows):
     expected = frames["letter"].loc[grouped].to_numpy(dtype=np.float64).mean(axis=0)
     out = back.transform(pd.DataFrame({"letter": grouped}))
     np.testing.assert_allclose(out, np.tile(expected, (3, 1)), rtol=1e-6)
-
-
-def test_other_names_of_the_file_are_errors():
-    with pytest.raises(AttributeError, match="has no attribute 'Embedding'"):
-        _ = torch_file.Embedding
-
-
-def test_the_class_is_made_when_it_is_asked_for_and_when_a_module_is_unpickled(
-    module, rows, monkeypatch
-):
-    kept, expected = pickle.dumps(module), vectors_of(module, rows[0])
-    monkeypatch.delitem(vars(torch_file), "EntityEmbeddings")
-    made = torch_file.EntityEmbeddings
-    assert made is not type(module)
-    assert made is torch_file.EntityEmbeddings
-    assert (made.__module__, made.__qualname__) == (torch_file.__name__, "EntityEmbeddings")
-    monkeypatch.delitem(vars(torch_file), "EntityEmbeddings")
-    np.testing.assert_array_equal(vectors_of(pickle.loads(kept), rows[0]), expected)
 
 
 def test_vectors_of_dots_end_with_their_biases(rows):
