@@ -388,7 +388,7 @@ def test_bounds_that_are_none_are_refused(y_range: Any, ratings: Rows) -> None:
 
 def test_classes_and_counts_have_no_bounds(ratings: Rows) -> None:
     X, y = ratings
-    with pytest.raises(InvalidParameterError, match="`y_range` .* a multiclass target"):
+    with pytest.raises(InvalidParameterError, match=r"`y_range` .* a multiclass target"):
         make_encoder(y_range=(0, 9)).fit(X, np.digitize(y, [2, 4]))
     assert "y_range" not in EntityEmbeddingClassifier().get_params()
     with pytest.raises(InvalidParameterError, match=r"`y_range`.*loss='poisson'"):

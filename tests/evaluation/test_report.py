@@ -470,7 +470,7 @@ def test_global_settings_of_scikit_learn_do_not_matter() -> None:
 def test_the_default_linear_model_scales_no_indicators() -> None:
     year = 2000.0 + np.arange(6)
     X = np.column_stack([np.eye(3)[[0, 1, 2, 0, 1, 2]], year])
-    scale = default_models(read_target(year, "auto", "auto"))["linear"][1]
+    scale = default_models(read_target(year, "auto"))["linear"][1]
     for given in (X, sparse.csc_matrix(X)):
         out = scale.fit_transform(given)
         assert sparse.issparse(out) == sparse.issparse(given)
