@@ -23,7 +23,6 @@ from sk_entity_embed import (
 )
 from sk_entity_embed._access import exported_step, fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
-from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.composites import (
     EVERYTHING,
     NAME,
@@ -36,7 +35,7 @@ from tests.composites import (
     make_raw,
     make_several,
 )
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder
 
 
 @pytest.fixture(scope="module")
@@ -202,16 +201,3 @@ def test_the_table_of_a_column(encoder, rows):
 def test_columns_that_are_not_there(encoder, column, message):
     with pytest.raises(InvalidParameterError, match=message):
         table_of(encoder, column)
-
-
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
-def test_served_vectors_are_those_of_transform(policy):
-    X, y = make_rows(120)
-    encoder = make_encoder(handle_unknown=policy).fit(X, y)
-    served = [table.served for table in fitted_model(encoder).tables]
-    strange = X.head(1).assign(letter="?", color="?")
-    np.testing.assert_array_equal(
-        encoder.transform(strange)[0], np.concatenate([v[UNKNOWN] for v in served])
-    )
-    for vectors, table in zip(served, fitted_model(encoder).tables, strict=True):
-        np.testing.assert_array_equal(np.delete(vectors, UNKNOWN, 0), table.vectors[1:])

@@ -115,10 +115,10 @@ def test_an_interrupt_leaves_the_state_before_or_after(
     state = vars(earlier)
     _, lines = interrupt(earlier, sys.maxsize)
     assert len(lines) > 100
-    # Every line near the end, where the state is set, and one of five before.
+    # Every line near the end, where the state is set, and one of twenty before.
     near = len(lines) - 60
     before, after = 0, 0
-    for n in (*range(0, near, 5), *range(near, len(lines))):
+    for n in (*range(0, near, 20), *range(near, len(lines))):
         estimator, ran = interrupt(earlier, n)
         found = vars(estimator)
         if found.keys() == state.keys() and all(found[name] is state[name] for name in state):

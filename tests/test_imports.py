@@ -113,11 +113,12 @@ def run(code, *arguments):
 
 
 def test_importing_the_package_loads_nothing_else():
-    packages = "sk_entity_embed, sk_entity_embed.export, sk_entity_embed.inspection"
-    assert run(f"import {packages}\nprint('sklearn' in sys.modules)") == ["False", "[]"]
-    code = "from sk_entity_embed import EntityEmbeddingEncoder as E\nprint(E(max_iter=3))"
-    assert run(code) == ["EntityEmbeddingEncoder(max_iter=3)", "[]"]
-    assert run("import onnx") == ["['onnx']"]
+    code = """
+import sk_entity_embed, sk_entity_embed.export, sk_entity_embed.inspection
+print("sklearn" in sys.modules)
+print(sk_entity_embed.EntityEmbeddingEncoder(max_iter=3))
+"""
+    assert run(code) == ["False", "EntityEmbeddingEncoder(max_iter=3)", "[]"]
 
 
 def test_fitted_estimators_work_without_torch(tmp_path):
