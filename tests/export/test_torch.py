@@ -19,8 +19,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
-from sk_entity_embed.export import to_torch
-from sk_entity_embed.learning.module import EntityEmbeddings
+from sk_entity_embed.export import EntityEmbeddings, to_torch
 from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
 from tests.samples import make_encoder, make_rows
