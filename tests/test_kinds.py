@@ -141,8 +141,11 @@ def test_a_toy_kind_takes_every_way(tmp_path, parameters):
 
 def test_a_toy_head_predicts_and_is_refused_by_onnx():
     X, y = rows()
-    regressor = EntityEmbeddingRegressor(head="length", dimensions=3, random_state=0, max_iter=20)
-    assert regressor.fit(X, y).score(X, y) > 0.5
+    X["words"] = X["words"].str[0]  # the mean of both words would not tell the target
+    # Without folds: their tables may differ by more than a rotation, and the mean table is short.
+    quick = {"cross_fit": False, "learning_rate_init": 0.05, "alpha": 1e-3, "max_iter": 40}
+    regressor = EntityEmbeddingRegressor(head="length", dimensions=3, random_state=0, **quick)
+    assert regressor.fit(X, y).score(X, y) > 0.9
     with pytest.raises(UnsupportedDataError, match=r"the head 'length'"):
         to_onnx(regressor)
     with pytest.raises(InvalidParameterError, match=r"output='hidden'.*head='length'"):
