@@ -216,7 +216,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         there is none, and an earlier fit stays, with a warning, too.
         """
         if self._fit(X, y, sample_weight, groups) is None:
-            self._keep_earlier()
+            if not hasattr(self, "_model"):
+                raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
+            message = f"{_INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
+            warn(message, TrainingInterruptedWarning)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -287,7 +290,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If columns are missing, added or out of order, a context number is infinite, or a
             category is unknown and ``handle_unknown="error"``.
         """
-        return self._model.transform(self._code(X))
+        rows = self._code(X)  # first, for it says whether there is a fit
+        return self._model.transform(rows)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Category of the nearest vector, column by column.
@@ -321,12 +325,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                 "inverse_transform needs the embeddings in the output; use output='embedding' or "
                 "'both'."
             )
-        for table, pooling in zip(model.tables, model.poolings, strict=True):
-            if pooling is not None:
-                raise InvalidParameterError(
-                    "inverse_transform cannot take pooled lists apart, but column "
-                    f"{table.vocabulary.name!r} holds lists."
-                )
+        if lists := [t.vocabulary.name for t in model.tables if t.vocabulary.is_list]:
+            raise InvalidParameterError(
+                f"inverse_transform cannot take pooled lists apart, but column {lists[0]!r} holds "
+                "lists."
+            )
         array = check_array(
             X,
             dtype=np.float32,
@@ -345,12 +348,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if model.output.numbers:
             passed = array[:, array.shape[1] - len(model.context) :]
             columns |= {position: passed[:, k] for k, position in enumerate(model.context)}
-        ordered = [columns[position] for position in sorted(columns)]
-        dtypes = {c.dtype for c in ordered}
+        dtypes = {c.dtype for c in columns.values()}
         dtype = dtypes.pop() if len(dtypes) == 1 else object
-        out = np.empty((len(array), len(ordered)), dtype=dtype)
-        for k, column in enumerate(ordered):
-            out[:, k] = column
+        out = np.empty((len(array), len(columns)), dtype=dtype)
+        for k, position in enumerate(sorted(columns)):
+            out[:, k] = columns[position]
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
@@ -367,8 +369,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
         """
         check_is_fitted(self)
-        self._check_feature_names(input_features)
-        return np.array(self._model.output_names(), dtype=object)
+        names = tuple(self._check_feature_names(input_features))
+        return np.array(replace(self._model, names=names).output_names(), dtype=object)
 
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
@@ -409,7 +411,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         self._check_output()
         seeds = Seeds.draw(self.random_state)
         given = self._check_input(X, y, sample_weight, groups)
-        before = self._model if self._continues() else None
+        before = getattr(self, "_model", None) if self.warm_start else None
+        if before is not None and before.warm_start is None:
+            before = None
         scale = before.scale if before else given.loss.scale(given.target, given.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
         columns = self._encode_columns(given, X, before, link)
@@ -437,19 +441,6 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         own = folds.fold.astype(np.int64) if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
 
-    def _keep_earlier(self) -> None:
-        """Keep the fit before one that was interrupted too early, and say so.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If there is none.
-        """
-        if not hasattr(self, "_model"):
-            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
-        message = f"{_INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
-        warn(message, TrainingInterruptedWarning)
-
     def _with_model(self, model: EmbeddingModel) -> Self:
         """A copy that answers by another model."""
         other = copy(self)
@@ -460,7 +451,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _code(self, X: Any) -> CodedRows:
         """Read new rows with the columns of fit, and look them up by the policies of fit."""
-        return self._model.code(self._read(X))
+        table = self._read(X)  # first, for it says whether there is a fit
+        return self._model.code(table)
 
     def _read(self, X: Any) -> Table:
         """Read a table with the columns of fit."""
@@ -510,10 +502,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if output.numbers:
             refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
         widths = dict(zip(columns.categorical, (t.shape[2] for t in tables), strict=True))
-        biased = HEADS[self.head].biased
-        names = output_names(
-            output, columns.names, widths, columns.context, self._n_hidden(), biased
-        )
+        columns_of = (columns.names, widths, columns.context)
+        names = output_names(output, *columns_of, self._n_hidden(), HEADS[self.head].biased)
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise InvalidDataError(
@@ -530,11 +520,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _target_options(self) -> dict[str, Any]:
         """How the target is read."""
-        return {
-            "target_type": self.target_type,
-            "loss": self.loss,
-            "class_weight": self.class_weight,
-        }
+        return {name: getattr(self, name) for name in ("target_type", "loss", "class_weight")}
 
     def _encode_columns(
         self, given: CheckedInput, X: Any, before: EmbeddingModel | None, link: Link
@@ -547,11 +533,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             layers = self._layers(given, link)
             check_continuation(before, names, categorical, given.target, layers)
         lists = [j for j in categorical if given.used.columns[j].is_list]
-        of_lists = [names[j] for j in lists]
-        pooling = dict(zip(lists, resolve_pooling(self.pooling, of_lists, lists), strict=True))
-        lengths = dict(
-            zip(lists, resolve_max_length(self.max_length, of_lists, lists), strict=True)
-        )
+        of_lists = [names[j] for j in lists], lists
+        pooling = dict(zip(lists, resolve_pooling(self.pooling, *of_lists), strict=True))
+        lengths = dict(zip(lists, resolve_max_length(self.max_length, *of_lists), strict=True))
         HEADS[self.head].check(
             [names[j] for j in categorical],
             given.target.n_outputs,
@@ -571,11 +555,6 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         chosen, target = self.categorical_features, given.target
         check_roles(chosen, given.used, categorical, context, columns.codes, target)
         return columns
-
-    def _continues(self) -> bool:
-        """Whether the fit goes on from the one before."""
-        model = getattr(self, "_model", None)
-        return bool(self.warm_start) and model is not None and model.warm_start is not None
 
     def _start(
         self,
@@ -663,16 +642,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _layers(self, given: CheckedInput, link: Link) -> tuple[str, ...]:
         """What decides the shapes and the meaning of the network's outputs."""
-        parts = (
-            self.dimensions,
-            HEADS[self.head].hidden_sizes(self._hidden_sizes()),
-            given.loss,
-            given.target.n_outputs,
-            self.head,
-            self.pooling,
-            self.max_length,
-            link,
-        )
+        sizes = HEADS[self.head].hidden_sizes(self._hidden_sizes())
+        parts = [self.dimensions, sizes, given.loss, given.target.n_outputs, self.head]
+        parts += [self.pooling, self.max_length, link]
         return tuple(repr(part) for part in parts)
 
     def _training_config(
@@ -680,10 +652,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> TrainingConfig:
         n, head = given.used.n_rows, HEADS[self.head]
         rows_a_step = batch_size(self.batch_size, n)
-        kinds: list[type[Head | Pooling]] = [
-            head,
-            *(pooling for pooling in columns.poolings if pooling is not None),
-        ]
+        kinds: list[type[Head | Pooling]] = [head, *(p for p in columns.poolings if p is not None)]
         return TrainingConfig(
             head=head,
             poolings=columns.poolings,

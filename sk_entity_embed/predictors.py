@@ -317,11 +317,7 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         return raw[:, 0] if self.target_type_ == "binary" else raw
 
     def _target_options(self) -> dict[str, Any]:
-        return {
-            "target_type": "classes",
-            "loss": self.loss,
-            "class_weight": self.class_weight,
-        }
+        return {"target_type": "classes", "loss": self.loss, "class_weight": self.class_weight}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

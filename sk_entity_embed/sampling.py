@@ -124,16 +124,8 @@ def sample_negatives(
     6  Bob  milk  0
     7  Bob  milk  0
     """
-    sampler = NegativeSampler(
-        pairs,
-        k=k,
-        strategy=strategy,
-        alpha=alpha,
-        side=side,
-        shuffle=shuffle,
-        random_state=random_state,
-    )
-    return sampler.epoch(0)
+    drawn: dict[str, Any] = {"k": k, "strategy": strategy, "alpha": alpha, "side": side}
+    return NegativeSampler(pairs, **drawn, shuffle=shuffle, random_state=random_state).epoch(0)
 
 
 class NegativeSampler:
@@ -387,10 +379,7 @@ def _read_pairs(pairs: Any) -> tuple[list[Any], _Side, _Side]:
     # Values are handed back as the user's own cells, for which pandas knows every data type.
     frame = pairs.to_pandas() if hasattr(pairs, "to_pandas") else pd.DataFrame(pairs)
     labels = [c.name for c in table.columns] if table.labels is None else table.labels
-    left, right = (
-        _read_side(column, cells)
-        for column, (_, cells) in zip(table.columns, frame.items(), strict=True)
-    )
+    left, right = (_read_side(c, frame.iloc[:, j]) for j, c in enumerate(table.columns))
     return labels, left, right
 
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from tests.samples import EFFECTS
 
-WAYS = ("mean", "sum", "max", "gru")
-
 Rows = tuple[pd.DataFrame, NDArray[np.float64]]
 
 

@@ -72,19 +72,13 @@ def watch_training(fit: Callable[[], Any], *, run: bool = True) -> Watched:
     watched: list[Watched] = []
     original = learning.learn
 
-    def spy(*args: Any, **options: Any) -> Any:
-        def given(attribute: str) -> Any:
-            return next(a for a in (*args, *options.values()) if hasattr(a, attribute))
-
-        tables = args[0] if isinstance(args[0], list) else given("tables").tables
-        parts = given("validation"), given("fixed"), given("max_iter")
-        watched.append(Watched(*parts, [table.copy() for table in tables], []))
+    def spy(tables: Any, *args: Any) -> Any:
+        watched.append(Watched(*args, [table.copy() for table in tables], []))
         if not run:
             raise _NotRunError
-        learned = original(*args, **options)
-        tables = args[0] if isinstance(args[0], list) else learned.tables
+        result = original(tables, *args)
         watched[0].after.extend(table.copy() for table in tables)
-        return learned
+        return result
 
     with pytest.MonkeyPatch.context() as patch, suppress(_NotRunError):
         patch.setattr(learning, "learn", spy)

@@ -21,14 +21,8 @@ from sk_entity_embed import (
     export,
     inspection,
 )
-from sk_entity_embed._access import (
-    exported_step,
-    fitted_model,
-    served_vectors,
-    table_of,
-)
+from sk_entity_embed._access import exported_step, fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, PartialExportWarning
-from sk_entity_embed.input.vocabulary import UNKNOWN
 from tests.composites import (
     EVERYTHING,
     NAME,
@@ -41,7 +35,7 @@ from tests.composites import (
     make_raw,
     make_several,
 )
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder
 
 
 @pytest.fixture(scope="module")
@@ -207,28 +201,3 @@ def test_the_table_of_a_column(encoder, rows):
 def test_columns_that_are_not_there(encoder, column, message):
     with pytest.raises(InvalidParameterError, match=message):
         table_of(encoder, column)
-
-
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan", "error"])
-def test_served_vectors_are_those_of_transform(policy):
-    X, y = make_rows(120)
-    encoder = make_encoder(handle_unknown=policy).fit(X, y)
-    served = served_vectors(encoder)
-    assert [v.shape for v in served] == [t.vectors.shape for t in encoder._model.tables]
-    for vectors, table in zip(served, encoder._model.tables, strict=True):
-        np.testing.assert_array_equal(np.delete(vectors, UNKNOWN, 0), table.vectors[1:])
-    if policy == "error":
-        return
-    strange = X.head(1).assign(letter="?", color="?")
-    np.testing.assert_array_equal(
-        encoder.transform(strange)[0], np.concatenate([v[UNKNOWN] for v in served])
-    )
-
-
-def test_served_vectors_of_an_estimator_without_policies(encoder):
-    bare = make_encoder()
-    bare.__dict__.update(
-        {k: v for k, v in vars(encoder).items() if k not in ("_unknown", "_policies")}
-    )
-    for vectors, table in zip(served_vectors(bare), encoder._model.tables, strict=True):
-        assert vectors is table.vectors or np.shares_memory(vectors, table.vectors)

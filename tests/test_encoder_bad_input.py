@@ -264,12 +264,6 @@ def test_a_number_that_is_missing_throughout_is_no_error_in_transform(name: str)
     np.testing.assert_array_equal(out[2::4], fitted.transform(make_container(name, columns))[2::4])
 
 
-def test_all_missing_is_no_error_in_transform(encoder: EntityEmbeddingEncoder) -> None:
-    gone = X.assign(letter=None, size=np.nan)
-    unknown = X.assign(letter="?", size=np.nan)
-    np.testing.assert_array_equal(encoder.transform(gone), encoder.transform(unknown))
-
-
 @pytest.mark.parametrize(
     ("features", "error", "message"),
     [

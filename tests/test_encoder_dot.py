@@ -153,7 +153,7 @@ def test_the_bias_is_the_last_output_and_no_axis(fitted: Any, rows: Rows) -> Non
 def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
     model = make_encoder().fit(*rows)
     assert not hasattr(model, "biases_")
-    with pytest.raises(AttributeError, match="biases_ under head='dot' only, not under 'mlp'"):
+    with pytest.raises(AttributeError, match="such as head='dot', not under head='mlp'"):
         _ = model.biases_
     assert not hasattr(make_dot(), "biases_")  # nothing before fit
 
@@ -245,20 +245,13 @@ def test_given_vectors_decide_the_width_of_all(rows: Rows) -> None:
 # Unknown and missing -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["learned", "zero", "nan"])
-def test_every_policy_for_unknown_categories(policy: str, rows: Rows) -> None:
+@pytest.mark.parametrize("policy", ["zero", "nan"])
+def test_policies_for_unknown_categories_replace_the_bias_too(policy: str, rows: Rows) -> None:
     X, y = rows
-    encoder = make_dot(handle_unknown=policy, max_iter=4).fit(X, y)
-    asked = X.iloc[:2].assign(letter=["?", "a"])
-    out = encoder.transform(asked)
-    np.testing.assert_array_equal(out[:, 4:], encoder.transform(X.iloc[:2])[:, 4:])
-    vector = out[0, :4]
-    if policy == "nan":
-        assert np.isnan(vector).all()
-    elif policy == "zero":  # the centre, which canonical coordinates put there
-        assert (vector == 0).all()
-    else:
-        np.testing.assert_array_equal(vector, encoder._model.tables[0].vectors[UNKNOWN])
+    encoder = make_dot(handle_unknown=policy).fit(X, y)
+    out = encoder.transform(X.iloc[:1].assign(letter="?"))
+    np.testing.assert_array_equal(out[:, 4:], encoder.transform(X.iloc[:1])[:, 4:])
+    np.testing.assert_array_equal(out[0, :4], 0.0 if policy == "zero" else np.nan)
 
 
 def test_vectors_lead_back_to_their_categories(fitted: Any, rows: Rows) -> None:
@@ -284,11 +277,7 @@ def test_warm_start_goes_on_from_every_table(rows: Rows) -> None:
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [
-        ({"head": "mlp"}, "head"),
-        ({"dimensions": 2}, "dimensions"),
-        ({"y_range": (-20.0, 20.0)}, "y_range"),
-    ],
+    [({"head": "mlp"}, "head"), ({"y_range": (-20.0, 20.0)}, "y_range")],
 )
 def test_warm_start_refuses_another_network(change: Any, name: str, rows: Rows) -> None:
     encoder = make_dot(warm_start=True).fit(*rows)
@@ -326,8 +315,8 @@ def test_several_outputs_are_refused(kind: str, rows: Rows) -> None:
 
 def test_lists_that_are_neither_averaged_nor_summed_are_refused() -> None:
     X, y = make_list_rows()
-    for way, pooling in (("max", "max"), ("gru", {"words": "gru"})):
-        message = f"'mean' or 'sum', but `pooling` is '{way}' for column 'words'"
+    for name, pooling in (("max", "max"), ("gru", {"words": "gru"})):
+        message = f"'mean' or 'sum', but `pooling` is '{name}' for column 'words'"
         with pytest.raises(InvalidParameterError, match=message):
             make_dot(pooling=pooling).fit(X, y)
 
@@ -388,7 +377,7 @@ def test_bounds_that_are_none_are_refused(y_range: Any, ratings: Rows) -> None:
 
 def test_classes_and_counts_have_no_bounds(ratings: Rows) -> None:
     X, y = ratings
-    with pytest.raises(InvalidParameterError, match=r"`y_range` squashes .* multiclass target"):
+    with pytest.raises(InvalidParameterError, match=r"`y_range` .* a multiclass target"):
         make_encoder(y_range=(0, 9)).fit(X, np.digitize(y, [2, 4]))
     assert "y_range" not in EntityEmbeddingClassifier().get_params()
     with pytest.raises(InvalidParameterError, match=r"`y_range`.*loss='poisson'"):
@@ -424,18 +413,6 @@ def test_rare_clicks_are_predicted_as_rare() -> None:
     clicks = (random.uniform(size=600) < 1 / (1 + np.exp(4 - products))).astype(int)
     model = EntityEmbeddingClassifier(head="dot", random_state=0).fit(X, clicks)
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
-
-
-def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
-    vectors = given_vectors()
-    encoder = make_dot(
-        warm_start=True, init={"color": vectors}, freeze=["color"], learning_rate_init=0.05
-    )
-    encoder.fit(*rows)
-    biases = encoder.biases_["color"]
-    encoder.fit(*rows)
-    np.testing.assert_array_equal(encoder.embeddings_["color"], vectors)
-    assert not encoder.biases_["color"].equals(biases)
 
 
 def test_patience_does_not_end_the_training_of_dot_products_before_750_steps(rows: Rows) -> None:

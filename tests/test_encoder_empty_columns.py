@@ -86,11 +86,6 @@ def test_later_categories_are_unknown_by_every_policy() -> None:
         np.testing.assert_array_equal(unknown, np.full(sum(columns), expected))
 
 
-def test_missing_values_are_an_error_where_they_are_to_be_one() -> None:
-    with pytest.raises(InvalidDataError, match=rf"Column 'color' has {N} missing"):
-        make_encoder(handle_missing="error").fit(EMPTY, Y)
-
-
 def test_a_column_is_empty_by_the_rows_that_have_weight() -> None:
     once = X.assign(color=X["color"].where(np.arange(N) == 3))
     encoder = fit(make_encoder(), once, sample_weight=np.arange(N) != 3)

@@ -14,15 +14,8 @@ from category_encoders import JamesSteinEncoder
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import (
-    KFold,
-    TimeSeriesSplit,
-    cross_val_predict,
-)
-from sklearn.preprocessing import (
-    OneHotEncoder,
-    StandardScaler,
-)
+from sklearn.model_selection import KFold, TimeSeriesSplit, cross_val_predict
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skrub import StringEncoder
 
 from sk_entity_embed import EntityEmbeddingEncoder
@@ -359,7 +352,6 @@ def test_batch_size_is_the_rows_of_a_step(
     ("n", "params", "n_epochs"),
     [
         (240, {}, 40),
-        (160_000, {}, 25),
         (300_000, {}, 20),
         (240, {"head": "dot", "batch_size": 64}, 750),  # 3,000 steps to leave the saddle
         (100_000, {"head": "dot", "batch_size": 1024}, 40),
@@ -380,10 +372,9 @@ def test_automatic_epochs_are_fewer_for_many_rows(
     assert EntityEmbeddingEncoder().max_iter == "auto"
 
 
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_training_that_diverges_at_once_is_refused(early_stopping: bool, rows: Rows) -> None:
+def test_training_that_diverges_at_once_is_refused(rows: Rows) -> None:
     X, y = rows
-    encoder = make_encoder(loss="poisson", early_stopping=early_stopping).fit(X, np.exp(y))
+    encoder = make_encoder(loss="poisson", early_stopping=False).fit(X, np.exp(y))
     before = encoder.transform(X)
     encoder.set_params(learning_rate_init=1e30)
     with pytest.raises(InvalidParameterError, match=r"diverged.*`learning_rate_init`"):
@@ -492,7 +483,7 @@ def test_warm_start_on_the_same_rows_goes_on_from_every_fold_table(rows: Rows) -
     before, _ = _tables(encoder, X, y)
     np.testing.assert_array_equal(before, stack[:-1])
     assert not np.allclose(before[0], before[1], atol=1e-3)
-    # other rows may have met the targets of all folds: only the mean goes on, and that of unknown
+    # other rows may have seen the targets of all folds: only the mean goes on, and that of unknown
     # is where a new category starts
     table = encoder._model.tables[0]
     other = X.assign(letter=X["letter"].where(np.arange(N) > 9, "f"))
@@ -586,9 +577,7 @@ def test_a_loss_that_diverges_after_a_good_epoch_warns(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X, y: (X.drop(columns="color"), y, {}), "the columns of X"),
         (lambda X, y: (X.rename(columns={"color": "hue"}), y, {}), "the columns of X"),
-        (lambda X, y: (X.assign(more=1.0), y, {}), "the columns of X"),
         (lambda X, y: (X, np.where(y == "low", "tiny", y), {}), "the classes of y"),
         (lambda X, y: (X, np.arange(N) / 7, {}), "the classes of y"),
         (lambda X, y: (X, y, {"hidden_layer_sizes": (5,)}), "hidden_layer_sizes"),
@@ -608,19 +597,13 @@ def test_warm_start_refuses_another_network(change: Any, message: str, rows: Row
     assert encoder.set_params(warm_start=False).fit(other, target).n_iter_ > 0
 
 
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (lambda y: np.column_stack([y, y]), "the number of outputs"),
-        (lambda y: np.abs(y), "loss"),
-    ],
-)
-def test_warm_start_refuses_other_outputs_and_losses(target: Any, message: str, rows: Rows) -> None:
+def test_warm_start_refuses_other_outputs_and_losses(rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(warm_start=True).fit(X, y)
-    encoder.set_params(loss="poisson" if message == "loss" else "auto")
-    with pytest.raises(InvalidParameterError, match=f"{message}.*warm_start=False"):
-        encoder.fit(X, target(y))
+    with pytest.raises(InvalidParameterError, match=r"the number of outputs.*warm_start=False"):
+        encoder.fit(X, np.column_stack([y, y]))
+    with pytest.raises(InvalidParameterError, match=r"loss.*warm_start=False"):
+        encoder.set_params(loss="poisson").fit(X, np.abs(y))
 
 
 # Given vectors -----------------------------------------------------------------------------
@@ -694,7 +677,7 @@ def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) ->
 
 
 @pytest.mark.parametrize(
-    ("init", "pulled"),
+    ("init", "shrinks"),
     [
         ("normal", [True, True]),
         ({}, [True, True]),
@@ -703,18 +686,18 @@ def test_given_vectors_and_dimensions_must_agree(dimensions: Any, rows: Rows) ->
     ],
     ids=["normal", "nothing given", "given", "encoder"],
 )
-def test_given_vectors_are_not_pulled_to_zero(init: Any, pulled: list[bool], rows: Rows) -> None:
+def test_given_vectors_do_not_shrink(init: Any, shrinks: list[bool], rows: Rows) -> None:
     X, y = rows
     encoder = make_encoder(init=init, warm_start=True)
-    assert _pulled(encoder, X, y) == pulled
-    assert _pulled(encoder, X, y) == pulled  # going on
+    assert _shrinks(encoder, X, y) == shrinks
+    assert _shrinks(encoder, X, y) == shrinks  # going on
     with pytest.warns(LeakageWarning):
-        assert _pulled(encoder, X[: N // 2], y[: N // 2]) == pulled
+        assert _shrinks(encoder, X[: N // 2], y[: N // 2]) == shrinks
 
 
-def _pulled(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
-    """Columns that training pulls to zero."""
-    return list(watch_training(lambda: encoder.fit(X, y)).start.pulled)
+def _shrinks(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, y: np.ndarray) -> list[bool]:
+    """Whether the vectors of each column shrink towards zero."""
+    return list(watch_training(lambda: encoder.fit(X, y)).start.shrinks)
 
 
 def test_class_weights_do_not_tell_the_vectors_their_target() -> None:

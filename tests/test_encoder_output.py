@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.canonical import HIDDEN_VARIANCE
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from tests.samples import make_encoder, make_rows
 
@@ -244,13 +243,12 @@ def test_embeddings_are_the_vectors_of_transform(
 ) -> None:
     encoder, _ = fitted
     out, start = encoder.transform(rows[0]), 0
-    for name in ("letter", "color"):
+    for name, width in encoder.dimensions_.items():
         vectors = encoder.embeddings_[name]
         assert vectors.index.tolist() == encoder.categories_[name].tolist()
         assert vectors.index.name == name
-        assert vectors.shape == (len(encoder.categories_[name]), encoder.dimensions_[name])
+        assert vectors.shape == (len(encoder.categories_[name]), width)
         assert (vectors.dtypes == np.float32).all()
-        width = encoder.dimensions_[name]
         np.testing.assert_array_equal(out[:, start : start + width], vectors.loc[rows[0][name]])
         start += width
 
@@ -280,14 +278,6 @@ def test_counts_and_target_means_are_those_of_a_groupby(rows: Rows) -> None:
             assert encoder.category_target_means_[name].ndim == np.ndim(numbers)
 
 
-def test_dimensions_decide_the_widths(rows: Rows) -> None:
-    X, y = rows
-    for dimensions, expected in (({"letter": 9}, [9, 3]), (lambda n: n + 1, [6, 4])):
-        encoder = make_encoder(dimensions=dimensions)
-        assert encoder.fit_transform(X, y).shape == (N, sum(expected))
-        assert list(encoder.dimensions_.values()) == expected
-
-
 def test_vectors_are_in_canonical_coordinates(rows: Rows) -> None:
     X, y = rows
     weight = np.linspace(0.5, 2.0, N)
@@ -306,21 +296,6 @@ def test_vectors_are_in_canonical_coordinates(rows: Rows) -> None:
     assert np.mean(totals) == pytest.approx(1.0, abs=1e-4)
 
 
-@pytest.mark.parametrize(("cross_fit", "numbers"), [(False, []), (True, ["size", "none"])])
-def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(
-    cross_fit: bool, numbers: list[str], rows: Rows
-) -> None:
-    X, y = rows
-    X = X.assign(none=np.where(np.arange(N) % 3 == 0, np.nan, X["size"]))
-    encoder = make_encoder(
-        cross_fit=cross_fit, output="both", max_iter=4, hidden_layer_sizes=(16, 8)
-    )
-    out = encoder.fit_transform(X[["letter", "color", *numbers]], y)
-    vectors, hidden = np.split(out, [sum(encoder.dimensions_.values())], axis=1)
-    wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + len(numbers))  # no flags
-    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-4)
-
-
 def test_a_rows_result_does_not_depend_on_its_batch(
     fitted: tuple[EntityEmbeddingEncoder, np.ndarray], rows: Rows
 ) -> None:
@@ -332,8 +307,8 @@ def test_a_rows_result_does_not_depend_on_its_batch(
         np.testing.assert_array_equal(np.vstack(alone), together)
     shuffled = np.random.default_rng(0).permutation(N)
     np.testing.assert_array_equal(encoder.transform(X.iloc[shuffled]), together[shuffled])
-    many = pd.concat([X] * 80, ignore_index=True)  # beyond a block of the hidden layer's
-    np.testing.assert_array_equal(encoder.transform(many), np.tile(together, (80, 1)))
+    many = pd.concat([X] * 40, ignore_index=True)  # beyond a block of the hidden layer's
+    np.testing.assert_array_equal(encoder.transform(many), np.tile(together, (40, 1)))
 
 
 # Keeping -----------------------------------------------------------------------------------
@@ -447,8 +422,9 @@ def test_set_output_polars(rows: Rows) -> None:
     np.testing.assert_array_equal(encoder.inverse_transform(out), X[["letter", "color"]])
 
 
-@pytest.mark.parametrize("sizes", [4, np.array([4])])
-def test_hidden_layer_sizes_may_be_a_number_or_any_sequence(sizes: Any, rows: Rows) -> None:
-    expected = make_encoder(output="hidden", hidden_layer_sizes=(4,)).fit_transform(*rows)
-    got = make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(*rows)
-    np.testing.assert_array_equal(got, expected)
+def test_hidden_layer_sizes_may_be_a_number_or_any_sequence(rows: Rows) -> None:
+    found = [
+        make_encoder(output="hidden", hidden_layer_sizes=sizes).fit_transform(*rows).tobytes()
+        for sizes in ((4,), 4, np.array([4]))
+    ]
+    assert len(set(found)) == 1

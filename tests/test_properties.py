@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 quick = settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,

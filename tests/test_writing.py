@@ -39,6 +39,14 @@ def contents(folder):
     }
 
 
+@pytest.fixture
+def pair(tmp_path):
+    """Two files that are there before."""
+    (tmp_path / "a").write_bytes(b"old a")
+    (tmp_path / "b").write_bytes(b"old b")
+    return tmp_path / "a", tmp_path / "b"
+
+
 @pytest.mark.parametrize("step", ["write", "fsync", "interrupt", "replace"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
     path = tmp_path / "file"
@@ -99,10 +107,8 @@ def test_a_set_changes_as_a_set(tmp_path, monkeypatch, name, call, after, raised
     assert contents(tmp_path) == dict.fromkeys(["a", "in/b", "c"], b"all of it")
 
 
-def test_where_there_are_no_hard_links_old_files_are_copied(tmp_path, monkeypatch):
-    a, b = tmp_path / "a", tmp_path / "b"
-    a.write_bytes(b"old a")
-    b.write_bytes(b"old b")
+def test_where_there_are_no_hard_links_old_files_are_copied(tmp_path, pair, monkeypatch):
+    a, b = pair
     monkeypatch.setattr(os, "link", full)
     with monkeypatch.context() as patch:
         fail_at(patch, "replace", 2, OSError("No space left on device"))
@@ -113,10 +119,8 @@ def test_where_there_are_no_hard_links_old_files_are_copied(tmp_path, monkeypatc
     assert contents(tmp_path) == {"a": b"all of it", "b": b"all of it"}
 
 
-def test_what_cannot_be_put_back_is_kept_and_named(tmp_path, monkeypatch):
-    a, b = tmp_path / "a", tmp_path / "b"
-    a.write_bytes(b"old a")
-    b.write_bytes(b"old b")
+def test_what_cannot_be_put_back_is_kept_and_named(tmp_path, pair, monkeypatch):
+    a, b = pair
     replace, calls = os.replace, []
 
     def failing(*paths):
@@ -134,10 +138,8 @@ def test_what_cannot_be_put_back_is_kept_and_named(tmp_path, monkeypatch):
     assert contents(tmp_path) == {"a": b"all of it", "b": b"old b", old.name: b"old a"}
 
 
-def test_an_interrupt_while_files_are_put_back_loses_none(tmp_path, monkeypatch):
-    a, b = tmp_path / "a", tmp_path / "b"
-    a.write_bytes(b"old a")
-    b.write_bytes(b"old b")
+def test_an_interrupt_while_files_are_put_back_loses_none(tmp_path, pair, monkeypatch):
+    a, b = pair
     replace, calls = os.replace, []
 
     def interrupted(*paths):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from numbers import Integral
@@ -290,21 +289,18 @@ class _OfNumbers(TransformerMixin, BaseEstimator):
             targets = [(y == c).astype(float) for c in classes[len(classes) == 2 :]]
         order = check_random_state(self.random_state).permutation(len(y))
         self.encoders_ = [clone(self.encoder) for _ in targets]
-        with _without_deprecations():
-            parts = [
-                encoder.fit_transform(X.iloc[order], target[order])
-                for encoder, target in zip(self.encoders_, targets, strict=True)
-            ]
+        parts = [
+            _quietly(encoder.fit_transform, X.iloc[order], target[order])
+            for encoder, target in zip(self.encoders_, targets, strict=True)
+        ]
         return np.hstack(parts)[np.argsort(order)]
 
     def transform(self, X: pd.DataFrame) -> NDArray[Any]:
-        with _without_deprecations():
-            return np.hstack([encoder.transform(X) for encoder in self.encoders_])
+        return np.hstack([_quietly(encoder.transform, X) for encoder in self.encoders_])
 
 
-@contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """Hush pandas about an option that category_encoders sets."""
+def _quietly(method: Any, *given: Any) -> Any:
+    """Call a method while pandas does not warn of an option that category_encoders sets."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'future.no_silent_downcasting' is deprecated")
-        yield
+        return method(*given)

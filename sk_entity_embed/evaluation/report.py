@@ -301,12 +301,12 @@ def _read_models(downstream: Any, target: Target) -> Mapping[str, Any]:
     """Downstream models by name."""
     if downstream is None:
         return default_models(target)
-    is_one = not isinstance(downstream, Mapping)
-    models = {type(downstream).__name__: downstream} if is_one else downstream
-    _check_members("downstream", models, ("fit", "predict"))
-    if not models:
+    if not isinstance(downstream, Mapping):
+        downstream = {type(downstream).__name__: downstream}
+    _check_members("downstream", downstream, ("fit", "predict"))
+    if not downstream:
         raise InvalidParameterError("`downstream` is empty; give at least one model.")
-    return models
+    return downstream
 
 
 def _read_encoders(
@@ -318,8 +318,7 @@ def _read_encoders(
         raise InvalidParameterError(
             f"`encoders` has {taken}, which name outputs of `estimator`; choose other names."
         )
-    outputs_of = {name: getattr(encoder, "output", None) for name, encoder in encoders.items()}
-    return [Contender(e, {name: outputs_of[name]}, models) for name, e in encoders.items()]
+    return [Contender(e, {n: getattr(e, "output", None)}, models) for n, e in encoders.items()]
 
 
 def _check_settings(parameter: str, encoder: Any) -> None:
@@ -347,12 +346,11 @@ def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[st
 def _splits(cv: Any, rows: Rows, random: RandomState) -> list[Split]:
     """Training and test rows of each fold."""
     n = len(rows.y)
-    everything = np.arange(n)
     try:
         if cv is None or isinstance(cv, Integral):
             return rows.split(_n_folds(5 if cv is None else int(cv), rows), random)
         given = check_cv(cv).split(np.zeros((n, 1)), rows.y, rows.groups)
-        splits = [(everything[np.asarray(a)], everything[np.asarray(b)]) for a, b in given]
+        splits = [(np.arange(n)[np.asarray(a)], np.arange(n)[np.asarray(b)]) for a, b in given]
     except InvalidDataError as error:  # whose advice is for folds inside an encoder
         raise InvalidDataError(
             f"An integer `cv` needs two rows and two groups at least; the {n} rows of X have "
