@@ -11,20 +11,20 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Source,
     catalogue_of,
+    check_count,
     is_count,
     label_series,
     usual_min_count,
 )
+from sk_entity_embed.inspection.displays.docs import documented
 
 
 def principal_components(
     vectors: NDArray[np.float32], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return scores of weighted vectors on their principal components, and shares of the variance.
+    """Return scores on weighted principal components, and shares of the variance.
 
-    Scores have the shape of the vectors, by descending variance. A component points the way of the
-    axis it depends on most, so that the components of a fitted encoder are the axes of its
-    embedding.
+    A component points the way of the axis it depends on most: those of an encoder are its axes.
     """
     centred = vectors.astype(np.float64)
     centred -= np.average(centred, axis=0, weights=weights)
@@ -37,6 +37,7 @@ def principal_components(
     return scores + 0.0, variances / total if total > 0 else variances
 
 
+@documented()
 def extremes(
     source: Source,
     column: str | None = None,
@@ -53,10 +54,8 @@ def extremes(
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`~sk_entity_embed.inspection.nearest`.
-    column : str, default=None
-        Name of the column; may be None where there is only one.
+    %(from)s
+    %(column)s
     component : int, default=1
         Number of the component, from 1.
     k : int, default=10
@@ -93,8 +92,7 @@ def extremes(
             f"`component` must be an integer from 1 to {width}, the width of the vectors of column "
             f"{catalogue.name!r}; got {shown(component)}."
         )
-    if not is_count(k):
-        raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
+    check_count("k", k)
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
     positions = catalogue.frequent(usual_min_count(min_count, catalogue.counts))
     values = scores[positions, component - 1]

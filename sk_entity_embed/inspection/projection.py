@@ -18,6 +18,7 @@ from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
 from sk_entity_embed.inspection.components import principal_components
+from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.model.tables import label_index
 
 METHODS = ("pca", "tsne", "umap")
@@ -25,16 +26,14 @@ METHODS = ("pca", "tsne", "umap")
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Coordinates of a column's categories, the method that made them, and names of the axes.
-
-    Coordinates have shape (n_categories, n_components), and are 0 on axes that the vectors lack.
-    """
+    """Coordinates of a column's categories, the method that made them, and names of the axes."""
 
     method: str
     coordinates: NDArray[np.float64]
     axes: tuple[str, ...]
 
 
+@documented()
 def project(
     source: Source,
     column: str | None = None,
@@ -47,10 +46,8 @@ def project(
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`~sk_entity_embed.inspection.nearest`.
-    column : str, default=None
-        Name of the column; may be None where there is only one.
+    %(from)s
+    %(column)s
     method : {"pca", "tsne", "umap"}, default="pca"
         Principal components, weighted by training rows, keep distances as far as two axes can;
         t-SNE [1]_ and UMAP [2]_ keep neighbours and give up distances. "umap" needs the extra

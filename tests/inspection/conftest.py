@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sk_entity_embed.model.poolings import POOLINGS
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.model.poolings import POOLINGS
 from tests.samples import make_encoder, make_rows
 
 
@@ -97,7 +97,7 @@ def pooling(request):
     return request.param
 
 
-@pytest.fixture(scope="session")
-def listed(tagged, pooling):
-    """An encoder of lists."""
-    return make_listed(0, pooling).fit(*tagged)
+@pytest.fixture(scope="session", params=["mean", "gru"])
+def listed(tagged, request):
+    """An encoder of lists; what a recurrent unit gives of a row is no mix of its items' vectors."""
+    return make_listed(0, request.param).fit(*tagged)

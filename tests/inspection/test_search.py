@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.neighbors import NearestNeighbors
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import search
@@ -102,15 +101,6 @@ def test_exact_search_of_more_than_a_block(metric, monkeypatch):
         check(vectors, vectors[:2], 1000, metric)
 
 
-def test_exact_search_agrees_with_nearest_neighbors():
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(500, 8)).astype(np.float32)
-    distances, expected = NearestNeighbors(n_neighbors=7).fit(vectors).kneighbors(vectors[:50])
-    positions, similarity = exact_search(vectors, vectors[:50], 7, "euclidean")
-    np.testing.assert_array_equal(positions, expected)
-    np.testing.assert_allclose(1 / similarity - 1, distances, atol=1e-6)
-
-
 coarse = st.integers(-2, 2).map(float)  # many ties
 anything = st.floats(-(2.0**100), 2.0**100, width=32)
 
@@ -132,7 +122,7 @@ def problems(draw):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(problem=problems(), block=st.sampled_from([1, 2, 7, 100]), pairs=st.sampled_from([0, 10**6]))
 def test_exact_search_is_the_sorted_table(metric, problem, block, pairs):
     with pytest.MonkeyPatch.context() as patch:

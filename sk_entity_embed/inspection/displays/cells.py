@@ -46,10 +46,7 @@ def category_index(chosen: Catalogue) -> pd.Index:
 def average_linkage(
     data: NDArray[np.float64], n: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the order of the leaves, the best one, and the tree.
-
-    `data` are `n` vectors or their condensed distances. Leaves are numbered in their order.
-    """
+    """Return the best order of `n` leaves, and the tree; `data` are vectors or their distances."""
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     if n == 1:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.alignment import drift
-from sk_entity_embed.inspection.catalogue import Source
+from sk_entity_embed.inspection.catalogue import Source, check_count
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
+from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
     draw_colorbar,
@@ -117,8 +117,7 @@ class DriftDisplay:
         min_count : int, default=None
             Leave out categories with fewer training rows in either fit, as neighbours too.
         %(naming)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -155,8 +154,7 @@ class DriftDisplay:
         column : str, default=None
             Name of the column; may be None where there is only one.
         %(naming)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -194,21 +192,23 @@ class DriftDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(naming)s
 
         %(returns)s
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
             If there is nothing to draw.
-        %(raises_plot)s
+        InvalidParameterError
+            If a parameter does not fit.
         """
-        check_number("n_labels", n_labels)
+        check_count("n_labels", n_labels, 0)
         if label_min_count is not None:
-            check_number("label_min_count", label_min_count)
+            check_count("label_min_count", label_min_count, 0)
         shared = self.frame[self.frame["status"] == "shared"]
         measure, y = _height(shared)
         counts = _counts(shared)

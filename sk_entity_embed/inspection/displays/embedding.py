@@ -183,25 +183,7 @@ class EmbeddingDisplay:
         %(theme)s
         %(ax)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import pandas as pd
-        >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> rng = np.random.default_rng(0)
-        >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 99)})
-        >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0)
-        >>> encoder = encoder.fit(X, X["city"] == "Oslo")
-        >>> display = EmbeddingDisplay.from_estimator(encoder, color="target_mean")
-        >>> display.colorbar_.ax.get_ylabel()
-        'share of True'
+        %(end_of_source)s
         """
         source = source_of(estimator)
         catalogue = catalogue_of(source, column)
@@ -255,20 +237,12 @@ class EmbeddingDisplay:
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
             If a label is no category that is drawn.
-        %(raises_plot)s
-
-        Examples
-        --------
-        >>> import matplotlib.pyplot as plt
-        >>> import pandas as pd
-        >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> vectors = pd.DataFrame([[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]])
-        >>> display = EmbeddingDisplay.from_estimator(vectors)
-        >>> figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-        >>> len(display.plot(ax, labels=[2], theme="dark").labels_)
-        1
+        InvalidParameterError
+            If a parameter does not fit.
         """
         xy, n = self.coordinates, len(self.categories)
         catalogue = Catalogue(
@@ -336,10 +310,7 @@ def _draw_points(
     *,
     is_ground: bool,
 ) -> PathCollection:
-    """Draw all points; large ones below small ones, those without a value below all.
-
-    They are pale where they are the ground of what is pointed out.
-    """
+    """Draw the points, large ones below small ones and grey ones below all; pale as a ground."""
     n = len(xy)
     order = np.lexsort((-areas, ~paint.grey))
     return ax.scatter(

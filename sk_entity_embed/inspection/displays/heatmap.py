@@ -47,8 +47,7 @@ _LABEL, _SHARE = 0.16, 0.38
 class EmbeddingHeatmapDisplay:
     """Heat map of the vectors of a column: one row a category, one column an axis.
 
-    Make it with :meth:`from_estimator`; :meth:`plot` draws it again, in other axes or another
-    theme.
+    %(again)s
 
     Parameters
     ----------
@@ -111,14 +110,9 @@ class EmbeddingHeatmapDisplay:
             `categories`, or by an axis, the highest first. Axes are numbered from 0, as in the
             names of the features.
         %(limit)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
+        %(end_of_source)s
         """
         catalogue = catalogue_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
@@ -134,15 +128,10 @@ class EmbeddingHeatmapDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(limit)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         if limit is not None and not (isinstance(limit, Real) and 0 < limit < np.inf):
             raise InvalidParameterError(f"`limit` must be a positive number, got {shown(limit)}.")

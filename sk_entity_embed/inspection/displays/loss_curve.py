@@ -96,8 +96,7 @@ class LossCurveDisplay:
         ----------
         estimator : estimator
             Fitted, or a fitted pipeline that holds one such step.
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -142,8 +141,7 @@ class LossCurveDisplay:
         %(curves)s
         loss : str, default="Loss"
             What the numbers are.
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -180,14 +178,9 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         from matplotlib.ticker import MaxNLocator
 

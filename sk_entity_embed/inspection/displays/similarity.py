@@ -55,8 +55,7 @@ _NAMES = {"cosine": "Cosine similarity", "dot": "Dot product", "euclidean": "1 /
 class SimilarityDisplay:
     """Heat map of the similarities of a column's categories.
 
-    Make it with :meth:`from_estimator`; :meth:`plot` draws it again, in other axes or another
-    theme.
+    %(again)s
 
     Parameters
     ----------
@@ -137,15 +136,10 @@ class SimilarityDisplay:
             Whether to draw similar categories side by side: in the order of the leaves of an
             average linkage tree, in which neighbours differ least. Otherwise they are in the
             order of `categories`, or of their frequency.
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(drawing)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
+        %(end_of_source)s
         """
         check_metric(metric)
         catalogue = catalogue_of(estimator, column)
@@ -172,15 +166,10 @@ class SimilarityDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(drawing)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         n = len(self.similarity)
         numbers = n <= _MOST_NUMBERS if annotate is None else annotate

@@ -69,8 +69,6 @@ def test_colours_can_be_told_apart_with_any_vision(theme):
     ("ax_ground", "figure_ground", "expected"),
     [
         ("white", "black", LIGHT),
-        ("black", "white", DARK),
-        ("none", "black", DARK),
         ("none", "none", LIGHT),
         ((0.0, 0.0, 0.0, 0.1), "white", LIGHT),
         ((1.0, 1.0, 1.0, 0.1), "black", DARK),
