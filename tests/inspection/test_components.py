@@ -59,13 +59,6 @@ def test_components_of_a_fitted_encoder_are_its_axes(encoder):
         np.testing.assert_allclose(shares.sum(), 1.0)
 
 
-def test_components_of_equal_vectors_and_of_one():
-    for vectors in (np.ones((4, 3)), np.array([[1.0, 2.0]])):
-        scores, shares = principal_components(vectors.astype(np.float32), np.ones(len(vectors)))
-        assert not scores.any()
-        assert not shares.any()
-
-
 @given(
     hnp.arrays(
         np.float32,

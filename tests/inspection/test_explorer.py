@@ -24,7 +24,6 @@ from sk_entity_embed.inspection import Explorer, explore, explorer, project
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
-from tests.inspection.conftest import make_listed
 from tests.inspection.displays.conftest import make_column
 from tests.samples import make_encoder, make_rows
 
@@ -276,14 +275,6 @@ def test_only_the_two_scripts_may_run(vectors, monkeypatch):
     assert "<script>'<\\/script><\\!--'\nx\ny</script>" in explore(vectors).to_html()
 
 
-def test_nothing_is_loaded_from_elsewhere(vectors):
-    page = explore(vectors).to_html()
-    assert not re.findall(r"<(?:script|img|iframe|source)[^>]+src=", page.partition("/**")[0])
-    own = page[: page.index("<script>/**")] + page[page.rindex("<script>") :]
-    assert "http" not in own.replace("http-equiv", "")
-    assert not re.findall(r"\.innerHTML|insertAdjacentHTML|document\.write", own)
-
-
 def test_the_same_data_make_the_same_file(encoder, tmp_path):
     first = explore(encoder, methods=["pca"]).save(tmp_path / "a.html")
     second = explore(encoder).save(str(tmp_path / "b.html"))
@@ -333,13 +324,6 @@ def test_plotly_is_asked_for_before_the_work(vectors, monkeypatch):
         explore(vectors, methods=("tsne",))
 
 
-def test_a_file_of_forty_thousand_vectors_is_small():
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(4000, 50)).astype(np.float32))
-    base = len(explore(frame[:2]).to_html())
-    assert (len(explore(frame).to_html()) - base) * 10 + base < 20e6
-
-
 def test_kinds_have_the_colours_of_the_displays(vectors):
     page = explore(vectors).to_html()
     for theme in (LIGHT, DARK):
@@ -347,15 +331,3 @@ def test_kinds_have_the_colours_of_the_displays(vectors):
         assert json.dumps({"other": theme.muted, "missing": theme.grid}) in page
     scripts = (Path(page_module.__file__).parent / "colours.js").read_text(encoding="utf-8")
     assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))
-
-
-def test_biases_are_not_shown_and_items_are_counted(dot, tagged):
-    for column in data_of(explore(dot).to_html())["columns"]:
-        assert column["width"] == 3
-        shown = numbers(column["vectors"], "<f4").reshape(-1, 3)
-        np.testing.assert_array_equal(shown, dot.embeddings_[column["name"]])
-        assert column["unit"] == "row"
-    listed = make_listed(0, "mean").fit(*tagged)
-    columns = data_of(explore(listed).to_html())["columns"]
-    assert [c["unit"] for c in columns] == ["item", "row"]
-    assert columns[0]["counts"] == listed.category_counts_["tags"].tolist()

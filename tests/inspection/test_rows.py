@@ -12,7 +12,6 @@ from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import nearest_rows
 from sk_entity_embed.inspection.search import METRICS
-from tests.containers import make_container
 from tests.inspection.conftest import brute_force
 from tests.samples import make_encoder
 
@@ -43,11 +42,7 @@ def test_nearest_rows(encoder, data, representation):
 
 
 @pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ([-1, 3], [239, 3]),
-        (pd.Series([4, 1], index=[9, 8]), [4, 1]),
-    ],
+    ("query", "expected"), [([-1, 3], [239, 3]), (pd.Series([4, 1], index=[9, 8]), [4, 1])]
 )
 def test_several_rows(encoder, data, query, expected):
     found = nearest_rows(encoder, data[0], query, k=3)
@@ -79,32 +74,6 @@ def test_other_rows_and_equal_ones(encoder, data):
     assert found["row"].tolist()[: len(equal)] == equal.tolist()  # row 5 itself among them
     one = nearest_rows(encoder, X, X.iloc[[5]], k=2)
     assert one["query"].tolist() == [0, 0]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "polars",
-        "lists",
-    ],
-)
-def test_rows_of_other_containers(name):
-    columns = {
-        "letter": ["a", "b", None, "", "b", "a", "ü漢", "<script>"] * 5,
-        "flag": [True, False, False, True, True] * 8,
-        "size": [0.5, None, 1.5, 2.0, -1.0] * 8,
-    }
-    X, y = make_container(name, columns), np.arange(40) % 7
-    encoder = make_encoder(target_type="continuous", categorical_features=[0, 1]).fit(X, y)
-    for representation in REPRESENTATIONS:
-        found = nearest_rows(encoder, X, [0, 2, -1], k=3, representation=representation)
-        vectors = as_vectors(encoder, (X, y), X, representation)
-        order = np.argsort(-brute_force(vectors, vectors[2], "cosine").round(9), kind="stable")
-        assert found["row"].tolist()[3:6] == [i for i in order if i != 2][:3]
-        new = make_container(name, {c: v[:2] for c, v in columns.items()})
-        again = nearest_rows(encoder, X, new, k=2, representation=representation)
-        assert again["query"].tolist() == [0, 0, 1, 1]
-        np.testing.assert_allclose(again["similarity"].to_numpy()[[0, 2]], 1.0, rtol=1e-12)
 
 
 def test_rows_compared_by_some_columns(encoder, data):

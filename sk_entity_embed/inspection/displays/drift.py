@@ -72,11 +72,6 @@ class DriftDisplay:
         Names of the frequent categories that moved most.
     %(drawn)s
 
-    See Also
-    --------
-    drift : The numbers alone.
-    align : Vectors that can take the place of another fit's.
-
     Examples
     --------
     >>> import pandas as pd
@@ -231,16 +226,9 @@ class DriftDisplay:
         self._name_axes(ax, measure, counts, colors)
         self.trend_ = None if counts is None else _draw_trend(ax, xy, colors)
         chosen = _to_name(counts, y, n_labels, label_min_count)
-        self.texts_, _ = draw_labels(
-            ax,
-            colors,
-            xy,
-            np.full(len(y), area),
-            chosen,
-            shared["category"].to_numpy(dtype=object)[chosen],
-            n_required=len(chosen),
-            avoid=[] if self.trend_ is None else [ax.get_legend()],
-        )
+        names, areas = shared["category"].to_numpy(dtype=object), np.full(len(y), area)
+        avoid = [] if self.trend_ is None else [ax.get_legend()]
+        self.texts_, _ = draw_labels(ax, colors, xy, areas, chosen, names, len(chosen), avoid)
         self.ax_, self.figure_ = ax, figure
         return self
 

@@ -58,8 +58,7 @@ class EmbeddingDisplay:
     """The categories of a column as points in the plane.
 
     Points are as large as the category is frequent, coloured by any value of a category, and
-    labelled where there is room. It is made by :meth:`from_estimator`; what is computed is stored,
-    and :meth:`plot` only draws.
+    labelled where there is room. :meth:`from_estimator` computes it, :meth:`plot` only draws.
 
     Parameters
     ----------
@@ -102,11 +101,6 @@ class EmbeddingDisplay:
     colorbar_ : matplotlib Colorbar or None
         Colours of numbers.
     %(drawn)s
-
-    See Also
-    --------
-    sk_entity_embed.inspection.project : The coordinates as a table.
-    sk_entity_embed.inspection.nearest : The neighbours as a table.
 
     Examples
     --------
@@ -266,23 +260,12 @@ class EmbeddingDisplay:
             _set_equal(ax)
         # Thin rings tell which points of a crowd the labels are of. They are made before the
         # labels: a new artist would change the limits under them.
-        ring: dict[str, Any] = {
-            "facecolors": "none",
-            "edgecolors": colors.ink,
-            "linewidths": 0.8,
-            "zorder": 3.5,
-        }
-        rings = ax.scatter([], [], **ring)
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colors.ink, "linewidths": 0.8}
+        rings = ax.scatter([], [], zorder=3.5, **ring)
+        avoid = [legend for legend in legends if legend is not None]
+        names, n_required = self.categories, marks.n_required
         self.labels_, written = draw_labels(
-            ax,
-            colors,
-            xy,
-            areas,
-            marks.labelled,
-            self.categories[marks.labelled],
-            n_required=marks.n_required,
-            avoid=[legend for legend in legends if legend is not None],
-            fontsize=fontsize,
+            ax, colors, xy, areas, marks.labelled, names, n_required, avoid, fontsize
         )
         ringed = np.setdiff1d(written, np.append(marks.pairs, marks.queries))
         rings.set_offsets(xy[ringed])
@@ -303,12 +286,7 @@ class EmbeddingDisplay:
 
 
 def _draw_points(
-    ax: Axes,
-    xy: NDArray[np.float64],
-    areas: NDArray[np.float64],
-    paint: Paint,
-    *,
-    is_ground: bool,
+    ax: Axes, xy: NDArray[np.float64], areas: NDArray[np.float64], paint: Paint, *, is_ground: bool
 ) -> PathCollection:
     """Draw the points, large ones below small ones and grey ones below all; pale as a ground."""
     n = len(xy)

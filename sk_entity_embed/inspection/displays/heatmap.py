@@ -142,19 +142,11 @@ class EmbeddingHeatmapDisplay:
         sizes = np.abs(values)
         usual = float(np.quantile(sizes, 0.98)) or float(sizes.max()) or 1.0
         high = usual if limit is None else limit
-        self.image_ = ax.imshow(
-            values,
-            cmap=colors.diverging,
-            vmin=-high,
-            vmax=high,
-            aspect="auto",
-            interpolation="nearest",
-        )
-        extend: dict[str, Any] = {
-            "extend": "both" if sizes.max() > high else "neither",
-            "extendfrac": 0.03,
-        }
-        self.colorbar_ = draw_colorbar(ax, self.image_, "Value", colors, **extend)
+        cells: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
+        self.image_ = ax.imshow(values, cmap=colors.diverging, vmin=-high, vmax=high, **cells)
+        extend = "both" if sizes.max() > high else "neither"
+        bar: dict[str, Any] = {"extend": extend, "extendfrac": 0.03}
+        self.colorbar_ = draw_colorbar(ax, self.image_, "Value", colors, **bar)
         self._label(ax, figure.dpi, colors)
         self.ax_, self.figure_ = ax, figure
         return self

@@ -49,7 +49,6 @@ def draw_labels(
     areas: NDArray[np.float64],
     labelled: NDArray[np.intp],
     names: NDArray[Any],
-    *,
     n_required: int,
     avoid: Sequence[Any] = (),
     fontsize: float = 9.0,
@@ -64,7 +63,7 @@ def draw_labels(
     figure.draw_without_rendering()  # settles layout and aspect, which pixels depend on
     pixel = figure.dpi / 72
     centres, radii = ax.transData.transform(points), np.sqrt(areas) / 2 * pixel
-    texts = [plain_text(name) for name in names.tolist()]
+    texts = [plain_text(name) for name in names[labelled].tolist()]
     sizes = _text_sizes(ax, texts, fontsize) + 2 * pixel
     frame = np.array(ax.get_window_extent().padded(-pixel).extents)
     anchors, radii_there = centres[labelled], radii[labelled]

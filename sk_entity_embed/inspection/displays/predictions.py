@@ -278,16 +278,8 @@ class CategoryPredictionDisplay:
         self.line_ = ax.axline((middle, middle), slope=1.0, color=colors.ink, **dashes)
         self._name_axes(ax, colors)
         self.legend_ = self._explain(ax, xy, far, colors)
-        self.texts_, _ = draw_labels(
-            ax,
-            colors,
-            xy,
-            areas,
-            worst,
-            frame["category"].to_numpy(dtype=object)[worst],
-            n_required=len(worst),
-            avoid=[self.legend_],
-        )
+        names, avoid = frame["category"].to_numpy(dtype=object), [self.legend_]
+        self.texts_, _ = draw_labels(ax, colors, xy, areas, worst, names, len(worst), avoid)
         self.ax_, self.figure_ = ax, figure
         return self
 

@@ -38,7 +38,7 @@ class Explorer:
     payload : dict
         What the page knows.
     title : str
-        Title of the page.
+        Title of the page, and of its frame.
     height : int, default=760
         Height in a notebook, in pixels.
 
@@ -48,11 +48,6 @@ class Explorer:
         The columns shown.
     title : str
         Title of the page.
-
-    See Also
-    --------
-    explore : Make an explorer.
-    nearest : The neighbours that the page shows, as a table.
 
     Notes
     -----
@@ -174,11 +169,6 @@ def explore(
         If the estimator is not fitted.
     ImportError
         If plotly is not installed; the extra is ``explore``.
-
-    See Also
-    --------
-    nearest : The same neighbours as a table.
-    project : The coordinates.
 
     Notes
     -----

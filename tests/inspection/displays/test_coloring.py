@@ -185,13 +185,7 @@ def test_the_seven_most_frequent_kinds_have_colours():
     assert [text for _, text in paint.kinds] == list("abcdefgh")  # an eighth keeps its name
 
 
-@pytest.mark.parametrize(
-    "n",
-    [
-        1,
-        1_000_000,
-    ],
-)
+@pytest.mark.parametrize("n", [1, 1_000_000])
 def test_areas_grow_with_counts_and_shrink_with_their_number(n):
     areas = point_areas(np.array([0, 1, 10, 1000]), n)
     assert (np.diff(areas) > 0).all()

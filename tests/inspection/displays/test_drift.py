@@ -83,15 +83,6 @@ def test_the_trend_is_the_median_of_like_frequencies():
     assert DriftDisplay.from_frame(make_frame(59)).trend_ is None
 
 
-def test_the_legend_is_where_no_points_are():
-    corner = {"upper right": 1, "lower right": 4}
-    rising = make_frame(relative_movement=np.arange(100.0))
-    falling = make_frame(relative_movement=np.arange(100.0)[::-1])
-    for frame, place in ((rising, "lower right"), (falling, "upper right")):
-        legend = DriftDisplay.from_frame(frame).ax_.get_legend()
-        assert legend._loc == corner[place]
-
-
 def test_measures_that_are_not_known(fits):
     absolute = make_frame(relative_movement=np.nan)
     display = DriftDisplay.from_frame(absolute)

@@ -9,11 +9,7 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import LogNorm, to_hex
 
-from sk_entity_embed.exceptions import (
-    InvalidDataError,
-    InvalidParameterError,
-    ProjectionWarning,
-)
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import EmbeddingDisplay, nearest, project
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from tests.inspection.displays.conftest import (
@@ -75,11 +71,7 @@ def test_shares_of_a_class():
 
 
 @pytest.mark.parametrize(
-    ("index_name", "name", "title"),
-    [
-        (None, None, "category"),
-        ("city", "town", "town"),
-    ],
+    ("index_name", "name", "title"), [(None, None, "category"), ("city", "town", "town")]
 )
 def test_vectors_made_elsewhere(index_name, name, title):
     vectors = pd.DataFrame(np.eye(5), index=pd.Index([*"abcde"], name=index_name))
@@ -230,11 +222,7 @@ def test_methods_that_keep_neighbours_have_no_ticks():
 
 @pytest.mark.parametrize(
     ("vectors", "color"),
-    [
-        ([[1.0, 2.0]], "count"),
-        (np.zeros((6, 4)), "kind"),
-        (np.arange(40.0)[:, None], None),
-    ],
+    [([[1.0, 2.0]], "count"), (np.zeros((6, 4)), "kind"), (np.arange(40.0)[:, None], None)],
 )
 def test_degenerate_vectors(vectors, color):
     n = len(vectors)

@@ -10,11 +10,7 @@ from matplotlib.colors import to_rgb
 from scipy.cluster.hierarchy import leaves_list
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection import (
-    EmbeddingHeatmapDisplay,
-    SimilarityDisplay,
-    similarity_matrix,
-)
+from sk_entity_embed.inspection import EmbeddingHeatmapDisplay, SimilarityDisplay, similarity_matrix
 from sk_entity_embed.inspection.displays.cells import ticks_of
 from tests.inspection.displays.conftest import make_column, texts_of
 
@@ -155,13 +151,7 @@ def test_limits_of_the_colours(vectors):
     assert 0 < limits["euclidean"][0] < limits["euclidean"][1] == 1
 
 
-@pytest.mark.parametrize(
-    ("metric", "theme"),
-    [
-        ("cosine", "dark"),
-        ("euclidean", "light"),
-    ],
-)
+@pytest.mark.parametrize(("metric", "theme"), [("cosine", "dark"), ("euclidean", "light")])
 def test_numbers_can_be_read_in_their_cells(vectors, metric, theme):
     display = similarity(vectors, metric=metric, theme=theme)
     drawn = display.similarity.to_numpy()
@@ -231,13 +221,7 @@ def test_trees_need_room(vectors):
             assert display.dendrogram_.axes.get_window_extent().y1 <= title.y0
 
 
-@pytest.mark.parametrize(
-    "vectors",
-    [
-        np.ones((1, 2)),
-        np.zeros((3, 2)),
-    ],
-)
+@pytest.mark.parametrize("vectors", [np.ones((1, 2)), np.zeros((3, 2))])
 def test_nothing_to_tell_apart(vectors):
     vectors = pd.DataFrame(vectors)
     for display in (heatmap(vectors), *(similarity(vectors, metric=m) for m in METRICS)):

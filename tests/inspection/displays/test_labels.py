@@ -107,8 +107,8 @@ def draw(ax, positions, texts, n_required=0, **changes):
     positions = np.asarray(positions, dtype=float)
     n = len(positions)
     names = np.array(texts, dtype=object)
-    required = {"n_required": n_required, **changes}
-    return draw_labels(ax, LIGHT, positions, np.full(n, 16.0), np.arange(n), names, **required)
+    areas = np.full(n, 16.0)
+    return draw_labels(ax, LIGHT, positions, areas, np.arange(n), names, n_required, **changes)
 
 
 @pytest.mark.parametrize("n_required", [0, 40])

@@ -101,19 +101,7 @@ def test_losses_that_are_not_finite():
     assert len(nothing.ax_.get_yticks()) == 0
 
 
-@pytest.mark.parametrize("curve", [[0.5], [1.0, 1.0, 1.0, 1.0, 1.0]])
-def test_nothing_to_see(curve):
-    display = LossCurveDisplay.from_curves(curve, curve, 1, theme="dark")
-    display.figure_.canvas.draw()
-    assert 1 in display.ax_.get_xticks()
-
-
-@pytest.mark.parametrize(
-    "gap",
-    [
-        0.0,
-    ],
-)
+@pytest.mark.parametrize("gap", [0.0])
 def test_names_do_not_touch(gap):
     curve = np.array([1.0, 0.5, 0.2])
     display = LossCurveDisplay.from_curves(curve, curve + gap)

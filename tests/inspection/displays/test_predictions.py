@@ -7,7 +7,6 @@ import datetime
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyRegressor
@@ -102,22 +101,6 @@ def test_classifiers_without_probabilities():
 
 
 @pytest.mark.parametrize(
-    "make", [pl.DataFrame, lambda c: list(map(list, zip(*c.values(), strict=True)))]
-)
-def test_reads_any_container(make):
-    columns = {"city": ["Rome", "Oslo", None, "Oslo"] * 6, "size": [1.0, 2.0, 3.0, 4.0] * 6}
-    X = make(columns)
-    y = np.arange(24.0)
-    model = DummyRegressor().fit(np.zeros((24, 1)), y)
-    name = "x0" if isinstance(X, list) else "city"
-    display = CategoryPredictionDisplay.from_estimator(model, X, y, name, min_count=1)
-    assert display.frame["category"].tolist()[:2] == ["Oslo", "Rome"]
-    assert pd.isna(display.frame["category"].iloc[2])
-    assert display.frame["count"].tolist() == [12, 6, 6]
-    assert display.frame["observed"].tolist() == [12.0, 10.0, 12.0]
-
-
-@pytest.mark.parametrize(
     ("values", "expected"),
     [
         ([0.5, np.nan, 0.5], [0.5, np.nan]),
@@ -131,9 +114,7 @@ def test_categories_of_any_kind(values, expected):
     assert len(display.frame) == 2
     if expected is not None:
         pd.testing.assert_series_equal(
-            display.frame["category"],
-            pd.Series(expected, dtype=object),
-            check_names=False,
+            display.frame["category"], pd.Series(expected, dtype=object), check_names=False
         )
 
 
@@ -156,15 +137,6 @@ def test_standard_error_depends_on_effective_rows():
     weights = np.where(np.arange(2_000) % 10, 1e-9, 1.0)
     few = from_predictions(y, np.zeros(2_000), names, sample_weight=weights).frame
     assert (few["standard_error"] > 2.5 * plain["standard_error"]).all()
-
-
-def test_like_rows_have_an_error_nonetheless():
-    y = [0.0] * 10 + [0.0, 1.0] * 50
-    frame = from_predictions(
-        y, [0.1] * 10 + [0.5] * 100, ["a"] * 10 + ["b"] * 100, min_count=1
-    ).frame
-    assert frame["standard_error"].iloc[0] > 0.05
-    assert abs(frame["z"].iloc[0]) < 2
 
 
 def test_no_noise_at_all():
@@ -216,11 +188,7 @@ def test_the_furthest_off_are_named_and_coloured():
     colors = [tuple(c) for c in display.points_.get_facecolors()]
     assert [i for i, c in enumerate(colors) if colors.count(c) == 2] == [4, 17]
     legend = [t.get_text() for t in display.legend_.get_texts()]
-    assert legend == [
-        "within 2 standard errors (28)",
-        "beyond (2; by chance about 1)",
-        "50 rows",
-    ]
+    assert legend == ["within 2 standard errors (28)", "beyond (2; by chance about 1)", "50 rows"]
     assert len(from_predictions(*make_many(30, off=[4, 17]), n_labels=1).texts_) == 1
     assert from_predictions(*make_many(30, off=[4, 17]), n_labels=0).texts_ == []
 
@@ -245,17 +213,6 @@ def test_the_line_is_where_both_are_equal():
     low, high = display.ax_.get_xlim()
     assert low < x < high
     assert display.ax_.get_xlim()[0] > -5  # the line asks for no room
-
-
-def test_the_legend_is_in_the_emptier_corner():
-    random = np.random.default_rng(0)
-    x = np.repeat(np.r_[np.linspace(0, 1, 20), np.linspace(0.8, 1.0, 40)], 30)
-    y = np.repeat(np.r_[np.linspace(0, 1, 20), np.full(40, 0.05)], 30)
-    y = y + random.normal(size=len(y)) * 1e-3
-    names = np.repeat(np.arange(60), 30)
-    upper_left, lower_right = 2, 4
-    assert from_predictions(y, x, names).legend_._loc == upper_left
-    assert from_predictions(x, y, names).legend_._loc == lower_right
 
 
 def test_names_are_data():
@@ -346,16 +303,8 @@ def test_predictors_of_other_libraries():
     assert (display.frame["predicted"] == 0.25).all()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        list,
-        pa.array,
-    ],
-    ids=lambda f: f.__name__,
-)
-def test_lists_of_categories_in_any_container(make):
-    cells = make([["a", "b"], ["b"], [], ["a", "b"]])
+def test_lists_of_categories():
+    cells = pa.array([["a", "b"], ["b"], [], ["a", "b"]])
     display = from_predictions([1.0, 2.0, 3.0, 5.0], np.zeros(4), cells, min_count=1, column="tags")
     assert display.frame["category"].tolist() == ["a", "b", ()]
     assert display.frame["observed"].tolist() == [3.0, 8 / 3, 3.0]
