@@ -76,8 +76,7 @@ def nearest(
         If a category is unknown (close names are suggested) or a vector has another width.
     InvalidParameterError
         If there are fewer than `k` other categories, or another parameter does not fit.
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
+    %(not_fitted)s
 
     See Also
     --------

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import extremes
 from sk_entity_embed.inspection.catalogue import catalogue_of
-from sk_entity_embed.inspection.components import principal_components
+from sk_entity_embed.inspection.projection import principal_components
 from tests.inspection.conftest import make_catalogue
 from tests.samples import make_encoder, make_rows
 

@@ -14,8 +14,7 @@ from threadpoolctl import threadpool_limits
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import project, projection
 from sk_entity_embed.inspection.catalogue import catalogue_of
-from sk_entity_embed.inspection.components import principal_components
-from sk_entity_embed.inspection.projection import projection_of
+from sk_entity_embed.inspection.projection import principal_components, projection_of
 from tests.inspection.conftest import make_catalogue
 from tests.samples import make_encoder, make_rows
 

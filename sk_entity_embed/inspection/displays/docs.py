@@ -29,6 +29,12 @@ source : estimator, DataFrame or mapping of DataFrame
     "column": """
 column : str, default=None
     Name of the column; may be None where there is only one.""",
+    "not_fitted": """
+sklearn.exceptions.NotFittedError
+    If the estimator is not fitted.""",
+    "random_state": """
+random_state : int, RandomState instance or None, default=0
+    Seed of t-SNE and UMAP.""",
     "min_count": """
 min_count : int, default=None
     Leave out categories with fewer training rows.""",

@@ -153,8 +153,7 @@ class EmbeddingDisplay:
         %(source)s
         method : {"pca", "tsne", "umap"}, default="pca"
             See :func:`~sk_entity_embed.inspection.project`.
-        random_state : int, RandomState instance or None, default=0
-            Seed of t-SNE and UMAP.
+        %(random_state)s
         min_count : int, default=None
             Leave out categories with fewer training rows, unless they are highlighted or labelled
             by name.

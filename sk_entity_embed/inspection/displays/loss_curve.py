@@ -106,8 +106,7 @@ class LossCurveDisplay:
             If no epoch was finished.
         InvalidParameterError
             If it is no estimator of this package.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
+        %(not_fitted)s
         """
         estimator = fitted_step(estimator)
         validation = estimator.validation_loss_curve_

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.inspection.catalogue import Source, catalogue_of
-from sk_entity_embed.inspection.displays.cells import (
+from sk_entity_embed.inspection.displays.docs import documented
+from sk_entity_embed.inspection.displays.heatmap import (
     CHOICE,
     average_linkage,
     category_index,
@@ -19,7 +20,6 @@ from sk_entity_embed.inspection.displays.cells import (
     name_cells,
     ticks_of,
 )
-from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, prepare_axes
 from sk_entity_embed.inspection.neighbors import all_similarities

@@ -149,8 +149,7 @@ def explore(
         Principal components are always there. "umap" needs the extra ``umap``.
     title : str, default=None
         Title of the page; None names the columns.
-    random_state : int, RandomState instance or None, default=0
-        Seed of t-SNE and UMAP.
+    %(random_state)s
     height : int, default=760
         Height in a notebook, in pixels.
 
@@ -165,8 +164,7 @@ def explore(
         If there is no such column or method, or metadata for a column that is not shown.
     InvalidDataError
         If metadata has none of the categories.
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
+    %(not_fitted)s
     ImportError
         If plotly is not installed; the extra is ``explore``.
 

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import leaves_list
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import EmbeddingHeatmapDisplay, SimilarityDisplay, similarity_matrix
-from sk_entity_embed.inspection.displays.cells import ticks_of
+from sk_entity_embed.inspection.displays.heatmap import ticks_of
 from tests.inspection.displays.conftest import make_column, texts_of
 
 METRICS = ("cosine", "euclidean", "dot")
