@@ -70,3 +70,10 @@ def test_the_rows_of_an_item_are_those_whose_lists_have_it():
     assert frame["count"].tolist() == [2, 2, 2, 2]
     assert frame["observed"].tolist() == [8.5, 1.5, 12.0, 25.0]
     assert frame["predicted"].tolist() == [-8.5, -1.5, -12.0, -25.0]
+
+
+def test_lists_none_of_which_is_empty_have_no_category_for_it():
+    (column,) = read_table(pd.DataFrame({"tags": [["a", "b"], ["b"]]})).columns
+    frame = residuals_by_category([1.0, 2.0], [1.0, 2.0], column)
+    assert frame["category"].tolist() == ["a", "b"]
+    assert frame["count"].tolist() == [1, 2]

@@ -42,7 +42,12 @@ def test_nearest_rows(encoder, data, representation):
 
 
 @pytest.mark.parametrize(
-    ("query", "expected"), [([-1, 3], [239, 3]), (pd.Series([4, 1], index=[9, 8]), [4, 1])]
+    ("query", "expected"),
+    [
+        ([-1, 3], [239, 3]),
+        (np.array([2, 2], dtype=np.uint8), [2, 2]),
+        (pd.Series([4, 1], index=[9, 8]), [4, 1]),
+    ],
 )
 def test_several_rows(encoder, data, query, expected):
     found = nearest_rows(encoder, data[0], query, k=3)

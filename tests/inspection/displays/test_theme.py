@@ -23,6 +23,7 @@ from sk_entity_embed.inspection.displays.theme import (
     LIGHT,
     dot,
     draw_legend,
+    draw_legend_below,
     empty_corners,
     prepare_axes,
 )
@@ -142,3 +143,9 @@ def test_shared_descriptions_are_filled_in():
         assert "\n        ax : matplotlib Axes, default=None\n            Axes to" in method.__doc__
     with pytest.raises(KeyError, match="unheard"):
         documented()(type("Display", (), {"__doc__": "Text.\n\n    %(unheard)s\n    "}))
+
+
+def test_legends_below_have_no_more_columns_than_have_room():
+    _, ax = plt.subplots(figsize=(2, 2), layout="constrained")
+    keys = [(dot("red"), "x" * 60), (dot("blue"), "y")]
+    assert draw_legend_below(ax, keys, LIGHT)._ncols == 1
