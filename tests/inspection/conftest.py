@@ -11,6 +11,24 @@ from sk_entity_embed.inspection.catalogue import Catalogue
 from sk_entity_embed.model.poolings import POOLINGS
 from tests.samples import make_encoder, make_rows
 
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(2)>",
+    "<b>bold</b><br>&amp;&lt;",
+    "<!-- -->",
+    "a \"quote\", 'another'",
+    "two\nlines",
+    "=1+1",
+    "-5",
+    "$x^2$",
+    "\u05e9\u05dc\u05d5\u05dd \u0639\u0631\u0628\u064a",
+    "\U0001f600 \u2028",
+    "%{x}",
+    "long " * 60,
+    "",
+]
+"""Names that a page must show as text."""
+
 
 def make_catalogue(
     vectors, *, categories=None, counts=None, target_means=None, name="category", unit="row"

@@ -39,16 +39,6 @@ def test_components_are_those_of_repeated_vectors():
     assert (np.average(scores, axis=0, weights=weights).round(9) == 0).all()
 
 
-def test_a_component_points_the_way_of_its_main_axis():
-    for seed in range(9):
-        rng = np.random.default_rng(seed)
-        vectors = rng.normal(size=(50, 3)) * rng.permutation([9.0, 3.0, 1.0])
-        scores, _ = principal_components(vectors, np.ones(50))
-        for j in range(3):
-            correlations = np.array([np.corrcoef(scores[:, j], v)[0, 1] for v in vectors.T])
-            assert correlations[np.abs(correlations).argmax()] > 0
-
-
 def test_components_of_a_fitted_encoder_are_its_axes(encoder):
     for column in ("letter", "color"):
         catalogue = catalogue_of(encoder, column)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from sk_entity_embed.inspection import explore, nearest, project
+from tests.inspection.conftest import HOSTILE
 from tests.samples import make_encoder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
@@ -33,23 +34,6 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
 ]
 """WebGL without a graphics card, and a browser that keeps quiet."""
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><img src=x onerror=alert(2)>",
-    "<b>bold</b><br>&amp;&lt;",
-    "<!-- -->",
-    "a \"quote\", 'another'",
-    "two\nlines",
-    "=1+1",
-    "-5",
-    "$x^2$",
-    "\u05e9\u05dc\u05d5\u05dd \u0639\u0631\u0628\u064a",
-    "\U0001f600 \u2028",
-    "%{x}",
-    "long " * 60,
-    "",
-]
 
 READY = "document.documentElement.dataset.state === 'ready'"
 

@@ -22,12 +22,10 @@ from sk_entity_embed.inspection.displays.theme import (
     DARK,
     LIGHT,
     dot,
-    draw_legend,
     draw_legend_below,
     empty_corners,
     prepare_axes,
 )
-from tests.inspection.displays.conftest import texts_of
 
 VISION = {
     "all": np.eye(3),
@@ -116,17 +114,6 @@ def test_displays_draw_again_elsewhere_in_another_theme(make):
     assert ax.get_facecolor()[:3] == to_rgb(DARK.background)
     with pytest.raises(InvalidParameterError, match="`theme` must be"):
         make(None, "sepia")
-
-
-def test_large_points_of_a_legend_do_not_meet_each_other_or_the_text():
-    _, ax = plt.subplots()
-    legend = draw_legend(ax, [(dot("red", 300.0), "a $b$"), (dot("red", 300.0), "_c")], DARK)
-    ax.figure.canvas.draw()
-    texts = [text.get_window_extent() for text in legend.get_texts()]
-    point = np.sqrt(300.0) * ax.figure.dpi / 72
-    assert abs(texts[0].y0 - texts[1].y0) >= 0.95 * point
-    assert texts[0].x0 - legend.get_window_extent().x0 > point
-    assert texts_of(legend) == ["a $b$", "_c"]
 
 
 def test_legends_go_where_the_fewest_points_are():
