@@ -19,6 +19,7 @@ from sk_entity_embed.inspection.catalogue import (
 )
 from sk_entity_embed.model.tables import label_index
 from tests.inspection.conftest import make_catalogue
+from tests.samples import make_encoder
 
 
 def letters(labels):
@@ -66,6 +67,13 @@ def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
     assert catalogue_of(listed, "city").unit == "row"
     with pytest.raises(InvalidParameterError, match="has `min_count`=9999 items; the most freq"):
         found.frequent(9999)
+
+
+def test_a_column_of_nothing_but_empty_lists_has_no_categories():
+    X = pd.DataFrame({"tags": [[]] * 40, "kind": ["a", "b"] * 20})
+    fitted = make_encoder(max_iter=1).fit(X, np.arange(40.0))
+    with pytest.raises(InvalidDataError, match="'tags' has no categories to look at"):
+        catalogue_of(fitted, "tags")
 
 
 # Look-up

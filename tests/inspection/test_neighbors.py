@@ -114,6 +114,7 @@ def test_frames_of_vectors_as_queries():
         (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are no numbers"),
         ([[1.0, 2.0, 3.0]], "must be hashable"),
         (["c1", None], "None is no category"),
+        (np.array("zzzz"), "'zzzz' is no category"),
     ],
 )
 def test_queries_that_are_none(query, message):
