@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    EmptyColumnWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
 from sk_entity_embed.inspection import catalogue as module
 from sk_entity_embed.inspection.catalogue import (
     catalogue_of,
@@ -71,7 +75,8 @@ def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
 
 def test_a_column_of_nothing_but_empty_lists_has_no_categories():
     X = pd.DataFrame({"tags": [[]] * 40, "kind": ["a", "b"] * 20})
-    fitted = make_encoder(max_iter=1).fit(X, np.arange(40.0))
+    with pytest.warns(EmptyColumnWarning, match="tags"):
+        fitted = make_encoder(max_iter=1).fit(X, np.arange(40.0))
     with pytest.raises(InvalidDataError, match="'tags' has no categories to look at"):
         catalogue_of(fitted, "tags")
 
