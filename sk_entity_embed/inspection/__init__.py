@@ -12,7 +12,6 @@ from sk_entity_embed._lazy import lazy_names
 if TYPE_CHECKING:
     from sk_entity_embed.inspection.alignment import align as align
     from sk_entity_embed.inspection.alignment import drift as drift
-    from sk_entity_embed.inspection.components import extremes as extremes
     from sk_entity_embed.inspection.displays.drift import DriftDisplay as DriftDisplay
     from sk_entity_embed.inspection.displays.embedding import EmbeddingDisplay as EmbeddingDisplay
     from sk_entity_embed.inspection.displays.heatmap import (
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from sk_entity_embed.inspection.neighbors import analogy as analogy
     from sk_entity_embed.inspection.neighbors import nearest as nearest
     from sk_entity_embed.inspection.neighbors import similarity_matrix as similarity_matrix
+    from sk_entity_embed.inspection.projection import extremes as extremes
     from sk_entity_embed.inspection.projection import project as project
     from sk_entity_embed.inspection.rows import nearest_rows as nearest_rows
     from sk_entity_embed.inspection.steps import embedding_steps as embedding_steps
@@ -39,7 +39,6 @@ else:
         __name__,
         {
             "alignment": ["align", "drift"],
-            "components": ["extremes"],
             "displays.drift": ["DriftDisplay"],
             "displays.embedding": ["EmbeddingDisplay"],
             "displays.heatmap": ["EmbeddingHeatmapDisplay"],
@@ -49,7 +48,7 @@ else:
             "explorer": ["Explorer", "explore"],
             "index": ["NeighborIndex"],
             "neighbors": ["analogy", "nearest", "similarity_matrix"],
-            "projection": ["project"],
+            "projection": ["extremes", "project"],
             "rows": ["nearest_rows"],
             "steps": ["embedding_steps"],
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,11 +13,11 @@ from scipy.optimize import linear_sum_assignment
 
 from sk_entity_embed._access import check_column, fitted_model, fitted_step, with_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
     catalogue_of,
+    check_count,
     label_series,
     source_of,
 )
@@ -171,8 +170,7 @@ def drift(
     >>> drift(turned, old, k=1)["movement"].abs().max().round(6)
     np.float64(0.0)
     """
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-        raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
+    check_count("k", k)
     encoder, reference = source_of(encoder), source_of(reference)
     shared = _shared_columns(encoder, reference, column)
     names = shared if column is None else [check_column(column, shared)]
@@ -254,13 +252,7 @@ def _symmetries(model: EmbeddingModel | None, names: Sequence[str]) -> dict[str,
 def _joint_motion(
     symmetries: Mapping[str, Symmetry], pairs: Mapping[str, tuple[Catalogue, Catalogue]]
 ) -> Motion | None:
-    """Return one rotation for the columns that have to move alike; None if there are none.
-
-    Raises
-    ------
-    InvalidDataError
-        If none of them has a category in common with the reference.
-    """
+    """Return one rotation for the columns that have to move alike; None if there are none."""
     matched, errors = [], []
     for name, (new, old) in pairs.items():
         if not symmetries[name].joint or not _same_width(new, old):
@@ -280,11 +272,7 @@ def _joint_motion(
 def _motion(
     new: Catalogue, old: Catalogue, symmetry: Symmetry, together: Motion | None
 ) -> Motion | None:
-    """Return the rigid motion, of those allowed, that brings a column's vectors closest.
-
-    It is the one of all columns `together` where they have to move alike, and None where the
-    vectors cannot move.
-    """
+    """Return the rigid motion allowed that brings vectors closest; None if they cannot move."""
     if symmetry.linear == "none" or symmetry.joint:
         return together if symmetry.joint else None
     matched = _matched(new, old)

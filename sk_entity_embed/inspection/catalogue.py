@@ -75,10 +75,7 @@ class Catalogue:
         )
 
     def locate(self, categories: Sequence[Any]) -> NDArray[np.intp]:
-        """Return positions of categories; None and NaN are the missing one.
-
-        An unknown category is an InvalidDataError that suggests close names.
-        """
+        """Return positions of categories, None and NaN as the missing one; refuse unknown ones."""
         asked = object_array([np.nan if _is_missing(c) else c for c in categories])
         try:
             found = _index(self.labels).get_indexer(_index(asked))
@@ -118,8 +115,7 @@ class Catalogue:
     def choose(self, categories: Sequence[Any] | None, k: int) -> NDArray[np.intp]:
         """Return positions of the given categories, or of the `k` most frequent ones."""
         if categories is None:
-            if not is_count(k):
-                raise InvalidParameterError(f"`k` must be a positive integer, got {shown(k)}.")
+            check_count("k", k)
             return np.argsort(-self.weights, kind="stable")[: int(k)]
         if isinstance(categories, str) or not np.iterable(categories):
             raise InvalidParameterError(f"`categories` must be a list, got {shown(categories)}.")
@@ -155,6 +151,13 @@ def is_count(value: Any, least: int = 1) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
+def check_count(name: str, value: Any, least: int = 1, also: str = "") -> None:
+    """Raise InvalidParameterError unless a parameter is an integer of at least `least`."""
+    if not is_count(value, least):
+        kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise InvalidParameterError(f"`{name}` must be {kind}{also}, got {shown(value)}.")
+
+
 def label_series(labels: NDArray[Any]) -> pd.Series:
     """Return categories as a column of a data frame."""
     try:
@@ -171,11 +174,7 @@ def text_of(label: Any) -> str:
 
 
 def close_names(wanted: str, names: Sequence[str], n: int = 3) -> list[str]:
-    """Return names like the wanted one, the most similar first.
-
-    Of more than 20,000 names, only those that begin alike or contain the wanted one are compared
-    letter by letter, so that the answer does not take longer than the question.
-    """
+    """Return names like the wanted one, the most similar first; of very many, few are compared."""
     folded = wanted.casefold()
     if len(names) > _MANY:
         start = folded[:2]
@@ -194,11 +193,7 @@ def source_of(source: Source) -> Any:
 
 
 def catalogue_of(source: Source, column: str | None) -> Catalogue:
-    """Return the catalogue of a column of a source; `column` may be None where there is only one.
-
-    An InvalidDataError says if a frame does not hold one finite vector for each of several
-    distinct categories, or if all lists were empty in fit.
-    """
+    """Return the catalogue of a source's column, which may be None where there is only one."""
     source = source_of(source)
     if isinstance(source, Catalogue):
         return source
@@ -251,11 +246,7 @@ def _of_vectors(vectors: Any, name: str) -> Catalogue:
 
 
 def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[Any]:
-    """Return values for each category of a catalogue, in its order.
-
-    A series or a mapping is matched by category, and those it lacks are missing; anything else has
-    to be in the catalogue's order. Errors call the values `what`.
-    """
+    """Return values in the catalogue's order: a series or mapping is matched by category."""
     if isinstance(values, Mapping):
         index = _index(object_array(list(values)))
         values = pd.Series(object_array(list(values.values())), index=index).infer_objects()

@@ -11,7 +11,8 @@ from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, is_count
+from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, check_count
+from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.search import (
     check_metric,
     closeness_of,
@@ -20,6 +21,7 @@ from sk_entity_embed.inspection.search import (
 )
 
 
+@documented()
 class NeighborIndex:
     """An index of one column's vectors, for approximate neighbours among millions.
 
@@ -29,14 +31,11 @@ class NeighborIndex:
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`~sk_entity_embed.inspection.nearest`.
-    column : str, default=None
-        Name of the column; may be None where there is only one.
+    %(from)s
+    %(column)s
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         Similarity to search by.
-    min_count : int, default=None
-        Leave out categories with fewer training rows.
+    %(min_count)s
     n_links : int, default=32
         Links of each vector in the graph; more find more true neighbours and take more memory.
     ef_construction, ef_search : int, default=100, 128
@@ -77,7 +76,10 @@ class NeighborIndex:
         ef_search: int = 128,
     ) -> None:
         check_metric(metric)
-        _check_graph(n_links=n_links, ef_construction=ef_construction, ef_search=ef_search)
+        # With other sizes, faiss ends the process.
+        check_count("n_links", n_links, 2)
+        check_count("ef_construction", ef_construction)
+        check_count("ef_search", ef_search)
         try:
             import faiss
         except ImportError as error:
@@ -140,16 +142,6 @@ def index_search(
     order = np.lexsort((positions, -pairs), axis=1)
     found = similarity_from(np.take_along_axis(pairs, order, 1), index.metric)
     return np.take_along_axis(positions, order, 1), found
-
-
-def _check_graph(**sizes: Any) -> None:
-    """Raise InvalidParameterError for sizes with which faiss ends the process."""
-    for name, size in sizes.items():
-        least = 2 if name == "n_links" else 1
-        if not is_count(size, least):
-            raise InvalidParameterError(
-                f"`{name}` must be an integer of at least {least}, got {shown(size)}."
-            )
 
 
 def _sample(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

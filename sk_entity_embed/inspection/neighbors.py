@@ -16,9 +16,10 @@ from sk_entity_embed.inspection.catalogue import (
     Catalogue,
     Source,
     catalogue_of,
-    is_count,
+    check_count,
     label_series,
 )
+from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.index import NeighborIndex, check_index, index_search
 from sk_entity_embed.inspection.search import check_metric, exact_search
 from sk_entity_embed.model.tables import label_index
@@ -28,6 +29,7 @@ _USUAL = 10
 """Neighbours listed unless told otherwise."""
 
 
+@documented()
 def nearest(
     source: Source,
     column: str | None,
@@ -42,10 +44,7 @@ def nearest(
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        A fitted estimator of this package, or a fitted pipeline that holds one such step; or
-        vectors made elsewhere, one category a row, indexed by category: a frame for one column, or
-        a mapping from column names to frames.
+    %(vectors)s
     column : str or None
         Name of the column; may be None where there is only one.
     query : category, list of categories, ndarray or DataFrame
@@ -58,8 +57,7 @@ def nearest(
         What makes vectors similar. Axes are those of the embedding, so cosine compares what two
         categories do relative to an average one, and Euclidean distance how differently the
         network treats them.
-    min_count : int, default=None
-        Leave out categories with fewer training rows.
+    %(min_count)s
     index : NeighborIndex, default=None
         Search by it, approximately; None compares all vectors, which a million of them take less
         than a second for.
@@ -78,8 +76,7 @@ def nearest(
         If a category is unknown (close names are suggested) or a vector has another width.
     InvalidParameterError
         If there are fewer than `k` other categories, or another parameter does not fit.
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
+    %(not_fitted)s
 
     See Also
     --------
@@ -111,6 +108,7 @@ def nearest(
     return find_neighbors(catalogue, names, vectors, own[:, None], k, metric, min_count, index)
 
 
+@documented()
 def analogy(
     source: Source,
     column: str | None,
@@ -126,8 +124,7 @@ def analogy(
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`nearest`.
+    %(from)s
     column : str or None
         Name of the column; may be None where there is only one.
     positive : sequence of categories
@@ -139,8 +136,7 @@ def analogy(
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         See :func:`nearest`. With "cosine" the vectors are added at unit length, which is the rule
         of [1]_.
-    min_count : int, default=None
-        Leave out categories with fewer training rows.
+    %(min_count)s
     index : NeighborIndex, default=None
         See :func:`nearest`.
 
@@ -188,6 +184,7 @@ def analogy(
     return find_neighbors(catalogue, None, target, own[None], k, metric, min_count, index)
 
 
+@documented()
 def similarity_matrix(
     source: Source,
     column: str | None = None,
@@ -200,16 +197,13 @@ def similarity_matrix(
 
     Parameters
     ----------
-    source : estimator, DataFrame or mapping of DataFrame
-        See :func:`nearest`.
-    column : str, default=None
-        Name of the column; may be None where there is only one.
+    %(from)s
+    %(column)s
     categories : sequence, default=None
         Categories, in the order wanted; None takes all.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         See :func:`nearest`; with "euclidean" the similarity is ``1 / (1 + distance)``.
-    min_count : int, default=None
-        Leave out categories with fewer training rows.
+    %(min_count)s
 
     Returns
     -------
@@ -252,10 +246,7 @@ def similarity_matrix(
 
 
 def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float64]:
-    """Return the similarity of every pair of vectors, of shape (n, n).
-
-    A vector is exactly 1 like itself by "cosine" (0 if it is all zeros) and "euclidean".
-    """
+    """Return the similarity of every pair of vectors, exactly 1 for a vector and itself."""
     wide = vectors.astype(np.float64)
     wide = normalize(wide) if metric == "cosine" else wide
     matrix: NDArray[np.float64]
@@ -319,13 +310,12 @@ def find_neighbors(
     what: str = "categories",
     usual: int = _USUAL,
 ) -> pd.DataFrame:
-    """Return the neighbours of queries, whose `names` are the first column unless they are None.
+    """Return the `k` (or `usual`) neighbours of each query; `names` are the first column.
 
-    `excluded` has shape (n_queries, n_excluded), with -1 for nothing. Every query gets `k`
-    neighbours; where `k` is None, the `usual` number or as many as there are for every query.
+    `excluded` has shape (n_queries, n_excluded), with -1 for nothing.
     """
-    if k is not None and not is_count(k):
-        raise InvalidParameterError(f"`k` must be a positive integer or None, got {shown(k)}.")
+    if k is not None:
+        check_count("k", k, also=" or None")
     if len(queries) == 0:
         raise InvalidDataError("`query` is empty; give one query at least.")
     candidates = catalogue.frequent(min_count)

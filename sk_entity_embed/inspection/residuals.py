@@ -21,11 +21,9 @@ _PRIOR_ROWS = 5.0
 def residuals_by_category(
     y_true: Any, y_pred: Any, column: Column, sample_weight: Any = None, pos_label: Any = None
 ) -> pd.DataFrame:
-    """Return ``category`` and what :func:`summarise` tells of it, for each category of a column.
+    """Return ``category`` and what :func:`summarise` tells of it, for each one of a column.
 
-    Numbers are compared, or with a `pos_label` the share of that class in `y_true` and its
-    probabilities in `y_pred`. A row counts for each category of its list once; ``()``, which comes
-    last, are the rows with an empty list. Rows of zero weight do not count.
+    With a `pos_label` its shares are compared. ``()``, the last one, are rows with an empty list.
     """
     n = len(column)
     is_class = pos_label is not None
@@ -51,13 +49,7 @@ def summarise(
     predicted: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Return means of each category, their difference in standard errors and what these are.
-
-    All codes from 0 to the largest one occur, and weights are above 0. The variance within a
-    category counts as its rows less one against five of the mean variance within all: G. K. Smyth,
-    "Linear models and empirical Bayes methods for assessing differential expression in microarray
-    experiments", Statistical Applications in Genetics and Molecular Biology 3(1), 2004.
-    """
+    """Return means of each category, their difference in standard errors and what these are."""
     n_categories = int(codes.max()) + 1
     total = np.bincount(codes, weights, n_categories)
     means = [np.bincount(codes, weights * v, n_categories) / total for v in (observed, predicted)]

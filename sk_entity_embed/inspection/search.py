@@ -35,12 +35,7 @@ def check_metric(metric: str) -> None:
 def closeness_of(
     a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], metric: str
 ) -> NDArray[np.float64]:
-    """Return what pairs of vectors are ordered by, row by row.
-
-    This is the similarity: the cosine of the angle (0 for a vector of zeros) or the dot product.
-    For "euclidean" it is the distance with a minus, since of long distances some have equal
-    similarities.
-    """
+    """Return what pairs are ordered by: their similarity, or their distance with a minus."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
         return -np.asarray(np.linalg.norm(a - b, axis=1))
@@ -60,9 +55,7 @@ def exact_search(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return positions of the k most similar vectors for each query, and their similarities.
 
-    Blocks of vectors are compared with all queries by a matrix product; only what can still be
-    among the best is kept. Of equal ones the first vector wins, whatever the blocks. Both results
-    have shape (n_queries, k), the most similar vectors first.
+    Both have shape (n_queries, k). Of equal vectors the first wins, whatever the blocks.
     """
     positions = np.empty((len(queries), k), dtype=np.intp)
     closeness = np.empty((len(queries), k))
@@ -170,10 +163,7 @@ def _choose(
     k: int,
     metric: str,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return which pairs are the k closest of each query, in order, and how close they are.
-
-    Compared pair by pair: equal vectors are equally close, whatever the block's shape.
-    """
+    """Return which pairs are each query's k closest, compared one by one, and how close."""
     closeness = np.empty(len(row))
     for start in range(0, len(row), _CHUNK):
         at = slice(start, start + _CHUNK)

@@ -5,11 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sk_entity_embed.model.poolings import POOLINGS
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.model.poolings import POOLINGS
 from tests.samples import make_encoder, make_rows
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(2)>",
+    "<b>bold</b><br>&amp;&lt;",
+    "<!-- -->",
+    "a \"quote\", 'another'",
+    "two\nlines",
+    "=1+1",
+    "-5",
+    "$x^2$",
+    "\u05e9\u05dc\u05d5\u05dd \u0639\u0631\u0628\u064a",
+    "\U0001f600 \u2028",
+    "%{x}",
+    "long " * 60,
+    "",
+]
+"""Names that a page must show as text."""
 
 
 def make_catalogue(
@@ -97,7 +115,7 @@ def pooling(request):
     return request.param
 
 
-@pytest.fixture(scope="session")
-def listed(tagged, pooling):
-    """An encoder of lists."""
-    return make_listed(0, pooling).fit(*tagged)
+@pytest.fixture(scope="session", params=["mean", "gru"])
+def listed(tagged, request):
+    """An encoder of lists; what a recurrent unit gives of a row is no mix of its items' vectors."""
+    return make_listed(0, request.param).fit(*tagged)

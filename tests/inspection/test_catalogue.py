@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import difflib
 
 import numpy as np
 import pandas as pd
 import pytest
-from sk_entity_embed.model.tables import label_index
 
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    EmptyColumnWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
 from sk_entity_embed.inspection import catalogue as module
 from sk_entity_embed.inspection.catalogue import (
     catalogue_of,
@@ -19,8 +21,9 @@ from sk_entity_embed.inspection.catalogue import (
     text_of,
     values_by_category,
 )
-from sk_entity_embed.inspection.neighbors import analogy, nearest, similarity_matrix
+from sk_entity_embed.model.tables import label_index
 from tests.inspection.conftest import make_catalogue
+from tests.samples import make_encoder
 
 
 def letters(labels):
@@ -49,18 +52,6 @@ def test_a_fitted_encoder_gives_its_categories(encoder, data):
     np.testing.assert_array_equal(found.vectors[rare], found.vectors[seldom])
 
 
-def test_take_takes_everything_along(encoder):
-    found = catalogue_of(encoder, "letter")
-    taken = found.take(np.array([3, 0]))
-    assert len(taken) == 2
-    assert taken.labels.tolist() == ["d", "a"]
-    np.testing.assert_array_equal(taken.vectors, found.vectors[[3, 0]])
-    assert taken.counts.tolist() == found.counts[[3, 0]].tolist()
-    assert taken.target_means.tolist() == found.target_means[[3, 0]].tolist()
-    bare = letters("abc").take(np.array([1]))
-    assert bare.counts is bare.target_means is None
-
-
 def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
     biased = catalogue_of(dot, "movie")  # without the bias
     np.testing.assert_array_equal(biased.vectors, dot.embeddings_["movie"])
@@ -82,10 +73,18 @@ def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
         found.frequent(9999)
 
 
+def test_a_column_of_nothing_but_empty_lists_has_no_categories():
+    X = pd.DataFrame({"tags": [[]] * 40, "kind": ["a", "b"] * 20})
+    with pytest.warns(EmptyColumnWarning, match="tags"):
+        fitted = make_encoder(max_iter=1).fit(X, np.arange(40.0))
+    with pytest.raises(InvalidDataError, match="'tags' has no categories to look at"):
+        catalogue_of(fitted, "tags")
+
+
 # Look-up
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("missing", [None, pd.NA])
 def test_whatever_is_missing_is_the_missing_category(encoder, missing):
     assert catalogue_of(encoder, "letter").locate([missing]).tolist() == [7]
     frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", missing], dtype=object))
@@ -95,13 +94,7 @@ def test_whatever_is_missing_is_the_missing_category(encoder, missing):
 
 
 @pytest.mark.parametrize(
-    ("labels", "asked"),
-    [
-        ([1, 2, 3], np.int64(2)),
-        ([False, True], np.True_),
-        ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], datetime.date(2020, 1, 2)),
-        (["a", 5, ("x", 1), "\ud800"], ("x", 1)),
-    ],
+    ("labels", "asked"), [([1, 2, 3], np.int64(2)), (["a", 5, ("x", 1), "\ud800"], ("x", 1))]
 )
 def test_categories_of_every_type_are_found(labels, asked):
     catalogue = letters(labels)
@@ -116,7 +109,6 @@ def test_categories_of_every_type_are_found(labels, asked):
     [
         (["Oslo", "Rome"], "oslo", r"'oslo' is no category of column 'col'\. Did you mean 'Oslo'"),
         (["Oslo", "Rome"], "Lima", r"It has 2 categories, such as 'Oslo'\."),
-        ([5, 7], "5", r"'5' is no category .* Did you mean 5\?"),
         (["5", "7"], 5, r"5 is no category .* Did you mean '5'\?"),
         (["Oslo"], None, "No cell was missing"),
         (["Rom", "Rome", "Roma", "Romb"], "Romea", r"Did you mean 'Rome', 'Roma', 'Rom'\?"),
@@ -125,12 +117,6 @@ def test_categories_of_every_type_are_found(labels, asked):
 def test_unknown_categories_are_told_from_close_ones(labels, asked, message):
     with pytest.raises(InvalidDataError, match=message):
         letters(labels).locate([labels[0], asked])
-
-
-@pytest.mark.parametrize("asked", [["a"], np.array(["a", "b"])])
-def test_categories_have_to_be_hashable(asked):
-    with pytest.raises(InvalidDataError, match=r"'col' must be hashable: .*unhashable"):
-        letters("ab").locate([asked])
 
 
 def test_suggestions_among_very_many_names_compare_few(monkeypatch):
@@ -185,13 +171,10 @@ def test_categories_are_chosen_by_number_or_by_name():
     ("given", "k", "error", "message"),
     [
         (None, 0, InvalidParameterError, "`k` must be a positive integer, got 0"),
-        (None, 2.0, InvalidParameterError, "`k` must be a positive integer, got 2.0"),
         (None, True, InvalidParameterError, "`k` must be a positive integer, got True"),
         ("abc", 3, InvalidParameterError, "`categories` must be a list, got 'abc'"),
-        (5, 3, InvalidParameterError, "`categories` must be a list, got 5"),
         ([], 3, InvalidParameterError, "`categories` is empty"),
         (["a", "a"], 3, InvalidDataError, "`categories` has a category more than once"),
-        (["a", "B"], 3, InvalidDataError, "Did you mean 'b'"),
     ],
 )
 def test_choices_are_checked(given, k, error, message):
@@ -212,21 +195,6 @@ def test_frames_give_their_index(encoder):
     assert catalogue_of(frame, "store").name == "store"
     assert catalogue_of(frame.rename_axis(None), None).name == "category"
     assert catalogue_of(frame.rename_axis(0), None).name == "0"
-
-
-@pytest.mark.parametrize(
-    "index",
-    [
-        pd.CategoricalIndex(["x", "y"]),
-        pd.MultiIndex.from_tuples([("x", 1), ("y", 2)]),
-        pd.DatetimeIndex(["2020-01-01", "2020-01-02"]),
-    ],
-    ids=lambda index: type(index).__name__,
-)
-def test_frames_of_every_index(index):
-    found = catalogue_of(pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index=index), None)
-    assert found.labels.tolist() == index.astype(object).tolist()
-    assert found.locate([index[1]]).tolist() == [1]
 
 
 def test_mappings_of_frames(encoder):
@@ -252,10 +220,8 @@ def test_mappings_of_frames(encoder):
         ([[1e300], [1.0]], "ab", "within the range of float32"),
         ([["x"], [1.0]], "ab", "'c' must be numbers: could not convert"),
         (np.zeros((0, 3)), "", r"'c' must be a table .* got shape \(0, 3\)"),
-        (np.zeros((3, 0)), "abc", r"got shape \(3, 0\)"),
         (np.eye(3), "aba", "'c' have a category more than once"),
         (np.eye(2), [None, np.nan], "'c' have a category more than once"),
-        (np.eye(2), [1, True], "'c' have a category more than once"),
     ],
 )
 def test_vectors_that_are_none(vectors, index, message):
@@ -270,7 +236,6 @@ def test_vectors_that_are_none(vectors, index, message):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([1, 2, 3], [1, 2, 3]),
         ({"c": "z", "a": "x", "b": "y", "other": "w"}, ["x", "y", "z"]),
         (pd.Series([1.5, 2.5, 3.5], index=pd.CategoricalIndex(["b", "a", "c"])), [2.5, 1.5, 3.5]),
     ],
@@ -292,10 +257,8 @@ def test_values_that_a_series_lacks_are_missing():
     ("values", "message"),
     [
         ([1, 2], r"`color` has shape \(2,\), but column 'col' has 3 categories"),
-        (5, r"`color` has shape \(\)"),
         (pd.Series([1, 2], index=["a", "a"]), "`color` has a category more than once"),
         (pd.Series([1, 2]), "none of the categories of column 'col'.*such as 'a'"),
-        ({}, "`color` has none of the categories"),
     ],
 )
 def test_values_that_do_not_match(values, message):
@@ -308,7 +271,7 @@ def test_values_that_do_not_match(values, message):
 
 @pytest.mark.parametrize(
     "labels",
-    [["a", "\ud800"], [("a", 1), ("b", 2)], [1, "a"], [pd.Interval(0, 2**70), pd.Interval(1, 2)]],
+    [["a", "\ud800"], [("a", 1), ("b", 2)], [pd.Interval(0, 2**70), pd.Interval(1, 2)]],
     ids=str,
 )
 def test_labels_in_frames_and_pictures_stay_what_they_are(labels):
@@ -320,25 +283,3 @@ def test_labels_in_frames_and_pictures_stay_what_they_are(labels):
     assert label_series(array).tolist() == labels
     assert [text_of(label) for label in labels] == [str(label) for label in labels]
     assert [text_of(label) for label in (pd.NaT, (), "()")] == ["(missing)", "(empty list)", "()"]
-
-
-LONG = "x" * 100_000
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda v: nearest(v, None, LONG, k=1),
-        lambda v: nearest(v, None, "y", k=1),
-        lambda v: similarity_matrix(v, None, ["xx"]),
-        lambda v: analogy(v, None, LONG),
-        lambda v: catalogue_of(v, None).choose(LONG, 1),
-        lambda v: catalogue_of(pd.DataFrame([[LONG]]), None),
-        lambda v: catalogue_of({LONG: v}, "y"),
-    ],
-)
-def test_messages_cut_long_values(ask):
-    vectors = pd.DataFrame([[1.0, 0.0], [0.0, 1.0]], index=["x" * 99_999, "z" * 99_999])
-    with pytest.raises((InvalidDataError, InvalidParameterError)) as found:
-        ask(vectors)
-    assert len(str(found.value)) < 600

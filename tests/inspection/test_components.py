@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import extremes
 from sk_entity_embed.inspection.catalogue import catalogue_of
-from sk_entity_embed.inspection.components import principal_components
+from sk_entity_embed.inspection.projection import principal_components
 from tests.inspection.conftest import make_catalogue
 from tests.samples import make_encoder, make_rows
 
@@ -39,16 +39,6 @@ def test_components_are_those_of_repeated_vectors():
     assert (np.average(scores, axis=0, weights=weights).round(9) == 0).all()
 
 
-def test_a_component_points_the_way_of_its_main_axis():
-    for seed in range(9):
-        rng = np.random.default_rng(seed)
-        vectors = rng.normal(size=(50, 3)) * rng.permutation([9.0, 3.0, 1.0])
-        scores, _ = principal_components(vectors, np.ones(50))
-        for j in range(3):
-            correlations = np.array([np.corrcoef(scores[:, j], v)[0, 1] for v in vectors.T])
-            assert correlations[np.abs(correlations).argmax()] > 0
-
-
 def test_components_of_a_fitted_encoder_are_its_axes(encoder):
     for column in ("letter", "color"):
         catalogue = catalogue_of(encoder, column)
@@ -57,25 +47,6 @@ def test_components_of_a_fitted_encoder_are_its_axes(encoder):
         np.testing.assert_allclose(scores, catalogue.vectors, atol=2e-5 * size)
         assert shares[0] > shares[1]
         np.testing.assert_allclose(shares.sum(), 1.0)
-
-
-def test_components_of_equal_vectors_and_of_one():
-    for vectors in (np.ones((4, 3)), np.array([[1.0, 2.0]])):
-        scores, shares = principal_components(vectors.astype(np.float32), np.ones(len(vectors)))
-        assert not scores.any()
-        assert not shares.any()
-
-
-def test_components_of_vectors_far_from_the_origin():
-    rng = np.random.default_rng(0)
-    vectors = np.float32(2**20) + rng.integers(-8, 8, size=(40, 2)).astype(np.float32)
-    before = vectors.copy()
-    scores, _ = principal_components(vectors, np.ones(40))
-    np.testing.assert_array_equal(vectors, before)
-    centred = vectors.astype(float) - vectors.astype(float).mean(axis=0)
-    np.testing.assert_allclose(
-        np.linalg.norm(scores, axis=1), np.linalg.norm(centred, axis=1), atol=1e-6
-    )
 
 
 @given(
@@ -133,13 +104,6 @@ def test_few_categories_stand_at_both_ends(encoder):
     assert extremes(frame, k=2, min_count=None)["category"].tolist() == ["a", "b", "d", "c"]
 
 
-def test_extremes_of_missing_and_of_surrogates(encoder):
-    found = extremes(encoder, "letter", k=7, min_count=None)
-    assert found["category"].isna().sum() == 2
-    frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", "\ud800"], dtype=object))
-    assert extremes(frame, k=1, min_count=None)["category"].tolist() == ["a", "\ud800"]
-
-
 def test_components_are_counted_from_one_and_k_is_positive(encoder):
     for component in (0, 4, 1.0, "1", None, True):
         with pytest.raises(InvalidParameterError, match="`component` must be an integer from 1 to"):
@@ -162,13 +126,3 @@ def test_min_count_is_no_hurdle_unless_asked_for(encoder):
         extremes(few, min_count=21)
     with pytest.raises(InvalidParameterError, match="must be a number or None, got 'all'"):
         extremes(few, min_count="all")
-
-
-def test_extremes_of_dot_products(dot):
-    scores, _ = principal_components(
-        dot.embeddings_["movie"].to_numpy(), dot.category_counts_["movie"].astype(float)
-    )
-    found = extremes(dot, "movie", component=3, k=1, min_count=None)
-    assert found["value"].tolist() == [scores[:, 2].min(), scores[:, 2].max()]
-    with pytest.raises(InvalidParameterError, match="an integer from 1 to 3"):
-        extremes(dot, "movie", component=4)

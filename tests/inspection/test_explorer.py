@@ -24,23 +24,11 @@ from sk_entity_embed.inspection import Explorer, explore, explorer, project
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
-from tests.inspection.conftest import make_listed
+from tests.inspection.conftest import HOSTILE
 from tests.inspection.displays.conftest import make_column
 from tests.samples import make_encoder, make_rows
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><img src=x onerror=alert(2)>",
-    "<!--",
-    "]]>&amp;",
-    "a \"quote\" and 'another'",
-    "two\nlines\tand a tab",
-    "\u2028\u2029",
-    "\ud800 alone",
-    "@title@",
-    "\\u003c",
-    "",
-]
+NAMES = [*HOSTILE, "<!--", "\ud800 alone", "@title@", "\\u003c"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +44,7 @@ def encoder(rows):
 @pytest.fixture(scope="module")
 def vectors():
     """Vectors made elsewhere, of categories with difficult names."""
-    return pd.DataFrame(np.arange(33.0).reshape(11, 3) % 7, index=pd.Index(HOSTILE, dtype=object))
+    return pd.DataFrame(np.arange(54.0).reshape(18, 3) % 7, index=pd.Index(NAMES, dtype=object))
 
 
 def data_of(page):
@@ -108,7 +96,6 @@ def test_other_projections_are_in_the_page_when_asked_for():
 @pytest.mark.parametrize(
     ("classes", "n", "expected"),
     [
-        ([0, 1], None, ["Target mean"]),
         (["no", "yes"], None, ["Share of yes"]),
         (["a", "b", "c"], 3, ["Share of a", "Share of b", "Share of c"]),
         (None, 2, ["Target mean 1", "Target mean 2"]),
@@ -182,9 +169,7 @@ def test_metadata_says_which_column_it_is_about(encoder):
         ({"letters": pd.Series({"a": 1})}, InvalidParameterError, "column 'letters', but"),
         (pd.Series({"a": 1}), InvalidParameterError, "must be a mapping from columns"),
         ({"letter": [1, 2]}, InvalidParameterError, "of column 'letter' must be a Series or Data"),
-        ([1, 2], InvalidParameterError, "must be a Series or DataFrame"),
         ({"color": pd.Series({"a": 1})}, InvalidDataError, "has none of the categories of column"),
-        ({"color": pd.Series([1, 2], ["red", "red"])}, InvalidDataError, "more than once"),
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(encoder, metadata, error, message):
@@ -214,9 +199,9 @@ def test_vectors_made_elsewhere(vectors):
     (column,) = data_of(explore(vectors).to_html())["columns"]
     assert column["counts"] is None
     assert column["targets"] == []
-    counted = make_column(vectors, np.arange(11), np.ones((11, 2)), name="w")
+    counted = make_column(vectors, np.arange(18), np.ones((18, 2)), name="w")
     (column,) = data_of(explore(counted).to_html())["columns"]
-    assert column["counts"] == list(range(11))
+    assert column["counts"] == list(range(18))
     assert [t["name"] for t in column["targets"]] == ["Target mean 1", "Target mean 2"]
 
 
@@ -224,7 +209,6 @@ def test_vectors_made_elsewhere(vectors):
     ("arguments", "message"),
     [
         ({"column": "colour"}, "Did you mean 'color'"),
-        ({"column": []}, "`column` must name one or more"),
         ({"column": ["color", "color"]}, "each once"),
         ({"methods": ("pca", "lda")}, "`methods` must be of .* got 'lda'"),
     ],
@@ -251,16 +235,16 @@ def test_what_cannot_be_explored_is_refused(encoder, vectors, monkeypatch):
 def test_names_stay_data(vectors):
     page = explore(vectors, title="</title><script>alert(3)</script>\ud800").to_html()
     (column,) = data_of(page)["columns"]
-    assert column["names"] == HOSTILE
+    assert column["names"] == NAMES
     assert "alert(1)" in page
     for tag in ("<script>alert", "<img src=x", "</title><script>alert"):
         assert tag not in page
     assert "&lt;/title&gt;&lt;script&gt;alert(3)&lt;/script&gt;?" in page
     assert page.encode("utf-8")
-    text = json_for_html({"names": HOSTILE})  # cannot close its element
+    text = json_for_html({"names": NAMES})  # cannot close its element
     assert not set("<>&\u2028\u2029\n") & set(text)
     assert text.isascii()
-    assert json.loads(text) == {"names": HOSTILE}
+    assert json.loads(text) == {"names": NAMES}
 
 
 def test_only_the_two_scripts_may_run(vectors, monkeypatch):
@@ -278,14 +262,6 @@ def test_only_the_two_scripts_may_run(vectors, monkeypatch):
     # Scripts are as a parser hands them on.
     monkeypatch.setattr(page_module, "plotly_source", lambda: "'</script><!--'\r\nx\ry")
     assert "<script>'<\\/script><\\!--'\nx\ny</script>" in explore(vectors).to_html()
-
-
-def test_nothing_is_loaded_from_elsewhere(vectors):
-    page = explore(vectors).to_html()
-    assert not re.findall(r"<(?:script|img|iframe|source)[^>]+src=", page.partition("/**")[0])
-    own = page[: page.index("<script>/**")] + page[page.rindex("<script>") :]
-    assert "http" not in own.replace("http-equiv", "")
-    assert not re.findall(r"\.innerHTML|insertAdjacentHTML|document\.write", own)
 
 
 def test_the_same_data_make_the_same_file(encoder, tmp_path):
@@ -337,13 +313,6 @@ def test_plotly_is_asked_for_before_the_work(vectors, monkeypatch):
         explore(vectors, methods=("tsne",))
 
 
-def test_a_file_of_forty_thousand_vectors_is_small():
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(4000, 50)).astype(np.float32))
-    base = len(explore(frame[:2]).to_html())
-    assert (len(explore(frame).to_html()) - base) * 10 + base < 20e6
-
-
 def test_kinds_have_the_colours_of_the_displays(vectors):
     page = explore(vectors).to_html()
     for theme in (LIGHT, DARK):
@@ -351,15 +320,3 @@ def test_kinds_have_the_colours_of_the_displays(vectors):
         assert json.dumps({"other": theme.muted, "missing": theme.grid}) in page
     scripts = (Path(page_module.__file__).parent / "colours.js").read_text(encoding="utf-8")
     assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))
-
-
-def test_biases_are_not_shown_and_items_are_counted(dot, tagged):
-    for column in data_of(explore(dot).to_html())["columns"]:
-        assert column["width"] == 3
-        shown = numbers(column["vectors"], "<f4").reshape(-1, 3)
-        np.testing.assert_array_equal(shown, dot.embeddings_[column["name"]])
-        assert column["unit"] == "row"
-    listed = make_listed(0, "mean").fit(*tagged)
-    columns = data_of(explore(listed).to_html())["columns"]
-    assert [c["unit"] for c in columns] == ["item", "row"]
-    assert columns[0]["counts"] == listed.category_counts_["tags"].tolist()

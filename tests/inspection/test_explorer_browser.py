@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from sk_entity_embed.inspection import explore, nearest, project
+from tests.inspection.conftest import HOSTILE
 from tests.samples import make_encoder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
@@ -33,23 +34,6 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
 ]
 """WebGL without a graphics card, and a browser that keeps quiet."""
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><img src=x onerror=alert(2)>",
-    "<b>bold</b><br>&amp;&lt;",
-    "<!-- -->",
-    "a \"quote\", 'another'",
-    "two\nlines",
-    "=1+1",
-    "-5",
-    "$x^2$",
-    "\u05e9\u05dc\u05d5\u05dd \u0639\u0631\u0628\u064a",
-    "\U0001f600 \u2028",
-    "%{x}",
-    "long " * 60,
-    "",
-]
 
 READY = "document.documentElement.dataset.state === 'ready'"
 
@@ -218,7 +202,7 @@ def rows_of(download):
         return list(csv.reader(file))
 
 
-def test_the_page_opens(page, encoder):
+def test_the_page_opens(page, new_page, address, encoder):
     assert page.title() == "Towns </title><script>alert(3)</script>"
     assert page.locator("h1").text_content() == page.title()
     assert page.locator("html").get_attribute("lang") == "en"
@@ -239,9 +223,32 @@ def test_the_page_opens(page, encoder):
                 && !c.textContent.trim()).map((c) => c.outerHTML)"""
     )
     assert unnamed == []
+    page = new_page(address, color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(22, 24, 29)"
+    page.click("#theme")
+    settle(page)
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    page.click("#theme")
+    settle(page)
+    assert page.evaluate(ground) == "rgb(22, 24, 29)"
+    page.click("#theme")
+    page.emulate_media(color_scheme="light")
+    settle(page)
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
-def test_search_shows_the_neighbours_that_nearest_finds(page, encoder):
+def test_neighbours_are_those_that_nearest_finds(page, encoder):
+    choose(page, "town 03")
+    first = shown(page)[0]["category"]
+    page.click("#neighbours tr:first-child button")
+    assert page.text_content("#chosen") == first
+    assert page.evaluate("document.activeElement.id") == "chosen"
+    expect_neighbours(page, nearest(encoder, "town", first, 10))
+    assert first in page.text_content("#said")
+    page.click("#back")
+    assert page.text_content("#chosen") == "Town 03"
+    assert page.is_hidden("#back")
     for metric in ("cosine", "euclidean", "dot"):
         page.select_option("#metric", metric)
         choose(page, "town 03")
@@ -253,9 +260,8 @@ def test_search_shows_the_neighbours_that_nearest_finds(page, encoder):
         if metric == "euclidean":
             distances = [float(f["texts"][2]) for f in shown(page)]
             np.testing.assert_allclose(distances, expected["distance"], atol=1e-4)
-
-
-def test_missing_and_rare_categories_have_neighbours(page, encoder):
+    page.select_option("#metric", "cosine")
+    page.evaluate("k.value = 10; k.dispatchEvent(new Event('input'))")
     choose(page, "(miss")
     assert page.text_content("#chosen") == "(missing)"
     expect_neighbours(page, nearest(encoder, "town", None, 10))
@@ -265,68 +271,6 @@ def test_missing_and_rare_categories_have_neighbours(page, encoder):
     expected = nearest(encoder, "town", rare[-1], 10)
     assert expected["category"].tolist()[: len(rare) - 1] == rare[:-1].tolist()
     expect_neighbours(page, expected)
-
-
-@pytest.mark.parametrize("dims", ["2", "3"])
-def test_a_click_on_a_point_shows_its_neighbours(page, encoder, dims):
-    if dims == "3":
-        page.locator("label:has([name=dims][value='3'])").click()
-        settle(page)
-        assert page.evaluate("explorer.plot.gd.data[0].type") == "scatter3d"
-    index = free_point(page)
-    category = encoder.categories_["town"][index]
-    page.mouse.click(*place_of(page, index))
-    name = "(missing)" if pd.isna(category) else category
-    page.wait_for_function("(n) => chosen.textContent === n", arg=name)
-    expect_neighbours(page, nearest(encoder, "town", category, 10))
-
-
-def test_points_of_three_dimensions_are_drawn_where_they_are_looked_for(page):
-    page.uncheck("#named")
-    page.locator("label:has([name=dims][value='3'])").click()
-    settle(page)
-    for key in (None, "ArrowRight", "+"):
-        if key:
-            before = page.evaluate("JSON.stringify(explorer.plot.camera())")
-            page.press("#stage", key)
-            page.wait_for_function(
-                "(b) => JSON.stringify(explorer.plot.camera()) !== b", arg=before
-            )
-        page.evaluate("explorer.plot.job")
-        page.evaluate("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
-        ground = colour_at(page, (20, 700))
-        place = place_of(page, free_point(page))
-        assert np.abs(colour_at(page, place) - ground).sum() > 60
-
-
-def test_hovering_tells_what_is_known(page, encoder, metadata):
-    index = free_point(page)
-    page.mouse.move(*place_of(page, index))
-    page.wait_for_selector("#tip:not([hidden])")
-    category = encoder.categories_["town"][index]
-    text = page.inner_text("#tip")
-    count = encoder.category_counts_["town"][index]
-    assert text.startswith(category)
-    assert str(count) in text
-    assert metadata["region"][category] in text
-    page.mouse.move(1200, 700)
-    page.wait_for_selector("#tip", state="hidden")
-
-
-def test_a_walk_goes_on_and_back(page, encoder):
-    choose(page, "town 03")
-    first = shown(page)[0]["category"]
-    page.click("#neighbours tr:first-child button")
-    assert page.text_content("#chosen") == first
-    assert page.evaluate("document.activeElement.id") == "chosen"
-    expect_neighbours(page, nearest(encoder, "town", first, 10))
-    assert first in page.text_content("#said")
-    page.click("#back")
-    assert page.text_content("#chosen") == "Town 03"
-    assert page.is_hidden("#back")
-
-
-def test_the_least_count_is_that_of_nearest(page, encoder):
     choose(page, "town 03")
     page.fill("#least", "20")
     page.press("#least", "Enter")
@@ -342,6 +286,49 @@ def test_the_least_count_is_that_of_nearest(page, encoder):
     )
     settle(page)
     assert page.evaluate("explorer.plot.gd.data[0].x.length") == len(counts)
+
+
+def test_points_are_hovered_and_clicked_in_two_and_three_dimensions(page, encoder, metadata):
+    index = free_point(page)
+    page.mouse.move(*place_of(page, index))
+    page.wait_for_selector("#tip:not([hidden])")
+    category = encoder.categories_["town"][index]
+    text = page.inner_text("#tip")
+    count = encoder.category_counts_["town"][index]
+    assert text.startswith(category)
+    assert str(count) in text
+    assert metadata["region"][category] in text
+    page.mouse.move(1200, 700)
+    page.wait_for_selector("#tip", state="hidden")
+    page.uncheck("#named")
+    page.locator("label:has([name=dims][value='3'])").click()
+    settle(page)
+    for key in (None, "ArrowRight", "+"):
+        if key:
+            before = page.evaluate("JSON.stringify(explorer.plot.camera())")
+            page.press("#stage", key)
+            page.wait_for_function(
+                "(b) => JSON.stringify(explorer.plot.camera()) !== b", arg=before
+            )
+        page.evaluate("explorer.plot.job")
+        page.evaluate("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+        ground = colour_at(page, (20, 700))
+        place = place_of(page, free_point(page))
+        assert np.abs(colour_at(page, place) - ground).sum() > 60
+    index = free_point(page)
+    category = encoder.categories_["town"][index]
+    page.mouse.click(*place_of(page, index))
+    name = "(missing)" if pd.isna(category) else category
+    page.wait_for_function("(n) => chosen.textContent === n", arg=name)
+    expect_neighbours(page, nearest(encoder, "town", category, 10))
+    page.locator("label:has([name=dims][value='2'])").click()
+    settle(page)
+    index = free_point(page)
+    category = encoder.categories_["town"][index]
+    page.mouse.click(*place_of(page, index))
+    name = "(missing)" if pd.isna(category) else category
+    page.wait_for_function("(n) => chosen.textContent === n", arg=name)
+    expect_neighbours(page, nearest(encoder, "town", category, 10))
 
 
 def test_colours_follow_the_choice(page, metadata):
@@ -395,7 +382,7 @@ def test_column_and_projection_are_switched(page, encoder):
     assert page.evaluate("explorer.plot.gd.data[0].type") == "scattergl"
 
 
-def test_a_selection_is_saved_as_csv(page, encoder, metadata):
+def test_what_is_selected_and_found_is_saved_as_csv(page, encoder, metadata):
     page.click("[data-tool=select]")
     page.wait_for_function("explorer.plot.gd._fullLayout.dragmode === 'select'")
     page.mouse.move(300, 250)
@@ -445,9 +432,7 @@ def test_a_selection_is_saved_as_csv(page, encoder, metadata):
     assert page.is_disabled("#save-selection")
     assert page.evaluate("explorer.plot.gd.data[0].selectedpoints") is None
     assert not page.evaluate("explorer.plot.gd.layout.selections")
-
-
-def test_names_that_spreadsheets_would_run_are_saved_as_text(page, encoder):
+    # Names that spreadsheets would run are text.
     page.select_option("#column", label="text")
     settle(page)
     choose(page, "=1+1")
@@ -487,27 +472,7 @@ def test_hostile_names_stay_text(page, encoder):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_completion_prefers_beginnings_and_frequent_names(page, encoder):
-    page.fill("#search", "  TÓWN 1")
-    names = page.locator("#options [role=option] .name").all_text_contents()
-    counts = dict(zip(encoder.categories_["town"], encoder.category_counts_["town"], strict=True))
-    assert all(name.startswith("Town 1") for name in names)
-    found = [counts[name] for name in names]
-    assert found == sorted(found, reverse=True)
-    page.fill("#search", "own")
-    assert page.locator("#options [role=option]").count() == 20
-    page.fill("#search", "nowhere")
-    assert page.locator("#options [role=option]").count() == 0
-    assert page.text_content("#matches") == "No category found"
-    page.press("#search", "Enter")
-    assert page.is_visible("#empty")
-    page.press("#search", "Escape")
-    assert page.is_hidden("#options")
-    page.press("#search", "Escape")
-    assert page.input_value("#search") == ""
-
-
-def test_the_keyboard_is_enough(page, encoder):
+def test_the_keyboard_is_enough_and_the_search_completes(page, encoder):
     for _ in range(12):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "search":
@@ -544,32 +509,45 @@ def test_the_keyboard_is_enough(page, encoder):
     page.wait_for_function(
         "Math.abs(explorer.plot.range()[0][0] - explorer.plot.homeRange()[0][0]) < 1e-9"
     )
+    page.fill("#search", "  TÓWN 1")
+    names = page.locator("#options [role=option] .name").all_text_contents()
+    counts = dict(zip(encoder.categories_["town"], encoder.category_counts_["town"], strict=True))
+    assert all(name.startswith("Town 1") for name in names)
+    found = [counts[name] for name in names]
+    assert found == sorted(found, reverse=True)
+    page.fill("#search", "own")
+    assert page.locator("#options [role=option]").count() == 20
+    page.fill("#search", "nowhere")
+    assert page.locator("#options [role=option]").count() == 0
+    assert page.text_content("#matches") == "No category found"
+    page.press("#search", "Enter")
+    page.press("#search", "Escape")
+    assert page.is_hidden("#options")
+    page.press("#search", "Escape")
+    assert page.input_value("#search") == ""
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_fits_its_window(new_page, address, width):
-    page = new_page(address, width=width)
-    if width == 400:
-        page.click("#more")
-    page.select_option("#column", label="text")
-    settle(page)
-    choose(page, "long")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("explorer.plot.gd._fullLayout.width") <= width
-    small = page.evaluate(
-        """() => Array.from(document.querySelectorAll("button, select, input"))
-            .filter((c) => c.offsetParent && c.type !== "checkbox" && c.type !== "radio")
-            .filter((c) => c.getBoundingClientRect().height < 40).map((c) => c.outerHTML)"""
-    )
-    assert small == []
-    stage = page.locator("#stage").bounding_box()
-    panel = page.locator(".results").bounding_box()
-    assert stage["height"] >= 320
-    below = panel["y"] >= stage["y"] + stage["height"]
-    assert below == (width == 400)
-
-
-def test_the_map_keeps_its_scale_when_the_window_changes(page):
+def test_the_page_fits_its_window(new_page, address):
+    for width in (400, 1280):
+        page = new_page(address, width=width)
+        if width == 400:
+            page.click("#more")
+        page.select_option("#column", label="text")
+        settle(page)
+        choose(page, "long")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("explorer.plot.gd._fullLayout.width") <= width
+        small = page.evaluate(
+            """() => Array.from(document.querySelectorAll("button, select, input"))
+                .filter((c) => c.offsetParent && c.type !== "checkbox" && c.type !== "radio")
+                .filter((c) => c.getBoundingClientRect().height < 40).map((c) => c.outerHTML)"""
+        )
+        assert small == []
+        stage = page.locator("#stage").bounding_box()
+        panel = page.locator(".results").bounding_box()
+        assert stage["height"] >= 320
+        below = panel["y"] >= stage["y"] + stage["height"]
+        assert below == (width == 400)
     before = page.evaluate("explorer.plot.range()")
     page.set_viewport_size({"width": 1000, "height": 700})
     page.wait_for_function("explorer.plot.gd._fullLayout.width < 700")
@@ -578,22 +556,6 @@ def test_the_map_keeps_its_scale_when_the_window_changes(page):
     unit = [(high - low) / s for (low, high), s in zip(after, (width, height), strict=True)]
     np.testing.assert_allclose(unit[0], unit[1], rtol=1e-6)
     np.testing.assert_allclose(np.mean(after, axis=1), np.mean(before, axis=1), atol=1e-6)
-
-
-def test_light_and_dark(new_page, address):
-    page = new_page(address, color_scheme="dark")
-    ground = "getComputedStyle(document.body).backgroundColor"
-    assert page.evaluate(ground) == "rgb(22, 24, 29)"
-    page.click("#theme")
-    settle(page)
-    assert page.evaluate(ground) == "rgb(255, 255, 255)"
-    page.click("#theme")
-    settle(page)
-    assert page.evaluate(ground) == "rgb(22, 24, 29)"
-    page.click("#theme")
-    page.emulate_media(color_scheme="light")
-    settle(page)
-    assert page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
 def test_a_page_without_webgl_says_so(browser, address):
@@ -617,7 +579,7 @@ def test_a_page_without_webgl_says_so(browser, address):
     context.close()
 
 
-def test_vectors_alone_have_less_to_show(new_page, tmp_path):
+def test_vectors_alone_and_items_of_lists(new_page, tmp_path):
     vectors = pd.DataFrame([[0.0, 0], [1, 0], [0, 1], [2, 0]], index=["o", "x", "y", "xx"])
     page = new_page(explore(vectors).save(tmp_path / "vectors.html").as_uri())
     for control in ("column", "method", "colour", "least", "sized"):
@@ -627,9 +589,6 @@ def test_vectors_alone_have_less_to_show(new_page, tmp_path):
         expected = nearest(vectors, None, name, 3)
         assert [f["category"] for f in shown(page)] == expected["category"].tolist()
         assert [f["similarity"] for f in shown(page)] == expected["similarity"].tolist()
-
-
-def test_items_of_lists_are_counted_as_items(new_page, tmp_path):
     X = pd.DataFrame({"tags": [["jazz", "soul"], ["jazz"], ["folk"], []] * 20})
     encoder = make_encoder(dimensions=2).fit(X, np.tile([2.0, 1.0, 0.0, 0.5], 20))
     page = new_page(explore(encoder).save(tmp_path / "tags.html").as_uri())

@@ -8,17 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.neighbors import NearestNeighbors
 
-from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import search
-from sk_entity_embed.inspection.search import (
-    METRICS,
-    check_metric,
-    closeness_of,
-    exact_search,
-    similarity_from,
-)
+from sk_entity_embed.inspection.search import METRICS, closeness_of, exact_search, similarity_from
 
 
 def similarities(a, b, metric):
@@ -82,11 +74,6 @@ def test_zeros_are_like_nothing_by_cosine_and_equal_vectors_like_each_other():
     assert similarities(one, one, "euclidean").tolist() == [1.0]
 
 
-def test_metrics_are_checked():
-    with pytest.raises(InvalidParameterError, match=r"`metric` must be one of .*got 'manhattan'"):
-        check_metric("manhattan")
-
-
 # Exact search
 
 
@@ -100,15 +87,6 @@ def test_exact_search_of_more_than_a_block(metric, monkeypatch):
         check(vectors, vectors[:300:3], 10, metric)
         check(vectors, rng.normal(size=(5, width)), 1, metric)
         check(vectors, vectors[:2], 1000, metric)
-
-
-def test_exact_search_agrees_with_nearest_neighbors():
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(500, 8)).astype(np.float32)
-    distances, expected = NearestNeighbors(n_neighbors=7).fit(vectors).kneighbors(vectors[:50])
-    positions, similarity = exact_search(vectors, vectors[:50], 7, "euclidean")
-    np.testing.assert_array_equal(positions, expected)
-    np.testing.assert_allclose(1 / similarity - 1, distances, atol=1e-6)
 
 
 coarse = st.integers(-2, 2).map(float)  # many ties
@@ -132,7 +110,7 @@ def problems(draw):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(problem=problems(), block=st.sampled_from([1, 2, 7, 100]), pairs=st.sampled_from([0, 10**6]))
 def test_exact_search_is_the_sorted_table(metric, problem, block, pairs):
     with pytest.MonkeyPatch.context() as patch:

@@ -25,11 +25,7 @@ _ANY = object()
 
 @dataclass(frozen=True, slots=True)
 class Coloring:
-    """What colour tells of each category.
-
-    `values` are numbers, NaN where there is none, or names of kinds, None where there is none.
-    `limits` are the numbers at the ends of the colour bar; None takes :func:`robust_limits`.
-    """
+    """What colour tells: numbers (NaN: none) or names of kinds (None: none); limits of the bar."""
 
     values: NDArray[Any]
     label: str
@@ -48,12 +44,7 @@ class Coloring:
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """Colours of points.
-
-    `grey` tells which points have no value of their own; `kinds` are colours and texts for a
-    legend. Of numbers, `mappable` is what a colour bar is drawn from, and `extend` the ends of the
-    bar beyond which there are values.
-    """
+    """Colours of points, which of them are grey, and what a legend or colour bar is drawn from."""
 
     colors: NDArray[Any]
     grey: NDArray[np.bool_]
@@ -65,10 +56,7 @@ class Paint:
 def coloring_of(
     catalogue: Catalogue, color: Any, label: str | None = None, classes: Any = None
 ) -> Coloring | None:
-    """Return what colour tells, from the parameter of a display.
-
-    `classes` are those of the target, of which target means are shares.
-    """
+    """Return what colour tells, from a display's parameter and the classes of the target."""
     if color is None:
         return None
     if isinstance(color, str) and color == "count":
@@ -117,11 +105,7 @@ def typed_values(values: NDArray[Any]) -> NDArray[Any]:
 def robust_limits(
     values: NDArray[np.float64], weights: NDArray[np.float64] | None = None
 ) -> tuple[float, float]:
-    """Return ends of a colour bar that no few outliers set.
-
-    These are the smallest and the largest value, unless that is far beyond the 2nd or the 98th
-    percentile; then it is the percentile.
-    """
+    """Return the ends of a colour bar: smallest and largest value, or percentiles far inside."""
     known = ~np.isnan(values)
     values = values[known]
     if weights is not None:

@@ -1,4 +1,4 @@
-"""Descriptions that several displays share, written once and filled into their docstrings."""
+"""Descriptions that functions and displays share, written once and filled into docstrings."""
 
 from __future__ import annotations
 
@@ -6,16 +6,39 @@ import inspect
 import re
 from collections.abc import Callable
 from textwrap import indent
-from typing import TypeVar
+from typing import Any, TypeVar
 
-_Display = TypeVar("_Display", bound=type)
+_Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
-_SHARED = {
-    "source": """
-estimator : estimator, DataFrame or mapping of DataFrame
+_SOURCE = """
+{name} : estimator, DataFrame or mapping of DataFrame
     A fitted estimator of this package, or a fitted pipeline that holds one such step; or vectors
     made elsewhere, one category a row, indexed by category: a frame for one column, or a mapping
-    from column names to frames.
+    from column names to frames."""
+
+_THEME = """
+theme : {"light", "dark"}, default=None
+    Ground to draw on; None takes the one that the axes, or matplotlib's settings, have."""
+
+_SHARED = {
+    "vectors": _SOURCE.format(name="source"),
+    "vectors_of_columns": _SOURCE.format(name="encoder"),
+    "from": """
+source : estimator, DataFrame or mapping of DataFrame
+    See :func:`~sk_entity_embed.inspection.nearest`.""",
+    "column": """
+column : str, default=None
+    Name of the column; may be None where there is only one.""",
+    "not_fitted": """
+sklearn.exceptions.NotFittedError
+    If the estimator is not fitted.""",
+    "random_state": """
+random_state : int, RandomState instance or None, default=0
+    Seed of t-SNE and UMAP.""",
+    "min_count": """
+min_count : int, default=None
+    Leave out categories with fewer training rows.""",
+    "source": f"""{_SOURCE.format(name="estimator")}
 column : str, default=None
     Name of the column; may be None where there is only one. A frame's column is called by this
     name; None takes the name of its index.""",
@@ -25,20 +48,29 @@ metric : {"cosine", "euclidean", "dot"}, default="cosine"
     "ax": """
 ax : matplotlib Axes, default=None
     Axes to draw in; None makes a figure.""",
-    "theme": """
-theme : {"light", "dark"}, default=None
-    Ground to draw on; None takes the one that the axes, or matplotlib's settings, have.""",
+    "theme": _THEME,
+    "axes": f"%(ax)s{_THEME}",
     "drawn": """
 ax_ : matplotlib Axes
     Axes drawn in.
 figure_ : matplotlib Figure
     Their figure.""",
-    "raises_plot": """
+    "again": """
+Make it with :meth:`from_estimator`; :meth:`plot` draws it again, elsewhere or in another theme.""",
+    "end_of_plot": """
+%(returns)s
+
+Raises
+------
 ImportError
     If matplotlib is not installed; the extra is ``plot``.
 InvalidParameterError
     If a parameter does not fit.""",
-    "raises_source": """
+    "end_of_source": """
+%(returns)s
+
+Raises
+------
 InvalidDataError
     If a category is unknown or named twice; or if a frame does not hold one finite vector for each
     of several distinct categories.
@@ -51,22 +83,18 @@ sklearn.exceptions.NotFittedError
 _PLACE = re.compile(r"^( *)%\((\w+)\)s$", flags=re.MULTILINE)
 
 
-def documented(**own: str) -> Callable[[_Display], _Display]:
-    """Fill lines like ``%(ax)s`` in the docstrings of a class and of its methods.
-
-    What fills them are the shared descriptions, `own` ones of the class, and the section of what
-    a method returns, which is the display itself.
-    """
+def documented(**own: str) -> Callable[[_Documented], _Documented]:
+    """Fill lines like ``%(ax)s`` in the docstrings of a function, or of a class and its methods."""
     parts = {name: inspect.cleandoc(text) for name, text in (_SHARED | own).items()}
 
-    def fill(display: _Display) -> _Display:
-        parts["returns"] = f"Returns\n-------\n{display.__name__}\n    The display, drawn."
-        for member in (display, *vars(display).values()):
+    def fill(found: _Documented) -> _Documented:
+        parts["returns"] = f"Returns\n-------\n{found.__name__}\n    The display, drawn."
+        for member in (found, *vars(found).values()):
             target = getattr(member, "__func__", member)  # the function of a class method
-            if isinstance(target.__doc__, str) and "%(" in target.__doc__:
+            while isinstance(target.__doc__, str) and "%(" in target.__doc__:
                 target.__doc__ = _PLACE.sub(
                     lambda place: indent(parts[place[2]], place[1]), target.__doc__
                 )
-        return display
+        return found
 
     return fill

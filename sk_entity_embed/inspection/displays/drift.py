@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.alignment import drift
-from sk_entity_embed.inspection.catalogue import Source
+from sk_entity_embed.inspection.catalogue import Source, check_count
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
+from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
     draw_colorbar,
@@ -72,11 +72,6 @@ class DriftDisplay:
         Names of the frequent categories that moved most.
     %(drawn)s
 
-    See Also
-    --------
-    drift : The numbers alone.
-    align : Vectors that can take the place of another fit's.
-
     Examples
     --------
     >>> import pandas as pd
@@ -117,8 +112,7 @@ class DriftDisplay:
         min_count : int, default=None
             Leave out categories with fewer training rows in either fit, as neighbours too.
         %(naming)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -155,8 +149,7 @@ class DriftDisplay:
         column : str, default=None
             Name of the column; may be None where there is only one.
         %(naming)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -194,21 +187,23 @@ class DriftDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(naming)s
 
         %(returns)s
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
             If there is nothing to draw.
-        %(raises_plot)s
+        InvalidParameterError
+            If a parameter does not fit.
         """
-        check_number("n_labels", n_labels)
+        check_count("n_labels", n_labels, 0)
         if label_min_count is not None:
-            check_number("label_min_count", label_min_count)
+            check_count("label_min_count", label_min_count, 0)
         shared = self.frame[self.frame["status"] == "shared"]
         measure, y = _height(shared)
         counts = _counts(shared)
@@ -231,16 +226,9 @@ class DriftDisplay:
         self._name_axes(ax, measure, counts, colors)
         self.trend_ = None if counts is None else _draw_trend(ax, xy, colors)
         chosen = _to_name(counts, y, n_labels, label_min_count)
-        self.texts_, _ = draw_labels(
-            ax,
-            colors,
-            xy,
-            np.full(len(y), area),
-            chosen,
-            shared["category"].to_numpy(dtype=object)[chosen],
-            n_required=len(chosen),
-            avoid=[] if self.trend_ is None else [ax.get_legend()],
-        )
+        names, areas = shared["category"].to_numpy(dtype=object), np.full(len(y), area)
+        avoid = [] if self.trend_ is None else [ax.get_legend()]
+        self.texts_, _ = draw_labels(ax, colors, xy, areas, chosen, names, len(chosen), avoid)
         self.ax_, self.figure_ = ax, figure
         return self
 

@@ -58,8 +58,7 @@ class EmbeddingDisplay:
     """The categories of a column as points in the plane.
 
     Points are as large as the category is frequent, coloured by any value of a category, and
-    labelled where there is room. It is made by :meth:`from_estimator`; what is computed is stored,
-    and :meth:`plot` only draws.
+    labelled where there is room. :meth:`from_estimator` computes it, :meth:`plot` only draws.
 
     Parameters
     ----------
@@ -102,11 +101,6 @@ class EmbeddingDisplay:
     colorbar_ : matplotlib Colorbar or None
         Colours of numbers.
     %(drawn)s
-
-    See Also
-    --------
-    sk_entity_embed.inspection.project : The coordinates as a table.
-    sk_entity_embed.inspection.nearest : The neighbours as a table.
 
     Examples
     --------
@@ -159,8 +153,7 @@ class EmbeddingDisplay:
         %(source)s
         method : {"pca", "tsne", "umap"}, default="pca"
             See :func:`~sk_entity_embed.inspection.project`.
-        random_state : int, RandomState instance or None, default=0
-            Seed of t-SNE and UMAP.
+        %(random_state)s
         min_count : int, default=None
             Leave out categories with fewer training rows, unless they are highlighted or labelled
             by name.
@@ -183,25 +176,7 @@ class EmbeddingDisplay:
         %(theme)s
         %(ax)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import pandas as pd
-        >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> rng = np.random.default_rng(0)
-        >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 99)})
-        >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0)
-        >>> encoder = encoder.fit(X, X["city"] == "Oslo")
-        >>> display = EmbeddingDisplay.from_estimator(encoder, color="target_mean")
-        >>> display.colorbar_.ax.get_ylabel()
-        'share of True'
+        %(end_of_source)s
         """
         source = source_of(estimator)
         catalogue = catalogue_of(source, column)
@@ -255,20 +230,12 @@ class EmbeddingDisplay:
 
         Raises
         ------
+        ImportError
+            If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
             If a label is no category that is drawn.
-        %(raises_plot)s
-
-        Examples
-        --------
-        >>> import matplotlib.pyplot as plt
-        >>> import pandas as pd
-        >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> vectors = pd.DataFrame([[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]])
-        >>> display = EmbeddingDisplay.from_estimator(vectors)
-        >>> figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-        >>> len(display.plot(ax, labels=[2], theme="dark").labels_)
-        1
+        InvalidParameterError
+            If a parameter does not fit.
         """
         xy, n = self.coordinates, len(self.categories)
         catalogue = Catalogue(
@@ -292,23 +259,12 @@ class EmbeddingDisplay:
             _set_equal(ax)
         # Thin rings tell which points of a crowd the labels are of. They are made before the
         # labels: a new artist would change the limits under them.
-        ring: dict[str, Any] = {
-            "facecolors": "none",
-            "edgecolors": colors.ink,
-            "linewidths": 0.8,
-            "zorder": 3.5,
-        }
-        rings = ax.scatter([], [], **ring)
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colors.ink, "linewidths": 0.8}
+        rings = ax.scatter([], [], zorder=3.5, **ring)
+        avoid = [legend for legend in legends if legend is not None]
+        names, n_required = self.categories, marks.n_required
         self.labels_, written = draw_labels(
-            ax,
-            colors,
-            xy,
-            areas,
-            marks.labelled,
-            self.categories[marks.labelled],
-            n_required=marks.n_required,
-            avoid=[legend for legend in legends if legend is not None],
-            fontsize=fontsize,
+            ax, colors, xy, areas, marks.labelled, names, n_required, avoid, fontsize
         )
         ringed = np.setdiff1d(written, np.append(marks.pairs, marks.queries))
         rings.set_offsets(xy[ringed])
@@ -329,17 +285,9 @@ class EmbeddingDisplay:
 
 
 def _draw_points(
-    ax: Axes,
-    xy: NDArray[np.float64],
-    areas: NDArray[np.float64],
-    paint: Paint,
-    *,
-    is_ground: bool,
+    ax: Axes, xy: NDArray[np.float64], areas: NDArray[np.float64], paint: Paint, *, is_ground: bool
 ) -> PathCollection:
-    """Draw all points; large ones below small ones, those without a value below all.
-
-    They are pale where they are the ground of what is pointed out.
-    """
+    """Draw the points, large ones below small ones and grey ones below all; pale as a ground."""
     n = len(xy)
     order = np.lexsort((-areas, ~paint.grey))
     return ax.scatter(

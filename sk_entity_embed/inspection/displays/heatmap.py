@@ -14,17 +14,9 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
-from sk_entity_embed.inspection.displays.cells import (
-    CHOICE,
-    average_linkage,
-    category_index,
-    check_comparable,
-    name_cells,
-    ticks_of,
-)
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import plain_text
-from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, prepare_axes
+from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, name_axes, prepare_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +26,16 @@ _ROW, _CELL = 0.22, 0.5
 """Inches of a row and of an axis in a figure of its own."""
 _LABEL, _SHARE = 0.16, 0.38
 """Inches that a label, and a percentage, take."""
+_MOST_ORDERED = 1_000
+"""Leaves whose best order is found within a second or two."""
+_MOST_COMPARED = 10_000
+
+CHOICE = """
+categories : sequence, default=None
+    Categories to draw; None takes the `k` most frequent, of vectors alone the first `k`.
+k : int, default={k}
+    How many to draw where `categories` is None; fewer if there are not as many."""
+"""Description of the parameters that choose categories."""
 
 
 @documented(
@@ -47,8 +49,7 @@ _LABEL, _SHARE = 0.16, 0.38
 class EmbeddingHeatmapDisplay:
     """Heat map of the vectors of a column: one row a category, one column an axis.
 
-    Make it with :meth:`from_estimator`; :meth:`plot` draws it again, in other axes or another
-    theme.
+    %(again)s
 
     Parameters
     ----------
@@ -111,14 +112,9 @@ class EmbeddingHeatmapDisplay:
             `categories`, or by an axis, the highest first. Axes are numbered from 0, as in the
             names of the features.
         %(limit)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
+        %(end_of_source)s
         """
         catalogue = catalogue_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
@@ -134,15 +130,10 @@ class EmbeddingHeatmapDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(limit)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         if limit is not None and not (isinstance(limit, Real) and 0 < limit < np.inf):
             raise InvalidParameterError(f"`limit` must be a positive number, got {shown(limit)}.")
@@ -153,19 +144,11 @@ class EmbeddingHeatmapDisplay:
         sizes = np.abs(values)
         usual = float(np.quantile(sizes, 0.98)) or float(sizes.max()) or 1.0
         high = usual if limit is None else limit
-        self.image_ = ax.imshow(
-            values,
-            cmap=colors.diverging,
-            vmin=-high,
-            vmax=high,
-            aspect="auto",
-            interpolation="nearest",
-        )
-        extend: dict[str, Any] = {
-            "extend": "both" if sizes.max() > high else "neither",
-            "extendfrac": 0.03,
-        }
-        self.colorbar_ = draw_colorbar(ax, self.image_, "Value", colors, **extend)
+        cells: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
+        self.image_ = ax.imshow(values, cmap=colors.diverging, vmin=-high, vmax=high, **cells)
+        extend = "both" if sizes.max() > high else "neither"
+        bar: dict[str, Any] = {"extend": extend, "extendfrac": 0.03}
+        self.colorbar_ = draw_colorbar(ax, self.image_, "Value", colors, **bar)
         self._label(ax, figure.dpi, colors)
         self.ax_, self.figure_ = ax, figure
         return self
@@ -217,3 +200,52 @@ def _shares(catalogue: Catalogue) -> NDArray[np.float64] | None:
 
 def _percent(share: float) -> str:
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def check_comparable(n: int) -> None:
+    """Raise InvalidParameterError if so many categories cannot be compared with each other."""
+    if n > _MOST_COMPARED:
+        raise InvalidParameterError(
+            f"{n:,} categories would be compared with each other; {_MOST_COMPARED:,} is the most. "
+            "Lower `k`."
+        )
+
+
+def category_index(chosen: Catalogue) -> pd.Index:
+    """Return the categories as an index of objects, whatever they are."""
+    labels = chosen.labels.astype(object)
+    return pd.Index(labels, dtype=object, tupleize_cols=False, name=chosen.name)
+
+
+def average_linkage(
+    data: NDArray[np.float64], n: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the best order of `n` leaves, and the tree; `data` are vectors or their distances."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    if n == 1:
+        return np.zeros(1, dtype=np.intp), np.empty((0, 4))
+    tree: NDArray[np.float64] = linkage(data, method="average", optimal_ordering=n <= _MOST_ORDERED)
+    order = leaves_list(tree).astype(np.intp)
+    numbers = np.arange(2 * n - 1)
+    numbers[order] = np.arange(n)
+    tree[:, :2] = numbers[tree[:, :2].astype(np.intp)]
+    return order, tree
+
+
+def ticks_of(n: int, inches: float, label: float) -> NDArray[np.intp]:
+    """Return as many positions among `n` as have room, if each label takes `label` inches."""
+    return np.arange(0, n, max(1, int(np.ceil(n * label / max(inches, label)))))
+
+
+def name_cells(
+    ax: Axes, theme: Theme, what: str, index: pd.Index, n_categories: int | None, **names: Any
+) -> None:
+    """Write a title that says how many categories there are, and remove lines around the cells."""
+    title = f"{what} of {plain_text(index.name, 40)}"
+    if n_categories is not None and n_categories > len(index):
+        title += f": {len(index):,} of {n_categories:,} categories"
+    name_axes(ax, theme, title, **names)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=2)

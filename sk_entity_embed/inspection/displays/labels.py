@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed.exceptions import InvalidParameterError
-from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import text_of
 from sk_entity_embed.inspection.displays.theme import Theme
 
@@ -34,11 +31,7 @@ _AROUND = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), 
 
 
 def plain_text(label: Any, longest: int = LONGEST) -> str:
-    """Return a category as one short line of text that can be drawn.
-
-    White space becomes single blanks, what cannot be printed the replacement character, and a
-    string of nothing else is shown with its quotes.
-    """
+    """Return a category as one short line of text that can be drawn."""
     whole = text_of(label)
     text = " ".join(whole.split())
     if not text:
@@ -49,14 +42,6 @@ def plain_text(label: Any, longest: int = LONGEST) -> str:
     return text[: longest - 1].rstrip(" ([,:;-") + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def check_number(name: str, value: Any) -> None:
-    """Raise InvalidParameterError unless a parameter is an integer of 0 or more."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 0:
-        raise InvalidParameterError(
-            f"`{name}` must be an integer of 0 or more, got {shown(value)}."
-        )
-
-
 def draw_labels(
     ax: Axes,
     theme: Theme,
@@ -64,24 +49,21 @@ def draw_labels(
     areas: NDArray[np.float64],
     labelled: NDArray[np.intp],
     names: NDArray[Any],
-    *,
     n_required: int,
     avoid: Sequence[Any] = (),
     fontsize: float = 9.0,
 ) -> tuple[list[Annotation], NDArray[np.intp]]:
-    """Label points, in their order of importance, where there is room.
+    """Label points, in their order of importance, where there is room in the figure as it is.
 
-    The first `n_required` labels are drawn in any case, and their points are not covered; a label
-    far from its point gets a line to it. The artists in `avoid` are not covered. Areas are in
-    square typographic points. Places are found for the figure as it is: limits, aspect and layout
-    have to be final. Returns the labels and the positions of their points.
+    The first `n_required` labels are drawn in any case, and far ones get a line to their point.
+    Return the labels and the positions of their points.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # settles layout and aspect, which pixels depend on
     pixel = figure.dpi / 72
     centres, radii = ax.transData.transform(points), np.sqrt(areas) / 2 * pixel
-    texts = [plain_text(name) for name in names.tolist()]
+    texts = [plain_text(name) for name in names[labelled].tolist()]
     sizes = _text_sizes(ax, texts, fontsize) + 2 * pixel
     frame = np.array(ax.get_window_extent().padded(-pixel).extents)
     anchors, radii_there = centres[labelled], radii[labelled]
@@ -117,10 +99,8 @@ def place_labels(
 ) -> NDArray[np.float64]:
     """Return the centres of labels that do not cover each other; NaN for those left out.
 
-    One label after the other gets the place at its point that hides the fewest of `points`. The
-    first `n_required` ones look for a place further and further away if there is none, and are
-    drawn over others where all is full. Lengths are in pixels; `frame` and `obstacles` are boxes
-    of left, bottom, right and top.
+    Each gets the place at its point that hides the fewest of `points`; the first `n_required` look
+    further and further away, and are drawn over others where all is full. Lengths are in pixels.
     """
     crowd = _Crowd(points, frame)
     centres = np.full((len(anchors), 2), np.nan)
@@ -169,10 +149,7 @@ class _Crowd:
 
 
 def _rings(radius: float, size: NDArray[np.float64], reach: float) -> Iterator[NDArray[np.float64]]:
-    """Yield places of a label around its point: on its eight sides, then further and further away.
-
-    The places at the corners of a disc are closer to it.
-    """
+    """Yield places of a label around its point: its eight sides, then further and further away."""
     corner = np.where((_AROUND != 0).all(axis=1), 0.75, 1.0)[:, None]
     yield _AROUND * (size / 2 + corner * (radius + _GAP))
     angles = np.linspace(0.0, 2 * np.pi, 24, endpoint=False)

@@ -90,8 +90,7 @@ class LossCurveDisplay:
         ----------
         estimator : estimator
             Fitted, or a fitted pipeline that holds one such step.
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -101,8 +100,7 @@ class LossCurveDisplay:
             If no epoch was finished.
         InvalidParameterError
             If it is no estimator of this package.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
+        %(not_fitted)s
         """
         estimator = fitted_step(estimator)
         validation = estimator.validation_loss_curve_
@@ -136,8 +134,7 @@ class LossCurveDisplay:
         %(curves)s
         loss : str, default="Loss"
             What the numbers are.
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -158,12 +155,8 @@ class LossCurveDisplay:
             raise InvalidParameterError(
                 f"`best_iteration` must be an integer from 0 to {n}, got {shown(best_iteration)}."
             )
-        display = cls(
-            loss_curve=training,
-            validation_loss_curve=validation,
-            best_iteration=best_iteration,
-            loss=loss,
-        )
+        curves: dict[str, Any] = {"loss_curve": training, "validation_loss_curve": validation}
+        display = cls(**curves, best_iteration=best_iteration, loss=loss)
         return display.plot(ax, theme=theme)
 
     def plot(self, ax: Axes | None = None, *, theme: str | None = None) -> Self:
@@ -174,14 +167,9 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         from matplotlib.ticker import MaxNLocator
 
@@ -192,13 +180,8 @@ class LossCurveDisplay:
         lines = []
         for curve, _, color in curves:
             marker = "o" if len(curve) <= 60 else ""  # as far as marks stay apart
-            style: dict[str, Any] = {
-                "color": color,
-                "marker": marker,
-                "markersize": 3.5,
-                "linewidth": 1.8,
-            }
-            lines += ax.plot(np.arange(1, len(curve) + 1), curve, **style)
+            style: dict[str, Any] = {"marker": marker, "markersize": 3.5, "linewidth": 1.8}
+            lines += ax.plot(np.arange(1, len(curve) + 1), curve, color=color, **style)
         self.line_, self.validation_line_ = lines[0], lines[1] if len(lines) > 1 else None
         self.best_line_ = self._mark_best(ax, curves[-1], colors)
         n = max(len(curve) for curve, _, _ in curves)
@@ -269,14 +252,9 @@ def _end_scale(ax: Axes, curves: list[NDArray[np.float64]], colors: Theme) -> li
         if low < middle and highest > low + 1.3 * (top - low):
             ax.set_ylim(float(low - 0.06 * (top - low)), top)
             above = np.unique(epochs[finite & (values > top)])
-            marks: dict[str, Any] = {
-                "marker": "^",
-                "markersize": 7,
-                "linestyle": "",
-                "color": colors.muted,
-            }
-            height = np.full(len(above), 0.98)
-            ax.plot(above, height, transform=ax.get_xaxis_transform(), **marks)
+            marks: dict[str, Any] = {"marker": "^", "markersize": 7, "linestyle": ""}
+            marks |= {"color": colors.muted, "transform": ax.get_xaxis_transform()}
+            ax.plot(above, np.full(len(above), 0.98), **marks)
             notes.append(f"{_listed(above)} above the scale, up to {highest:.3g}")
     lost = np.unique(epochs[~finite])
     if len(lost):

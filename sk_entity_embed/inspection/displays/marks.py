@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.inspection.catalogue import Catalogue, check_count, is_count
 from sk_entity_embed.inspection.displays.coloring import Coloring, Paint, point_areas, round_counts
-from sk_entity_embed.inspection.displays.labels import check_number, plain_text
+from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Key,
     Theme,
@@ -38,11 +38,7 @@ _METRICS = {"cosine": "cosine", "euclidean": "Euclidean distance", "dot": "dot p
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Positions of categories that are drawn in another way than the rest.
-
-    `labelled` are those that may get a label, the most important first; the first `n_required`
-    of them get one in any case. `pairs`, of shape (n_pairs, 2), are queries and their neighbours.
-    """
+    """Positions of queries, of labels (`n_required` in any case) and of (query, neighbour)."""
 
     queries: NDArray[np.intp]
     labelled: NDArray[np.intp]
@@ -62,7 +58,7 @@ def named(labels: Any) -> list[Any]:
     """Return the categories that `labels` names."""
     if labels is None or (isinstance(labels, str) and labels in ("auto", "all")):
         return []
-    if isinstance(labels, Integral) and not isinstance(labels, bool) and int(labels) >= 0:
+    if is_count(labels, 0):
         return []
     if isinstance(labels, list | tuple | set | pd.Series | pd.Index | np.ndarray):
         return list(labels)
@@ -76,7 +72,7 @@ def neighbors_of(
     catalogue: Catalogue, queries: list[Any], k: int, metric: str, min_count: int | None
 ) -> pd.DataFrame | None:
     """Return the neighbours of the queries, as many as there are at most."""
-    check_number("k_neighbors", k)
+    check_count("k_neighbors", k, 0)
     candidates = catalogue.frequent(min_count)
     own = np.isin(catalogue.locate(queries), candidates)
     k = min(int(k), len(candidates) - int(own.any()))
@@ -165,11 +161,7 @@ def draw_legends(
     keys: list[Key],
     theme: Theme,
 ) -> tuple[Legend | None, Legend | None]:
-    """Draw the legend of all else, below the axes, and that of the kinds, at their right.
-
-    They go into the axes, where these are emptiest, if the figure has no layout engine that makes
-    room around them.
-    """
+    """Draw the legends of kinds and of all else: around the axes, or into the emptiest corners."""
     legend = color_legend = None
     figure: Any = ax.get_figure(root=True)
     is_inside = figure.get_layout_engine() is None

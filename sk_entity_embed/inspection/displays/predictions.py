@@ -16,10 +16,10 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import read_table, read_values
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column, object_array
-from sk_entity_embed.inspection.catalogue import close_names, usual_min_count
+from sk_entity_embed.inspection.catalogue import check_count, close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.displays.labels import check_number, draw_labels, plain_text
+from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
     dot,
@@ -155,8 +155,7 @@ class CategoryPredictionDisplay:
             For classifiers the class whose share is drawn; None takes the second of two.
         %(rows)s
         %(n_labels)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -205,8 +204,7 @@ class CategoryPredictionDisplay:
             The class in `y_true` whose share is drawn; None takes `y_true` as numbers.
         %(rows)s
         %(n_labels)s
-        %(ax)s
-        %(theme)s
+        %(axes)s
 
         %(returns)s
 
@@ -232,7 +230,7 @@ class CategoryPredictionDisplay:
         min_count: int | str | None,
     ) -> Self:
         if min_count is not None and min_count != "auto":
-            check_number("min_count", min_count)
+            check_count("min_count", min_count, 0)
         frame = residuals_by_category(y_true, y_pred, column, sample_weight, pos_label)
         least = usual_min_count(min_count, frame["count"].to_numpy())
         min_count = 1 if least is None else int(least)
@@ -257,17 +255,12 @@ class CategoryPredictionDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(n_labels)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
-        check_number("n_labels", n_labels)
+        check_count("n_labels", n_labels, 0)
         figure, ax, colors = prepare_axes(ax, theme, (6.8, 5.8))
         frame = self.frame
         size = frame["z"].abs().to_numpy()
@@ -285,16 +278,8 @@ class CategoryPredictionDisplay:
         self.line_ = ax.axline((middle, middle), slope=1.0, color=colors.ink, **dashes)
         self._name_axes(ax, colors)
         self.legend_ = self._explain(ax, xy, far, colors)
-        self.texts_, _ = draw_labels(
-            ax,
-            colors,
-            xy,
-            areas,
-            worst,
-            frame["category"].to_numpy(dtype=object)[worst],
-            n_required=len(worst),
-            avoid=[self.legend_],
-        )
+        names, avoid = frame["category"].to_numpy(dtype=object), [self.legend_]
+        self.texts_, _ = draw_labels(ax, colors, xy, areas, worst, names, len(worst), avoid)
         self.ax_, self.figure_ = ax, figure
         return self
 

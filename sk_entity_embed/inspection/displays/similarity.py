@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.inspection.catalogue import Source, catalogue_of
-from sk_entity_embed.inspection.displays.cells import (
+from sk_entity_embed.inspection.displays.docs import documented
+from sk_entity_embed.inspection.displays.heatmap import (
     CHOICE,
     average_linkage,
     category_index,
@@ -19,7 +20,6 @@ from sk_entity_embed.inspection.displays.cells import (
     name_cells,
     ticks_of,
 )
-from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, prepare_axes
 from sk_entity_embed.inspection.neighbors import all_similarities
@@ -55,8 +55,7 @@ _NAMES = {"cosine": "Cosine similarity", "dot": "Dot product", "euclidean": "1 /
 class SimilarityDisplay:
     """Heat map of the similarities of a column's categories.
 
-    Make it with :meth:`from_estimator`; :meth:`plot` draws it again, in other axes or another
-    theme.
+    %(again)s
 
     Parameters
     ----------
@@ -137,15 +136,10 @@ class SimilarityDisplay:
             Whether to draw similar categories side by side: in the order of the leaves of an
             average linkage tree, in which neighbours differ least. Otherwise they are in the
             order of `categories`, or of their frequency.
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(drawing)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_source)s
+        %(end_of_source)s
         """
         check_metric(metric)
         catalogue = catalogue_of(estimator, column)
@@ -172,15 +166,10 @@ class SimilarityDisplay:
 
         Parameters
         ----------
-        %(ax)s
-        %(theme)s
+        %(axes)s
         %(drawing)s
 
-        %(returns)s
-
-        Raises
-        ------
-        %(raises_plot)s
+        %(end_of_plot)s
         """
         n = len(self.similarity)
         numbers = n <= _MOST_NUMBERS if annotate is None else annotate

@@ -31,15 +31,8 @@ Key: TypeAlias = "tuple[Line2D, str]"
 class Theme:
     """Colours that can be told apart with any kind of colour vision.
 
-    `categorical` are the colours of kinds, in the order of use [1]_. All of them, and the greys
-    `muted` and `grid`, are apart for people who do not see red, green or blue, too, by a model of
-    what these see [2]_. `ends` is the part of `sequential` that stands out from the ground.
-
-    References
-    ----------
-    .. [1] M. Okabe and K. Ito, "Color universal design", 2008.
-    .. [2] G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, "A physiologically-based model for
-       simulation of color vision deficiency", IEEE TVCG 15(6), 2009.
+    `categorical` are those of M. Okabe and K. Ito, "Color universal design", 2008, in the order of
+    use; `ends` is the part of `sequential` that stands out from the ground.
     """
 
     background: str
@@ -90,10 +83,7 @@ DARK = Theme(
 def prepare_axes(
     ax: Axes | None, theme: str | None, figsize: tuple[float, float]
 ) -> tuple[Figure, Axes, Theme]:
-    """Return the figure, the axes to draw on (new ones if None) and the colours for their ground.
-
-    Without a theme, the colours are those that can be seen on the ground as it is.
-    """
+    """Return the figure, the axes to draw on and the colours that can be seen on their ground."""
     if theme not in (None, "light", "dark"):
         raise InvalidParameterError(f"`theme` must be 'light', 'dark' or None, got {shown(theme)}.")
     try:
@@ -130,10 +120,7 @@ def _is_bright(*grounds: Any) -> bool:
 def name_axes(
     ax: Axes, theme: Theme, title: str, x: str = "", y: str = "", grid: str | None = None
 ) -> None:
-    """Write title and names, as text that is not mathematics, and apply the theme.
-
-    `grid` is "x", "y" or "both"; None leaves the grid as it is.
-    """
+    """Write title and names, not as mathematics, apply the theme, and draw a grid if asked to."""
     ax.set_title(title, parse_math=False)
     ax.set_xlabel(x, parse_math=False)
     ax.set_ylabel(y, parse_math=False)

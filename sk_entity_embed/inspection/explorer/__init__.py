@@ -14,6 +14,7 @@ from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
+from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.explorer.page import build_page, iframe, plotly_source
 from sk_entity_embed.inspection.explorer.payload import (
     column_payload,
@@ -37,7 +38,7 @@ class Explorer:
     payload : dict
         What the page knows.
     title : str
-        Title of the page.
+        Title of the page, and of its frame.
     height : int, default=760
         Height in a notebook, in pixels.
 
@@ -47,11 +48,6 @@ class Explorer:
         The columns shown.
     title : str
         Title of the page.
-
-    See Also
-    --------
-    explore : Make an explorer.
-    nearest : The neighbours that the page shows, as a table.
 
     Notes
     -----
@@ -88,13 +84,6 @@ class Explorer:
         -------
         str
             Equal for equal data and versions.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sk_entity_embed.inspection import explore
-        >>> explore(pd.DataFrame([[1, 0], [0, 1]])).to_html()[:15]
-        '<!DOCTYPE html>'
         """
         return build_page(self._payload, self.title)
 
@@ -116,16 +105,6 @@ class Explorer:
         ------
         OSError
             If the folder does not exist or cannot be written to.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> import pandas as pd
-        >>> from sk_entity_embed.inspection import explore
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     explore(pd.DataFrame([[1, 0], [0, 1]])).save(Path(folder) / "page.html").name
-        'page.html'
         """
         page = self.to_html().encode()
         write_whole(path, lambda file: file.write(page))
@@ -138,6 +117,7 @@ class Explorer:
         return f"Explorer(columns={self.columns}, title={self.title!r})"
 
 
+@documented()
 def explore(
     encoder: Source,
     column: str | Sequence[str] | None = None,
@@ -157,10 +137,7 @@ def explore(
 
     Parameters
     ----------
-    encoder : estimator, DataFrame or mapping of DataFrame
-        A fitted estimator of this package, or a fitted pipeline that holds one such step; or
-        vectors made elsewhere, one category a row, indexed by category: a frame for one column, or
-        a mapping from column names to frames.
+    %(vectors_of_columns)s
     column : str or sequence of str, default=None
         What to show; None shows all columns, but for lists that were all empty in fit.
     metadata : Series, DataFrame or mapping of these, default=None
@@ -172,8 +149,7 @@ def explore(
         Principal components are always there. "umap" needs the extra ``umap``.
     title : str, default=None
         Title of the page; None names the columns.
-    random_state : int, RandomState instance or None, default=0
-        Seed of t-SNE and UMAP.
+    %(random_state)s
     height : int, default=760
         Height in a notebook, in pixels.
 
@@ -188,15 +164,9 @@ def explore(
         If there is no such column or method, or metadata for a column that is not shown.
     InvalidDataError
         If metadata has none of the categories.
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
+    %(not_fitted)s
     ImportError
         If plotly is not installed; the extra is ``explore``.
-
-    See Also
-    --------
-    nearest : The same neighbours as a table.
-    project : The coordinates.
 
     Notes
     -----

@@ -24,11 +24,7 @@ def column_payload(
     targets: Sequence[str],
     metadata: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """Return all of one column: names, vectors, coordinates, counts, target means and metadata.
-
-    Numbers that there are many of are base64 of their little-endian bytes, which takes half the
-    room of decimals and is read at once. `targets` are the names of the target means.
-    """
+    """Return all that the page knows of a column; many numbers are base64 of their bytes."""
     means = catalogue.target_means
     columns = [] if means is None else list(means.reshape(len(catalogue), -1).T)
     counts = None if catalogue.counts is None else catalogue.counts.tolist()
@@ -116,10 +112,7 @@ def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """Return values as text, None where missing.
-
-    They are not pandas' strings, which hold no lone surrogates.
-    """
+    """Return values as text, None where missing: objects, which can hold lone surrogates."""
     given = values.astype(object).to_numpy()
     missing = pd.isna(given)
     texts = [None if m else str(v) for v, m in zip(given, missing, strict=True)]

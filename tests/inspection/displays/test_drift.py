@@ -9,8 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import DriftDisplay, drift
-from tests.inspection.conftest import make_dot, make_listed
-from tests.inspection.displays.conftest import assert_labels_apart, texts_of
+from tests.inspection.displays.conftest import texts_of
 from tests.samples import make_encoder, make_rows
 
 
@@ -84,15 +83,6 @@ def test_the_trend_is_the_median_of_like_frequencies():
     assert DriftDisplay.from_frame(make_frame(59)).trend_ is None
 
 
-def test_the_legend_is_where_no_points_are():
-    corner = {"upper right": 1, "lower right": 4}
-    rising = make_frame(relative_movement=np.arange(100.0))
-    falling = make_frame(relative_movement=np.arange(100.0)[::-1])
-    for frame, place in ((rising, "lower right"), (falling, "upper right")):
-        legend = DriftDisplay.from_frame(frame).ax_.get_legend()
-        assert legend._loc == corner[place]
-
-
 def test_measures_that_are_not_known(fits):
     absolute = make_frame(relative_movement=np.nan)
     display = DriftDisplay.from_frame(absolute)
@@ -128,7 +118,6 @@ def test_vectors_without_counts():
     ("counts", "expected"),
     [
         (np.arange(11_000, 11_100), None),
-        (np.arange(1, 101), {"1", "2", "5", "10", "20", "50", "100"}),
         (np.arange(100) ** 2, {"1", "10", "100", "1,000", "10,000"}),
         (np.full(100, 7), {"7"}),
     ],
@@ -148,14 +137,6 @@ def test_counts_can_be_read(counts, expected):
     least = display.points_.get_offsets()[:, 0].min()
     assert least == max(counts.min(), 1)  # none at all has a place, too
     assert all(t.get_text() == "" for t in display.ax_.get_xticklabels(minor=True))
-
-
-def test_thousands_of_categories():
-    display = DriftDisplay.from_frame(make_frame(4_000), theme="dark")
-    assert len(display.texts_) == 10
-    assert_labels_apart(display, display.texts_)
-    few = DriftDisplay.from_frame(make_frame(50))
-    assert display.points_.get_sizes()[0] < few.points_.get_sizes()[0]
 
 
 def test_names_are_data():
@@ -183,10 +164,8 @@ def test_one_of_several_columns(fits):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (None, "what `drift` returns"),
         (pd.DataFrame({"a": [1]}), "what `drift` returns"),
         (make_frame(status="new"), "nothing to draw"),
-        (make_frame(movement=np.nan, relative_movement=np.nan, neighbor_overlap=np.nan), "nothing"),
         (
             make_frame(movement=np.nan, relative_movement=np.nan).drop(columns="count"),
             "different width",
@@ -208,11 +187,3 @@ def test_refuses(fits):
         DriftDisplay.from_estimators(*fits, "leter")
     with pytest.raises(NotFittedError):
         DriftDisplay.from_estimators(make_encoder(), fits[0], "letter")
-
-
-def test_dot_products_and_items_of_lists_drift(dot, ratings, tagged):
-    display = DriftDisplay.from_estimators(make_dot(1).fit(*ratings), dot, "movie")
-    assert len(display.points_.get_offsets()) == 12
-    fits = [make_listed(seed, "mean").fit(*tagged) for seed in (0, 1)]
-    display = DriftDisplay.from_estimators(*fits, "tags")
-    assert len(display.points_.get_offsets()) == 7

@@ -8,14 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import LogNorm, to_hex
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression
 
-from sk_entity_embed.exceptions import (
-    InvalidDataError,
-    InvalidParameterError,
-    ProjectionWarning,
-)
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import EmbeddingDisplay, nearest, project
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from tests.inspection.displays.conftest import (
@@ -77,8 +71,7 @@ def test_shares_of_a_class():
 
 
 @pytest.mark.parametrize(
-    ("index_name", "name", "title"),
-    [("city", None, "city"), (None, None, "category"), ("city", "town", "town")],
+    ("index_name", "name", "title"), [(None, None, "category"), ("city", "town", "town")]
 )
 def test_vectors_made_elsewhere(index_name, name, title):
     vectors = pd.DataFrame(np.eye(5), index=pd.Index([*"abcde"], name=index_name))
@@ -221,7 +214,6 @@ def test_methods_that_keep_neighbours_have_no_ticks():
     assert len(display.coordinates) == (cloud(30).counts >= 20).sum()
     assert len(display.ax_.get_xticks()) == len(display.ax_.get_yticks()) == 0
     assert display.ax_.get_xlabel() == "t-SNE 1"
-    np.testing.assert_array_equal(draw(cloud(30), **changes).coordinates, display.coordinates)
     with pytest.warns(ProjectionWarning, match="only 3 different"):
         few = draw(pd.DataFrame(np.eye(3)), method="tsne")
     assert few.method == "pca"
@@ -230,13 +222,7 @@ def test_methods_that_keep_neighbours_have_no_ticks():
 
 @pytest.mark.parametrize(
     ("vectors", "color"),
-    [
-        ([[1.0, 2.0]], "count"),
-        ([[1.0], [2.0]], "target_mean"),
-        (np.zeros((6, 4)), "kind"),
-        (np.arange(40.0)[:, None], None),
-        (np.eye(2), "count"),
-    ],
+    [([[1.0, 2.0]], "count"), (np.zeros((6, 4)), "kind"), (np.arange(40.0)[:, None], None)],
 )
 def test_degenerate_vectors(vectors, color):
     n = len(vectors)
@@ -269,48 +255,19 @@ def test_many_points_are_pixels_in_vector_graphics():
     assert_labels_apart(display, display.labels_)
 
 
-def test_several_maps_in_a_figure():
-    figure, axes = plt.subplots(
-        1, 2, figsize=(9, 5), layout="constrained", sharex=True, sharey=True
-    )
-    for ax in axes:
-        display = draw(cloud(), highlight="c7", metric="euclidean", ax=ax)
-    figure.canvas.draw()
-    assert [ax.get_adjustable() for ax in axes] == ["box", "box"]
-    assert display.legend_.get_window_extent().width <= 1.2 * ax.get_window_extent().width
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "match"),
     [
         ({"highlight": "c777"}, InvalidDataError, "'c777' is no category .* Did you mean 'c7'"),
-        ({"highlight": [["c1"]]}, InvalidDataError, "must be hashable"),
-        ({"labels": ["c777"]}, InvalidDataError, "'c777' is no category"),
         ({"labels": "c7"}, InvalidParameterError, "`labels` must be"),
         ({"method": "mds"}, InvalidParameterError, "`method` must be"),
-        ({"metric": "manhattan"}, InvalidParameterError, "`metric` must be"),
-        ({"min_count": 5}, InvalidParameterError, "`min_count` needs counts"),
         ({"k_neighbors": -1}, InvalidParameterError, "`k_neighbors` must be"),
-        ({"k_neighbors": 2.0}, InvalidParameterError, "`k_neighbors` must be"),
-        ({"k_neighbors": True}, InvalidParameterError, "`k_neighbors` must be"),
-        ({"color": "c7"}, InvalidParameterError, "`color` must be"),
     ],
 )
 def test_wrong_parameters(changes, error, match):
     with pytest.raises(error, match=match):
         draw(cloud(12, counted=False), **changes)
     assert plt.get_fignums() == []
-
-
-def test_wrong_sources(fitted):
-    with pytest.raises(NotFittedError):
-        draw(make_encoder(), "letter")
-    with pytest.raises(InvalidParameterError, match="got LinearRegression"):
-        draw(LinearRegression(), "letter")
-    with pytest.raises(InvalidParameterError, match="Did you mean 'letter'"):
-        draw(fitted, "leter")
-    with pytest.raises(InvalidDataError, match="'category' must be finite"):
-        draw(pd.DataFrame([[np.nan]]))
 
 
 def test_the_names_of_axes_stay_in_the_figure():
@@ -342,21 +299,3 @@ def test_long_legends_and_large_fonts_find_room():
     ax = display.ax_
     ax.xaxis.set_visible(False)
     assert texts_of(display.plot(ax).legend_)
-
-
-def test_dot_products_and_items_of_lists(dot, tagged):
-    display = draw(dot, "movie", highlight="m1", metric="dot")
-    assert display.coordinates.shape == project(dot.embeddings_["movie"]).shape
-    queried = display.neighbors["category"].tolist()
-    assert queried == nearest(dot, "movie", "m1", k=10, metric="dot")["category"].tolist()
-    X, y = tagged
-    X = X.assign(tags=[cell and [i for i in cell if i is not None] for cell in X["tags"]])
-    encoder = make_encoder().fit(X, y)
-    display = draw(encoder, "tags", color="count")
-    assert display.colorbar_.ax.get_ylabel() == "items"
-    assert texts_of(display.legend_)[-1].endswith(" items")
-    # Missing lists have a target mean and a colour.
-    display = draw(encoder, "tags", color="target_mean")
-    missing = np.array([cell is None for cell in X["tags"]])
-    assert display.coloring.values[-1] == pytest.approx(np.mean(y[missing]))
-    assert np.isfinite(display.colorbar_.vmax)

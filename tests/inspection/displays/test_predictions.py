@@ -7,17 +7,15 @@ import datetime
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
-from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
-from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import CategoryPredictionDisplay
 from tests.samples import make_encoder, make_rows
@@ -103,28 +101,10 @@ def test_classifiers_without_probabilities():
 
 
 @pytest.mark.parametrize(
-    "make", [pl.DataFrame, lambda c: list(map(list, zip(*c.values(), strict=True)))]
-)
-def test_reads_any_container(make):
-    columns = {"city": ["Rome", "Oslo", None, "Oslo"] * 6, "size": [1.0, 2.0, 3.0, 4.0] * 6}
-    X = make(columns)
-    y = np.arange(24.0)
-    model = DummyRegressor().fit(np.zeros((24, 1)), y)
-    name = "x0" if isinstance(X, list) else "city"
-    display = CategoryPredictionDisplay.from_estimator(model, X, y, name, min_count=1)
-    assert display.frame["category"].tolist()[:2] == ["Oslo", "Rome"]
-    assert pd.isna(display.frame["category"].iloc[2])
-    assert display.frame["count"].tolist() == [12, 6, 6]
-    assert display.frame["observed"].tolist() == [12.0, 10.0, 12.0]
-
-
-@pytest.mark.parametrize(
     ("values", "expected"),
     [
         ([0.5, np.nan, 0.5], [0.5, np.nan]),
         ([datetime.date(2020, 1, 2), None, datetime.date(2020, 1, 2)], None),
-        ((None, "", None), ["", np.nan]),
-        (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
         (["\ud800", "a", "\ud800"], ["a", "\ud800"]),
         (pd.Series([(1, 2), (3, 4), (1, 2)]), None),
     ],
@@ -134,9 +114,7 @@ def test_categories_of_any_kind(values, expected):
     assert len(display.frame) == 2
     if expected is not None:
         pd.testing.assert_series_equal(
-            display.frame["category"],
-            pd.Series(expected, dtype=object),
-            check_names=False,
+            display.frame["category"], pd.Series(expected, dtype=object), check_names=False
         )
 
 
@@ -159,15 +137,6 @@ def test_standard_error_depends_on_effective_rows():
     weights = np.where(np.arange(2_000) % 10, 1e-9, 1.0)
     few = from_predictions(y, np.zeros(2_000), names, sample_weight=weights).frame
     assert (few["standard_error"] > 2.5 * plain["standard_error"]).all()
-
-
-def test_like_rows_have_an_error_nonetheless():
-    y = [0.0] * 10 + [0.0, 1.0] * 50
-    frame = from_predictions(
-        y, [0.1] * 10 + [0.5] * 100, ["a"] * 10 + ["b"] * 100, min_count=1
-    ).frame
-    assert frame["standard_error"].iloc[0] > 0.05
-    assert abs(frame["z"].iloc[0]) < 2
 
 
 def test_no_noise_at_all():
@@ -219,11 +188,7 @@ def test_the_furthest_off_are_named_and_coloured():
     colors = [tuple(c) for c in display.points_.get_facecolors()]
     assert [i for i, c in enumerate(colors) if colors.count(c) == 2] == [4, 17]
     legend = [t.get_text() for t in display.legend_.get_texts()]
-    assert legend == [
-        "within 2 standard errors (28)",
-        "beyond (2; by chance about 1)",
-        "50 rows",
-    ]
+    assert legend == ["within 2 standard errors (28)", "beyond (2; by chance about 1)", "50 rows"]
     assert len(from_predictions(*make_many(30, off=[4, 17]), n_labels=1).texts_) == 1
     assert from_predictions(*make_many(30, off=[4, 17]), n_labels=0).texts_ == []
 
@@ -240,13 +205,6 @@ def test_error_bars_of_few_categories_or_the_named_ones():
     assert high[1] - low[1] == pytest.approx(4 * row["standard_error"])
 
 
-def test_areas_are_as_counts():
-    names = np.repeat(["a", "b"], [100, 50])
-    y = np.random.default_rng(0).normal(size=150)
-    large, small = from_predictions(y, y * 0, names).points_.get_sizes()
-    assert large == pytest.approx(2 * small)
-
-
 def test_the_line_is_where_both_are_equal():
     display = from_predictions(*make_many(30), n_labels=0)
     assert display.line_.get_slope() == 1
@@ -255,17 +213,6 @@ def test_the_line_is_where_both_are_equal():
     low, high = display.ax_.get_xlim()
     assert low < x < high
     assert display.ax_.get_xlim()[0] > -5  # the line asks for no room
-
-
-def test_the_legend_is_in_the_emptier_corner():
-    random = np.random.default_rng(0)
-    x = np.repeat(np.r_[np.linspace(0, 1, 20), np.linspace(0.8, 1.0, 40)], 30)
-    y = np.repeat(np.r_[np.linspace(0, 1, 20), np.full(40, 0.05)], 30)
-    y = y + random.normal(size=len(y)) * 1e-3
-    names = np.repeat(np.arange(60), 30)
-    upper_left, lower_right = 2, 4
-    assert from_predictions(y, x, names).legend_._loc == upper_left
-    assert from_predictions(x, y, names).legend_._loc == lower_right
 
 
 def test_names_are_data():
@@ -285,7 +232,6 @@ def test_names_are_data():
     ("parameters", "message"),
     [
         ({"column": "leter"}, "one of the columns of X.*Did you mean 'letter'"),
-        ({"column": None}, "one of the columns of X"),
         (
             {"response_method": "decision_function"},
             "`response_method` must be .* got 'decision_function'",
@@ -293,11 +239,8 @@ def test_names_are_data():
         ({"response_method": "predict_proba"}, "use response_method='predict'"),
         ({"pos_label": 1}, "`pos_label` is for classifiers"),
         ({"min_count": 1.5}, "`min_count` must be an integer"),
-        ({"min_count": "all"}, "`min_count` must be an integer"),
         ({"sample_weight": [1.0]}, "sample_weight must be 240"),
-        ({"n_labels": -1}, "`n_labels` must be an integer of 0 or more"),
-        ({"n_labels": 1.5}, "`n_labels` must be an integer of 0 or more"),
-        ({"n_labels": True}, "`n_labels` must be an integer of 0 or more"),
+        ({"n_labels": -1}, "`n_labels` must be an integer of at least 0"),
     ],
 )
 def test_refuses(regression, parameters, message):
@@ -318,13 +261,6 @@ def test_refuses(regression, parameters, message):
 def test_refuses_predictions(arguments, message):
     with pytest.raises((InvalidDataError, TypeError), match=message):
         from_predictions(*arguments, min_count=1)
-
-
-def test_a_class_nobody_has():
-    X, y = make_rows()
-    model = DummyClassifier().fit(X, y > 0)
-    with pytest.raises(InvalidParameterError, match=r"\[False, True\]; got 'yes'"):
-        CategoryPredictionDisplay.from_estimator(model, X, y > 0, "letter", pos_label="yes")
 
 
 def test_columns_as_one(regression):
@@ -367,27 +303,9 @@ def test_predictors_of_other_libraries():
     assert (display.frame["predicted"] == 0.25).all()
 
 
-def test_the_line_is_seen_through_very_many_points():
-    rng = np.random.default_rng(0)
-    names, y = np.arange(3000), rng.normal(size=3000)
-    display = from_predictions(y, y + rng.normal(size=3000), names, min_count=1)
-    assert display.line_.get_zorder() > display.points_.get_zorder()
-    assert display.points_.get_alpha() < 0.6
-
-
-@pytest.mark.parametrize("make", [list, pl.Series, pa.array], ids=lambda f: f.__name__)
-def test_lists_of_categories_in_any_container(make):
-    cells = make([["a", "b"], ["b"], [], ["a", "b"]])
+def test_lists_of_categories():
+    cells = pa.array([["a", "b"], ["b"], [], ["a", "b"]])
     display = from_predictions([1.0, 2.0, 3.0, 5.0], np.zeros(4), cells, min_count=1, column="tags")
     assert display.frame["category"].tolist() == ["a", "b", ()]
     assert display.frame["observed"].tolist() == [3.0, 8 / 3, 3.0]
     assert display.column == "tags"
-
-
-def test_predictions_of_dot_products(ratings):
-    X, y = ratings
-    model = EntityEmbeddingRegressor(head="dot", dimensions=2, max_iter=3, random_state=0).fit(X, y)
-    display = CategoryPredictionDisplay.from_estimator(model, X, y, "movie", min_count=1)
-    predicted = pd.Series(model.predict(X)).groupby(X["movie"]).mean()
-    frame = display.frame.set_index("category")
-    np.testing.assert_allclose(frame["predicted"], predicted[frame.index])
