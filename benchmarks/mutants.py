@@ -4,10 +4,13 @@
 runs the tests that should notice it; only if these pass, the wider ones. It prints the first test
 that fails for each. ``--list`` shows the faults and checks that each still fits the code, ``--only
 NAME`` runs some of them, ``--first`` leaves out the wider tests, and ``--write`` stores the table
-in ``benchmarks/results/mutants.json``. A mutant that its own tests notice takes some seconds, one
-that they miss as long as most of the suite.
+in ``benchmarks/results/mutants.json`` as the one "after", beside the one "before" the last rebuild.
+A mutant that its own tests notice takes some seconds, one that they miss as long as most of the
+suite.
 
 When code moves, `file`, `old`, `new` and `first` of its mutant move with it; what is broken stays.
+Run ``--list`` in the same commit: a definition that no longer fits is named there. Where one place
+now serves two purposes, `new` breaks only the one that is meant, and no more than before.
 """
 
 from __future__ import annotations
@@ -66,16 +69,16 @@ MUTANTS = [
         "leakage",
         "own-fold-teaches-table",
         "The tables' half of a step draws among all tables, the row's own fold's among them.",
-        "learning/examples.py",
-        "torch.randint(1, self.n_tables",
-        "torch.randint(0, self.n_tables",
+        "learning/batches.py",
+        "torch.randint(\n            1, self.n_tables",
+        "torch.randint(\n            0, self.n_tables",
         ("tests/learning/test_crossfit.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(
         "leakage",
         "hidden-layer-in-fold",
         "fit_transform takes the hidden layer of training rows from the mean table.",
-        "_transformer.py",
+        "model/fitted.py",
         "out[:, n_vectors : n_vectors + n_hidden], fold=fold)",
         "out[:, n_vectors : n_vectors + n_hidden], fold=None)",
         ("tests/test_encoder_fitting.py", "tests/test_encoder_output.py"),
@@ -84,19 +87,19 @@ MUTANTS = [
         "leakage",
         "validation-teaches-head",
         "Validation rows teach the head too.",
-        "learning/crossfit.py",
+        "learning/batches.py",
         "np.flatnonzero(~rows.validation), **numbers",
         "np.arange(len(rows.fold)), **numbers",
-        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+        ("tests/learning/test_crossfit.py",),
     ),
     Mutant(
         "leakage",
         "init-sees-own-fold",
         "An encoder given as init is fitted for each table on all rows, its own fold's included.",
-        "assembly.py",
-        "return roles.fold[None, :] != np.arange(roles.n_tables)[:, None]",
-        "return np.ones((roles.n_tables, len(roles.fold)), dtype=bool)",
-        ("tests/test_initialization.py", "tests/test_encoder_fitting.py"),
+        "fitting/starting.py",
+        "mask: NDArray[np.bool_] = folds.fold[None, :] != np.arange(folds.n_tables)[:, None]",
+        "mask: NDArray[np.bool_] = np.ones((folds.n_tables, len(folds.fold)), dtype=bool)",
+        ("tests/fitting/test_initialization.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(
         "folds",
@@ -130,7 +133,7 @@ MUTANTS = [
         "unknowns",
         "unknown-not-trained",
         "Cells become unknown for the head, not for the tables: the unknown row learns nothing.",
-        "learning/examples.py",
+        "learning/batches.py",
         "spared=own)",
         "spared=~own)",
         ("tests/learning/test_crossfit.py", "tests/test_encoder_unknowns.py"),
@@ -139,7 +142,7 @@ MUTANTS = [
         "unknowns",
         "unknown-rate-ignored",
         "The parameter unknown_rate is not handed on: training uses its default.",
-        "_base.py",
+        "_estimator.py",
         "unknown_rate=float(self.unknown_rate)",
         "unknown_rate=0.02",
         (
@@ -152,61 +155,62 @@ MUTANTS = [
         "unknowns",
         "unseen-category-kept",
         "A category that a fold's table never saw keeps its first vector there.",
-        "tables.py",
+        "model/tables.py",
         "filled[~known] = table[UNKNOWN]",
         "pass",
-        ("tests/test_tables.py", "tests/test_encoder_unknowns.py"),
+        ("tests/model/test_tables.py", "tests/test_encoder_unknowns.py"),
     ),
     Mutant(
         "symmetry",
         "signs-not-fixed",
         "The axes of canonical coordinates keep the signs that the eigenvectors come with.",
-        "canonical.py",
+        "model/coordinates.py",
         "axes = axes * signs(seen, share)",
         "axes = axes * 1.0",
-        ("tests/test_canonical.py",),
+        ("tests/model/test_coordinates.py",),
     ),
     Mutant(
         "symmetry",
         "sums-shifted",
         "Vectors of lists that are summed are centred, which no bias can make up for.",
-        "canonical.py",
-        'shift = np.zeros(width) if pooled is not None and pooled.way == "sum" else mean',
+        "model/coordinates.py",
+        "shift = mean if symmetry.shift else np.zeros(width)",
         "shift = mean",
-        ("tests/test_canonical.py", "tests/test_encoder_lists.py"),
+        ("tests/model/test_coordinates.py", "tests/test_encoder_lists.py"),
     ),
     Mutant(
         "symmetry",
         "align-leaves-gru",
         "align moves items, but the recurrent unit that reads them does not take the motion back.",
-        "inspection/alignment.py",
-        "pooler if motion is None or not isinstance(pooler, GRU) else _undo_items(pooler, motion)",
-        "pooler",
+        "model/fitted.py",
+        "p if p is None or m is None or p.items_symmetry is None else p.moved(m)",
+        "p",
         ("tests/inspection/test_alignment.py",),
     ),
     Mutant(
         "symmetry",
         "dot-rotation-not-shared",
         "Tables of dot products are averaged over folds without a common orientation.",
-        "canonical_dot.py",
+        "model/heads/dot.py",
         "for _ in range(_ROUNDS if n_tables > 1 else 0):",
         "for _ in range(0):",
-        ("tests/test_canonical_dot.py", "tests/test_encoder_dot.py"),
+        ("tests/model/test_dot.py", "tests/test_encoder_dot.py"),
     ),
     Mutant(
         "weights",
         "validation-loss-unweighted",
         "The validation loss counts all rows alike in its sum.",
         "learning/crossfit.py",
-        "(losses * some.weights.unsqueeze(1)).sum(0",
-        "losses.sum(0",
-        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+        "losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)",
+        "raw, weights = self.head(self.look_up(batch).inputs), batch.weights.double().sum()\n"
+        "                losses = self.loss.value(raw, batch.target).sum(0, dtype=torch.float64)",
+        ("tests/learning/test_crossfit.py",),
     ),
     Mutant(
         "weights",
         "target-width-unweighted",
         "Sample weights have no part in the width of a quantity.",
-        "input/target.py",
+        "model/losses.py",
         "width = _width(target.values - mean, weights)",
         "width = _width(target.values - mean, np.ones_like(weights))",
         ("tests/input/test_target.py", "tests/test_encoder_targets.py"),
@@ -215,11 +219,11 @@ MUTANTS = [
         "weights",
         "coordinates-unweighted",
         "Canonical coordinates count rows instead of adding up their weights.",
-        "assembly.py",
+        "fitting/building.py",
         "np.bincount(codes, rows.weights[owners], minlength=vocabulary.n_rows)",
         "np.bincount(codes, minlength=vocabulary.n_rows)",
         (
-            "tests/test_assembly.py",
+            "tests/fitting/test_building.py",
             "tests/test_encoder_output.py",
             "tests/test_encoder_targets.py",
         ),
@@ -227,11 +231,11 @@ MUTANTS = [
     Mutant(
         "weights",
         "shrinkage-unweighted",
-        "The pull of a category's vector towards zero counts rows instead of their weights.",
-        "learning/crossfit.py",
+        "The shrinkage of a category's vector counts rows instead of their weights.",
+        "learning/batches.py",
         "np.bincount(codes[t], weights[t], n)",
         "np.bincount(codes[t], np.ones_like(weights[t]), n)",
-        ("tests/learning/test_crossfit.py", "tests/learning/test_crossfit_kinds.py"),
+        ("tests/learning/test_crossfit.py",),
     ),
     Mutant(
         "look-up",
@@ -240,13 +244,13 @@ MUTANTS = [
         "input/lists.py",
         "return Lists(self.items[offsets[0] : offsets[-1]], offsets - offsets[0])",
         "return Lists(self.items, offsets - offsets[0])",
-        ("tests/input/test_lists.py", "tests/test_pooling.py", "tests/test_tables.py"),
+        ("tests/input/test_lists.py", "tests/model/test_poolings.py", "tests/model/test_tables.py"),
     ),
     Mutant(
         "look-up",
         "max-length-takes-first",
         "max_length keeps the first items of a list instead of the last ones.",
-        "input/columns.py",
+        "input/table.py",
         "self._with_spans(np.maximum(starts, ends - n), ends, self.absent)",
         "self._with_spans(starts, np.minimum(ends, starts + n), self.absent)",
         ("tests/input/test_columns.py", "tests/test_encoder_lists.py"),
@@ -255,19 +259,19 @@ MUTANTS = [
         "stopping",
         "best-not-restored",
         "Training ends with the last state instead of the best one.",
-        "learning/training.py",
-        "task.restore(task.state() if best.state is None else best.state)",
+        "learning/loop.py",
+        "task.restore(task.state() if state.best is None else state.best)",
         "task.restore(task.state())",
-        ("tests/learning/test_training.py", "tests/learning/test_learn.py"),
+        ("tests/learning/test_loop.py", "tests/learning/test_learn.py"),
     ),
     Mutant(
         "stopping",
         "patience-not-renewed",
         "An improvement does not renew the patience.",
-        "learning/training.py",
-        "self.n_iter_no_change if enough else",
-        "self.patience if enough else",
-        ("tests/learning/test_training.py",),
+        "learning/loop.py",
+        "self.epochs_without_change = 0 if enough else self.epochs_without_change + 1",
+        "self.epochs_without_change += 0 if enough else 1",
+        ("tests/learning/test_loop.py",),
     ),
     Mutant(
         "losses",
@@ -283,8 +287,8 @@ MUTANTS = [
         "poisson-derivative",
         "The derivative of the Poisson loss is taken in the mean instead of in its logarithm.",
         "learning/losses.py",
-        "lambda raw, target: raw.exp() - target,",
-        "lambda raw, target: 1 - target / raw.exp(),",
+        "lambda raw, target: raw.exp() - target)",
+        "lambda raw, target: 1 - target / raw.exp())",
         ("tests/learning/test_losses.py",),
     ),
     Mutant(
@@ -309,36 +313,36 @@ MUTANTS = [
         "scales",
         "hidden-scale-squared",
         "The hidden layer is scaled by the ratio of variances, not by its root.",
-        "canonical.py",
+        "model/heads/perceptron.py",
         "float(np.sqrt(wanted / present))",
         "float(wanted / present)",
-        ("tests/test_canonical.py", "tests/test_encoder_output.py"),
+        ("tests/model/test_coordinates.py", "tests/test_encoder_output.py"),
     ),
     Mutant(
         "serving",
         "unknown-zero-not-centre",
         "handle_unknown='zero' gives zeros where the column's mean vector is not zero.",
-        "_transformer.py",
-        "unknown = [t.centre for t in model.tables]",
-        "unknown = [np.zeros_like(t.centre) for t in model.tables]",
+        "model/fitted.py",
+        '"zero": lambda table: table.center,',
+        '"zero": lambda table: np.zeros_like(table.center),',
         ("tests/test_encoder_unknowns.py", "tests/test_encoder_lists.py"),
     ),
     Mutant(
         "serving",
         "missing-nan-for-unknown",
         "handle_missing='nan' gives NaN for unknown cells instead of missing ones.",
-        "_transformer.py",
-        "rows[MISSING] = np.full_like(table.centre, np.nan)",
-        "rows[UNKNOWN] = np.full_like(table.centre, np.nan)",
+        "model/fitted.py",
+        "replace(t, missing=vector(t)) for t",
+        "t if vector(t) is None else replace(t, unknown=vector(t)) for t",
         ("tests/test_encoder_unknowns.py",),
     ),
     Mutant(
         "serving",
         "bounds-without-link",
         "A regressor with y_range answers through the plain link, without the sigmoid.",
-        "predictors.py",
-        'link = "bounded"',
-        "pass",
+        "model/losses.py",
+        "values: Float64 = self.low + (self.high - self.low) * expit(offset + gain * raw)",
+        "values: Float64 = scale.restore(raw)",
         ("tests/test_encoder_dot.py", "tests/test_predictors.py"),
     ),
 ]
@@ -465,7 +469,8 @@ def failures(out: str) -> list[str]:
 
 def failing_without_mutant(folder: Path, results: dict[str, dict[str, Any]]) -> list[str]:
     """Of the tests that noticed a mutant, those that fail without one."""
-    noticed = {r["test"] for r in results.values() if r["killed"] and "::" in r["test"]}
+    noticed = {r["test"] for r in results.values() if r["killed"]}
+    noticed = {test for test in noticed if test.partition("::")[0].endswith(".py")}
     if not noticed:
         return []
     code, out = run_tests(folder, sorted(noticed), FIRST_LIMIT)
@@ -479,21 +484,21 @@ def show(mutant: Mutant, result: dict[str, Any]) -> None:
 
 
 def write(path: Path, results: dict[str, dict[str, Any]]) -> None:
-    """Store results, beside those of other mutants that are there."""
-    before = json.loads(path.read_text())["mutants"] if path.exists() else []
-    known = {m["name"]: m for m in before}
+    """Store results, beside those of other mutants that are there and the table before."""
+    tables = json.loads(path.read_text()) if path.exists() else {}
+    known = {m["name"]: m for m in tables.get("after", {}).get("mutants", [])}
     for mutant in MUTANTS:
         if mutant.name in results:
             described = {k: asdict(mutant)[k] for k in ("name", "area", "broken", "file")}
             known[mutant.name] = {**described, **results[mutant.name]}
     mutants = [known[m.name] for m in MUTANTS if m.name in known]
-    stored = {
+    tables["after"] = {
         "python": platform.python_version(),
         "killed": sum(m["killed"] for m in mutants),
         "of": len(mutants),
         "mutants": mutants,
     }
-    path.write_text(json.dumps(stored, indent=1) + "\n")
+    path.write_text(json.dumps(tables, indent=1) + "\n")
 
 
 if __name__ == "__main__":
