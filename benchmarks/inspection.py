@@ -46,9 +46,9 @@ def timed(job: Callable[[], Any]) -> tuple[float, Any]:
 def clustered(n: int, width: int, seed: int = 0) -> np.ndarray:
     """Vectors in 200 clusters, as embeddings are: even noise has no neighbours worth finding."""
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(200, width))
+    centers = rng.normal(size=(200, width))
     noise = rng.normal(scale=0.5, size=(n, width))
-    return (centres[rng.integers(0, 200, n)] + noise).astype(np.float32)
+    return (centers[rng.integers(0, 200, n)] + noise).astype(np.float32)
 
 
 def large_encoder(n: int) -> EntityEmbeddingEncoder:

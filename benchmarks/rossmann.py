@@ -284,7 +284,7 @@ def cell(
         train, test = encode(features, data, seed)
     encoded = time.perf_counter()
     estimator = build(model, features, size, seed)
-    # neighbours look for the mean of scaled logs; the network wants a centred target
+    # neighbours look for the mean of scaled logs; the network wants a centered target
     center, width = data.y.mean(), data.y.std()
     estimator.fit(train, (data.y - center) / width)
     fitted = time.perf_counter()
@@ -404,7 +404,7 @@ def draw_states(states: dict[str, list[float]], result: dict[str, Any], path: Pa
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    # the map comes centred and of size one; the vectors turned, and drawn as large as the map
+    # the map comes centered and of size one; the vectors turned, and drawn as large as the map
     places, vectors, _ = procrustes(on_the_map(), np.array([states[s] for s in PLACES]))
     vectors /= np.linalg.norm(vectors)
     figure, axes = plt.subplots(1, 2, figsize=(14, 6), sharex=True, sharey=True)

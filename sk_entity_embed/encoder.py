@@ -68,7 +68,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
 
     handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
         What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
-        centre of the column, NaN, or an error. The hidden layer always uses the trained vector.
+        center of the column, NaN, or an error. The hidden layer always uses the trained vector.
 
     handle_missing : {"category", "nan", "error"}, default="category"
         What missing cells are: a category of their own (unknown if there was none in fit), an

@@ -227,7 +227,7 @@ def test_whole_numbers_beyond_63_bits_are_numbers_in_every_container() -> None:
         assert encoder.categories_["x0"].tolist() == [1, 2, 3, 2**63 + 5]
 
 
-def test_a_constant_column_is_one_category_in_the_centre() -> None:
+def test_a_constant_column_is_one_category_in_the_center() -> None:
     X = pd.DataFrame({"c": ["a"] * 40})
     for sizes in ((), (4,)):
         encoder = make_encoder(hidden_layer_sizes=sizes).fit(X, Y[:40])

@@ -433,7 +433,7 @@ def test_canonical_coordinates_do_not_change_predictions() -> None:
     assert np.abs(model.transform(X) - as_learned.transform(X)).max() > 0.1
 
 
-def test_the_centre_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> None:
+def test_the_center_of_what_is_beside_frozen_vectors_is_its_mean(rows: Rows) -> None:
     X, y = rows
     settings = {"init": {"color": given_vectors()}, "freeze": ["color"], "max_iter": 5}
     encoder = make_dot(handle_unknown="zero", learning_rate_init=0.05, **settings).fit(X, y)

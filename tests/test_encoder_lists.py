@@ -167,9 +167,9 @@ def test_unknown_items_may_become_zero_or_nan(pooling: str, list_rows: Rows) -> 
     zero = make_encoder(handle_unknown="zero", **settings).fit(X, y)
     table = zero._model.tables[0]
     items = [row for cell in X["words"] for row in codes_of(zero, cell)]
-    centre = table.vectors[items].mean(axis=0)
+    center = table.vectors[items].mean(axis=0)
     vectors = table.vectors.copy()
-    vectors[UNKNOWN] = centre
+    vectors[UNKNOWN] = center
     found = zero.transform(asked)
     for row, cell in enumerate(asked["words"]):
         np.testing.assert_allclose(

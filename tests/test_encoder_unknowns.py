@@ -284,7 +284,7 @@ def test_the_unknown_error_shows_the_value_in_any_container() -> None:
         encoder.transform(pl.from_pandas(X))
 
 
-def test_the_zero_of_a_frozen_column_is_its_centre() -> None:
+def test_the_zero_of_a_frozen_column_is_its_center() -> None:
     X, y = make_rows(120)
     given = pd.DataFrame(
         np.arange(10.0).reshape(5, 2) + 3.0, index=["a", "b", "c", "d", "e"], dtype=np.float32

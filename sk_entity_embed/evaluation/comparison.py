@@ -257,7 +257,7 @@ def _find_numbers(X: Any) -> NDArray[np.intp]:
 
 
 class _DenseScaler(StandardScaler):
-    """StandardScaler that centres sparse columns, too: they come out dense."""
+    """StandardScaler that centers sparse columns, too: they come out dense."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> _DenseScaler:
         return super().fit(_dense(X), y, sample_weight)

@@ -17,7 +17,11 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.export._served import Lookup, lookup_of, lookups_of
 from sk_entity_embed.export._text import PathLike, as_lines, escape_cell, file_names, text_of
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, catalogue_of, values_by_category
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
+    column_vectors_of,
+    values_by_category,
+)
 
 __all__ = ["to_projector"]
 
@@ -142,7 +146,7 @@ def _lines(vectors: NDArray[np.float32]) -> Iterator[list[str]]:
 
 def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]:
     """Return the rows of the metadata, the header first."""
-    catalogue, rows = catalogue_of(encoder, lookup.name), lookup.shown()
+    catalogue, rows = column_vectors_of(encoder, lookup.name), lookup.shown()
     named = {"missing": "(missing)", "unknown": "(unknown)"}
     columns: dict[str, list[Any]] = {
         "category": [named.get(kind) or text_of(category) for kind, category, *_ in rows],
@@ -162,7 +166,7 @@ def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]
     return [tuple(map(escape_cell, columns)), *zip(*cells, strict=True)]
 
 
-def _target_means(encoder: Any, catalogue: Catalogue) -> dict[str, list[Any]]:
+def _target_means(encoder: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
     """Return the mean target of each category, by name: one, or one a class or output."""
     means = catalogue.target_means
     assert means is not None
@@ -173,7 +177,7 @@ def _target_means(encoder: Any, catalogue: Catalogue) -> dict[str, list[Any]]:
     return {f"target_mean_{c}": list(m) for c, m in zip(labels, means.T, strict=True)}
 
 
-def _own_columns(metadata: Any, catalogue: Catalogue) -> dict[str, list[Any]]:
+def _own_columns(metadata: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
     """Return the user's own columns, in the order of the categories."""
     if metadata is None:
         return {}

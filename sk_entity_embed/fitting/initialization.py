@@ -303,8 +303,8 @@ def _run(
 
 
 def _standardise(vectors: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return vectors centred by the rows' shares, with the usual size of initial entries."""
-    centred = vectors - np.average(vectors, axis=0, weights=share)
-    size = np.sqrt(np.average(np.mean(centred**2, axis=1), weights=share))
+    """Return vectors centered by the rows' shares, with the usual size of initial entries."""
+    centered = vectors - np.average(vectors, axis=0, weights=share)
+    size = np.sqrt(np.average(np.mean(centered**2, axis=1), weights=share))
     is_rounding = size <= 1e-10 * np.abs(vectors).max()
-    return (centred * (0.0 if is_rounding else INITIAL_SCALE / size)).astype(np.float32)
+    return (centered * (0.0 if is_rounding else INITIAL_SCALE / size)).astype(np.float32)

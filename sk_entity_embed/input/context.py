@@ -17,7 +17,7 @@ MAX_KNOTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ContextScaling:
-    """A monotone, piecewise linear map for each column, and centred missing indicators."""
+    """A monotone, piecewise linear map for each column, and centered missing indicators."""
 
     knots: tuple[NDArray[np.float64], ...]
     scores: tuple[NDArray[np.float64], ...]  # the network's number at each knot

@@ -13,11 +13,11 @@ from scipy.optimize import linear_sum_assignment
 
 from sk_entity_embed._access import check_column, fitted_model, fitted_step, with_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection.catalogue import (
-    Catalogue,
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
     Source,
-    catalogue_of,
     check_count,
+    column_vectors_of,
     label_series,
     source_of,
 )
@@ -99,7 +99,7 @@ def align(encoder: Any, reference: Any) -> Any:
     model = fitted_model(encoder)
     names = _shared_columns(encoder, reference, None)
     _check_shapes(model, fitted_model(reference), names)
-    pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in names}
+    pairs = {n: (column_vectors_of(encoder, n), column_vectors_of(reference, n)) for n in names}
     symmetries = _symmetries(model, names)
     together = _joint_motion(symmetries, pairs)
     motions = {
@@ -174,7 +174,7 @@ def drift(
     encoder, reference = source_of(encoder), source_of(reference)
     shared = _shared_columns(encoder, reference, column)
     names = shared if column is None else [check_column(column, shared)]
-    pairs = {n: (catalogue_of(encoder, n), catalogue_of(reference, n)) for n in shared}
+    pairs = {n: (column_vectors_of(encoder, n), column_vectors_of(reference, n)) for n in shared}
     model = fitted_model(encoder) if _is_estimator(encoder) else None
     symmetries = _symmetries(model, shared)
     together = _joint_motion(symmetries, pairs)
@@ -193,15 +193,15 @@ def _shared_columns(encoder: Any, reference: Any, column: str | None) -> list[st
 
 
 def _column_names(source: Any, column: str | None) -> list[str]:
-    if isinstance(source, pd.DataFrame | Catalogue):  # a frame is whatever column is asked for
-        return [catalogue_of(source, column).name]
+    if isinstance(source, pd.DataFrame | ColumnVectors):  # a frame is whatever column is asked for
+        return [column_vectors_of(source, column).name]
     if hasattr(source, "keys"):
         return list(source.keys())
     return [t.vocabulary.name for t in fitted_model(source).tables]
 
 
 def _shared(
-    new: Catalogue, old: Catalogue
+    new: ColumnVectors, old: ColumnVectors
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Positions of shared categories in both, and the weight of each."""
     wanted, known = (
@@ -216,7 +216,7 @@ def _shared(
 
 
 def _is_estimator(source: Any) -> bool:
-    return not isinstance(source, pd.DataFrame | Catalogue) and not hasattr(source, "keys")
+    return not isinstance(source, pd.DataFrame | ColumnVectors) and not hasattr(source, "keys")
 
 
 def _check_shapes(model: EmbeddingModel, reference: EmbeddingModel, names: Sequence[str]) -> None:
@@ -236,7 +236,7 @@ def _check_shapes(model: EmbeddingModel, reference: EmbeddingModel, names: Seque
             )
 
 
-def _matched(new: Catalogue, old: Catalogue) -> _Matched:
+def _matched(new: ColumnVectors, old: ColumnVectors) -> _Matched:
     at, there, weights = _shared(new, old)
     a, b = new.vectors[at].astype(np.float64), old.vectors[there].astype(np.float64)
     return a, b, weights / weights.sum()
@@ -250,7 +250,7 @@ def _symmetries(model: EmbeddingModel | None, names: Sequence[str]) -> dict[str,
 
 
 def _joint_motion(
-    symmetries: Mapping[str, Symmetry], pairs: Mapping[str, tuple[Catalogue, Catalogue]]
+    symmetries: Mapping[str, Symmetry], pairs: Mapping[str, tuple[ColumnVectors, ColumnVectors]]
 ) -> Motion | None:
     """Return one rotation for the columns that have to move alike; None if there are none."""
     matched, errors = [], []
@@ -270,7 +270,7 @@ def _joint_motion(
 
 
 def _motion(
-    new: Catalogue, old: Catalogue, symmetry: Symmetry, together: Motion | None
+    new: ColumnVectors, old: ColumnVectors, symmetry: Symmetry, together: Motion | None
 ) -> Motion | None:
     """Return the rigid motion allowed that brings vectors closest; None if they cannot move."""
     if symmetry.linear == "none" or symmetry.joint:
@@ -304,13 +304,13 @@ def _permutation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
     return matrix
 
 
-def _same_width(new: Catalogue, old: Catalogue) -> bool:
+def _same_width(new: ColumnVectors, old: ColumnVectors) -> bool:
     return new.vectors.shape[1] == old.vectors.shape[1]
 
 
 def _column_drift(
-    new: Catalogue,
-    old: Catalogue,
+    new: ColumnVectors,
+    old: ColumnVectors,
     k: int,
     min_count: int | None,
     symmetry: Symmetry,
@@ -326,8 +326,8 @@ def _column_drift(
         moved = new.vectors[at] if motion is None else motion.apply(new.vectors[at])
         b = old.vectors[there].astype(np.float64)
         movement = np.linalg.norm(moved.astype(np.float64) - b, axis=1)
-        centred = b - np.average(b, axis=0, weights=weights)
-        size = np.sqrt(np.average((centred**2).sum(axis=1), weights=weights))
+        centered = b - np.average(b, axis=0, weights=weights)
+        size = np.sqrt(np.average((centered**2).sum(axis=1), weights=weights))
         relative = movement / size if size > 0 else relative
     shared = pd.DataFrame(
         {

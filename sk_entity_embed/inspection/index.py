@@ -11,7 +11,12 @@ from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, check_count
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
+    Source,
+    check_count,
+    column_vectors_of,
+)
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.search import (
     check_metric,
@@ -87,7 +92,7 @@ class NeighborIndex:
                 "NeighborIndex needs faiss: pip install 'sk-entity-embed[index]'. Search without "
                 "an index is exact."
             ) from error
-        catalogue = catalogue_of(source, column)
+        catalogue = column_vectors_of(source, column)
         self.metric = metric
         self.min_count = min_count
         self.ef_search = ef_search
@@ -106,7 +111,7 @@ class NeighborIndex:
 
 
 def check_index(
-    index: NeighborIndex, catalogue: Catalogue, metric: str, min_count: int | None
+    index: NeighborIndex, catalogue: ColumnVectors, metric: str, min_count: int | None
 ) -> None:
     """Raise InvalidParameterError unless the index was built for this search."""
     for name, asked, built in (

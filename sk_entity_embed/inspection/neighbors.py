@@ -12,11 +12,11 @@ from sklearn.preprocessing import normalize
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import (
-    Catalogue,
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
     Source,
-    catalogue_of,
     check_count,
+    column_vectors_of,
     label_series,
 )
 from sk_entity_embed.inspection.displays.docs import documented
@@ -103,7 +103,7 @@ def nearest(
     1     Rome       -0.71
     """
     check_metric(metric)
-    catalogue = catalogue_of(source, column)
+    catalogue = column_vectors_of(source, column)
     names, vectors, own = _read_query(query, catalogue)
     return find_neighbors(catalogue, names, vectors, own[:, None], k, metric, min_count, index)
 
@@ -175,7 +175,7 @@ def analogy(
             )
     if len(positive) == 0:
         raise InvalidParameterError("`positive` must have a category at least.")
-    catalogue = catalogue_of(source, column)
+    catalogue = column_vectors_of(source, column)
     own = catalogue.locate([*positive, *negative])
     vectors = catalogue.vectors[own].astype(np.float64)
     vectors = normalize(vectors) if metric == "cosine" else vectors
@@ -226,7 +226,7 @@ def similarity_matrix(
     [[1.0, 0.0], [0.0, 1.0]]
     """
     check_metric(metric)
-    catalogue = catalogue_of(source, column)
+    catalogue = column_vectors_of(source, column)
     positions = catalogue.frequent(min_count)
     if categories is not None:
         asked = catalogue.locate(list(categories))
@@ -263,7 +263,7 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
 
 
 def _read_query(
-    query: Any, catalogue: Catalogue
+    query: Any, catalogue: ColumnVectors
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[np.intp]]:
     """Return names of queries (None for a single one), their vectors, own positions or -1."""
     if isinstance(query, np.ndarray) and query.ndim == 0:
@@ -299,7 +299,7 @@ def _read_query(
 
 
 def find_neighbors(
-    catalogue: Catalogue,
+    catalogue: ColumnVectors,
     names: NDArray[Any] | None,
     queries: NDArray[Any],
     excluded: NDArray[np.intp],

@@ -16,11 +16,11 @@ from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import (
-    Catalogue,
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
     Source,
-    catalogue_of,
     check_count,
+    column_vectors_of,
     is_count,
     label_series,
     usual_min_count,
@@ -91,14 +91,14 @@ def project(
     >>> project(vectors).shape
     (3, 2)
     """
-    catalogue = catalogue_of(source, column)
+    catalogue = column_vectors_of(source, column)
     found = projection_of(catalogue, method, n_components, random_state)
     index = label_index(catalogue.labels, catalogue.name)
     return pd.DataFrame(found.coordinates, index=index, columns=list(found.axes))
 
 
 def projection_of(
-    catalogue: Catalogue, method: str, n_components: int = 2, random_state: Any = 0
+    catalogue: ColumnVectors, method: str, n_components: int = 2, random_state: Any = 0
 ) -> Projection:
     """Return the projection of a catalogue; see :func:`project`."""
     if method not in METHODS:
@@ -131,7 +131,7 @@ def projection_of(
     return Projection(method, coordinates.astype(np.float64), axes)
 
 
-def _pca(catalogue: Catalogue, n_components: int) -> Projection:
+def _pca(catalogue: ColumnVectors, n_components: int) -> Projection:
     scores, shares = principal_components(catalogue.vectors, catalogue.weights)
     shares = np.append(shares, np.zeros(n_components))
     axes = tuple(f"component {i + 1} ({shares[i]:.0%})" for i in range(n_components))
@@ -188,13 +188,13 @@ def principal_components(
 
     A component points the way of the axis it depends on most: those of an encoder are its axes.
     """
-    centred = vectors.astype(np.float64)
-    centred -= np.average(centred, axis=0, weights=weights)
-    covariance = (centred * (weights / weights.sum())[:, None]).T @ centred
+    centered = vectors.astype(np.float64)
+    centered -= np.average(centered, axis=0, weights=weights)
+    covariance = (centered * (weights / weights.sum())[:, None]).T @ centered
     variances, axes = np.linalg.eigh(covariance)
     axes, variances = axes[:, ::-1], np.maximum(variances[::-1], 0.0)
     signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(len(axes))])
-    scores = centred @ (axes * signs)
+    scores = centered @ (axes * signs)
     total = variances.sum()
     return scores + 0.0, variances / total if total > 0 else variances
 
@@ -247,7 +247,7 @@ def extremes(
     0   lowest       Pi   -1.9
     1  highest    Alien    1.6
     """
-    catalogue = catalogue_of(source, column)
+    catalogue = column_vectors_of(source, column)
     width = catalogue.vectors.shape[1]
     if not is_count(component) or component > width:
         raise InvalidParameterError(

@@ -14,7 +14,7 @@ from sk_entity_embed._access import fitted_model
 from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.inspection.column_vectors import ColumnVectors
 from sk_entity_embed.inspection.neighbors import find_neighbors
 from sk_entity_embed.inspection.search import check_metric
 from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
@@ -105,7 +105,7 @@ def nearest_rows(
     else:
         asked, own = vectors[positions], positions[:, None]
         names = None if isinstance(query, Integral) else positions
-    catalogue = Catalogue("row", np.arange(len(rows)), vectors, None, None)
+    catalogue = ColumnVectors("row", np.arange(len(rows)), vectors, None, None)
     frame = find_neighbors(catalogue, names, asked, own, k, metric, what="rows of X", usual=_USUAL)
     return frame.rename(columns={"category": "row"})
 

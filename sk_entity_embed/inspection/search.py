@@ -83,8 +83,8 @@ def _search(
     patient: bool,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
     """Return positions and closeness of the best; None if too many are equal, unless `patient`."""
-    centre = queries.mean(axis=0)
-    compared = queries - centre if metric == "euclidean" else normalize(queries)
+    center = queries.mean(axis=0)
+    compared = queries - center if metric == "euclidean" else normalize(queries)
     margin = _rounding(queries) * (compared**2).sum(axis=1) if metric == "euclidean" else 0.0
     margin = np.broadcast_to(2.0 * margin, len(queries))
     best = np.full((len(queries), k), -np.inf)
@@ -93,7 +93,7 @@ def _search(
     first = min(_BLOCK, max(_FIRST, 4 * k))
     for start in [0, *range(first, len(vectors), _BLOCK)]:
         block = vectors[start : start + _BLOCK if start else first].astype(np.float64)
-        scores, error = _upper_scores(compared, block, centre, metric)
+        scores, error = _upper_scores(compared, block, center, metric)
         new_row, column = np.nonzero(scores >= best[:, :1])
         score = scores[new_row, column]
         best = _keep_best(best, new_row, score - 2.0 * error[column] - margin[new_row])
@@ -114,13 +114,13 @@ def _search(
 def _upper_scores(
     queries: NDArray[np.float64],
     block: NDArray[np.float64],
-    centre: NDArray[np.float64],
+    center: NDArray[np.float64],
     metric: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what orders a block as closeness does, rounded up, and how far for each vector."""
     small = _rounding(block)
     if metric == "euclidean":
-        block -= centre  # keeps what is subtracted below small
+        block -= center  # keeps what is subtracted below small
         squares = np.einsum("ij,ij->i", block, block)
         error, offset = small * squares, -0.5 * squares
     elif metric == "cosine":

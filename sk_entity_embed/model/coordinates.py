@@ -151,12 +151,12 @@ def _basis(
         scale = np.sqrt(seen_variance / own) if own > 0 and seen_variance > 0 else 1.0
         return _Basis(np.zeros(width), np.eye(width) * scale, weight / scale, seen_variance)
     share = counts / counts.sum()
-    centred = vectors.astype(np.float64)
-    mean = share @ centred
-    centred -= mean
+    centered = vectors.astype(np.float64)
+    mean = share @ centered
+    centered -= mean
     q, r = np.linalg.qr(weight.T)  # (n_hidden, rank), (rank, width)
-    seen = centred @ r.T
-    del centred  # each is as large as two tables
+    seen = centered @ r.T
+    del centered  # each is as large as two tables
     if (share @ seen**2).sum() <= NO_VARIANCE * ((r @ mean) ** 2).sum():
         seen[:] = 0.0  # a constant column, but for the rounding of float32
     variances, axes = np.linalg.eigh((seen * share[:, None]).T @ seen)

@@ -274,7 +274,7 @@ def test_encoded_categories_keep_their_distances(name):
     if name == "target":  # one encoding, mapped along one axis for all folds
         directions = np.linalg.svd(vectors.reshape(-1, 6))[1]
         assert directions[1] < 1e-5 * directions[0]
-        for table, mask in zip(vectors, parts[3], strict=True):  # centred by the fold's own rows
+        for table, mask in zip(vectors, parts[3], strict=True):  # centered by the fold's own rows
             share = np.bincount(parts[1][mask])[rows]
             np.testing.assert_allclose(share @ table / share.sum(), 0, atol=1e-7)
         return

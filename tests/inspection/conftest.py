@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
-from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.inspection.column_vectors import ColumnVectors
 from sk_entity_embed.model.poolings import POOLINGS
 from tests.samples import make_encoder, make_rows
 
@@ -30,7 +30,7 @@ HOSTILE = [
 """Names that a page must show as text."""
 
 
-def make_catalogue(
+def make_column_vectors(
     vectors, *, categories=None, counts=None, target_means=None, name="category", unit="row"
 ):
     """The catalogue of a column that was never fitted."""
@@ -39,7 +39,7 @@ def make_catalogue(
     labels = np.fromiter(categories, dtype=object)
     counts = None if counts is None else np.asarray(counts, dtype=np.int64)
     means = None if target_means is None else np.asarray(target_means, dtype=np.float64)
-    return Catalogue(name, labels, np.asarray(vectors, dtype=np.float32), counts, means, unit)
+    return ColumnVectors(name, labels, np.asarray(vectors, dtype=np.float32), counts, means, unit)
 
 
 def brute_force(vectors, query, metric):

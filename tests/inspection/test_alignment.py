@@ -16,7 +16,7 @@ from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import align, drift
-from tests.inspection.conftest import make_catalogue, make_dot, make_listed
+from tests.inspection.conftest import make_column_vectors, make_dot, make_listed
 from tests.samples import make_encoder, make_rows
 
 
@@ -138,7 +138,7 @@ def test_unknown_categories_follow_their_policy(old, policy):
     ):
         rotation, shift = motion(new, aligned, name)
         assert_close(vector, before @ rotation + shift, 1e-4)
-        if policy == "zero":  # the centre of the moved vectors
+        if policy == "zero":  # the center of the moved vectors
             counts = aligned.category_counts_[name]
             assert_close(vector, np.average(aligned.embeddings_[name], axis=0, weights=counts))
     back = aligned.inverse_transform(aligned.transform(strange))
@@ -192,7 +192,7 @@ def test_the_smaller_of_two_counts_weighs():
     counts = np.array([10**6, 9, 8, 7, 6, 5]), np.array([1, 9, 8, 7, 6, 5])
     labels = list("abcdef")
     pairs = zip((new, old), counts, strict=True)
-    found = drift(*(make_catalogue(v, categories=labels, counts=c) for v, c in pairs))
+    found = drift(*(make_column_vectors(v, categories=labels, counts=c) for v, c in pairs))
     assert found["category"][0] == "a"
     rotation, shift = weighted_procrustes(new, old, np.minimum(*counts).astype(float))
     expected = np.linalg.norm(new @ rotation + shift - old, axis=1)
@@ -287,13 +287,13 @@ def test_known_movements():
     new.iloc[3, 0] += 5
     new.iloc[8, 2] -= 2
     counts = np.where(np.isin(np.arange(12), [3, 8]), 0, 4)  # they do not decide the motion
-    pair = [make_catalogue(f, counts=counts, name="col") for f in (new, old)]
+    pair = [make_column_vectors(f, counts=counts, name="col") for f in (new, old)]
     found = drift(*pair, k=2)
     assert found["category"].tolist()[:2] == ["c03", "c08"]
     np.testing.assert_allclose(found["movement"][:3], [5, 2, 0], atol=1e-5)
-    centred = old.to_numpy()[counts > 0]
-    centred = centred - centred.mean(axis=0)
-    size = np.sqrt((centred**2).sum(axis=1).mean())
+    centered = old.to_numpy()[counts > 0]
+    centered = centered - centered.mean(axis=0)
+    size = np.sqrt((centered**2).sum(axis=1).mean())
     np.testing.assert_allclose(found["relative_movement"], found["movement"] / size, rtol=1e-5)
     assert found["count"].tolist() == found["reference_count"].tolist()
     assert found["count"].tolist()[:3] == [0, 0, 4]
@@ -354,7 +354,7 @@ def test_rare_categories_are_left_out(new, old):
         drift(new, old, min_count=1000)
     with pytest.raises(InvalidParameterError, match="`min_count` needs counts"):
         drift(make_frame(), make_frame(), min_count=2)
-    a, b = (make_catalogue(np.eye(2), categories="ab", counts=c) for c in ([9, 1], [1, 9]))
+    a, b = (make_column_vectors(np.eye(2), categories="ab", counts=c) for c in ([9, 1], [1, 9]))
     with pytest.raises(InvalidDataError, match="share no category"):
         drift(a, b, min_count=5)
 

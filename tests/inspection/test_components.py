@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import extremes
-from sk_entity_embed.inspection.catalogue import catalogue_of
+from sk_entity_embed.inspection.column_vectors import column_vectors_of
 from sk_entity_embed.inspection.projection import principal_components
-from tests.inspection.conftest import make_catalogue
+from tests.inspection.conftest import make_column_vectors
 from tests.samples import make_encoder, make_rows
 
 
@@ -41,7 +41,7 @@ def test_components_are_those_of_repeated_vectors():
 
 def test_components_of_a_fitted_encoder_are_its_axes(encoder):
     for column in ("letter", "color"):
-        catalogue = catalogue_of(encoder, column)
+        catalogue = column_vectors_of(encoder, column)
         scores, shares = principal_components(catalogue.vectors, catalogue.weights)
         size = np.abs(catalogue.vectors).max()
         np.testing.assert_allclose(scores, catalogue.vectors, atol=2e-5 * size)
@@ -71,7 +71,7 @@ def test_components_keep_distances(vectors):
 
 
 def test_extremes_of_a_fitted_encoder(encoder):
-    catalogue = catalogue_of(encoder, "letter")
+    catalogue = column_vectors_of(encoder, "letter")
     found = extremes(encoder, "letter", k=2, min_count=None)
     assert list(found) == ["end", "category", "value", "count"]
     assert found["end"].tolist() == ["lowest"] * 2 + ["highest"] * 2
@@ -84,7 +84,7 @@ def test_extremes_of_a_fitted_encoder(encoder):
 
 def test_extremes_of_other_components_ignore_rare_categories_only_in_the_list():
     rng = np.random.default_rng(0)
-    catalogue = make_catalogue(rng.normal(size=(50, 3)), counts=np.arange(50), name="film")
+    catalogue = make_column_vectors(rng.normal(size=(50, 3)), counts=np.arange(50), name="film")
     scores, _ = principal_components(catalogue.vectors, catalogue.weights)
     for component in (1, 2, np.int64(3)):
         found = extremes(catalogue, component=component, k=4)
@@ -120,7 +120,7 @@ def test_min_count_is_no_hurdle_unless_asked_for(encoder):
         extremes(frame, min_count=20)
     assert set(map(str, extremes(frame)["category"])) == set(map(str, frame.index))
     for counts, n in (([19] * 7, 7), ([19] * 6 + [20], 1)):
-        few = make_catalogue(frame, counts=counts)
+        few = make_column_vectors(frame, counts=counts)
         assert len(extremes(few)) == 2 * n
     with pytest.raises(InvalidParameterError, match="the most frequent one has 20"):
         extremes(few, min_count=21)

@@ -11,14 +11,14 @@ import pytest
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.inspection import NeighborIndex, nearest
 from sk_entity_embed.inspection.search import METRICS
-from tests.inspection.conftest import make_catalogue
+from tests.inspection.conftest import make_column_vectors
 
 
 @pytest.fixture(scope="module")
 def frame():
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(40, 8)) * 3
-    vectors = centres[rng.integers(0, 40, 3000)] + rng.normal(size=(3000, 8))
+    centers = rng.normal(size=(40, 8)) * 3
+    vectors = centers[rng.integers(0, 40, 3000)] + rng.normal(size=(3000, 8))
     return pd.DataFrame(vectors, index=[f"c{i}" for i in range(3000)])
 
 
@@ -38,7 +38,7 @@ def test_the_index_finds_what_exact_search_finds(frame, metric):
 
 
 def test_the_index_knows_frequent_categories_only(frame):
-    catalogue = make_catalogue(frame, counts=np.arange(3000), name="col")
+    catalogue = make_column_vectors(frame, counts=np.arange(3000), name="col")
     index = NeighborIndex(catalogue, min_count=1500)
     assert len(index) == 1500
     found = nearest(catalogue, None, ["c3", "c2999"], k=5, min_count=1500, index=index)
@@ -51,7 +51,7 @@ def test_an_index_of_other_vectors_is_refused(frame):
     index = NeighborIndex(frame)
     with pytest.raises(InvalidParameterError, match=r"shape of the vectors \(3000, 8\)"):
         nearest(frame[:2999], None, "c3", index=index)
-    counted = make_catalogue(frame, counts=np.full(3000, 9))
+    counted = make_column_vectors(frame, counts=np.full(3000, 9))
     for changes, message in (
         ({"metric": "dot"}, "metric 'cosine', not 'dot'"),
         ({"min_count": 2}, "min_count None, not 2"),

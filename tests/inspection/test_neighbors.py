@@ -8,9 +8,9 @@ import pytest
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import analogy, nearest, nearest_rows, neighbors, similarity_matrix
-from sk_entity_embed.inspection.catalogue import catalogue_of
+from sk_entity_embed.inspection.column_vectors import column_vectors_of
 from sk_entity_embed.inspection.search import METRICS
-from tests.inspection.conftest import brute_force, make_catalogue
+from tests.inspection.conftest import brute_force, make_column_vectors
 from tests.samples import make_encoder, make_rows
 
 
@@ -26,7 +26,7 @@ def make_frame(labels=None, n=30, width=3, seed=0):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_neighbours_of_a_category(encoder, metric):
-    catalogue = catalogue_of(encoder, "letter")
+    catalogue = column_vectors_of(encoder, "letter")
     found = nearest(encoder, "letter", "b", k=7, metric=metric)
     at = catalogue.locate(found["category"].tolist())
     assert "b" not in found["category"].tolist()
@@ -127,7 +127,7 @@ def test_queries_that_are_none(query, message):
 
 @pytest.fixture(scope="module")
 def counted():
-    return make_catalogue(make_frame(n=20), counts=np.arange(20), name="col")
+    return make_column_vectors(make_frame(n=20), counts=np.arange(20), name="col")
 
 
 def test_rare_categories_are_left_out_but_may_ask(counted):
@@ -164,7 +164,7 @@ def test_k_must_be_a_positive_integer_and_has_a_limit(encoder, data):
     assert len(nearest(encoder, "shop", 0, k=np.int64(6))) == 6
     with pytest.raises(InvalidParameterError, match="`k` is 7, but there are only 6 other categ"):
         nearest(encoder, "shop", 0, k=7)
-    assert len(nearest(encoder, "shop", catalogue_of(encoder, "shop").vectors[0], k=7)) == 7
+    assert len(nearest(encoder, "shop", column_vectors_of(encoder, "shop").vectors[0], k=7)) == 7
 
 
 @pytest.mark.parametrize("n", [1, 12])
@@ -246,7 +246,7 @@ def test_analogies_are_of_lists(encoder, positive, negative, error, message):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_similarity_matrix(encoder, metric):
-    catalogue = catalogue_of(encoder, "letter")
+    catalogue = column_vectors_of(encoder, "letter")
     matrix = similarity_matrix(encoder, "letter", metric=metric)
     assert matrix.index[:-1].tolist() == catalogue.labels[:-1].tolist()
     assert matrix.index.name == matrix.columns.name == "letter"

@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import project, projection
-from sk_entity_embed.inspection.catalogue import catalogue_of
+from sk_entity_embed.inspection.column_vectors import column_vectors_of
 from sk_entity_embed.inspection.projection import principal_components, projection_of
-from tests.inspection.conftest import make_catalogue
+from tests.inspection.conftest import make_column_vectors
 from tests.samples import make_encoder, make_rows
 
 UMAP = pytest.param(
@@ -67,7 +67,7 @@ def test_projections(method, n_components, name):
     assert trustworthiness(frame, found, n_neighbors=5) > 0.8
     axes = [axis.split("(")[0].strip() for axis in found]
     assert axes == [f"{name} {i + 1}" for i in range(n_components)]
-    assert projection_of(catalogue_of(frame, None), method, n_components).method == method
+    assert projection_of(column_vectors_of(frame, None), method, n_components).method == method
 
 
 @pytest.mark.parametrize("method", ["tsne", UMAP])
@@ -86,7 +86,7 @@ def test_projections_repeat_with_a_seed(method):
 
 def test_principal_components_are_weighted_by_rows():
     frame = make_frame()
-    catalogue = make_catalogue(frame, counts=np.arange(30), name="col")
+    catalogue = make_column_vectors(frame, counts=np.arange(30), name="col")
     scores, shares = principal_components(catalogue.vectors, catalogue.weights)
     found = project(catalogue, n_components=3)
     np.testing.assert_array_equal(found, scores[:, :3])
@@ -143,7 +143,7 @@ def test_without_umap_there_are_principal_components(monkeypatch):
     assert caught[0].filename == __file__
     pd.testing.assert_frame_equal(found, project(frame))
     with pytest.warns(ProjectionWarning):
-        assert projection_of(catalogue_of(frame, None), "umap").method == "pca"
+        assert projection_of(column_vectors_of(frame, None), "umap").method == "pca"
 
 
 def test_the_start_has_the_size_that_is_asked_for():

@@ -138,7 +138,7 @@ def test_vectors_of_every_size_and_far_from_the_origin(small_blocks):
             check(vectors, vectors[:8], 5, metric)
     vectors = (1e6 + rng.normal(size=(200, 4))).astype(np.float32)
     check(vectors, vectors[:20], 6, "euclidean")
-    queries = np.vstack([vectors[:3], -vectors[:3], np.zeros((1, 4))])  # no centre helps here
+    queries = np.vstack([vectors[:3], -vectors[:3], np.zeros((1, 4))])  # no center helps here
     check(vectors, queries, 6, "euclidean")
 
 

@@ -66,7 +66,7 @@ def with_numbers_scaled(problem, factors):
 
 def total_variance(stack, count):
     """Total variance of the mean table."""
-    vectors, share = centred(stack, count)
+    vectors, share = centered(stack, count)
     return share @ (vectors**2).sum(axis=1)
 
 
@@ -89,7 +89,7 @@ def first_layer_of(head, column):
     return head.weights[0][start : start + WIDTHS[column]]
 
 
-def centred(stack, count):
+def centered(stack, count):
     """Vectors of the mean table around their weighted mean, and the weights."""
     share = count / count.sum()
     vectors = stack[-1].astype(np.float64)
@@ -107,8 +107,8 @@ def test_predictions_agree(n_hidden, n_numbers, keep):
 
 
 def assert_canonical(stack, count):
-    """Vectors are centred and uncorrelated, axes in order, their heaviest deviations positive."""
-    vectors, share = centred(stack, count)
+    """Vectors are centered and uncorrelated, axes in order, their heaviest deviations positive."""
+    vectors, share = centered(stack, count)
     np.testing.assert_allclose(share @ stack[-1], 0, atol=1e-6)
     heaviest = np.argmax(np.abs(vectors) * np.sqrt(count)[:, None], axis=0)
     assert (vectors[heaviest, np.arange(stack.shape[2])] > 0).all()
@@ -322,7 +322,7 @@ def answers(stacks, head, pooling, table, lists=None):
 def test_predictions_of_lists_agree(n_hidden, n_numbers, pooling):
     problem = make_problem(n_hidden)
     found = canonical_lists(problem, pooling, n_numbers=n_numbers)
-    if pooling == Mean():  # centred by their items
+    if pooling == Mean():  # centered by their items
         assert np.abs(problem[1][0] @ found[0][0][-1]).max() < 1e-6 * problem[1][0].sum()
     for table in range(4):
         before = answers(problem[0], problem[2], pooling, table)
@@ -335,7 +335,7 @@ def test_sums_keep_their_origin_and_are_rotated():
     seen = problem[0][0].astype(np.float64) @ first_layer_of(problem[2], 0)
     ratio = np.linalg.norm(stacks[0], axis=2) / np.linalg.norm(seen, axis=2)
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
-    vectors, share = centred(stacks[0], problem[1][0])
+    vectors, share = centered(stacks[0], problem[1][0])
     covariance = (vectors * share[:, None]).T @ vectors
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6)
     assert np.abs(share @ stacks[0][-1]).max() > 1e-3

@@ -80,7 +80,7 @@ def test_plain_dots_and_biases_are_what_the_head_adds_up(n_columns, unit):
     np.testing.assert_allclose(rest - plain, unit * head.intercept, rtol=1e-6)
 
 
-def test_vectors_and_biases_are_centred_but_for_those_of_sums():
+def test_vectors_and_biases_are_centered_but_for_those_of_sums():
     problem = make_problem()
     for poolings in ([None, None, None], [None, Sum(), Mean()]):
         found, _ = canonical(problem, poolings)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import object_array
-from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
+from sk_entity_embed.inspection.column_vectors import ColumnVectors, values_by_category
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import Theme
 
@@ -54,7 +54,7 @@ class Paint:
 
 
 def coloring_of(
-    catalogue: Catalogue, color: Any, label: str | None = None, classes: Any = None
+    catalogue: ColumnVectors, color: Any, label: str | None = None, classes: Any = None
 ) -> Coloring | None:
     """Return what colour tells, from a display's parameter and the classes of the target."""
     if color is None:
@@ -161,7 +161,7 @@ def log_ticks(low: int, high: int, most: int = 7) -> list[int]:
     return inside if len(inside) > 1 else sorted({low, high})
 
 
-def _count_coloring(catalogue: Catalogue) -> Coloring:
+def _count_coloring(catalogue: ColumnVectors) -> Coloring:
     counts = catalogue.counts
     if counts is None:
         raise InvalidParameterError(
@@ -175,7 +175,7 @@ def _count_coloring(catalogue: Catalogue) -> Coloring:
     )
 
 
-def _target_coloring(catalogue: Catalogue, classes: Any, output: Any = _ANY) -> Coloring:
+def _target_coloring(catalogue: ColumnVectors, classes: Any, output: Any = _ANY) -> Coloring:
     """Return the mean target of one output, or the share of one class."""
     means = catalogue.target_means
     if means is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.alignment import drift
-from sk_entity_embed.inspection.catalogue import Source, check_count
+from sk_entity_embed.inspection.column_vectors import Source, check_count
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (

@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
+    Source,
+    column_vectors_of,
+    source_of,
+)
 from sk_entity_embed.inspection.displays.coloring import (
     Coloring,
     Paint,
@@ -179,7 +184,7 @@ class EmbeddingDisplay:
         %(end_of_source)s
         """
         source = source_of(estimator)
-        catalogue = catalogue_of(source, column)
+        catalogue = column_vectors_of(source, column)
         coloring = coloring_of(catalogue, color, color_label, getattr(source, "classes_", None))
         check_metric(metric)
         queries = listed(highlight)
@@ -238,7 +243,7 @@ class EmbeddingDisplay:
             If a parameter does not fit.
         """
         xy, n = self.coordinates, len(self.categories)
-        catalogue = Catalogue(
+        catalogue = ColumnVectors(
             self.column, self.categories, xy.astype(np.float32), self.counts, None
         )
         queries = list(self.queries)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of
+from sk_entity_embed.inspection.column_vectors import ColumnVectors, Source, column_vectors_of
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, name_axes, prepare_axes
@@ -116,7 +116,7 @@ class EmbeddingHeatmapDisplay:
 
         %(end_of_source)s
         """
-        catalogue = catalogue_of(estimator, column)
+        catalogue = column_vectors_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
         chosen = chosen.take(_order(chosen, order))
         vectors = pd.DataFrame(chosen.vectors, index=category_index(chosen))
@@ -168,7 +168,7 @@ class EmbeddingHeatmapDisplay:
         name_cells(ax, colors, "Vectors", self.vectors.index, self.n_categories, x=label)
 
 
-def _order(chosen: Catalogue, order: str | int) -> NDArray[np.intp]:
+def _order(chosen: ColumnVectors, order: str | int) -> NDArray[np.intp]:
     """Return positions of the chosen categories from top to bottom."""
     n, width = chosen.vectors.shape
     if isinstance(order, Integral) and not isinstance(order, bool):
@@ -190,11 +190,11 @@ def _order(chosen: Catalogue, order: str | int) -> NDArray[np.intp]:
     return average_linkage(chosen.vectors.astype(np.float64), n)[0]
 
 
-def _shares(catalogue: Catalogue) -> NDArray[np.float64] | None:
+def _shares(catalogue: ColumnVectors) -> NDArray[np.float64] | None:
     """Return the share of each axis in the variance of all vectors, weighted by rows."""
     vectors, weights = catalogue.vectors.astype(np.float64), catalogue.weights
-    centred = vectors - np.average(vectors, axis=0, weights=weights)
-    variances = np.average(centred**2, axis=0, weights=weights)
+    centered = vectors - np.average(vectors, axis=0, weights=weights)
+    variances = np.average(centered**2, axis=0, weights=weights)
     return variances / variances.sum() if variances.any() else None
 
 
@@ -211,7 +211,7 @@ def check_comparable(n: int) -> None:
         )
 
 
-def category_index(chosen: Catalogue) -> pd.Index:
+def category_index(chosen: ColumnVectors) -> pd.Index:
     """Return the categories as an index of objects, whatever they are."""
     labels = chosen.labels.astype(object)
     return pd.Index(labels, dtype=object, tupleize_cols=False, name=chosen.name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_entity_embed.inspection.catalogue import text_of
+from sk_entity_embed.inspection.column_vectors import text_of
 from sk_entity_embed.inspection.displays.theme import Theme
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def draw_labels(
     assert figure is not None
     figure.draw_without_rendering()  # settles layout and aspect, which pixels depend on
     pixel = figure.dpi / 72
-    centres, radii = ax.transData.transform(points), np.sqrt(areas) / 2 * pixel
+    centers, radii = ax.transData.transform(points), np.sqrt(areas) / 2 * pixel
     texts = [plain_text(name) for name in names[labelled].tolist()]
     sizes = _text_sizes(ax, texts, fontsize) + 2 * pixel
     frame = np.array(ax.get_window_extent().padded(-pixel).extents)
-    anchors, radii_there = centres[labelled], radii[labelled]
+    anchors, radii_there = centers[labelled], radii[labelled]
     places = place_labels(
         anchors,
         radii_there,
@@ -74,7 +74,7 @@ def draw_labels(
         frame,
         n_required=n_required,
         obstacles=np.reshape([a.get_window_extent().extents for a in avoid], (-1, 4)),
-        points=_covered(centres, radii),
+        points=_covered(centers, radii),
     )
     gaps = np.hypot(*np.maximum(np.abs(places - anchors) - sizes / 2, 0).T)
     far = gaps > 1.5 * (radii_there + _GAP)
@@ -97,13 +97,13 @@ def place_labels(
     obstacles: NDArray[np.float64],
     points: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the centres of labels that do not cover each other; NaN for those left out.
+    """Return the centers of labels that do not cover each other; NaN for those left out.
 
     Each gets the place at its point that hides the fewest of `points`; the first `n_required` look
     further and further away, and are drawn over others where all is full. Lengths are in pixels.
     """
     crowd = _Crowd(points, frame)
-    centres = np.full((len(anchors), 2), np.nan)
+    centers = np.full((len(anchors), 2), np.nan)
     written = np.empty((0, 4))
     marks, clear = _boxes(anchors, 2 * radii[:, None] + 2), np.arange(len(anchors)) < n_required
     for i, (anchor, radius, size) in enumerate(zip(anchors, radii, sizes, strict=True)):
@@ -123,9 +123,9 @@ def place_labels(
             low, high = frame[:2] + size / 2, frame[2:] - size / 2
             place = np.clip(anchor, low, np.maximum(low, high))
         if place is not None:
-            centres[i], clear[i] = place, True
+            centers[i], clear[i] = place, True
             written = np.concatenate([written, _boxes(place[None], size)])
-    return centres
+    return centers
 
 
 class _Crowd:
@@ -160,7 +160,7 @@ def _rings(radius: float, size: NDArray[np.float64], reach: float) -> Iterator[N
 
 def _best(
     anchor: NDArray[np.float64],
-    centres: NDArray[np.float64],
+    centers: NDArray[np.float64],
     size: NDArray[np.float64],
     frame: NDArray[np.float64],
     blocked: NDArray[np.float64],
@@ -168,8 +168,8 @@ def _best(
     *,
     with_line: bool,
 ) -> NDArray[np.float64] | None:
-    """Return the first of the free centres that hide the fewest points; None if none is free."""
-    boxes = _boxes(centres, size)
+    """Return the first of the free centers that hide the fewest points; None if none is free."""
+    boxes = _boxes(centers, size)
     inside = np.all((boxes[:, :2] >= frame[:2]) & (boxes[:, 2:] <= frame[2:]), axis=1)
     free = inside & ~_overlaps(boxes, blocked).any(axis=1)
     if not free.any():
@@ -177,16 +177,16 @@ def _best(
     costs = crowd.count(boxes)
     if with_line:
         steps = np.linspace(0.0, 1.0, 12)[:, None, None]
-        places = (anchor + steps * (centres - anchor)).reshape(-1, 2)
+        places = (anchor + steps * (centers - anchor)).reshape(-1, 2)
         crossing = _overlaps(np.hstack([places, places]), blocked).any(axis=1)
         costs = costs + _CROSSING * crossing.reshape(12, -1).any(axis=0)
-    best: NDArray[np.float64] = centres[np.argmin(np.where(free, costs, np.inf))]
+    best: NDArray[np.float64] = centers[np.argmin(np.where(free, costs, np.inf))]
     return best
 
 
-def _boxes(centres: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _boxes(centers: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return left, bottom, right and top of boxes."""
-    return np.hstack([centres - sizes / 2, centres + sizes / 2])
+    return np.hstack([centers - sizes / 2, centers + sizes / 2])
 
 
 def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -195,11 +195,11 @@ def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool
     return np.all(low & high, axis=2)
 
 
-def _covered(centres: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the centres of discs, and eight places near their rims."""
+def _covered(centers: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the centers of discs, and eight places near their rims."""
     directions = _AROUND / np.linalg.norm(_AROUND, axis=1, keepdims=True)
-    rims = centres[:, None] + 0.8 * radii[:, None, None] * directions
-    return np.concatenate([centres, rims.reshape(-1, 2)])
+    rims = centers[:, None] + 0.8 * radii[:, None, None] * directions
+    return np.concatenate([centers, rims.reshape(-1, 2)])
 
 
 def _text_sizes(ax: Axes, texts: Sequence[str], fontsize: float) -> NDArray[np.float64]:

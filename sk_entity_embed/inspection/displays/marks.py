@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, check_count, is_count
+from sk_entity_embed.inspection.column_vectors import ColumnVectors, check_count, is_count
 from sk_entity_embed.inspection.displays.coloring import Coloring, Paint, point_areas, round_counts
 from sk_entity_embed.inspection.displays.labels import plain_text
 from sk_entity_embed.inspection.displays.theme import (
@@ -69,7 +69,7 @@ def named(labels: Any) -> list[Any]:
 
 
 def neighbors_of(
-    catalogue: Catalogue, queries: list[Any], k: int, metric: str, min_count: int | None
+    catalogue: ColumnVectors, queries: list[Any], k: int, metric: str, min_count: int | None
 ) -> pd.DataFrame | None:
     """Return the neighbours of the queries, as many as there are at most."""
     check_count("k_neighbors", k, 0)
@@ -82,7 +82,7 @@ def neighbors_of(
 
 
 def marks_of(
-    catalogue: Catalogue, queries: list[Any], neighbors: pd.DataFrame | None, labels: Any
+    catalogue: ColumnVectors, queries: list[Any], neighbors: pd.DataFrame | None, labels: Any
 ) -> Marks:
     """Return positions of what is pointed out and of what is labelled."""
     highlighted = catalogue.locate(queries)

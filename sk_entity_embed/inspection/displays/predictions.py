@@ -16,7 +16,7 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.columns import read_table, read_values
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column, object_array
-from sk_entity_embed.inspection.catalogue import check_count, close_names, usual_min_count
+from sk_entity_embed.inspection.column_vectors import check_count, close_names, usual_min_count
 from sk_entity_embed.inspection.displays.coloring import opacity, round_counts
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text

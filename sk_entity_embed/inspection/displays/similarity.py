@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed.inspection.catalogue import Source, catalogue_of
+from sk_entity_embed.inspection.column_vectors import Source, column_vectors_of
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.heatmap import (
     CHOICE,
@@ -142,7 +142,7 @@ class SimilarityDisplay:
         %(end_of_source)s
         """
         check_metric(metric)
-        catalogue = catalogue_of(estimator, column)
+        catalogue = column_vectors_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
         check_comparable(len(chosen))
         matrix, tree = all_similarities(chosen.vectors, metric), None

@@ -13,7 +13,12 @@ from sk_entity_embed._access import check_column, fitted_model
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.inspection.catalogue import Catalogue, Source, catalogue_of, source_of
+from sk_entity_embed.inspection.column_vectors import (
+    ColumnVectors,
+    Source,
+    column_vectors_of,
+    source_of,
+)
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.explorer.page import build_page, iframe, plotly_source
 from sk_entity_embed.inspection.explorer.payload import (
@@ -189,7 +194,7 @@ def explore(
     """
     plotly_source()  # before the work, not after it
     methods, encoder = _check_methods(methods), source_of(encoder)
-    catalogues = [catalogue_of(encoder, name) for name in _columns(encoder, column)]
+    catalogues = [column_vectors_of(encoder, name) for name in _columns(encoder, column)]
     names = [str(c.name) for c in catalogues]
     n_bytes = sum(c.vectors.nbytes for c in catalogues)
     if n_bytes > _LARGEST:
@@ -212,7 +217,7 @@ def explore(
 
 def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | None]:
     """Return the names of the columns to show; None is the only one of a frame."""
-    if isinstance(source, pd.DataFrame | Catalogue):
+    if isinstance(source, pd.DataFrame | ColumnVectors):
         if column is None or isinstance(column, str):
             return [column]
         raise InvalidParameterError(

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import object_array
-from sk_entity_embed.inspection.catalogue import Catalogue, values_by_category
+from sk_entity_embed.inspection.column_vectors import ColumnVectors, values_by_category
 from sk_entity_embed.inspection.projection import projection_of
 
 
 def column_payload(
-    catalogue: Catalogue,
+    catalogue: ColumnVectors,
     methods: Sequence[str],
     random_state: Any,
     targets: Sequence[str],
@@ -46,7 +46,7 @@ def column_payload(
     }
 
 
-def target_names(catalogue: Catalogue, classes: NDArray[Any] | None) -> list[str]:
+def target_names(catalogue: ColumnVectors, classes: NDArray[Any] | None) -> list[str]:
     """Return what the target means of a column are called."""
     if catalogue.target_means is None:
         return []
@@ -96,7 +96,7 @@ def _frame(values: Any, column: str | None) -> pd.DataFrame:
     )
 
 
-def _fields(metadata: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
+def _fields(metadata: pd.DataFrame, catalogue: ColumnVectors) -> list[dict[str, Any]]:
     """Return metadata as numbers, or as kinds and which of them each category has (-1: missing)."""
     fields: list[dict[str, Any]] = []
     for position, name in enumerate(metadata.columns):
@@ -125,7 +125,7 @@ def _is_number(values: pd.Series) -> bool:
     return bool(is_plain and kind.is_numeric_dtype(values))
 
 
-def _coordinates(catalogue: Catalogue, method: str, random_state: Any) -> dict[str, Any]:
+def _coordinates(catalogue: ColumnVectors, method: str, random_state: Any) -> dict[str, Any]:
     """Return coordinates in three dimensions, and in two if those are not the first of them."""
     found = {}
     for n_components in (3,) if method == "pca" else (2, 3):

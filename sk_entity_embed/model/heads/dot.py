@@ -148,7 +148,7 @@ class DotHead(Head):
 
         Dot products do not notice when all vectors of a fold's tables turn together, so that in
         training each fold's may drift away from the others. The weights of the axes move into the
-        vectors, and each fold's are centred; then one orthogonal matrix a fold, the same for all
+        vectors, and each fold's are centered; then one orthogonal matrix a fold, the same for all
         columns, brings its vectors as near to the mean of all folds' as it can (generalised
         Procrustes analysis; Gower, Psychometrika 40, 1975).
         """
@@ -168,9 +168,9 @@ class DotHead(Head):
         """Rewrite vectors, biases and head so that plain dot products are what the head adds up.
 
         The weight of each axis and of each column's biases moves into the vectors, together with
-        the unit of the output. The vectors of a column are then centred, unless its lists are
+        the unit of the output. The vectors of a column are then centered, unless its lists are
         summed up: what a column's mean vector adds to the dot products with another column is a
-        bias of that other column's categories. Biases are centred, too, and one rotation, the same
+        bias of that other column's categories. Biases are centered, too, and one rotation, the same
         for all columns, puts the axes in the order of the variance along them, all columns taken
         together. Frozen vectors of one column keep all as they are.
         """

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.text import Text
 
 from sk_entity_embed.input.table import object_array
-from sk_entity_embed.inspection.catalogue import Catalogue
+from sk_entity_embed.inspection.column_vectors import ColumnVectors
 from tests.samples import make_encoder, make_rows
 
 
@@ -33,7 +33,7 @@ def make_column(vectors, counts=None, target_means=None, name="category"):
     """A column as a fitted estimator has it, with counts and target means."""
     frame = pd.DataFrame(vectors)
     labels = object_array([np.nan if label is None else label for label in frame.index])
-    return Catalogue(
+    return ColumnVectors(
         name,
         labels,
         np.array(frame, dtype=np.float32),

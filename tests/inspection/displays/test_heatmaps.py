@@ -24,8 +24,8 @@ similarity = SimilarityDisplay.from_estimator
 def vectors():
     """Two groups of three, taking turns."""
     rng = np.random.default_rng(0)
-    centres = np.tile([[3.0, 0.0], [-3.0, 1.0]], (3, 1))
-    return pd.DataFrame(centres + 0.1 * rng.normal(size=(6, 2)), index=list("abcdef"))
+    centers = np.tile([[3.0, 0.0], [-3.0, 1.0]], (3, 1))
+    return pd.DataFrame(centers + 0.1 * rng.normal(size=(6, 2)), index=list("abcdef"))
 
 
 def noise(n, width=3):
@@ -54,8 +54,8 @@ def test_axes_have_the_numbers_of_the_features_and_their_shares(encoder):
     display = heatmap(encoder, "letter")
     vectors = encoder.embeddings_["letter"].to_numpy(dtype=float)
     counts = encoder.category_counts_["letter"]
-    centred = vectors - np.average(vectors, axis=0, weights=counts)
-    variances = np.average(centred**2, axis=0, weights=counts)
+    centered = vectors - np.average(vectors, axis=0, weights=counts)
+    variances = np.average(centered**2, axis=0, weights=counts)
     np.testing.assert_allclose(display.shares, variances / variances.sum())
     assert [a.partition("\n")[0] for a in axes_of(display)] == ["0", "1", "2"]
     assert axes_of(display)[0].endswith(f"{display.shares[0]:.0%}")

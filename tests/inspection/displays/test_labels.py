@@ -37,11 +37,11 @@ def place(anchors, sizes, **changes):
     return place_labels(anchors, given.pop("radii"), sizes, given.pop("frame"), **given)
 
 
-def placed(centres, sizes):
+def placed(centers, sizes):
     """Boxes of the labels that were placed."""
-    at = ~np.isnan(centres[:, 0])
-    half = np.broadcast_to(np.asarray(sizes, dtype=float), centres.shape)[at] / 2
-    return np.hstack([centres[at] - half, centres[at] + half])
+    at = ~np.isnan(centers[:, 0])
+    half = np.broadcast_to(np.asarray(sizes, dtype=float), centers.shape)[at] / 2
+    return np.hstack([centers[at] - half, centers[at] + half])
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,12 +53,12 @@ def test_labels_cover_only_their_own_mark_and_stay_in_the_frame(seed, n, distanc
     anchors[n // 2 :] = anchors[0] + distance * rng.uniform(-1, 1, (n - n // 2, 2))
     sizes = rng.uniform((10, 8), (120, 14), (n, 2))
     legend = np.array([[150.0, 100.0, 220.0, 140.0]])
-    centres = place(anchors, sizes, obstacles=legend, n_required=min(n, 5))
-    boxes = placed(centres, sizes)
-    assert not np.isnan(centres[:5]).any()
+    centers = place(anchors, sizes, obstacles=legend, n_required=min(n, 5))
+    boxes = placed(centers, sizes)
+    assert not np.isnan(centers[:5]).any()
     assert overlapping(boxes) == []
     assert overlapping(boxes, legend) == []
-    at = np.flatnonzero(~np.isnan(centres[:, 0]))
+    at = np.flatnonzero(~np.isnan(centers[:, 0]))
     marks = np.hstack([anchors - 3, anchors + 3])[:5]  # of required labels
     covering = {(at[i], j) for i, j in overlapping(boxes, marks)}
     assert all(np.linalg.norm(anchors[i] - anchors[j]) <= 3 for i, j in covering)
@@ -68,8 +68,8 @@ def test_labels_cover_only_their_own_mark_and_stay_in_the_frame(seed, n, distanc
 
 def test_required_labels_come_first_and_over_others_where_all_is_full():
     anchors = [[6.0, 10.0], [5.0, 10.0]]
-    centres = place(anchors, (38, 12), frame=FULL, n_required=1)
-    assert np.isnan(centres[:, 0]).tolist() == [False, True]
+    centers = place(anchors, (38, 12), frame=FULL, n_required=1)
+    assert np.isnan(centers[:, 0]).tolist() == [False, True]
     boxes = placed(place(anchors, (38, 12), frame=FULL, n_required=2), (38, 12))
     assert len(boxes) == 2
     assert (boxes[:, 2:] <= FULL[2:]).all()
@@ -86,18 +86,18 @@ def test_a_label_hides_as_few_points_as_it_can():
 def test_a_line_to_a_label_crosses_nothing_where_it_can():
     walls = [[170, 156, 230, 175], [170, 125, 230, 144], [150, 144, 190, 156], [222, 145, 226, 147]]
     points = np.tile([236.0, 150.0], (3, 1))  # which the place without a crossing hides
-    (centre,) = place(
+    (center,) = place(
         [[200.0, 150.0]], (20, 10), obstacles=np.array(walls, float), points=points, n_required=1
     )
-    assert centre[0] > 230
-    assert abs(centre[1] - 150) < 10
+    assert center[0] > 230
+    assert abs(center[1] - 150) < 10
 
 
 def test_points_with_a_label_stay_visible_and_hidden_ones_get_none():
     anchors = np.array([[200.0, 150.0], [290.0, 150.0]])
-    centres = place(anchors, (60, 12), points=np.empty((0, 2)))
+    centers = place(anchors, (60, 12), points=np.empty((0, 2)))
     marks = np.hstack([anchors - 3, anchors + 3])
-    assert overlapping(placed(centres, (60, 12)), marks) == []
+    assert overlapping(placed(centers, (60, 12)), marks) == []
     anchors[1, 0] = 236.0
     assert np.isnan(place(anchors, (60, 12), points=np.empty((0, 2)))[1]).all()
 

@@ -1,4 +1,4 @@
-"""Catalogue: the categories of one column with their vectors and statistics, to look at."""
+"""ColumnVectors: the categories of one column with their vectors and statistics, to look at."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MANY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class ColumnVectors:
     """What there is to see of one column."""
 
     name: str
@@ -64,7 +64,7 @@ class Catalogue:
             return np.ones(len(self))
         return self.counts.astype(np.float64)
 
-    def take(self, positions: NDArray[np.intp]) -> Catalogue:
+    def take(self, positions: NDArray[np.intp]) -> ColumnVectors:
         """The categories at the given positions."""
         return replace(
             self,
@@ -189,13 +189,17 @@ def close_names(wanted: str, names: Sequence[str], n: int = 3) -> list[str]:
 
 def source_of(source: Source) -> Any:
     """Return vectors as they are, or the fitted estimator of this package."""
-    return source if isinstance(source, Catalogue | pd.DataFrame | Mapping) else fitted_step(source)
+    return (
+        source
+        if isinstance(source, ColumnVectors | pd.DataFrame | Mapping)
+        else fitted_step(source)
+    )
 
 
-def catalogue_of(source: Source, column: str | None) -> Catalogue:
+def column_vectors_of(source: Source, column: str | None) -> ColumnVectors:
     """Return the catalogue of a source's column, which may be None where there is only one."""
     source = source_of(source)
-    if isinstance(source, Catalogue):
+    if isinstance(source, ColumnVectors):
         return source
     if isinstance(source, pd.DataFrame):
         name = column or (str(source.index.name) if source.index.name is not None else "category")
@@ -210,7 +214,7 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
             f"Column {vocabulary.name!r} has no categories to look at: all of its lists were empty "
             "in fit."
         )
-    return Catalogue(
+    return ColumnVectors(
         name=vocabulary.name,
         labels=vocabulary.labels,
         vectors=table.vectors[vocabulary.label_rows, : table.n_axes],
@@ -220,7 +224,7 @@ def catalogue_of(source: Source, column: str | None) -> Catalogue:
     )
 
 
-def _of_vectors(vectors: Any, name: str) -> Catalogue:
+def _of_vectors(vectors: Any, name: str) -> ColumnVectors:
     """Return a catalogue of vectors made elsewhere: a frame indexed by category."""
     labels: Any = range(len(vectors))
     if isinstance(vectors, pd.DataFrame):
@@ -242,10 +246,10 @@ def _of_vectors(vectors: Any, name: str) -> Catalogue:
         raise InvalidDataError(f"{what} must be finite, within the range of float32.")
     if _index(labels).has_duplicates:
         raise InvalidDataError(f"{what} have a category more than once.")
-    return Catalogue(name, labels, array, counts=None, target_means=None)
+    return ColumnVectors(name, labels, array, counts=None, target_means=None)
 
 
-def values_by_category(values: Any, catalogue: Catalogue, what: str) -> NDArray[Any]:
+def values_by_category(values: Any, catalogue: ColumnVectors, what: str) -> NDArray[Any]:
     """Return values in the catalogue's order: a series or mapping is matched by category."""
     if isinstance(values, Mapping):
         index = _index(object_array(list(values)))

@@ -14,22 +14,22 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
 )
 from sk_entity_embed.inspection import catalogue as module
-from sk_entity_embed.inspection.catalogue import (
-    catalogue_of,
+from sk_entity_embed.inspection.column_vectors import (
     close_names,
+    column_vectors_of,
     label_series,
     text_of,
     values_by_category,
 )
 from sk_entity_embed.model.tables import label_index
-from tests.inspection.conftest import make_catalogue
+from tests.inspection.conftest import make_column_vectors
 from tests.samples import make_encoder
 
 
 def letters(labels):
     """A catalogue of the column "col"."""
     labels = list(labels)
-    return make_catalogue(np.eye(len(labels)), categories=labels, name="col")
+    return make_column_vectors(np.eye(len(labels)), categories=labels, name="col")
 
 
 # From a fitted encoder
@@ -37,7 +37,7 @@ def letters(labels):
 
 def test_a_fitted_encoder_gives_its_categories(encoder, data):
     X, y = data
-    found = catalogue_of(encoder, "letter")
+    found = column_vectors_of(encoder, "letter")
     assert found.name == "letter"
     assert found.labels[:-1].tolist() == ["a", "b", "c", "d", "e", "rare", "seldom"]
     assert np.isnan(found.labels[-1])
@@ -47,17 +47,17 @@ def test_a_fitted_encoder_gives_its_categories(encoder, data):
     means = pd.Series(y).groupby(X["letter"].to_numpy()).mean()
     np.testing.assert_allclose(found.target_means[:-1], means[found.labels[:-1]])
     np.testing.assert_allclose(found.target_means[-1], y[:10].mean())
-    assert catalogue_of(found, None) is found
+    assert column_vectors_of(found, None) is found
     rare, seldom = found.locate(["rare", "seldom"])  # infrequent ones share a vector
     np.testing.assert_array_equal(found.vectors[rare], found.vectors[seldom])
 
 
 def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
-    biased = catalogue_of(dot, "movie")  # without the bias
+    biased = column_vectors_of(dot, "movie")  # without the bias
     np.testing.assert_array_equal(biased.vectors, dot.embeddings_["movie"])
     assert (biased.vectors.shape, biased.unit) == ((12, 3), "row")
     X, y = tagged
-    found = catalogue_of(listed, "tags")
+    found = column_vectors_of(listed, "tags")
     assert found.texts == ["folk", "jazz", "noise", "punk", "rock", "soul", "(missing)"]
     np.testing.assert_array_equal(found.vectors, listed.embeddings_["tags"])
     cells = [[] if cell is None else cell for cell in X["tags"]]
@@ -68,7 +68,7 @@ def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
         assert mean == pytest.approx(np.mean(of_item))
     assert found.counts[-1] == 2  # a missing list and a missing item
     assert found.unit == found.take(np.array([0])).unit == "item"
-    assert catalogue_of(listed, "city").unit == "row"
+    assert column_vectors_of(listed, "city").unit == "row"
     with pytest.raises(InvalidParameterError, match="has `min_count`=9999 items; the most freq"):
         found.frequent(9999)
 
@@ -78,7 +78,7 @@ def test_a_column_of_nothing_but_empty_lists_has_no_categories():
     with pytest.warns(EmptyColumnWarning, match="tags"):
         fitted = make_encoder(max_iter=1).fit(X, np.linspace(0.0, 1.0, 40))
     with pytest.raises(InvalidDataError, match="'tags' has no categories to look at"):
-        catalogue_of(fitted, "tags")
+        column_vectors_of(fitted, "tags")
 
 
 # Look-up
@@ -86,9 +86,9 @@ def test_a_column_of_nothing_but_empty_lists_has_no_categories():
 
 @pytest.mark.parametrize("missing", [None, pd.NA])
 def test_whatever_is_missing_is_the_missing_category(encoder, missing):
-    assert catalogue_of(encoder, "letter").locate([missing]).tolist() == [7]
+    assert column_vectors_of(encoder, "letter").locate([missing]).tolist() == [7]
     frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index(["a", missing], dtype=object))
-    found = catalogue_of(frame, None)
+    found = column_vectors_of(frame, None)
     assert found.locate([None, "a", np.nan]).tolist() == [1, 0, 1]
     assert found.texts == ["a", "(missing)"]
 
@@ -143,7 +143,7 @@ def test_suggestions_among_very_many_names_compare_few(monkeypatch):
 
 
 def test_frequent_categories(encoder):
-    found = catalogue_of(encoder, "letter")
+    found = column_vectors_of(encoder, "letter")
     assert found.frequent(None).tolist() == found.frequent(0).tolist() == list(range(8))
     assert found.frequent(2).tolist() == [0, 1, 2, 3, 4, 7]
     most = int(found.counts.max())
@@ -157,11 +157,11 @@ def test_frequent_categories(encoder):
 
 
 def test_categories_are_chosen_by_number_or_by_name():
-    found = make_catalogue(np.eye(4), categories="abcd", counts=[2, 9, 2, 5])
+    found = make_column_vectors(np.eye(4), categories="abcd", counts=[2, 9, 2, 5])
     assert found.choose(None, 3).tolist() == [1, 3, 0]  # of equal counts the first one
     assert found.choose(None, np.int64(99)).tolist() == [1, 3, 0, 2]
     assert letters("abc").choose(None, 2).tolist() == [0, 1]
-    never = make_catalogue(np.eye(2), counts=[0, 0])  # weigh alike, as without counts
+    never = make_column_vectors(np.eye(2), counts=[0, 0])  # weigh alike, as without counts
     assert never.weights.tolist() == letters("ab").weights.tolist() == [1.0, 1.0]
     for given in (["c", "a"], ("c", "a"), pd.Index(["c", "a"]), iter("ca")):
         assert found.choose(given, 0).tolist() == [2, 0]
@@ -187,30 +187,30 @@ def test_choices_are_checked(given, k, error, message):
 
 def test_frames_give_their_index(encoder):
     frame = encoder.embeddings_["shop"]
-    found = catalogue_of(frame, None)
+    found = column_vectors_of(frame, None)
     assert found.name == "shop"
     assert found.labels.tolist() == list(range(7))
     assert found.counts is None
     np.testing.assert_array_equal(found.vectors, frame.to_numpy())
-    assert catalogue_of(frame, "store").name == "store"
-    assert catalogue_of(frame.rename_axis(None), None).name == "category"
-    assert catalogue_of(frame.rename_axis(0), None).name == "0"
+    assert column_vectors_of(frame, "store").name == "store"
+    assert column_vectors_of(frame.rename_axis(None), None).name == "category"
+    assert column_vectors_of(frame.rename_axis(0), None).name == "0"
 
 
 def test_mappings_of_frames(encoder):
     mapping = dict(encoder.embeddings_)
-    assert catalogue_of(mapping, "shop").labels.tolist() == list(range(7))
-    assert catalogue_of(encoder.embeddings_, "shop").name == "shop"
-    assert catalogue_of({"shop": mapping["shop"]}, None).name == "shop"
-    assert catalogue_of({"shop": np.eye(2)}, None).labels.tolist() == [0, 1]
+    assert column_vectors_of(mapping, "shop").labels.tolist() == list(range(7))
+    assert column_vectors_of(encoder.embeddings_, "shop").name == "shop"
+    assert column_vectors_of({"shop": mapping["shop"]}, None).name == "shop"
+    assert column_vectors_of({"shop": np.eye(2)}, None).labels.tolist() == [0, 1]
     with pytest.raises(InvalidDataError, match=r"'shop' must be a table .* got shape \(2,\)"):
-        catalogue_of({"shop": [1.0, 2.0]}, None)
+        column_vectors_of({"shop": [1.0, 2.0]}, None)
     with pytest.raises(InvalidParameterError, match="`column` must name one"):
-        catalogue_of(mapping, None)
+        column_vectors_of(mapping, None)
     with pytest.raises(InvalidParameterError, match="Did you mean 'shop'"):
-        catalogue_of(mapping, "shops")
+        column_vectors_of(mapping, "shops")
     with pytest.raises(InvalidParameterError, match="got list"):
-        catalogue_of([[1.0]], None)
+        column_vectors_of([[1.0]], None)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_mappings_of_frames(encoder):
 def test_vectors_that_are_none(vectors, index, message):
     frame = pd.DataFrame(vectors, index=pd.Index(list(index), dtype=object))
     with pytest.raises(InvalidDataError, match=message):
-        catalogue_of({"c": frame}, "c")
+        column_vectors_of({"c": frame}, "c")
 
 
 # Values to show beside categories
