@@ -25,12 +25,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def split(name: str) -> tuple[list[Any], str]:
-    """Categorical columns and target of up to 33,000 rows, in train and test, and the task."""
+    """Categorical columns and target of up to 15,000 rows, in train and test, and the task."""
     assert FOLDER is not None
     index = json.loads((Path(FOLDER) / "index.json").read_text())
     table = next(t for t in index if t["name"] == name)
     frame = pd.read_parquet(Path(FOLDER) / f"{name}.parquet")
-    frame = frame.sample(min(33_000, len(frame)), random_state=0)
+    frame = frame.sample(min(15_000, len(frame)), random_state=0)
     X = frame[list(table["categorical"])].astype(object)
     X = X.where(X.notna(), "missing").astype(str)
     parts = train_test_split(X, frame[table["target"]].to_numpy(), random_state=0)
