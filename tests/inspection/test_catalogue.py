@@ -76,7 +76,7 @@ def test_the_items_of_lists_are_the_categories(listed, tagged, dot):
 def test_a_column_of_nothing_but_empty_lists_has_no_categories():
     X = pd.DataFrame({"tags": [[]] * 40, "kind": ["a", "b"] * 20})
     with pytest.warns(EmptyColumnWarning, match="tags"):
-        fitted = make_encoder(max_iter=1).fit(X, np.arange(40.0))
+        fitted = make_encoder(max_iter=1).fit(X, np.linspace(0.0, 1.0, 40))
     with pytest.raises(InvalidDataError, match="'tags' has no categories to look at"):
         catalogue_of(fitted, "tags")
 
