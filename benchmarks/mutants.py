@@ -213,7 +213,7 @@ MUTANTS = [
         "model/losses.py",
         "width = _width(target.values - mean, weights)",
         "width = _width(target.values - mean, np.ones_like(weights))",
-        ("tests/input/test_target.py", "tests/test_encoder_targets.py"),
+        ("tests/model/test_losses.py", "tests/test_encoder_targets.py"),
     ),
     Mutant(
         "weights",
@@ -316,7 +316,7 @@ MUTANTS = [
         "model/heads/perceptron.py",
         "float(np.sqrt(wanted / present))",
         "float(wanted / present)",
-        ("tests/model/test_coordinates.py", "tests/test_encoder_output.py"),
+        ("tests/model/test_heads.py", "tests/test_encoder_output.py"),
     ),
     Mutant(
         "serving",

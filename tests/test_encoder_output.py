@@ -15,6 +15,7 @@ import pytest
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.model.heads.perceptron import HIDDEN_VARIANCE
 from tests.samples import make_encoder, make_rows
 
 N = 240
@@ -428,3 +429,13 @@ def test_hidden_layer_sizes_may_be_a_number_or_any_sequence(rows: Rows) -> None:
         for sizes in ((4,), 4, np.array([4]))
     ]
     assert len(set(found)) == 1
+
+
+def test_the_hidden_layer_varies_with_what_enters_out_of_fold_flags_left_out(rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(none=np.where(np.arange(N) % 3 == 0, np.nan, X["size"]))
+    encoder = make_encoder(output="both", max_iter=2, hidden_layer_sizes=(16, 8))
+    out = encoder.fit_transform(X[["letter", "color", "size", "none"]], y)
+    vectors, hidden = np.split(out, [sum(encoder.dimensions_.values())], axis=1)
+    wanted = HIDDEN_VARIANCE * (vectors.var(axis=0).sum() + 2)
+    assert hidden.var(axis=0).sum() == pytest.approx(wanted, rel=1e-4)
