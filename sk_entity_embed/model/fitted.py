@@ -26,7 +26,7 @@ from sk_entity_embed.model.heads import Head
 from sk_entity_embed.model.losses import Link, Scale
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.symmetry import Motion, Symmetry
-from sk_entity_embed.model.tables import EmbeddingTable, gather, take, vector_names
+from sk_entity_embed.model.tables import EmbeddingTable, Replaced, gather, take, vector_names
 
 _BLOCK = 8192
 
@@ -229,9 +229,8 @@ class EmbeddingModel:
     ) -> NDArray[np.float32]:
         """Return the output for rows: vectors, hidden layer, numbers passed through.
 
-        With the `fold` of each row its vectors are those of the tables that never saw it, and the
-        unknown vector stays the learned one: it stands for categories that fit has seen. None asks
-        for the mean table.
+        With the `fold` of each row its vectors are those of the tables that never saw it; None asks
+        for the mean table. Categories that a table has not seen have its learned unknown vector.
         """
         shown, head = self.output, self.head
         n_vectors = self.edges[-1] if shown.vectors else 0
@@ -268,10 +267,8 @@ class EmbeddingModel:
         rows = codes
         if fold is not None:
             rows = [t.flat(c, fold) for t, c in zip(self.tables, codes, strict=True)]
-        replaced = [dict(t.replaced) if served else {} for t in self.tables]
+        replaced: list[Replaced] = [t.replaced if served else {} for t in self.tables]
         for j, vectors in enumerate(replaced):
-            if fold is not None:
-                vectors.pop(UNKNOWN, None)
             if vectors and isinstance(codes[j], Lists):  # what is pooled cannot be replaced later
                 stacks[j] = stacks[j].copy()
                 for row, vector in vectors.items():
