@@ -96,7 +96,7 @@ MUTANTS = [
         "leakage",
         "init-sees-own-fold",
         "An encoder given as init is fitted for each table on all rows, its own fold's included.",
-        "fitting/starting.py",
+        "fitting/initialization.py",
         "mask: NDArray[np.bool_] = folds.fold[None, :] != np.arange(folds.n_tables)[:, None]",
         "mask: NDArray[np.bool_] = np.ones((folds.n_tables, len(folds.fold)), dtype=bool)",
         ("tests/fitting/test_initialization.py", "tests/test_encoder_fitting.py"),

@@ -26,6 +26,7 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.fitting.building import build_model
+from sk_entity_embed.fitting.initialization import starting_point
 from sk_entity_embed.fitting.options import (
     RULES,
     batch_size,
@@ -45,7 +46,6 @@ from sk_entity_embed.fitting.preparation import (
     resolve_link,
     training_rows,
 )
-from sk_entity_embed.fitting.starting import starting_point
 from sk_entity_embed.fitting.warm_start import check_continuation, continued_point, fingerprint
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.duplicates import check_duplicates
