@@ -43,10 +43,10 @@ from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target, check_target
 from sk_entity_embed.input.vocabulary import learn_vocabulary
+from sk_entity_embed.model.losses import resolve_loss
 
 __all__ = ["encoding_report"]
 
-_SCORING = {"binary": "roc_auc", "multiclass": "roc_auc_ovr", "continuous": "r2"}
 _MEASURES = [
     *("test_score", "train_score", "leak_gap", "difference"),
     *("fit_time", "transform_time", "downstream_time", "n_features"),
@@ -244,7 +244,7 @@ def encoding_report(
     if scoring is None:
         if target.is_classification:
             _check_classes(splits, rows.y)
-        scoring = _SCORING[target.kind]
+        scoring = resolve_loss("auto", target).metrics[0]
     seeds = random.randint(np.iinfo(np.int32).max, size=len(splits)).tolist()
     tasks = [
         delayed(run)(contender, rows, get_scorer(scoring), fold, splits[fold], seed)
