@@ -89,12 +89,18 @@ class TorchHead(Layer):
         `below` learns from them, too. The `executor`, if any, takes a part of the work.
         """
         own, rest = x[:n].detach().requires_grad_(below), x[n:].detach().requires_grad_()
-        raw, others = self(own), self(rest)
+        raw = self(own)
+        parameters = list(self.parameters())
+        for parameter in parameters:  # of the other rows they learn nothing
+            parameter.requires_grad_(False)
+        others = self(rest)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
         outputs = raw.detach()
-        errors = error(outputs, slice(0, n)), error(others.detach(), slice(n, len(x)))
-        if raw.requires_grad:
-            torch.autograd.backward(raw, errors[0])
-        (gradient,) = torch.autograd.grad(others, rest, errors[1])
+        errors = [error(outputs, slice(0, n)), error(others.detach(), slice(n, len(x)))]
+        learning = [raw, others] if raw.requires_grad else [others]
+        torch.autograd.backward(learning, errors[-len(learning) :])
         of_own = own.grad if below else torch.zeros_like(own)
         assert of_own is not None
-        return outputs, torch.cat([of_own, gradient])
+        assert rest.grad is not None
+        return outputs, torch.cat([of_own, rest.grad])
