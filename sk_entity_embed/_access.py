@@ -1,4 +1,4 @@
-"""What inspection and export may see of a fitted estimator."""
+"""The one door from a fitted estimator to inspection and export."""
 
 from __future__ import annotations
 

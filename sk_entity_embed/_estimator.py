@@ -1,4 +1,4 @@
-"""What the public estimators share: parameters, fit, vectors of rows and the way back."""
+"""The base of the public estimators: parameters, fit, vectors of rows and the way back."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
 
 @dataclass(frozen=True, slots=True)
 class _TrainingRows:
-    """What ``fit_transform`` needs of a fit: the table, the rows of it that took part, coded."""
+    """The training rows of a fit for ``fit_transform``: the table, and the rows that took part."""
 
     table: Table
     kept: NDArray[np.bool_]
@@ -479,7 +479,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return [str(name) for name in given]
 
     def _output(self) -> Output:
-        """What :meth:`transform` gives, by the parameters."""
+        """Return the output of :meth:`transform` by the parameters."""
         return Output.of(getattr(self, "output", "embedding"), getattr(self, "remainder", "drop"))
 
     def _n_hidden(self) -> int:
@@ -612,7 +612,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         start: StartingPoint,
         link: Link,
     ) -> WarmStartState | None:
-        """What the next fit needs to go on from this one, if it may."""
+        """Return the state from which the next fit can go on; None unless it may."""
         if not self.warm_start:
             return None
         return WarmStartState(
@@ -626,7 +626,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
 
     def _fingerprint(self, given: CheckedInput, columns: EncodedColumns) -> str:
-        """What tells whether the next fit has the same rows and folds."""
+        """Return a hash of the rows and folds, to tell whether the next fit has the same."""
         decides_folds = (self.cross_fit, self.cv, self.early_stopping, self.validation_fraction)
         return fingerprint(given, columns, decides_folds) if self.warm_start else ""
 
@@ -641,7 +641,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return tuple(int(n) for n in sizes)
 
     def _layers(self, given: CheckedInput, link: Link) -> tuple[str, ...]:
-        """What decides the shapes and the meaning of the network's outputs."""
+        """Return the settings that decide the network's shapes and the meaning of its outputs."""
         sizes = HEADS[self.head].hidden_sizes(self._hidden_sizes())
         parts = [self.dimensions, sizes, given.loss, given.target.n_outputs, self.head]
         parts += [self.pooling, self.max_length, link]

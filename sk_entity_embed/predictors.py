@@ -19,7 +19,7 @@ __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
 
 
 class _Predictor(EmbeddingEstimator):
-    """What regressor and classifier share."""
+    """The base of regressor and classifier."""
 
     _needs_categories: ClassVar[bool] = False
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -206,7 +206,7 @@ def _dot_fits(head: DotHead, m: EmbeddingModel) -> Rules:
 
 
 FITS: dict[type, Callable[[Any, EmbeddingModel], Rules]] = {MLPHead: _mlp_fits, DotHead: _dot_fits}
-"""What has to hold between a head of some kind and the model around it."""
+"""Rules between a head of some kind and the model around it."""
 
 WIDTHS: dict[type, Callable[[Any], int]] = {GRU: lambda unit: unit.n_state}
 """Width of the vectors that poolings of some kinds give; those of others keep the width."""

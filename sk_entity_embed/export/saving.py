@@ -70,7 +70,7 @@ from sk_entity_embed.input.messages import shown
 __all__ = ["load", "save"]
 
 FORMAT_VERSION = 1
-"""What :func:`save` writes."""
+"""The version that :func:`save` writes."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """For each earlier version of the format, what makes a document of the next one of its document."""

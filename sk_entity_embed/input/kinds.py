@@ -48,7 +48,7 @@ _CURES = {
     ("dates", "text"): "turn it into dates: pandas.to_datetime(...).dt.date",
     ("times", "text"): "turn it into times: pandas.to_datetime",
 }
-"""What makes a column what it was in fit, by its kind then and now."""
+"""Conversions that give a column its type of fit, by its kind then and now."""
 
 
 def kind_of(value: Hashable) -> str:

@@ -31,7 +31,7 @@ _MANY = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ColumnVectors:
-    """What there is to see of one column."""
+    """The vectors of one column, with its categories, counts and target means."""
 
     name: str
     labels: NDArray[Any]

@@ -154,7 +154,7 @@ def _take_lists(items: Tensor, offsets: Tensor, rows: Tensor) -> ListBatch:
 
 _ROWS_AT_ONCE = 2048
 _ITEMS_AT_ONCE = 65_536
-"""What is evaluated in one go; of the next steps' rows four times as much is coded."""
+"""Rows and items evaluated in one go; of the next steps' rows four times as many are coded."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What all learned layers have in common, and dropout."""
+"""The base of learned layers, and dropout."""
 
 from __future__ import annotations
 

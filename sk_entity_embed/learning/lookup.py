@@ -13,7 +13,7 @@ from sk_entity_embed.learning.batches import Examples, ListBatch
 from sk_entity_embed.learning.poolings import TorchPooling
 
 _WIDTH_UNIT = 16
-"""What the width of the head's input is filled up to a multiple of: products are faster then."""
+"""The width of the head's input is filled up to a multiple of this: products are faster then."""
 
 
 class EmbeddingBank:
@@ -44,7 +44,7 @@ class PooledLists:
 
 @dataclass(slots=True)
 class LookedUp:
-    """What rows are to the head.
+    """The rows of a step as the head sees them.
 
     `vectors` are what the rows of each column's stacked tables hold, `pooled` those of lists, None
     for single values. `inputs` has them side by side, context, and zeros up to a width that suits

@@ -15,7 +15,7 @@ _LAST_STEP = 0.3
 
 
 class Task(Protocol):
-    """What the loop drives.
+    """A training that the loop drives.
 
     An epoch yields each step's summed losses, by output, and weight: arrays of any library, which
     are added up before their values are asked for. `validation_loss` and `state` are those of the

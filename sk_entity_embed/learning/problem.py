@@ -1,4 +1,4 @@
-"""What training is given and what it gives back: NumPy values, no torch."""
+"""The input of a training and its result: NumPy values, no torch."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What training found, beside the tables.
+    """The result of a training, beside the tables.
 
     `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the head's pass in each
     epoch, by output, in the network's units; `validation_loss_curve` that of the validation rows at

@@ -26,7 +26,7 @@ def last_states(given: Tensor, weight: Tensor, bias: Tensor, counts: Sequence[in
 
 
 class _Recurrence(torch.autograd.Function):
-    """What :func:`last_states` computes, with its gradient."""
+    """The computation of :func:`last_states`, with its gradient."""
 
     @staticmethod
     def forward(

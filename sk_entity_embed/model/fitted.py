@@ -52,7 +52,7 @@ class CodedRows:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What ``transform`` puts side by side: vectors, the hidden layer, numbers passed through."""
+    """The parts of ``transform``, side by side: vectors, hidden layer, numbers passed through."""
 
     vectors: bool = True
     hidden: bool = False
@@ -66,7 +66,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class WarmStartState:
-    """What a fit needs to know of the one before, to go on from it.
+    """The state of a fit from which the next one can go on.
 
     `fingerprint` is a hash of the training rows and of what decides their folds; `fold` and
     `validation` are those of the training rows; `classes` the labels of the target; `layers` the

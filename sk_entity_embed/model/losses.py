@@ -118,13 +118,13 @@ class Loss(ABC):
     """A loss by row and output, of raw outputs and targets in the network's units."""
 
     name: ClassVar[str]
-    """What the parameter `loss` calls it."""
+    """Its name in the parameter `loss`."""
     label: ClassVar[str]
-    """What an axis calls it, with its unit."""
+    """The label of an axis, with its unit."""
     of_classes: ClassVar[bool] = False
     """Whether it is of classes, or else of quantities."""
     link: ClassVar[Link] = Link()
-    """What makes predictions of raw outputs."""
+    """The map from raw outputs to predictions."""
     may_be_bounded: ClassVar[bool] = True
     """Whether `y_range` can take the place of the link."""
     power: ClassVar[int] = 0

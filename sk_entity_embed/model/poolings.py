@@ -41,7 +41,7 @@ class Pooling(ABC):
     __slots__ = ()
 
     name: ClassVar[str]
-    """What the parameter `pooling` calls it."""
+    """Its name in the parameter `pooling`."""
     symmetry: ClassVar[Symmetry] = NONE
     """Motions of the items' vectors that the pooled vectors follow."""
     items_symmetry: ClassVar[Symmetry | None] = None

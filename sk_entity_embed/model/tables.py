@@ -80,7 +80,7 @@ def _as_items(vectors: NDArray[np.float32]) -> NDArray[np.void]:
 
 
 NOT_INFERRED = (NotImplementedError, TypeError, UnicodeEncodeError)
-"""What pandas raises where no type of its own fits: lone surrogates, intervals of unlike ends."""
+"""Errors that pandas raises for lone surrogates and for intervals of unlike ends."""
 
 Replaced: TypeAlias = Mapping[int, NDArray[np.float32]]
 """Vectors that ``transform`` gives in place of some rows of a table, by row: policies as data."""
@@ -96,7 +96,7 @@ class _Derived:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTable(_Derived):
-    """What was learned about one column, and what is served of it.
+    """The vectors of one column, learned and served.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a map points out: highlighted categories, their neighbours, labels, and the legends."""
+"""The marks of a map: highlighted categories, their neighbours, labels and legends."""
 
 from __future__ import annotations
 

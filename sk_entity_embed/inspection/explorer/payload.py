@@ -1,4 +1,4 @@
-"""What the explorer's page knows of a column, as values that JSON can hold."""
+"""The data of the explorer's page about a column, as values that JSON can hold."""
 
 from __future__ import annotations
 

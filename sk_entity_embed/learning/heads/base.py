@@ -1,4 +1,4 @@
-"""What every head under training is: a torch module that learns from one part of a step's rows."""
+"""The base of heads under training: torch modules that learn from one part of a step's rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LossGradient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeadShape:
-    """What enters the head: columns of vectors of these widths, then so many numbers."""
+    """The input of a head: columns of vectors of these widths, then so many numbers."""
 
     widths: Sequence[int]
     n_context: int

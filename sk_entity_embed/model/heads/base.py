@@ -1,4 +1,4 @@
-"""What every head is: answers, and what training, coordinates and exports need to know of it."""
+"""The base of heads: their answers, and their facts for training, coordinates and exports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Head(ABC):
     __slots__ = ()
 
     name: ClassVar[str]
-    """What the parameter `head` calls it."""
+    """Its name in the parameter `head`."""
     biased: ClassVar[bool] = False
     """Whether each vector ends with a bias."""
     step: ClassVar[float] = 1.0
