@@ -85,6 +85,7 @@ _LARGEST = 1e30
 
 TARGET_TYPES = {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}
 QUANTITY_LOSSES = {name for name, loss in LOSSES.items() if not loss.of_classes}
+CLASS_LOSSES = {*LOSSES} - QUANTITY_LOSSES
 CLASS_WEIGHT = [dict, list, StrOptions({"balanced"}), None]
 
 
@@ -259,7 +260,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If training is interrupted before the end of its first epoch. An earlier fit stays, but
             has no vectors of these rows that are out of fold.
         """
-        fitted = self._fit(X, y, sample_weight, groups)
+        fitted = self._fit(X, y, sample_weight, groups, transforms=True)
         if fitted is None:  # vectors of an earlier fit would not be out of fold
             raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
         vectors = self._model.transform(fitted.coded, fitted.fold)
@@ -400,8 +401,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []  # float32 out, whatever comes in
         return tags
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> _TrainingRows | None:
-        """Fit, and return the training rows; None where no whole epoch was run.
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, transforms: bool = False
+    ) -> _TrainingRows | None:
+        """Fit, and return the rows for ``fit_transform``; None where no whole epoch was run.
 
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
@@ -420,6 +423,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         mark = self._fingerprint(given, columns)
         folds, tables, start = self._start(given, columns, before, mark, seeds)
         self._check_names(tables, columns)
+        output = self._output()
+        if not (transforms and (output.hidden or output.numbers)):  # as large as X
+            columns = replace(columns, numbers=np.empty((given.table.n_rows, 0)))
         rows = training_rows(given, columns, folds, scale)
         config = self._training_config(given, columns, scale, link, seeds)
         result = learn(tables, rows, start, config)
@@ -427,7 +433,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             return None
         model = replace(
             build_model(tables, result, start, rows, columns, scale, link)
-            .with_output(self._output())
+            .with_output(output)
             .with_unknown(self.handle_unknown)
             .with_missing(self.handle_missing),
             warm_start=self._warm_start_state(mark, given, folds, start, link),
@@ -489,8 +495,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     def _check_output(self) -> None:
         """Refuse an output that the network does not have."""
-        if self._output().hidden and not self._n_hidden():
-            uses_none = not HEADS[self.head].hidden_sizes((1,))
+        uses_none = not HEADS[self.head].hidden_sizes((1,))
+        if self._output().hidden and (uses_none or not self._n_hidden()):
             lacks = f"head={self.head!r}" if uses_none else "hidden_layer_sizes=()"
             raise InvalidParameterError(
                 f"output={self.output!r} needs a hidden layer, but {lacks}."

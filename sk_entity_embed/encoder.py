@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.utils._param_validation import StrOptions
 
 from sk_entity_embed._estimator import (
+    CLASS_LOSSES,
     CLASS_WEIGHT,
     QUANTITY_LOSSES,
     TARGET_TYPES,
@@ -130,7 +131,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **EmbeddingEstimator._parameter_constraints,
         "target_type": [StrOptions(TARGET_TYPES)],
-        "loss": [StrOptions({"auto", "log_loss", *QUANTITY_LOSSES})],
+        "loss": [StrOptions({"auto", *CLASS_LOSSES, *QUANTITY_LOSSES})],
         "class_weight": CLASS_WEIGHT,
         "remainder": [StrOptions({"drop", "passthrough"})],
         "output": [StrOptions({"embedding", "hidden", "both"})],

@@ -12,7 +12,12 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 
-from sk_entity_embed._estimator import CLASS_WEIGHT, QUANTITY_LOSSES, EmbeddingEstimator
+from sk_entity_embed._estimator import (
+    CLASS_LOSSES,
+    CLASS_WEIGHT,
+    QUANTITY_LOSSES,
+    EmbeddingEstimator,
+)
 from sk_entity_embed._parameters import Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
@@ -215,7 +220,7 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     classes_: NDArray[Any]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **_Predictor._parameter_constraints,
-        "loss": [StrOptions({"log_loss"})],
+        "loss": [StrOptions(CLASS_LOSSES)],
         "class_weight": CLASS_WEIGHT,
     }
 

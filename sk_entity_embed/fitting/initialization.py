@@ -81,7 +81,9 @@ def starting_point(
                 encoder_vectors(init, vocabulary, codes, targets, mask, first, random_state)
             )
     frozen = frozen_columns(freeze, names)
-    tables = [np.pad(v.tables, ((0, 0), (0, 0), (0, int(head.biased)))) for v in vectors]
+    tables = [v.tables for v in vectors]
+    if head.biased:  # each of zero, at the end of its vector
+        tables = [np.pad(table, ((0, 0), (0, 0), (0, 1))) for table in tables]
     start = StartingPoint(
         fixed=tuple(v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)),
         shrinks=tuple(isinstance(init, (str, Mapping)) and n not in frames for n in names),

@@ -160,7 +160,8 @@ class CrossFitting:
         """Return all that the next epoch depends on: tensors, numbers and lists of them.
 
         ``torch.save`` writes it, and a training with the same rows and settings that loads it goes
-        on as this one would have.
+        on as this one would have. It shares the memory of the training: write it before the next
+        step.
         """
         return {
             "tables": self.bank.weights,
@@ -191,8 +192,8 @@ class CrossFitting:
         return [self.generator, self.batches.generator]
 
     def _dropouts(self) -> list[Dropout]:
-        found = [getattr(layer, "dropout", None) for layer in self.layers]
-        return [dropout for dropout in found if dropout is not None]
+        parts = [part for layer in self.layers for part in vars(layer).values()]
+        return [part for part in parts if isinstance(part, Dropout)]
 
     @property
     def n_steps(self) -> int:

@@ -118,8 +118,9 @@ def train(
     relative to the best loss so far, end the training. With `baseline` the state at the start may
     be the best one, as when training goes on. `verbose` shows a progress bar.
 
-    `after_epoch` is given the state after each epoch, that of the task included; from a `state`
-    training goes on as it would have without a stop.
+    `after_epoch` is given the state after each epoch, that of the task included, which is valid
+    during the call only: training goes on in the same memory. From a `state` training goes on as it
+    would have without a stop.
 
     An interruption from the keyboard ends the training early and is recorded. Before the end of the
     first epoch there is nothing to keep: the state then has no epochs.
@@ -136,6 +137,8 @@ def train(
             if early_stopping and baseline and done == 0:
                 state.offer(task, float(task.validation_loss().mean()), 0, tol)
             for i in range(done, max_iter):
+                if state.epochs_without_change >= n_iter_no_change and i >= min_iter:
+                    break
                 task.set_learning_rate(_decay(i / max_iter))
                 losses = _run_epoch(task)
                 # Recorded at once, so that an interruption leaves whole epochs only.
@@ -153,13 +156,12 @@ def train(
                 if after_epoch is not None:
                     state.task = task.state_dict()
                     after_epoch(state)
-                if state.epochs_without_change >= n_iter_no_change and i + 1 >= min_iter:
-                    break
         except KeyboardInterrupt:
             state.interrupted = True
     if state.best is None:
         state.best_iteration = len(state.epochs)
     task.restore(task.state() if state.best is None else state.best)
+    state.best = state.task = None  # as large as the tables
     return state
 
 

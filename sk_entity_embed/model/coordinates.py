@@ -25,6 +25,7 @@ NO_VARIANCE = 1e-12  # Variance, relative to the squared mean, that is only roun
 # Coordinates that small, relative to a column's standard deviation, become zero: standardising an
 # axis along which only the unknown vector differs would make that vector enormous.
 _ROUNDING = 1e-6
+_MOVABLE = ("any", "permutation")  # Linear maps by which vectors come into coordinates.
 _BLOCK = 4096  # Rows at a time, so that double precision takes little memory.
 
 
@@ -88,13 +89,13 @@ def canonicalise(
             stack[-1], counts[j], first[edges[j] : edges[j + 1]], pooled.get(j), symmetries[j]
         )
         for j, stack in enumerate(stacks)
-        if not keep[j] and symmetries[j].linear in ("any", "permutation")
+        if not keep[j] and symmetries[j].linear in _MOVABLE
     }
     # Pooled vectors that cannot move keep their size: what a step of one means is like a number's.
     states = [
         _seen_variance(vectors, first[edges[j] : edges[j + 1]]) / _variance(vectors)
         for j, vectors in pooled.items()
-        if symmetries[j].linear == "none" and _variance(vectors) > 0
+        if symmetries[j].linear not in _MOVABLE and _variance(vectors) > 0
     ]
     variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
     squares = (first[[edges[-1] + c for c in numbers]] ** 2).sum(axis=1)

@@ -26,7 +26,7 @@ from sk_entity_embed.model.heads import Head
 from sk_entity_embed.model.losses import Link, Scale
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.symmetry import Motion, Symmetry
-from sk_entity_embed.model.tables import EmbeddingTable, Replaced, gather, take, vector_names
+from sk_entity_embed.model.tables import EmbeddingTable, Replaced, gather, vector_names
 
 _BLOCK = 8192
 
@@ -44,10 +44,6 @@ class CodedRows:
 
     def __len__(self) -> int:
         return len(self.numbers)
-
-    def take(self, rows: NDArray[np.intp]) -> CodedRows:
-        """Return the given rows."""
-        return CodedRows([take(c, rows) for c in self.codes], self.numbers[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,7 @@ class EmbeddingModel:
     @property
     def has_biases(self) -> bool:
         """Whether vectors end with a bias."""
-        return any(t.biased for t in self.tables)
+        return self.head.biased
 
     def output_names(self) -> list[str]:
         """Return the names of the columns of ``transform``."""

@@ -154,6 +154,11 @@ class Loss(ABC):
         """Return the outputs that suit all rows alike; None where they are near zero."""
         return None
 
+    @classmethod
+    def for_target(cls, target: Target) -> Loss:
+        """Return the form of the loss that fits the target."""
+        return cls()
+
     def check(self, target: Target) -> None:  # noqa: B027
         """Raise an InvalidDataError if the target has values that it is not made for."""
 
@@ -250,6 +255,10 @@ class LogLoss(Loss):
     def value(self, raw: Float64, target: Float64) -> Float64:
         return np.logaddexp(0.0, raw) - target * raw
 
+    @classmethod
+    def for_target(cls, target: Target) -> Loss:
+        return CrossEntropy() if target.has_exclusive_classes else cls()
+
     def constant(self, target: Float64, weights: Float64) -> Float64 | None:
         share = np.average(target, axis=0, weights=weights)
         odds: Float64 = logit(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
@@ -298,7 +307,7 @@ def resolve_loss(name: str, target: Target) -> Loss:
             f"loss={name!r} does not fit a {target.kind} target; use one of {list(fitting)} or "
             "'auto', or set `target_type`."
         )
-    loss = CrossEntropy() if target.has_exclusive_classes else fitting[name]()
+    loss = fitting[name].for_target(target)
     loss.check(target)
     return loss
 

@@ -203,7 +203,7 @@ class GRU(Pooling):
         self, stack: NDArray[np.float32], counts: Floats
     ) -> tuple[NDArray[np.float32], Self]:
         (moved,), weights, bias = canonicalise(
-            [stack], [counts], self.input_weights, self.input_bias, [AFFINE], [False]
+            [stack], [counts], self.input_weights, self.input_bias, [self.items_symmetry], [False]
         )
         return moved, replace(self, input_weights=weights, input_bias=bias)
 

@@ -48,3 +48,24 @@ def test_training_goes_on_from_a_written_state(monkeypatch, parameters):
     written.seek(0)
     state = TrainingState.of(torch.load(written, weights_only=True))
     np.testing.assert_array_equal(fit(state=state), whole)
+
+
+def test_a_training_that_has_stopped_runs_no_further_epoch(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = pd.DataFrame({"town": rng.choice(list("xyz"), 200)}), rng.normal(size=200)
+    written = io.BytesIO()
+
+    def write(state: TrainingState) -> None:
+        written.seek(0)
+        torch.save(state.state_dict(), written)
+
+    def fit(**how: object) -> EntityEmbeddingRegressor:
+        monkeypatch.setattr(learning, "train", lambda task, **kw: train(task, **kw, **how))
+        impatient = {"n_iter_no_change": 1, "tol": 1.0, "max_iter": 30, "random_state": 0}
+        return EntityEmbeddingRegressor(**impatient).fit(X, y)
+
+    whole = fit(after_epoch=write)
+    written.seek(0)
+    again = fit(state=TrainingState.of(torch.load(written, weights_only=True)))
+    assert again.n_iter_ == whole.n_iter_ < 30
+    np.testing.assert_array_equal(again.predict(X), whole.predict(X))

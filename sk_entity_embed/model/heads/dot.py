@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.model.coordinates import signs
 from sk_entity_embed.model.heads.base import Head, Tables, TrainedColumns
-from sk_entity_embed.model.poolings import SLOW_START, Pooling
+from sk_entity_embed.model.poolings import POOLINGS, SLOW_START, Pooling
 from sk_entity_embed.model.symmetry import JOINT_ROTATION, NONE, Symmetry
 
 Float64 = NDArray[np.float64]
@@ -108,8 +108,9 @@ class DotHead(Head):
             )
         for column, pooling in poolings.items():
             if pooling.symmetry.linear != "any":
+                fitting = [n for n, kind in POOLINGS.items() if kind.symmetry.linear == "any"]
                 raise InvalidParameterError(
-                    "head='dot' takes lists pooled by 'mean' or 'sum', but `pooling` is "
+                    f"head='dot' takes lists pooled by one of {fitting}, but `pooling` is "
                     f"{pooling.name!r} for column {column!r}; use one of these, or head='mlp'."
                 )
 

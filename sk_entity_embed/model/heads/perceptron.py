@@ -101,7 +101,7 @@ class MLPHead(Head):
             columns.counts,
             self.weights[0],
             self.biases[0],
-            [AFFINE if p is None else p.symmetry for p in poolings],
+            [self.symmetry if p is None else self.symmetry & p.symmetry for p in poolings],
             columns.frozen,
             numbers=columns.numbers,
             pooled=pooled,
