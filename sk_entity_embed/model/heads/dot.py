@@ -109,8 +109,9 @@ class DotHead(Head):
         for column, pooling in poolings.items():
             if pooling.symmetry.linear != "any":
                 fitting = [n for n, kind in POOLINGS.items() if kind.symmetry.linear == "any"]
+                shown_names = " or ".join(map(repr, fitting))
                 raise InvalidParameterError(
-                    f"head='dot' takes lists pooled by one of {fitting}, but `pooling` is "
+                    f"head='dot' takes lists pooled by {shown_names}, but `pooling` is "
                     f"{pooling.name!r} for column {column!r}; use one of these, or head='mlp'."
                 )
 
