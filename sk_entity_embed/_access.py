@@ -6,9 +6,10 @@ from typing import Any
 
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import PartialExportWarning
+from sk_entity_embed.fitting.preparation import CheckedInput
 from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import check_column
-from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
 from sk_entity_embed.model.tables import EmbeddingTable
 
 
@@ -42,9 +43,25 @@ def fitted_model(estimator: Any) -> EmbeddingModel:
     return model
 
 
+def coded_rows(estimator: Any, X: Any) -> CodedRows:
+    """Return rows with the columns of fit, looked up; unknown and missing cells are accepted."""
+    return fitted_model(estimator).code(fitted_step(estimator)._read(X), serving=False)
+
+
 def with_model(estimator: Any, model: EmbeddingModel) -> Any:
     """Return a copy of a fitted estimator that answers by another model."""
     return estimator._with_model(model)
+
+
+def check_data(estimator: Any, X: Any, y: Any, groups: Any) -> CheckedInput:
+    """Return data as an unfitted estimator reads them in ``fit``, checked."""
+    checked: CheckedInput = estimator._check_input(X, y, None, groups)
+    return checked
+
+
+def has_hidden_layer(estimator: Any) -> bool:
+    """Return whether an unfitted estimator's parameters give it a hidden layer."""
+    return bool(estimator._n_hidden())
 
 
 def table_of(estimator: Any, column: str | None) -> EmbeddingTable:

@@ -85,13 +85,12 @@ def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
     (['user', 'movie'], 'rating')
     """
     if path is None:
-        files = _cached()
+        ratings, movies = _cached()
     elif Path(path).is_dir():
         files = {n: p.read_bytes() for n in _COLUMNS if (p := Path(path) / n).is_file()}
+        ratings, movies = _tables(files, str(path))
     else:
-        files = _read_zip(Path(path).read_bytes(), str(path))
-    where = _URL if path is None else str(path)
-    ratings, movies = (_parse(files, name, where) for name in _COLUMNS)
+        ratings, movies = _read_zip(Path(path).read_bytes(), str(path))
     return Bunch(
         X=ratings[["userId", "movieId"]].set_axis(["user", "movie"], axis=1),
         y=ratings["rating"],
@@ -100,17 +99,23 @@ def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
     )
 
 
-def _read_zip(content: bytes, where: str) -> dict[str, bytes]:
-    """The files to read, out of an archive in which they may lie in a folder."""
+def _tables(files: Mapping[str, bytes], where: str) -> list[pd.DataFrame]:
+    """The ratings and the movies."""
+    return [_parse(files, name, where) for name in _COLUMNS]
+
+
+def _read_zip(content: bytes, where: str) -> list[pd.DataFrame]:
+    """The tables out of an archive in which they may lie in a folder."""
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             members = {PurePosixPath(name).name: name for name in archive.namelist()}
-            return {name: archive.read(members[name]) for name in _COLUMNS if name in members}
-    except (BadZipFile, zlib.error) as error:
+            files = {name: archive.read(members[name]) for name in _COLUMNS if name in members}
+    except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise InvalidFileError(
             f"{where} is no zip archive that can be read ({error}); path must be the archive of a "
             "MovieLens table or a folder with ratings.csv and movies.csv."
         ) from error
+    return _tables(files, where)
 
 
 def _parse(files: Mapping[str, bytes], name: str, where: str) -> pd.DataFrame:
@@ -131,8 +136,8 @@ def _parse(files: Mapping[str, bytes], name: str, where: str) -> pd.DataFrame:
         ) from error
 
 
-def _cached() -> dict[str, bytes]:
-    """The files, from the archive in the cache if it is there and whole, else downloaded."""
+def _cached() -> list[pd.DataFrame]:
+    """The tables, from the archive in the cache if it is there and whole, else downloaded."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = os.environ.get("SK_ENTITY_EMBED_CACHE") or Path(home) / "sk_entity_embed"
     archive = Path(folder) / PurePosixPath(_URL).name

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
+from sk_entity_embed._access import check_data, has_hidden_layer
 from sk_entity_embed._parameters import check_parameters
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.evaluation.comparison import (
@@ -226,7 +227,7 @@ def encoding_report(
         )
     models = _read_models(downstream, target)
     outputs = ["embedding"]
-    if estimator._n_hidden():
+    if has_hidden_layer(estimator):
         outputs = list(dict.fromkeys(["embedding", "both", estimator.output]))
     if encoders is None:
         contenders = default_encoders(models, rows, target)
@@ -265,7 +266,7 @@ def encoding_report(
 def _read(estimator: EntityEmbeddingEncoder, X: Any, y: Any, groups: Any) -> tuple[Rows, Target]:
     """Check the estimator and the data, and tell categorical columns from context."""
     _check_settings("estimator", estimator)
-    given = estimator._check_input(X, y, None, groups)
+    given = check_data(estimator, X, y, groups)
     columns, n = given.table.columns, given.table.n_rows
     chosen = estimator.categorical_features
     categorical, context = select_categorical(chosen, given.table, X)

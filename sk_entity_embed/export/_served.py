@@ -178,7 +178,7 @@ def exported_lookups(
     if model.output.hidden:
         output = "both" if model.output.vectors else "hidden"
         raise InvalidParameterError(
-            f"{what} equals transform for output='embedding' only, but the encoder has "
+            f"{what} can give the output 'embedding' of transform only, but the encoder has "
             f"output={output!r}: the hidden layer is computed from all columns and is no look-up. "
             "Fit with output='embedding', or take the vectors from lookup_frames or to_parquet."
         )

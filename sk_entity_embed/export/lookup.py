@@ -186,13 +186,13 @@ def sql(
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is no look-up, a look-up table is
-        missing, or `keep` is no list of different names, or a name in it is empty, is one of the
-        output, or is another one of the query to a database that ignores case.
+        If the encoder's output has a hidden layer, which is no look-up, or a look-up table is
+        missing. If `keep` is no list of different names, or a name in it is empty, is that of an
+        output column, or differs from another name of the query in case only.
     InvalidDataError
-        If the name of a column that the query reads is empty or holds a zero character. If it is
-        that of another column of fit to a database that ignores case, or two output columns are
-        one. DuckDB ignores the case of ASCII letters only.
+        If the name of a column that the query reads is empty or holds a zero character. If two
+        columns of fit, or two output columns, have names that differ in case only, which most
+        databases ignore (DuckDB that of ASCII letters).
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys, or not be written into a query.
     sklearn.exceptions.NotFittedError
@@ -238,7 +238,7 @@ def sql(
     LEFT JOIN (SELECT * FROM "city_vectors" WHERE "kind" <> 'category') AS "f0"
       ON "f0"."kind" = CASE WHEN "r"."city" IS NULL THEN 'missing' ELSE 'unknown' END
     """
-    if dialect not in DIALECTS:
+    if dialect not in tuple(DIALECTS):
         raise InvalidParameterError(
             f"`dialect` is {shown(dialect)}, but must be one of {tuple(DIALECTS)}."
         )
@@ -246,8 +246,8 @@ def sql(
     names = [lookup.name for lookup in found]
     if lookups is not None and (absent := [name for name in names if name not in lookups]):
         raise InvalidParameterError(
-            f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table, or "
-            "None to all of them."
+            f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table or "
+            "None, or leave `lookups` out."
         )
     keep = read_keep(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed

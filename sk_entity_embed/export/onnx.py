@@ -176,7 +176,9 @@ def to_onnx(
         )
     vocabularies = {table.vocabulary.name: table.vocabulary for table in model.tables}
     for name, marker in markers.items():
-        vocabulary = vocabularies[check_column(name, list(vocabularies))]
+        vocabulary = vocabularies[
+            check_column(name, list(vocabularies), "a name in `missing_values`")
+        ]
         if marker is not None:
             _check_marker(vocabulary, marker)
     graph = Graph(model.names)

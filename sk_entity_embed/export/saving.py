@@ -244,7 +244,10 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         _refuse("it is no file")
     try:
         with safe_open(os.fspath(path), framework="np") as file:
-            digest, _, text = (file.metadata() or {}).get(_KEY, "").partition(" ")
+            metadata = file.metadata() or {}
+            if metadata.get("format") == _KEY:
+                _refuse("a development version before 0.1 wrote it; save the estimator again")
+            digest, _, text = metadata.get(_KEY, "").partition(" ")
             if not re.fullmatch("[0-9a-f]{64}", digest):
                 _refuse("it is a safetensors file, but not one of sk_entity_embed")
             document = _parse(text)

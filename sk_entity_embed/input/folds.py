@@ -79,8 +79,8 @@ def warn_of_rare_classes(
     named += [f"{len(rare) - _SHOWN} more"] if len(rare) > _SHOWN else []
     warn(
         f"Classes with fewer members than the {n_folds} folds: {', '.join(named)}. A row whose "
-        "class is in no other fold is encoded by tables that never met its class. Give more data "
-        "or merge rare classes.",
+        "class is in no other fold is encoded by tables that have not seen its class. Give more "
+        "data or merge rare classes.",
         RareClassWarning,
     )
 

@@ -108,7 +108,7 @@ def _position(item: Any, names: list[str], labels: list[Any] | None) -> int:
     )
 
 
-def check_column(column: str | None, names: list[str]) -> str:
+def check_column(column: str | None, names: list[str], what: str = "`column`") -> str:
     """The name of a column that exists."""
     if not names:
         raise InvalidParameterError(
@@ -119,12 +119,12 @@ def check_column(column: str | None, names: list[str]) -> str:
         return names[0]
     if column is None:
         raise InvalidParameterError(
-            f"`column` must name one of the embedded columns: {shown(names)}."
+            f"{what} must name one of the embedded columns: {shown(names)}."
         )
     if column not in names:
         close = get_close_matches(str(column), names, n=1)
         hint = f" Did you mean {shown(close[0])}?" if close else ""
         raise InvalidParameterError(
-            f"`column` is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
+            f"{what} is {shown(column)}, but the embedded columns are {shown(names)}.{hint}"
         )
     return column

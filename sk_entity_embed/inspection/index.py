@@ -114,6 +114,8 @@ def check_index(
     index: NeighborIndex, catalogue: ColumnVectors, metric: str, min_count: int | None
 ) -> None:
     """Raise InvalidParameterError unless the index was built for this search."""
+    if not isinstance(index, NeighborIndex):
+        raise InvalidParameterError(f"`index` must be a NeighborIndex or None, got {shown(index)}.")
     for name, asked, built in (
         ("metric", metric, index.metric),
         ("min_count", min_count, index.min_count),

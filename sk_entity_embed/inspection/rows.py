@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed._access import fitted_model
+from sk_entity_embed._access import coded_rows, fitted_model
 from sk_entity_embed._steps import Step, find_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
@@ -111,8 +111,7 @@ def nearest_rows(
 
 
 def _code(step: Step, X: Any) -> CodedRows:
-    table = step.estimator._read(step.rows_given(X))
-    return fitted_model(step.estimator).code(table, serving=False)
+    return coded_rows(step.estimator, step.rows_given(X))
 
 
 def _represent(
