@@ -5,7 +5,8 @@ destinations and aircraft are drawn; one on Wikipedia's books and the pages they
 apart from pairs that are not there, where the folder ``--data`` has them; and one on a generated
 column of 37,000 categories. Each display and the explorer are made for each of the four columns.
 
-Run it with ``python examples/gallery.py [--rows N] [--categories N] [--output FOLDER]``.
+Run it with ``python examples/gallery.py [--rows N] [--categories N] [--views VIEW ...]
+[--output FOLDER]``.
 """
 
 from __future__ import annotations
