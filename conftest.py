@@ -10,6 +10,9 @@ import pytest
 from _pytest.doctest import DoctestItem
 
 os.environ["MPLBACKEND"] = "agg"
+# Threads of scikit-learn's boosting wait for each other by spinning: with a worker on each core
+# small fits would take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ destinations and aircraft are drawn; one on Wikipedia's books and the pages they
 apart from pairs that are not there, where the folder ``--data`` has them; and one on a generated
 column of 37,000 categories. Each display and the explorer are made for each of the four columns.
 
-Run it with ``python examples/gallery.py [--rows N] [--categories N] [--output FOLDER]``.
+Run it with ``python examples/gallery.py [--rows N] [--categories N] [--views VIEW ...]
+[--output FOLDER]``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ from sk_entity_embed.inspection import (
     nearest,
 )
 from sk_entity_embed.sampling import sample_negatives
+
+VIEWS = "map umap neighbors similarity heatmap loss predictions drift".split()
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,8 @@ def generated_subject(categories: int) -> Subject:
     return Subject("generated", "item", str(names[0]), *fitted, kinds)
 
 
-def draw(subject: Subject, folder: Path) -> None:
-    """All displays and the explorer of one column, each to a file."""
+def draw(subject: Subject, folder: Path, chosen: list[str]) -> None:
+    """The chosen displays and the explorer of one column, each to a file."""
     encoder, column, name = subject.encoder, subject.column, subject.name
     color = "target_mean" if subject.metadata is None else subject.metadata
     views = {
@@ -172,9 +175,9 @@ def draw(subject: Subject, folder: Path) -> None:
         ),
         "drift": lambda: DriftDisplay.from_estimators(subject.other, encoder, column),
     }
-    for view, make in views.items():
+    for view in chosen:
         start = time.perf_counter()
-        display = make()
+        display = views[view]()
         path = folder / f"{name}_{view}.png"
         display.figure_.savefig(path, dpi=110)
         plt.close(display.figure_)
@@ -192,6 +195,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=60_000, help="flights to draw")
     parser.add_argument("--categories", type=int, default=37_000, help="generated categories")
     parser.add_argument("--books", type=int, default=None, help="books to read; default: all")
+    parser.add_argument("--views", nargs="+", choices=VIEWS, default=VIEWS, help="default: all")
     parser.add_argument("--data", type=Path, default=os.environ.get("SK_ENTITY_EMBED_DATA"))
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output/gallery")
     args = parser.parse_args()
@@ -212,7 +216,7 @@ def main() -> None:
                 index=False
             )
         )
-        draw(subject, args.output)
+        draw(subject, args.output, args.views)
     print(f"\nwrote {len(list(args.output.iterdir()))} files to {args.output}")
 
 

@@ -13,7 +13,7 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
-from sk_entity_embed.inspection import catalogue as module
+from sk_entity_embed.inspection import column_vectors as module
 from sk_entity_embed.inspection.column_vectors import (
     close_names,
     column_vectors_of,

@@ -320,3 +320,9 @@ def test_kinds_have_the_colours_of_the_displays(vectors):
         assert json.dumps({"other": theme.muted, "missing": theme.grid}) in page
     scripts = (Path(page_module.__file__).parent / "colours.js").read_text(encoding="utf-8")
     assert not set(LIGHT.categorical + DARK.categorical) & set(re.findall("#[0-9a-f]{6}", scripts))
+
+
+def test_a_page_has_less_than_seven_bytes_for_each_number():
+    vectors = np.random.default_rng(0).normal(size=(4000, 50))
+    few, many = (len(explore(pd.DataFrame(vectors[:n])).to_html()) for n in (2, 4000))
+    assert (many - few) / vectors.size < 7  # names and coordinates included

@@ -88,3 +88,14 @@ def test_the_index_refuses_sizes_that_end_the_process(frame):
             NeighborIndex(frame[:50], **{name: size})
     index = NeighborIndex(frame[:50], n_links=np.int64(2), ef_construction=1, ef_search=1)
     assert len(nearest(frame[:50], None, "c3", k=20, index=index)) == 20
+
+
+def test_the_index_of_few_vectors_is_exact(frame):
+    few, queries = frame[:200], frame[200:220].to_numpy()
+    for metric in METRICS[:2]:
+        index = NeighborIndex(few, metric=metric, n_links=64, ef_search=400)
+        found = nearest(few, None, queries, k=20, metric=metric, index=index)
+        exact = nearest(few, None, queries, k=20, metric=metric)
+        pd.testing.assert_frame_equal(found, exact, check_exact=False, rtol=1e-12)
+    with pytest.raises(InvalidParameterError, match="only 199 other"):
+        nearest(few, None, "c3", k=200, index=index, metric=metric)

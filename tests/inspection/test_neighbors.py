@@ -310,3 +310,18 @@ def test_a_vector_of_another_column_asks_by_dot_product(dot):
     found = nearest(dot, "movie", "m1", k=5, metric="dot")  # biases make nothing similar
     expected = nearest(dot.embeddings_, "movie", "m1", k=5, metric="dot")
     pd.testing.assert_frame_equal(found[list(expected)], expected)
+
+
+def test_messages_cut_long_values():
+    long = "x" * 100_000
+    vectors = pd.DataFrame([[1.0, 0.0], [0.0, 1.0]], index=["x" * 99_999, "z" * 99_999])
+    for ask in (
+        lambda: nearest(vectors, None, long, k=1),  # a name close to it, as long
+        lambda: similarity_matrix(vectors, None, ["y"]),
+        lambda: analogy(vectors, None, long),
+        lambda: nearest({long: vectors, "y": vectors}, "z", "y"),
+        lambda: nearest(pd.DataFrame([[long]]), None, 0),
+    ):
+        with pytest.raises((InvalidDataError, InvalidParameterError)) as found:
+            ask()
+        assert len(str(found.value)) < 600

@@ -12,6 +12,7 @@ from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import nearest_rows
 from sk_entity_embed.inspection.search import METRICS
+from tests.containers import make_container
 from tests.inspection.conftest import brute_force
 from tests.samples import make_encoder
 
@@ -199,3 +200,20 @@ def test_rows_with_lists(listed, tagged):
         again = nearest_rows(listed, X, other, k=1, **options)
         np.testing.assert_allclose(again["distance"], 0, atol=1e-6)
         assert X["tags"][again["row"][1]] == []
+
+
+@pytest.mark.parametrize("name", ["polars", "pyarrow", "numpy_object"])
+def test_rows_of_other_containers(name):
+    columns = {"letter": ["a", "b", None, "", "b"] * 8, "size": [0.5, None, 1.5, 2.0] * 10}
+    y, options = np.arange(40) % 7, {"target_type": "continuous", "categorical_features": [0]}
+    X = make_container(name, columns)
+    encoder = make_encoder(**options).fit(X, y)
+    for representation in REPRESENTATIONS:
+        vectors = as_vectors(encoder, (X, y), X, representation)
+        order = np.argsort(-brute_force(vectors, vectors[2], "cosine").round(9), kind="stable")
+        found = nearest_rows(encoder, X, [0, 2], k=3, representation=representation)
+        assert found["row"].tolist()[3:] == order[order != 2][:3].tolist()
+        new = make_container(name, {column: values[:2] for column, values in columns.items()})
+        found = nearest_rows(encoder, X, new, k=2, representation=representation)
+        assert found["query"].tolist() == [0, 0, 1, 1]
+        np.testing.assert_allclose(found["similarity"][[0, 2]], 1.0, rtol=1e-12)

@@ -72,6 +72,11 @@ class DriftDisplay:
         Names of the frequent categories that moved most.
     %(drawn)s
 
+    See Also
+    --------
+    drift : The numbers alone.
+    align : Vectors that can take the place of another fit's.
+
     Examples
     --------
     >>> import pandas as pd

@@ -107,6 +107,11 @@ class EmbeddingDisplay:
         Colours of numbers.
     %(drawn)s
 
+    See Also
+    --------
+    sk_entity_embed.inspection.project : The coordinates as a table.
+    sk_entity_embed.inspection.nearest : The neighbours as a table.
+
     Examples
     --------
     >>> import pandas as pd
@@ -182,6 +187,29 @@ class EmbeddingDisplay:
         %(ax)s
 
         %(end_of_source)s
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> from sk_entity_embed.inspection import EmbeddingDisplay
+        >>> rng = np.random.default_rng(0)
+        >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 99)})
+        >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0)
+        >>> encoder = encoder.fit(X, X["city"] == "Oslo")
+        >>> display = EmbeddingDisplay.from_estimator(encoder, color="target_mean")
+        >>> display.colorbar_.ax.get_ylabel()
+        'share of True'
+
+        Vectors made elsewhere:
+
+        >>> vectors = pd.DataFrame(
+        ...     [[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+        ... )
+        >>> display = EmbeddingDisplay.from_estimator(vectors, highlight="Oslo", k_neighbors=1)
+        >>> display.neighbors["category"].tolist()
+        ['Bergen']
         """
         source = source_of(estimator)
         catalogue = column_vectors_of(source, column)
@@ -241,6 +269,17 @@ class EmbeddingDisplay:
             If a label is no category that is drawn.
         InvalidParameterError
             If a parameter does not fit.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import EmbeddingDisplay
+        >>> vectors = pd.DataFrame([[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]])
+        >>> display = EmbeddingDisplay.from_estimator(vectors)
+        >>> figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+        >>> len(display.plot(ax, labels=[2], theme="dark").labels_)
+        1
         """
         xy, n = self.coordinates, len(self.categories)
         catalogue = ColumnVectors(

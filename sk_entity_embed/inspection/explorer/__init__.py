@@ -54,6 +54,11 @@ class Explorer:
     title : str
         Title of the page.
 
+    See Also
+    --------
+    explore : Make an explorer.
+    nearest : The neighbours that the page shows, as a table.
+
     Notes
     -----
     The page's CSV files are UTF-8 with a byte-order mark and follow RFC 4180. Text that a
@@ -89,6 +94,13 @@ class Explorer:
         -------
         str
             Equal for equal data and versions.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import explore
+        >>> explore(pd.DataFrame([[1, 0], [0, 1]])).to_html()[:15]
+        '<!DOCTYPE html>'
         """
         return build_page(self._payload, self.title)
 
@@ -110,6 +122,16 @@ class Explorer:
         ------
         OSError
             If the folder does not exist or cannot be written to.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import explore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explore(pd.DataFrame([[1, 0], [0, 1]])).save(Path(folder) / "page.html").name
+        'page.html'
         """
         page = self.to_html().encode()
         write_whole(path, lambda file: file.write(page))
@@ -172,6 +194,11 @@ def explore(
     %(not_fitted)s
     ImportError
         If plotly is not installed; the extra is ``explore``.
+
+    See Also
+    --------
+    nearest : The same neighbours as a table.
+    project : The coordinates.
 
     Notes
     -----
