@@ -25,8 +25,9 @@ from _report import MODELS
 from _tables import Split, load_split, tables
 from quality import OURS, encode_ours, score_models
 
-from sk_entity_embed import assembly, canonical
-from sk_entity_embed.learning import crossfit, training
+from sk_entity_embed.learning import crossfit, loop
+from sk_entity_embed.model.coordinates import canonicalise
+from sk_entity_embed.model.heads import MLPHead, perceptron
 
 Patch = tuple[Any, str, Any]
 VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
@@ -35,10 +36,10 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
     "no averaging over epochs": ({}, [(crossfit, "AVERAGED_EPOCHS", 1)]),
     "no averaging, steps fall to 5 %": (
         {},
-        [(crossfit, "AVERAGED_EPOCHS", 1), (training, "_LAST_STEP", 0.05)],
+        [(crossfit, "AVERAGED_EPOCHS", 1), (loop, "_LAST_STEP", 0.05)],
     ),
     "no linear model beside the head": ({}, [(crossfit, "LINEAR_WEIGHT", 0.0)]),
-    "no pull towards zero": ({}, [(crossfit, "PRIOR_ROWS", 0.0)]),
+    "no shrinkage towards zero": ({}, [(MLPHead, "prior_rows", 0.0)]),
     "tables step like the head": ({}, [(crossfit, "TABLE_STEP", 1.0)]),
     "hidden layers (256, 128)": ({"hidden_layer_sizes": (256, 128)}, []),
     "fastai's widths": ({"dimensions": "fastai"}, []),
@@ -47,9 +48,12 @@ VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
     "unknown rate 0.1": ({"unknown_rate": 0.1}, []),
     "columns scaled to variance 1": (
         {},
-        [(assembly, "canonicalise", lambda *a, numbers: canonical.canonicalise(*a))],
+        [(perceptron, "canonicalise", lambda *a, numbers, **k: canonicalise(*a, **k))],
     ),
-    "hidden layer's scale as trained": ({}, [(assembly, "scale_hidden", lambda head, *_: head)]),
+    "hidden layer's scale as trained": (
+        {},
+        [(MLPHead, "_with_hidden_scale", lambda head, *_: head)],
+    ),
 }
 
 

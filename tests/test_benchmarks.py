@@ -1,7 +1,10 @@
 """The arithmetic of the benchmarks' reports, and the splits of the public tables."""
 
+import ast
 import os
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +210,14 @@ def test_the_speed_benchmark_keeps_cells_and_times_every_epoch(benchmarks, tmp_p
         again, y = load_table(str(tmp_path / "table.npz"), kind)
         assert again.to_numpy(dtype=object).tolist() == [["x", "1"], ["missing", "2"], ["zz", "1"]]
         assert y.tolist() == [0, 1, 1]
+
+
+def test_names_that_scripts_take_from_the_package_are_there():
+    """Also of scripts that no test runs; a rename must not break them in silence."""
+    for path in sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").glob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = getattr(node, "module", None) or ""
+            if isinstance(node, ast.ImportFrom) and module.startswith("sk_entity_embed"):
+                for alias in node.names:
+                    found = import_module(module)
+                    assert hasattr(found, alias.name) or find_spec(f"{module}.{alias.name}"), path
