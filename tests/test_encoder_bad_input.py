@@ -172,7 +172,7 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "2-D groups": (X, Y, {"groups": np.ones((N, 2))}, ValueError, "groups has 2 columns"),
     "scalar groups": (X, Y, {"groups": 3}, ValueError, "groups must have one value a row"),
     "groups of lists": (X, Y, {"groups": [[1], [2, 3]] * 30}, ValueError, "groups has entries of"),
-    "groups of sets": (X, Y, {"groups": [{1}, {2}] * 30}, ValueError, "groups .*no labels.*'set'"),
+    "groups of sets": (X, Y, {"groups": [{1}, {2}] * 30}, ValueError, "groups .*not labels.*'set'"),
     "short weights": (X, Y, {"sample_weight": np.ones(N - 1)}, ValueError, "sample_weight.*59"),
     "negative weights": (
         X, Y, {"sample_weight": -np.ones(N)}, ValueError, "[Nn]egative.*sample_weight"

@@ -400,9 +400,12 @@ def test_warm_start_refuses_another_pooling_or_length(change: Any, list_rows: Ro
     ("settings", "message"),
     [
         ({"pooling": {"words": "median"}}, "`pooling` is 'median' .* in column 'words'"),
-        ({"pooling": {"color": "sum"}}, r"`pooling` names 'color', which is no column of lists"),
+        ({"pooling": {"color": "sum"}}, r"`pooling` names 'color', which is not a column of lists"),
         ({"pooling": {"tags": "sum"}}, r"`pooling` names 'tags', .*\['words'\]"),
-        ({"max_length": {"color": 3}}, "`max_length` names 'color', which is no column of lists"),
+        (
+            {"max_length": {"color": 3}},
+            "`max_length` names 'color', which is not a column of lists",
+        ),
         ({"max_length": {"words": 0}}, "`max_length` is 0 for the lists in column 'words'"),
     ],
 )

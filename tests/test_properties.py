@@ -78,7 +78,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, list[Any]], dict[str, list[Any]],
         cells = st.sampled_from(pool)
         fit[f"x{j}"] = draw(st.lists(cells, min_size=n_rows, max_size=n_rows))
         if kind == "mixed":
-            fit[f"x{j}"][0] = "text"  # so that it is no column of numbers
+            fit[f"x{j}"][0] = "text"  # so that it is not a column of numbers
         unseen = st.one_of(cells, values)
         asked[f"x{j}"] = draw(st.lists(unseen, min_size=n_asked, max_size=n_asked))
         containers &= set(homes)

@@ -112,7 +112,7 @@ def _read_zip(content: bytes, where: str) -> list[pd.DataFrame]:
             files = {name: archive.read(members[name]) for name in _COLUMNS if name in members}
     except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise InvalidFileError(
-            f"{where} is no zip archive that can be read ({error}); path must be the archive of a "
+            f"{where} is not a readable zip archive ({error}); path must be the archive of a "
             "MovieLens table or a folder with ratings.csv and movies.csv."
         ) from error
     return _tables(files, where)

@@ -249,7 +249,7 @@ def _dense(X: Any) -> NDArray[Any]:
 
 
 def _find_numbers(X: Any) -> NDArray[np.intp]:
-    """Columns that are no indicators, which hold 0 and 1 only."""
+    """Columns that are not indicators, which hold 0 and 1 only."""
     if sparse.issparse(X):
         cells = X.tocoo()
         return np.unique(cells.col[~np.isin(cells.data, (0, 1))])

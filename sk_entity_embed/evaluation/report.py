@@ -332,7 +332,7 @@ def _check_settings(parameter: str, encoder: Any) -> None:
 
 
 def _check_members(parameter: str, members: Mapping[Any, Any], methods: tuple[str, str]) -> None:
-    """Refuse names that are no strings, classes, and objects without the methods needed."""
+    """Refuse names that are not strings, classes, and objects without the methods needed."""
     for name, member in members.items():
         if not isinstance(name, str):
             raise InvalidParameterError(f"`{parameter}` must be named by strings, got {name!r}.")

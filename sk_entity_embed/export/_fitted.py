@@ -112,7 +112,7 @@ def _vocabulary(v: Vocabulary) -> Rules:
     fits = v.empty_count == 0 if v.empty_row is None else v.empty_row == empty_row
     yield fits, "the empty list has no row, or there are no lists"
     if v.keys is None:
-        yield v.categories.dtype == object, "the categories are no objects"
+        yield v.categories.dtype == object, "the categories are not objects"
         index = pd.Index(v.categories, dtype=object, tupleize_cols=False)
         yield not index.hasnans and index.is_unique, "a category is missing or there twice"
     else:
@@ -145,7 +145,7 @@ def _mlp(head: MLPHead) -> Rules:
 
 def _dot(head: DotHead) -> Rules:
     yield (head.axes >= 0).all(), "a weight is negative"
-    yield np.isfinite(head.intercept), "the intercept is no number"
+    yield np.isfinite(head.intercept), "the intercept is not a number"
 
 
 def _scaling(scaling: ContextScaling) -> Rules:

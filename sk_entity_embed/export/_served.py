@@ -117,7 +117,7 @@ class Lookup:
         Raises
         ------
         UnsupportedDataError
-            If they are of mixed type, or of one that is no key in a data base.
+            If they are of mixed type, or of one that is not a key in a data base.
         """
         if not self.has_type:
             return pa.array([], pa.large_string())
@@ -145,7 +145,7 @@ def lookups_of(encoder: Any) -> list[Lookup]:
     serves_unknown = not model.refuses_unknown
     lookups = []
     for table in model.tables:
-        # A missing cell that is no category of its own is treated as an unknown one.
+        # A missing cell that is not a category of its own is treated as an unknown one.
         known = serves_unknown or table.vocabulary.missing_row == MISSING
         lookups.append(Lookup(table, known and not model.refuses_missing, serves_unknown))
     return lookups
@@ -179,7 +179,7 @@ def exported_lookups(
         output = "both" if model.output.vectors else "hidden"
         raise InvalidParameterError(
             f"{what} can give the output 'embedding' of transform only, but the encoder has "
-            f"output={output!r}: the hidden layer is computed from all columns and is no look-up. "
+            f"output={output!r}: the hidden layer comes from all columns, not by a look-up. "
             "Fit with output='embedding', or take the vectors from lookup_frames or to_parquet."
         )
     lookups = lookups_of(step)

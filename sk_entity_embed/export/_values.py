@@ -288,7 +288,7 @@ class Unpacker:
                 raise ValueError(f"tensor {name!r} has dtype {array.dtype} instead of {dtype}")
             return self._read_cells(array) if tag == "cells" else read(array, *others)
         if type(content) is not list:
-            raise ValueError(f"the content of {tag!r} is no list")
+            raise ValueError(f"the content of {tag!r} is not a list")
         parts = [self.unpack(v, depth + 1) for v in content]
         if tag in ("set", "frozenset", "dict"):
             if _are_crowded([key for key, _ in parts] if tag == "dict" else parts):
@@ -303,10 +303,10 @@ class Unpacker:
     def _read_cells(self, raw: NDArray[np.uint8]) -> NDArray[np.object_]:
         cells = parse_json(raw.tobytes().decode())
         if type(cells) is not list:
-            raise ValueError("cells are no list")
+            raise ValueError("the cells are not a list")
         if {*map(type, cells)} - {str}:
             cells = [self.unpack(v) if type(v) in (dict, list) else v for v in cells]
-            {*map(hash, cells)}  # a TypeError if one is no category
+            {*map(hash, cells)}  # a TypeError if one is not a category
         return object_array(cells)
 
 
@@ -404,7 +404,7 @@ def _read_text(name: str, text: Any) -> Any:
 
 def _number(name: str, value: Any) -> Any:
     if name not in NUMBERS or type(value) not in (bool, int, float):
-        raise ValueError(f"{value!r} is no number of dtype {name!r}")
+        raise ValueError(f"{value!r} is not a number of dtype {name!r}")
     return np.dtype(name).type(value)
 
 
@@ -484,14 +484,18 @@ def _period(ordinal: int, frequency: str) -> pd.Period:
     most = min(8030 * _PERIODS_A_YEAR[found[found.lastindex or 0]], 2**63 - 1)  # from 1970 on
     value = pd.Period(ordinal=ordinal, freq=frequency) if abs(ordinal) <= most else None
     if type(ordinal) is not int or value is None or not 1 <= value.year <= 9999:
-        raise ValueError(f"{ordinal!r} is no period of frequency {frequency!r} up to the year 9999")
+        raise ValueError(
+            f"{ordinal!r} is not a period of frequency {frequency!r} up to the year 9999"
+        )
     return value
 
 
 def _interval(left: Any, right: Any, closed: Any) -> pd.Interval:
     for end in (left, right):
         if not isinstance(end, int | float | np.number | pd.Timestamp | pd.Timedelta):
-            raise ValueError(f"an interval ends at {end!r}, which is no number, time or duration")
+            raise ValueError(
+                f"an interval ends at {end!r}, which is not a number, time or duration"
+            )
     return pd.Interval(left, right, closed)
 
 

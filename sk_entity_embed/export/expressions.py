@@ -48,7 +48,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     ImportError
         If polars is not installed.
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is no look-up.
+        If the encoder's output has a hidden layer, which is not a look-up.
     UnsupportedDataError
         If a column holds lists, or its categories are of mixed type, or of one that cannot be a
         key.
@@ -58,7 +58,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are no part of the expressions.
+        If a pipeline is given that has other steps, which are not part of the expressions.
 
     See Also
     --------
@@ -124,14 +124,14 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is no look-up.
+        If the encoder's output has a hidden layer, which is not a look-up.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are no part of the function.
+        If a pipeline is given that has other steps, which are not part of the function.
 
     See Also
     --------
@@ -268,7 +268,7 @@ def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
     wide = cells + zero
     if (as_floats.abs() < _LAST_WHOLE).all():
         return wide
-    # Numbers that are no integers, or are rounded on the way, become a number that is no key.
+    # Numbers that are not integers, or are rounded on the way, become a number that is not a key.
     whole = cells.cast(pl.Int128, strict=False)
     no_key = next(n for n in range(len(keys) + 1) if n not in set(keys.to_list()))
     if keys.dtype.is_float():

@@ -52,7 +52,7 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     Raises
     ------
     InvalidParameterError
-        If `encoder` is no estimator of this package.
+        If `encoder` is not an estimator of this package.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -115,7 +115,7 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
         If the categories of a column are of mixed type, or of one that cannot be a key. No file
         is written then.
     InvalidParameterError
-        If `encoder` is no estimator of this package.
+        If `encoder` is not an estimator of this package.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -186,8 +186,8 @@ def sql(
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is no look-up, or a look-up table is
-        missing. If `keep` is no list of different names, or a name in it is empty, is that of an
+        If the encoder's output has a hidden layer, which is not a look-up, or a look-up table is
+        missing. If `keep` is not a list of different names, or a name in it is empty, is that of an
         output column, or differs from another name of the query in case only.
     InvalidDataError
         If the name of a column that the query reads is empty or holds a zero character. If two
@@ -201,7 +201,7 @@ def sql(
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are no part of the query.
+        If a pipeline is given that has other steps, which are not part of the query.
 
     See Also
     --------

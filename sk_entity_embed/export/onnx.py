@@ -126,7 +126,7 @@ def to_onnx(
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are no part of the model.
+        If a pipeline is given that has other steps, which are not part of the model.
 
     Notes
     -----

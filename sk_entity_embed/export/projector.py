@@ -53,7 +53,7 @@ def to_projector(
     Raises
     ------
     InvalidParameterError
-        If `encoder` is no estimator of this package, has no such column, or `metadata` does not
+        If `encoder` is not an estimator of this package, has no such column, or `metadata` does not
         fit.
     InvalidDataError
         If `metadata` has none of the categories, or one of them twice.

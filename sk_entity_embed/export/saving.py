@@ -241,7 +241,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     """Return the document and the arrays of a file; an InvalidFileError if it is none of ours."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        _refuse("it is no file")
+        _refuse("it is not a file")
     try:
         with safe_open(os.fspath(path), framework="np") as file:
             metadata = file.metadata() or {}
@@ -261,7 +261,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         raise
     except Exception as error:  # the library's own, and NumPy's of what it does not know
         reason = str(error)[:_LONGEST]
-        raise InvalidFileError(f"it is no safetensors file, or was cut off ({reason})") from error
+        raise InvalidFileError(
+            f"it is not a safetensors file, or was cut off ({reason})"
+        ) from error
     for name, array in arrays.items():
         if array.dtype.name not in NUMBERS:
             _refuse(f"tensor {shown(name)} has the unknown dtype {array.dtype}")
@@ -277,7 +279,7 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         document = parse_json(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidFileError(f"its document is no valid JSON: {error}") from error
+        raise InvalidFileError(f"its document is not valid JSON: {error}") from error
     version = document.get("format_version") if isinstance(document, dict) else None
     if type(version) is not int or version < 1:
         _refuse(f"its format version {shown(version)} is no number")

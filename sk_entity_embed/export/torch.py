@@ -44,7 +44,7 @@ def to_torch(
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are no part of the module.
+        If a pipeline is given that has other steps, which are not part of the module.
 
     Notes
     -----

@@ -61,7 +61,7 @@ def to_word2vec(
     Raises
     ------
     InvalidParameterError
-        If `encoder` is no estimator of this package, or has no such column, or if `path` and
+        If `encoder` is not an estimator of this package, or has no such column, or if `path` and
         `vocab_path` are the same file.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
@@ -70,7 +70,7 @@ def to_word2vec(
     -----
     Words cannot hold white space, so categories are percent-encoded: white space, control
     characters, ``%`` and a first ``<`` become ``%20``, ``%0A``, ``%25``, ``%3C`` and so on.
-    :func:`urllib.parse.unquote` undoes it. Categories that are no strings are written as they are
+    :func:`urllib.parse.unquote` undoes it. Categories that are not strings are written as they are
     printed, dates by ISO 8601; where a column holds strings too, they carry their type, as in
     ``<int>1``. Three words have a meaning of their own. ``<empty>`` is the empty string.
     ``<missing>`` is there where missing is a category, unless ``handle_missing`` is "nan".

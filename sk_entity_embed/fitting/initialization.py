@@ -148,7 +148,8 @@ def check_init(init: Any, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     for name, frame in init.items():
         if name not in names:
             raise InvalidParameterError(
-                f"`init` names {shown(name)}, which is no categorical column: {shown(list(names))}."
+                f"`init` names {shown(name)}, which is not a categorical column: "
+                f"{shown(list(names))}."
             )
         if not isinstance(frame, pd.DataFrame) or 0 in frame.shape:
             raise InvalidParameterError(
@@ -173,7 +174,7 @@ def frozen_columns(freeze: bool | Collection[str], names: Sequence[str]) -> set[
     unknown = [name for name in freeze if name not in names]
     if unknown:
         raise InvalidParameterError(
-            f"`freeze` names {shown(unknown)}, which are no categorical columns: "
+            f"`freeze` names {shown(unknown)}, which are not categorical columns: "
             f"{shown(list(names))}."
         )
     return set(freeze)
@@ -244,7 +245,7 @@ def _check_matches(
         warn(
             f"`init[{name!r}]` has vectors for only {_percent(covered)} of the cells of column "
             f"{name!r}, and only {_percent(used)} of its labels are categories: {both}. Check "
-            "that both are spelt alike. If they are, leave out the labels that are no categories.",
+            "that both are spelt alike. If they are, leave out the labels that are not categories.",
             UnmatchedCategoriesWarning,
         )
 

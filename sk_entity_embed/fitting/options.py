@@ -39,7 +39,7 @@ def _name(key: Any, places: Mapping[int, str], parameter: str) -> str:
         return places[int(key)]
     kind = "column of lists" if parameter in ("pooling", "max_length") else "categorical column"
     raise InvalidParameterError(
-        f"`{parameter}` names {shown(key)}, which is no {kind}: {shown(list(places.values()))}."
+        f"`{parameter}` names {shown(key)}, which is not a {kind}: {shown(list(places.values()))}."
     )
 
 

@@ -289,7 +289,7 @@ def resolve_link(y_range: Any, given: CheckedInput, scale: Scale) -> Link:
     Raises
     ------
     InvalidParameterError
-        If the bounds are no two rising numbers, the loss has bounds of its own, or they are so far
+        If the bounds are not two rising numbers, the loss has bounds of its own, or they are so far
         apart that float32 does not tell the values between them apart.
     InvalidDataError
         If a value of the target lies outside.
@@ -410,7 +410,7 @@ def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
         codes, labels = pd.factorize(array)
     except TypeError as error:
         raise InvalidDataError(
-            f"groups holds values that are no labels: {error!s:.300}."
+            f"groups holds values that are not labels: {error!s:.300}."
         ) from error
     with suppress(TypeError):  # the order of numbers or text, if there is one
         codes = np.argsort(np.argsort(labels))[codes]

@@ -213,7 +213,7 @@ def _decoded(array: _Array) -> pa.Array:
 
 
 def _without_nan(array: pa.Array) -> pa.Array:
-    """Floats as 64 bits, with nulls where they are no numbers."""
+    """Floats as 64 bits, with nulls where they are not numbers."""
     values = pc.cast(array, pa.float64(), safe=False)
     missing = pc.is_nan(values)
     if pc.any(missing).as_py():

@@ -100,7 +100,7 @@ def _read_array(X: Any) -> Table:
     is_scalar = X is None or isinstance(X, str | bytes | Number)  # for scikit-learn to refuse
     if not (is_scalar or hasattr(X, "__len__") or hasattr(X, "__array__")):
         raise UnsupportedDataError(
-            f"X is of type {type(X).__name__}, which is no table in memory; pass a data frame of "
+            f"X is of type {type(X).__name__}, which is not a table in memory; pass a frame of "
             "pandas or polars, a pyarrow table or a two-dimensional array."
         )
     array = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")

@@ -1,7 +1,7 @@
 """Copies of rows in several folds, as oversampling makes them: a row's table learns its target.
 
 Equal rows are natural where few categories are combined, so three questions are asked. Are the
-targets of equal rows equal far more often than by chance? If the target is no noise but follows
+targets of equal rows equal far more often than by chance? If the target is not noise but follows
 from the columns, that is natural, too. Then copies show in one of two ways: rare targets have them
 and others do not, or rows that agree in all columns but one agree in that one as well.
 """
@@ -113,7 +113,8 @@ def _are_oversampled(
 ) -> bool:
     """Whether rows of some targets have copies, about as many each, and rows of others have none.
 
-    Those with copies are no majority: the many rows that are all zeros, say, are not oversampled.
+    Those with copies are not the majority: the many rows that are all zeros, say, are not
+    oversampled.
     """
     if not is_classification:
         edges = np.unique(np.quantile(values, [0.2, 0.4, 0.6, 0.8]))

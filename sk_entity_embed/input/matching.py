@@ -155,9 +155,11 @@ def _to_floats(cells: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
 
 def _to_whole(cells: pa.Array, kind: pa.DataType) -> tuple[pa.Array, NDArray[np.bool_] | None]:
     """Floats as integers of 64 bits, and which are none; these, and missing ones, are 0 or null."""
-    values = cells.to_numpy(zero_copy_only=False)  # NaN where missing, which is no integer either
+    values = cells.to_numpy(
+        zero_copy_only=False
+    )  # NaN where missing, which is not an integer either
     limits = np.iinfo(kind.to_pandas_dtype())
-    # The highest integer is no float64; the float after it is.
+    # The highest integer is not a float64; the float after it is.
     fits_in = (values >= float(limits.min)) & (values < float(limits.max))
     fits_in &= np.floor(values) == values
     whole = np.where(fits_in, values, 0).astype(limits.dtype)

@@ -124,7 +124,7 @@ def check_roles(
 def _remainder(
     y: NDArray[np.float64], codes: Sequence[NDArray[np.integer[Any]] | Lists]
 ) -> NDArray[np.float64]:
-    """The target less what embedded columns tell: a year is no id where movies are known."""
+    """The target less what embedded columns tell: a year is not an id where movies are known."""
     rest: NDArray[np.float64] = y - y.mean(axis=0)
     for column in codes:
         if isinstance(column, Lists):

@@ -104,7 +104,7 @@ def _position(item: Any, names: list[str], labels: list[Any] | None) -> int:
     if isinstance(item, int | np.integer) and -len(names) <= item < len(names):
         return int(item) % len(names)
     raise InvalidParameterError(
-        f"`categorical_features` has {item!r}, which is no column of X: {names}."
+        f"`categorical_features` has {item!r}, which is not a column of X: {names}."
     )
 
 

@@ -87,7 +87,7 @@ def _as_numbers(array: NDArray[np.object_]) -> NDArray[Any]:
 
 
 def _first_bad(array: NDArray[Any]) -> str:
-    """The first value that is no number of 64 bits."""
+    """The first value that is not a number of 64 bits."""
     for value in array.flat:
         try:
             float(value)

@@ -55,7 +55,7 @@ def align(encoder: Any, reference: Any) -> Any:
     Raises
     ------
     InvalidParameterError
-        If one is no estimator of this package, no column is shared, widths or heads differ, or
+        If one is not an estimator of this package, no column is shared, widths or heads differ, or
         vectors below ``head="dot"`` were frozen.
     InvalidDataError
         If a shared column has no category in common; below ``head="dot"``, if none has one.

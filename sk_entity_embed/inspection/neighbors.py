@@ -278,7 +278,7 @@ def _read_query(
             vectors = query.to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InvalidDataError(
-                f"`query` has vectors that are no numbers: {error!s:.300}."
+                f"`query` has vectors that are not numbers: {error!s:.300}."
             ) from error
     else:
         several = isinstance(query, list | pd.Series | pd.Index | np.ndarray)

@@ -126,7 +126,7 @@ def test_damaged_archives_are_refused(tmp_path):
     start = whole.index(b"ratings.csv") + len("ratings.csv")
     for content in (b"no zip", whole[:-30], whole[:start] + b"\xff" * 9 + whole[start + 9 :]):
         (tmp_path / "any.zip").write_bytes(content)
-        with pytest.raises(InvalidFileError, match="is no zip archive that can be read"):
+        with pytest.raises(InvalidFileError, match="is not a readable zip archive"):
             fetch_movielens(tmp_path / "any.zip")
     with pytest.raises(FileNotFoundError):
         fetch_movielens(tmp_path / "nowhere")

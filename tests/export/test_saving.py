@@ -460,7 +460,7 @@ def test_classes_are_packed_and_checked_by_their_annotations(monkeypatch):
             _fitted.build(Toy, {**GOOD, name: wrong})
     with pytest.raises(ValueError, match="it has no name"):
         _fitted.build(Toy, {**GOOD, "name": ""})
-    with pytest.raises(ValueError, match="the content of 'Toy' is no list"):
+    with pytest.raises(ValueError, match="the content of 'Toy' is not a list"):
         _values.Unpacker({}, _fitted.classes(), _fitted.build).unpack({"Toy": {}})
 
 
@@ -588,9 +588,9 @@ def test_changes_and_truncations_are_found(tmp_path):
         with suppress(InvalidFileError):  # or another space between the parts of the header
             assert_same(load(path).get_params(), before)
         path.write_bytes(raw[:position])
-        with pytest.raises(InvalidFileError, match="no safetensors file, or was cut off"):
+        with pytest.raises(InvalidFileError, match="not a safetensors file, or was cut off"):
             load(path)
-    refused(path, raw + b"\0", "no safetensors file, or was cut off")
+    refused(path, raw + b"\0", "not a safetensors file, or was cut off")
 
 
 def test_foreign_files_are_refused(tmp_path):
@@ -598,14 +598,14 @@ def test_foreign_files_are_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a", "b")
     for raw in (path.read_bytes(), b"", b"\0" * 100, pickle.dumps({"a": 1}, 2)):
-        refused(path, raw, "no safetensors file")
+        refused(path, raw, "not a safetensors file")
     for metadata in (None, {"format": "np"}, {KEY: ""}, {KEY: "0 {}"}):
         refused(path, safetensors.numpy.save(arrays, metadata), "but not one of sk_entity_embed")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing")
     os.mkfifo(tmp_path / "pipe")
     for other in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(InvalidFileError, match="it is no file"):
+        with pytest.raises(InvalidFileError, match="it is not a file"):
             load(other)
 
 
@@ -621,10 +621,10 @@ def entry(dtype, shape, end):
         (entry("U8", [2**40, 0], 0), "cut off"),
         ({**entry("U8", [6], 6), "y": entry("U8", [2**40, 0], 0)["x"]}, "larger than the file"),
         (entry("U8", [1] * 64 + [6], 6), "dimension"),
-        (entry("F8_E4M3", [6], 6), "no safetensors file"),
+        (entry("F8_E4M3", [6], 6), "not a safetensors file"),
         (
             {**entry("U8", [6], 6), "y": entry("C64", [0], 0)["x"]},
-            "unknown dtype complex64|no safetensors file",
+            "unknown dtype complex64|not a safetensors file",
         ),
         (entry("BOOL", [6], 6), "neither true nor false"),
         (entry("U8", [-6], 6), "cut off"),
@@ -637,7 +637,7 @@ def test_what_tensors_declare_is_not_believed(path, header, match):
     try:
         refused(path, raw, match)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
-        refused(path, (2**40).to_bytes(8, "little") + raw[8:], "no safetensors file")
+        refused(path, (2**40).to_bytes(8, "little") + raw[8:], "not a safetensors file")
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
@@ -647,8 +647,8 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
     header, document, data = take_apart(path.read_bytes())
     for text, match in [
         ("[]", "format version None is no number"),
-        ("{", "no valid JSON"),
-        ("[" * 100_000, "no valid JSON"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is no number"),
         ({**document, "format_version": "1"}, "format version '1' is no number"),
         ({**document, "format_version": 2}, "reads up to 1: pip install --upgrade"),

@@ -120,7 +120,7 @@ def test_lengths_that_are_no_positive_integers_name_the_column(length):
 @pytest.mark.parametrize("key", ["city", 0, 1.5])
 def test_keys_that_name_no_column_are_refused(key):
     for parameter, kind in (("pooling", "column of lists"), ("dimensions", "categorical column")):
-        message = rf"`{parameter}` names {key!r}, which is no {kind}: \['words', 'history'\]"
+        message = rf"`{parameter}` names {key!r}, which is not a {kind}: \['words', 'history'\]"
         with pytest.raises(InvalidParameterError, match=message):
             by_column({key: 3}, parameter, NAMES, POSITIONS)
 

@@ -139,7 +139,7 @@ def test_labels_that_are_not_strings_are_numbered(labels):
         (pa.table([[1], [2]], names=["a", "a"]), InvalidDataError, "(?s)X repeats .*'a'"),
         (pl.DataFrame({"a": [1]}).lazy(), UnsupportedDataError, "collect"),
         (pd.Series([1]), InvalidDataError, "to_frame"),
-        ((i for i in range(3)), UnsupportedDataError, "type generator, which is no table"),
+        ((i for i in range(3)), UnsupportedDataError, "type generator, which is not a table"),
         (pa.chunked_array([[1]]), InvalidDataError, r"pyarrow\.table"),
         (READER, UnsupportedDataError, r"X\.read_all\(\)"),
         (pd.DataFrame({"a": ["x"]}).iloc[0], InvalidDataError, r"row by X\.iloc\[\[0\]\]"),

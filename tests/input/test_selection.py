@@ -60,14 +60,14 @@ def test_auto_takes_whole_numbers_where_there_are_only_numbers():
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (["s", "none"], "'none', which is no column"),
-        ([0, 9], "9, which is no column"),
-        ([-4], "-4, which is no column"),
+        (["s", "none"], "'none', which is not a column"),
+        ([0, 9], "9, which is not a column"),
+        ([-4], "-4, which is not a column"),
         ([True, False], "mask of 2 values.*3 columns"),
         ([False] * 3, "selects no column"),
         ([], "selects no column"),
         (["s", 0], "more than once"),
-        (lambda X: [1.5], "1.5, which is no column"),
+        (lambda X: [1.5], "1.5, which is not a column"),
     ],
 )
 def test_a_selection_that_does_not_fit_is_refused(selection, message):

@@ -207,7 +207,7 @@ def test_class_weights_are_those_of_scikit_learn(y, class_weight):
         (["a", "b"], {"a": 1e308, "b": 1.0}, "gives one class less than 1e-30"),
         (["a", "b"], {"a": 0.0, "b": 1.0}, "must be positive and finite"),
         (["a", "b"], {"a": 10**400, "b": 1.0}, "does not fit y"),
-        (["a", "b"], {"z": 2.0}, r"names \['z'\], which are no classes of y: \['a', 'b'\]"),
+        (["a", "b"], {"z": 2.0}, r"names \['z'\], which are not classes of y: \['a', 'b'\]"),
         (INDICATOR, [{0: 1.0}], "does not fit y"),
     ],
 )

@@ -111,7 +111,7 @@ def test_frames_of_vectors_as_queries():
         (np.array([0, np.nan, 0]), "`query` has vectors that are not finite"),
         (np.array([0, 1e200, 0]), "beyond the range of float32"),
         (np.empty((0, 3)), "`query` is empty"),
-        (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are no numbers"),
+        (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are not numbers"),
         ([[1.0, 2.0, 3.0]], "must be hashable"),
         (["c1", None], "None is no category"),
         (np.array("zzzz"), "'zzzz' is no category"),

@@ -266,7 +266,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
-            If a label is no category that is drawn.
+            If a label is not a category that is drawn.
         InvalidParameterError
             If a parameter does not fit.
 

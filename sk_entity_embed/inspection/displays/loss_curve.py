@@ -99,7 +99,7 @@ class LossCurveDisplay:
         InvalidDataError
             If no epoch was finished.
         InvalidParameterError
-            If it is no estimator of this package.
+            If it is not an estimator of this package.
         %(not_fitted)s
         """
         estimator = fitted_step(estimator)
