@@ -118,8 +118,8 @@ def apply_class_weight(
         known = set(target.classes.tolist())
         if isinstance(class_weight, Mapping) and not known.issuperset(class_weight):
             raise InvalidParameterError(
-                f"`class_weight` names {[k for k in class_weight if k not in known]}, which are not "
-                f"classes of y: {target.classes.tolist()}."
+                f"`class_weight` names {[k for k in class_weight if k not in known]}, which are "
+                f"not classes of y: {target.classes.tolist()}."
             )
     try:
         factors = compute_sample_weight(class_weight, labels)
