@@ -58,6 +58,11 @@ def coloring_of(
 ) -> Coloring | None:
     """Return what colour tells, from a display's parameter and the classes of the target."""
     if color is None:
+        if label is not None:
+            raise InvalidParameterError(
+                f"`color_label` is {shown(label)} and `color` is None: pass the values that the "
+                "label names as `color`."
+            )
         return None
     if isinstance(color, str) and color == "count":
         found = _count_coloring(catalogue)

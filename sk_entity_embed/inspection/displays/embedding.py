@@ -176,7 +176,7 @@ class EmbeddingDisplay:
             Grey has no value; values for none of the categories are an error. Vectors alone have
             neither target means nor counts.
         color_label : str, default=None
-            What the values are; None takes the name of the series.
+            What the values of ``color`` are; None takes the name of the series.
         highlight : category or list of categories, default=None
             Point out categories, joined to their neighbours.
         k_neighbors : int, default=10

@@ -262,6 +262,7 @@ def test_many_points_are_pixels_in_vector_graphics():
         ({"labels": "c7"}, InvalidParameterError, "`labels` must be"),
         ({"method": "mds"}, InvalidParameterError, "`method` must be"),
         ({"k_neighbors": -1}, InvalidParameterError, "`k_neighbors` must be"),
+        ({"color_label": "km"}, InvalidParameterError, "`color_label` is 'km' and `color` is None"),
     ],
 )
 def test_wrong_parameters(changes, error, match):
