@@ -118,7 +118,7 @@ def to_onnx(
     InvalidParameterError
         If a parameter does not fit the encoder.
     UnsupportedDataError
-        If a column holds lists pooled by "gru", or its categories, or the classes, are no strings,
+        If a column holds lists pooled by "gru", or its categories, or the classes, are not strings,
         integers, booleans or numbers (dates, values of mixed type), or do not fit ONNX's types.
     InvalidDataError
         If the model would exceed the 2 GB that ONNX allows.

@@ -282,7 +282,7 @@ def _parse(text: str) -> dict[str, Any]:
         raise InvalidFileError(f"its document is not valid JSON: {error}") from error
     version = document.get("format_version") if isinstance(document, dict) else None
     if type(version) is not int or version < 1:
-        _refuse(f"its format version {shown(version)} is no number")
+        _refuse(f"its format version {shown(version)} is not a positive integer")
     if version > FORMAT_VERSION:
         _refuse(
             f"it has format version {version}, and this version of sk_entity_embed reads up to "

@@ -86,7 +86,7 @@ class ColumnVectors:
         if (found < 0).any():
             unknown = categories[int(np.argmax(found < 0))]
             raise InvalidDataError(
-                f"{shown(unknown)} is no category of column "
+                f"{shown(unknown)} is not a category of column "
                 f"{self.name!r}.{self._suggestion(unknown)}"
             )
         return found.astype(np.intp)

@@ -646,11 +646,11 @@ def test_what_tensors_declare_is_not_believed(path, header, match):
 def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch):
     header, document, data = take_apart(path.read_bytes())
     for text, match in [
-        ("[]", "format version None is no number"),
+        ("[]", "format version None is not a positive integer"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
-        ({**document, "format_version": 0}, "format version 0 is no number"),
-        ({**document, "format_version": "1"}, "format version '1' is no number"),
+        ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
+        ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
         ({**document, "format_version": 2}, "reads up to 1: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)

@@ -107,9 +107,13 @@ def test_categories_of_every_type_are_found(labels, asked):
 @pytest.mark.parametrize(
     ("labels", "asked", "message"),
     [
-        (["Oslo", "Rome"], "oslo", r"'oslo' is no category of column 'col'\. Did you mean 'Oslo'"),
+        (
+            ["Oslo", "Rome"],
+            "oslo",
+            r"'oslo' is not a category of column 'col'\. Did you mean 'Oslo'",
+        ),
         (["Oslo", "Rome"], "Lima", r"It has 2 categories, such as 'Oslo'\."),
-        (["5", "7"], 5, r"5 is no category .* Did you mean '5'\?"),
+        (["5", "7"], 5, r"5 is not a category .* Did you mean '5'\?"),
         (["Oslo"], None, "No cell was missing"),
         (["Rom", "Rome", "Roma", "Romb"], "Romea", r"Did you mean 'Rome', 'Roma', 'Rom'\?"),
     ],

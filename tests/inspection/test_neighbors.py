@@ -113,8 +113,8 @@ def test_frames_of_vectors_as_queries():
         (np.empty((0, 3)), "`query` is empty"),
         (pd.DataFrame([["x", 1, 2]]), "`query` has vectors that are not numbers"),
         ([[1.0, 2.0, 3.0]], "must be hashable"),
-        (["c1", None], "None is no category"),
-        (np.array("zzzz"), "'zzzz' is no category"),
+        (["c1", None], "None is not a category"),
+        (np.array("zzzz"), "'zzzz' is not a category"),
     ],
 )
 def test_queries_that_are_none(query, message):

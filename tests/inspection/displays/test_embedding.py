@@ -203,7 +203,7 @@ def test_rare_categories_are_left_out_unless_they_are_named():
     kept = np.isin(everything.categories, display.categories)
     np.testing.assert_array_equal(display.coordinates, everything.coordinates[kept])
     assert display.ax_.get_title() == f"item: {kept.sum()} of 60 categories"
-    with pytest.raises(InvalidDataError, match=f"'{rare[2]}' is no category"):
+    with pytest.raises(InvalidDataError, match=f"'{rare[2]}' is not a category"):
         display.plot(labels=[rare[2]])
 
 
@@ -258,7 +258,7 @@ def test_many_points_are_pixels_in_vector_graphics():
 @pytest.mark.parametrize(
     ("changes", "error", "match"),
     [
-        ({"highlight": "c777"}, InvalidDataError, "'c777' is no category .* Did you mean 'c7'"),
+        ({"highlight": "c777"}, InvalidDataError, "'c777' is not a category .* Did you mean 'c7'"),
         ({"labels": "c7"}, InvalidParameterError, "`labels` must be"),
         ({"method": "mds"}, InvalidParameterError, "`method` must be"),
         ({"k_neighbors": -1}, InvalidParameterError, "`k_neighbors` must be"),
