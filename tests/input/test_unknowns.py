@@ -15,6 +15,11 @@ from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.exceptions import InvalidDataError, UnknownCategoriesWarning
 from tests.samples import make_encoder
 
+# The configuration lets other tests look up made-up categories: here the warning is the subject.
+pytestmark = pytest.mark.filterwarnings(
+    "error::sk_entity_embed.exceptions.UnknownCategoriesWarning"
+)
+
 DAYS = [dt.date(2020, 1, 1 + i) for i in range(3)]
 NAIVE = [dt.datetime(2020, 1, 1 + i) for i in range(3)]
 AWARE = [t.replace(tzinfo=dt.UTC) for t in NAIVE]
