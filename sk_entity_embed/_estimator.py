@@ -574,8 +574,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         state = None if before is None else before.warm_start
         same_rows = state is not None and state.fingerprint == mark
         cross_fit = self._cross_fits(columns)
+        withholds = not (cross_fit and HEADS[self.head].cross_fits)
         if state is not None and same_rows:
-            folds = FoldAssignment.of(state.fold, state.validation)
+            folds = FoldAssignment.of(state.fold, state.validation, withholds)
         else:
             folds = assign_rows(
                 given,
@@ -583,6 +584,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                 cv=self.cv,
                 early_stopping=self.early_stopping,
                 validation_fraction=self.validation_fraction,
+                withholds=withholds,
                 random_state=seeds.folds,
             )
             if cross_fit:

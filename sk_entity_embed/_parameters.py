@@ -163,7 +163,7 @@ max_iter : int or "auto", default="auto"
     which start slowly, at least 3,000 steps.
 
 batch_size : int or "auto", default="auto"
-    Rows a step; "auto" makes about 100 steps an epoch, within 64 to 1024 rows.
+    Rows a step; "auto" makes about 100 steps an epoch, within 32 to 1024 rows.
 
 learning_rate_init : float, default=0.004
     First step size of Adam for the head; that of the tables is one and a half times as large.

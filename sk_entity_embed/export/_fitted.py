@@ -138,9 +138,10 @@ def _mlp(head: MLPHead) -> Rules:
     yield 0 < len(head.weights) == len(head.biases), "layers and biases do not fit"
     n_inputs = None
     for weights, biases in zip(head.weights, head.biases, strict=True):
-        yield weights.ndim == 2 and n_inputs in (None, len(weights)), "the layers do not fit"
-        yield biases.shape == weights.shape[1:] and len(biases) > 0, "a layer and biases do not fit"
-        n_inputs = len(biases)
+        yield weights.ndim == 3 and n_inputs in (None, weights.shape[1]), "the layers do not fit"
+        fit = biases.shape == weights.shape[::2] and biases.size > 0
+        yield fit and len(biases) == head.n_heads, "a layer and biases do not fit"
+        n_inputs = biases.shape[1]
 
 
 def _dot(head: DotHead) -> Rules:
@@ -153,7 +154,8 @@ def _scaling(scaling: ContextScaling) -> Rules:
     yield len(scaling.knots) == len(scaling.scores) == n, "knots and columns do not fit"
     for knots, scores in zip(scaling.knots, scaling.scores, strict=True):
         yield knots.ndim == 1 and len(knots) > 0, "a column has no knots"
-        yield knots.shape == scores.shape, "knots and scores do not fit"
+        yield scores.ndim == 2 and scores.shape[1] > 0, "a column has no scores"
+        yield len(knots) == len(scores), "knots and scores do not fit"
         yield (knots[1:] > knots[:-1]).all(), "the knots do not rise"
 
 
@@ -195,7 +197,8 @@ def _model(m: EmbeddingModel) -> Rules:
 
 def _mlp_fits(head: MLPHead, m: EmbeddingModel) -> Rules:
     n_inputs = m.edges[-1] + m.scaling.n_context
-    yield len(head.weights[0]) == n_inputs, "the head does not fit the columns"
+    yield head.weights[0].shape[1] == n_inputs, "the head does not fit the columns"
+    yield head.n_heads in (1, n_folds(m)), "the heads do not fit the folds"
 
 
 def _dot_fits(head: DotHead, m: EmbeddingModel) -> Rules:

@@ -82,11 +82,11 @@ def _perceptron(
     state = graph.node("Concat", *vectors, *filter(None, [context]), axis=1)
     state = graph.cast(state, "DOUBLE")
     n_layers = len(head.weights)
-    for i in range(n_layers - hidden):
+    for i in range(n_layers - hidden):  # of all heads at once, which the first product spreads
         state = graph.node("MatMul", state, graph.constant(head.weights[i]))
-        state = graph.node("Add", state, graph.constant(head.biases[i]))
+        state = graph.node("Add", state, graph.constant(head.biases[i][:, None]))
         state = graph.node("Relu", state) if i < n_layers - 1 else state
-    return state
+    return graph.node("ReduceMean", state, axes=[0], keepdims=0)
 
 
 def _dots(graph: Graph, head: DotHead, vectors: Sequence[str], context: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
-from sk_entity_embed.input.context import ContextScaling
+from sk_entity_embed.input.context import ContextScaling, slopes
 from sk_entity_embed.input.vocabulary import UNKNOWN
 
 _MAX_BYTES = 2**31 - 2**20
@@ -153,14 +153,22 @@ def add_scaled(graph: Graph, scaling: ContextScaling, numbers: str) -> str:
     known = graph.node("Where", missing, first, numbers)
     known = graph.node("Min", graph.node("Max", known, first), last)
     flat, at = _search(graph, known, scaling.knots)
-    slopes = [_slopes(k, s) for k, s in zip(scaling.knots, scaling.scores, strict=True)]
-    slope, score = (
-        graph.node("Gather", graph.constant(_pad(values, 0.0).ravel()), at)
-        for values in (slopes, scaling.scores)
-    )
     beyond = graph.node("Sub", known, graph.node("Gather", flat, at))
+    # From here on there is a column for each of the network's numbers.
+    size = _padded_size(scaling.knots)
+    source = np.repeat(np.arange(len(scaling.scores)), [s.shape[1] for s in scaling.scores])
+    missing_of, beyond, at = (
+        graph.node("Gather", of_column, graph.constant(source), axis=1)
+        for of_column in (missing, beyond, at)
+    )
+    at = graph.node("Add", at, graph.constant((np.arange(len(source)) - source) * size))
+    after = [slopes(k, s) for k, s in zip(scaling.knots, scaling.scores, strict=True)]
+    slope, score = (
+        graph.node("Gather", graph.constant(_pad(functions, 0.0).ravel()), at)
+        for functions in ([f for m in of for f in m.T] for of in (after, scaling.scores))
+    )
     score = graph.node("Add", graph.node("Mul", slope, beyond), score)
-    score = graph.node("Where", missing, graph.constant(0.0), score)
+    score = graph.node("Where", missing_of, graph.constant(0.0), score)
     parts = [graph.cast(score, "FLOAT")]
     flagged = np.flatnonzero(scaling.flagged)
     if len(flagged):
@@ -168,13 +176,6 @@ def add_scaled(graph: Graph, scaling: ContextScaling, numbers: str) -> str:
         shares = graph.constant(scaling.missing_shares[flagged][None])
         parts.append(graph.cast(graph.node("Sub", flags, shares), "FLOAT"))
     return graph.node("Concat", *parts, axis=1)
-
-
-def _slopes(knots: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the slope after each knot, by the arithmetic of :func:`numpy.interp`."""
-    with np.errstate(over="ignore"):
-        slopes = np.append(np.diff(scores) / np.diff(knots), 0.0)
-    return np.where(np.isfinite(slopes), slopes, 0.0)  # knots too near for numbers between them
 
 
 def _rows_of_floats(graph: Graph, entry: CategoryInput, cells: str) -> str:
@@ -209,10 +210,13 @@ def _search(graph: Graph, cells: str, keys: Sequence[NDArray[np.float64]]) -> tu
     return flat, at
 
 
+def _padded_size(columns: Sequence[NDArray[Any]]) -> int:
+    return 1 << (max(len(c) for c in columns) - 1).bit_length()
+
+
 def _pad(columns: Sequence[NDArray[Any]], value: Any) -> NDArray[Any]:
     """Return one column a row, all of the same length, a power of two."""
-    size = 1 << (max(len(c) for c in columns) - 1).bit_length()
-    padded = np.full((len(columns), size), value, dtype=columns[0].dtype)
+    padded = np.full((len(columns), _padded_size(columns)), value, dtype=columns[0].dtype)
     for j, column in enumerate(columns):
         padded[j, : len(column)] = column
     return padded

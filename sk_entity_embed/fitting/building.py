@@ -51,7 +51,7 @@ def build_model(
         codes=[take(codes, some) for codes in rows.codes],
         fold=rows.fold[some].astype(np.int64),
         context=rows.context[some],
-        numbers=[c for c, scores in enumerate(columns.scaling.scores) if np.ptp(scores) > 0],
+        numbers=columns.scaling.varying,
         unit=link.output_unit(scale),
         centered=[False] * len(frozen),
     )

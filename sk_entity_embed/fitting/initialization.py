@@ -131,7 +131,7 @@ def _widths(
 def _train_mask(folds: FoldAssignment) -> NDArray[np.bool_]:
     """Return which rows each table learns from, of shape (n_tables, n_samples)."""
     if folds.n_tables == 1:
-        return ~folds.validation[None, :]
+        return ~folds.withheld[None, :]
     mask: NDArray[np.bool_] = folds.fold[None, :] != np.arange(folds.n_tables)[:, None]
     return mask
 

@@ -153,10 +153,10 @@ def resolve_max_length(
 
 
 def batch_size(given: int | str, n_samples: int) -> int:
-    """Return rows a step: about 100 steps an epoch, in powers of two from 64 to 1024."""
+    """Return rows a step: about 100 steps an epoch, in powers of two from 32 to 1024."""
     if given != "auto":
         return int(given)
-    return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 64, 1024))
+    return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 32, 1024))
 
 
 def max_iter(

@@ -47,6 +47,9 @@ from sk_entity_embed.model.poolings import Pooling
 
 _BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory to speak of.
 
+_JUDGED = 10_000
+"""Rows whose loss stops the training, at least, where none has to be withheld for that."""
+
 _WIDEST = 1e6
 """Distance of the bounds of predictions over the spread of the target: 1e7 is too much."""
 
@@ -98,19 +101,27 @@ class EncodedColumns:
 class FoldAssignment:
     """Which fold each row belongs to and which rows decide when to stop.
 
-    `fold` is from 0 to ``n_tables - 1``, all zero without cross-fitting. The head never learns from
-    rows of `validation`.
+    `fold` is from 0 to ``n_tables - 1``, all zero without cross-fitting. No head learns from rows
+    of `validation` if they are `withheld`; with one head for each fold they need not be.
     """
 
     fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
     n_tables: int
+    withholds: bool
 
     @classmethod
-    def of(cls, fold: NDArray[np.int64], validation: NDArray[np.bool_]) -> FoldAssignment:
+    def of(
+        cls, fold: NDArray[np.int64], validation: NDArray[np.bool_], withholds: bool
+    ) -> FoldAssignment:
         """Return the assignment that stored arrays hold."""
         n_tables = int(fold.max()) + 1
-        return cls(fold.astype(np.min_scalar_type(-n_tables)), validation, n_tables)
+        return cls(fold.astype(np.min_scalar_type(-n_tables)), validation, n_tables, withholds)
+
+    @property
+    def withheld(self) -> NDArray[np.bool_]:
+        """Rows that no head learns from."""
+        return self.validation if self.withholds else np.zeros_like(self.validation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +243,10 @@ def assign_rows(
     cv: Any,
     early_stopping: bool,
     validation_fraction: float,
+    withholds: bool,
     random_state: RandomState,
 ) -> FoldAssignment:
-    """Draw folds and validation rows."""
+    """Draw folds and validation rows: more of these if they need not be withheld."""
     n, strata, groups = given.used.n_rows, given.target.strata, given.groups
     fold, n_tables = np.zeros(n, dtype=np.int8), 1
     if cross_fit:
@@ -245,9 +257,13 @@ def assign_rows(
         n_tables = int(folds.max()) + 1
         fold = folds.astype(np.min_scalar_type(-n_tables))
     validation = np.zeros(n, dtype=bool)
-    if early_stopping:
+    if early_stopping and not withholds:
+        validation_fraction = max(validation_fraction, min(1.0, _JUDGED / n))
+    if early_stopping and validation_fraction == 1.0:
+        validation[:] = True
+    elif early_stopping:
         validation = pick_validation(validation_fraction, strata, groups, n, random_state)
-    return FoldAssignment(fold, validation, n_tables)
+    return FoldAssignment(fold, validation, n_tables, withholds)
 
 
 def training_rows(
@@ -262,7 +278,7 @@ def training_rows(
     weights = np.divide(
         given.weights, given.weights.mean(), out=np.empty(len(values), dtype=np.float32)
     )
-    for part in (folds.validation, ~folds.validation):
+    for part in (folds.validation, ~folds.withheld):
         if part.any() and not weights[part].any():
             raise InvalidDataError(
                 "sample_weight gives nearly all weight to few rows, so that none is left for "
@@ -278,6 +294,7 @@ def training_rows(
         weights=weights,
         fold=folds.fold,
         validation=folds.validation,
+        withheld=folds.withheld,
         n_tables=folds.n_tables,
         n_rows=[v.n_rows for v in columns.vocabularies],
     )

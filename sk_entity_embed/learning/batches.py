@@ -163,6 +163,7 @@ class Examples:
 
     The first `n_own` rows are looked up in the tables of their own fold; these teach the head. The
     others teach the tables. `n_own_items` says how many cells or items of each column are theirs.
+    `tables` are those that the rows are looked up in.
 
     `flat` are rows of each column's stacked tables, one a cell or item, and `lists` the lists of
     each column, None for single values. `shrinkage`, of shape (n_items, 1) for each column, is how
@@ -171,6 +172,7 @@ class Examples:
 
     n_own: int
     n_own_items: list[int]
+    tables: Tensor
     flat: list[Tensor]
     lists: list[ListBatch | None]
     context: Tensor
@@ -205,7 +207,7 @@ class Batches(Protocol):
 class TrainingSet:
     """All training rows on a device: the :class:`Batches` of data that fit in its memory.
 
-    All rows but those of validation teach the head, and these and the validation rows the tables.
+    All rows but those withheld teach the head, and these and the withheld ones the tables.
     The generator draws the order of rows, unknown cells, and the tables that rows teach.
     """
 
@@ -238,7 +240,8 @@ class TrainingSet:
         self._fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
         numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
         self._validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
-        self._training = torch.as_tensor(np.flatnonzero(~rows.validation), **numbers)
+        self._training = torch.as_tensor(np.flatnonzero(~rows.withheld), **numbers)
+        self._withheld = torch.as_tensor(np.flatnonzero(rows.withheld), **numbers)
         self.n_steps = -(-len(self._training) // config.batch_size)
         few = _ITEMS_AT_ONCE / self._codes.items_per_row
         self._rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
@@ -247,7 +250,7 @@ class TrainingSet:
     def epoch(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of several steps, coded in one go."""
         order = self._training[self._permutation(len(self._training))]
-        extra = self._validation if self.n_tables > 1 else self._validation[:0]
+        extra = self._withheld if self.n_tables > 1 else self._withheld[:0]
         extra = extra[self._permutation(len(extra))]
         of_head, of_tables = order.tensor_split(self.n_steps), extra.tensor_split(self.n_steps)
         for first in range(0, self.n_steps, self._steps_at_once):
@@ -266,9 +269,11 @@ class TrainingSet:
     def of_own_tables(self, rows: Tensor) -> Examples:
         """Return rows to be looked up in the tables of their own fold."""
         batch = self._codes.take(rows, torch.ones_like(rows, dtype=torch.bool))
-        flat = batch.flat_rows(self._fold_of(rows), self.n_rows)
+        fold = self._fold_of(rows)
+        flat = batch.flat_rows(fold, self.n_rows)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
-        return Examples(len(rows), [len(f) for f in flat], flat, lists, *self._numbers(rows), [])
+        items = [len(f) for f in flat]
+        return Examples(len(rows), items, fold, flat, lists, *self._numbers(rows), [])
 
     def steps(self, of_head: Sequence[Tensor], more_of_tables: Sequence[Tensor]) -> list[Examples]:
         """Return what some steps need.
@@ -286,11 +291,12 @@ class TrainingSet:
         batch = self._codes.take(rows, own)
         if self._unknown_rate > 0:
             batch.replace_some(self._unknown_rate, self.generator, spared=own)
-        flat = batch.flat_rows(self._tables_of(rows, own), self.n_rows)
+        tables = self._tables_of(rows, own)
+        flat = batch.flat_rows(tables, self.n_rows)
         numbers = self._numbers(rows)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
         shrinkage = [self._shrink(j, flat[j], lists[j], numbers[-1]) for j in range(len(flat))]
-        return list(_split(sizes, flat, lists, numbers, shrinkage))
+        return list(_split(sizes, tables, flat, lists, numbers, shrinkage))
 
     def _tables_of(self, rows: Tensor, own: Tensor) -> Tensor:
         """Return the rows' own tables, or random ones of other folds."""
@@ -325,6 +331,7 @@ class TrainingSet:
 
 def _split(
     sizes: Sequence[int],
+    tables: Tensor,
     flat: Sequence[Tensor],
     lists: Sequence[ListBatch | None],
     numbers: Sequence[Tensor],
@@ -348,6 +355,7 @@ def _split(
         yield Examples(
             n_own=sizes[k],
             n_own_items=[e[k + 1] - e[k] for e in item_edges],
+            tables=tables[start:end],
             flat=[f[i] for f, i in zip(flat, at, strict=True)],
             lists=[
                 None if c is None else c.part(i, slice(start, end))
@@ -381,7 +389,7 @@ def shrinkage(rows: TrainingRows, shrinks: Sequence[bool], prior_rows: float) ->
     if rows.cross_fitted:
         train_masks = [rows.fold != table for table in range(rows.n_tables)]
     else:
-        train_masks = [~rows.validation]
+        train_masks = [~rows.withheld]
     out = []
     for j, n in enumerate(rows.n_rows):
         codes, owners = rows.items(j)

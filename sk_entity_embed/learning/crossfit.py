@@ -125,7 +125,9 @@ class CrossFitting:
         weight: Any = 0.0
         with torch.no_grad(), self.average.applied():
             for batch in self.batches.validation():
-                losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)
+                losses, weights = self._losses(
+                    self.head(self.look_up(batch).inputs, batch.tables), batch
+                )
                 total, weight = total + losses, weight + weights
         mean: NDArray[np.float64] = (total / weight).cpu().numpy()
         return mean
@@ -207,6 +209,7 @@ class CrossFitting:
         raw, gradient = self.head.learn(
             seen.inputs,
             batch.n_own,
+            batch.tables,
             self._loss_gradient(batch),
             below=below,
             executor=self.executor,

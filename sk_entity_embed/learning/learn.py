@@ -102,7 +102,9 @@ def _build(
     generator: torch.Generator,
 ) -> tuple[TorchHead, list[TorchPooling | None]]:
     """Return head and poolings, new ones or those to go on from."""
-    head = TORCH_HEADS[config.head](HeadShape(widths, rows.context.shape[1]), config, generator)
+    head = TORCH_HEADS[config.head](
+        HeadShape(widths, rows.context.shape[1], rows.n_tables), config, generator
+    )
     if start.head is not None:
         head.set_from(start.head)
     elif (outputs := _start_outputs(rows, config)) is not None:
@@ -199,7 +201,7 @@ def _branch(generator: torch.Generator) -> torch.Generator:
 
 def _start_outputs(rows: TrainingRows, config: TrainingConfig) -> Float64 | None:
     """Return the outputs that suit all rows that teach the head alike; None where they are zero."""
-    learned_from = ~rows.validation
+    learned_from = ~rows.withheld
     target = rows.target[learned_from].astype(np.float64)
     return config.loss.constant(target, rows.weights[learned_from].astype(np.float64))
 

@@ -26,8 +26,9 @@ class TrainingRows:
     `codes` are table rows of each cell, or Lists of each item's, column by column; `context` scaled
     numbers; `target` scaled quantities, 0/1 indicators, or class numbers; `weights` positive, of
     mean one. `fold` is from 0 to ``n_tables - 1``, all zero without cross-fitting, in a type as
-    small as it may be: sums and products need a larger one. The head never learns from `validation`
-    rows. `n_rows` is the size of each column's tables.
+    small as it may be: sums and products need a larger one. The loss of `validation` rows stops the
+    training, and no head learns from those `withheld`. `n_rows` is the size of each column's
+    tables.
 
     `seen`, made of the others, says which categories of each column each table learns from, in
     shape (n_tables, n_rows). The unknown row always counts as seen.
@@ -39,6 +40,7 @@ class TrainingRows:
     weights: Floats
     fold: NDArray[np.signedinteger[Any]]
     validation: NDArray[np.bool_]
+    withheld: NDArray[np.bool_]
     n_tables: int
     n_rows: Sequence[int]
     seen: list[NDArray[np.bool_]] = field(init=False)
@@ -66,7 +68,7 @@ class TrainingRows:
         codes, owners = self.items(column)
         seen = np.zeros((self.n_tables, n_rows), dtype=bool)
         if not self.cross_fitted:
-            seen[0, codes[~self.validation[owners]]] = True
+            seen[0, codes[~self.withheld[owners]]] = True
         else:
             inside, fold = seen.reshape(-1), self.fold[owners]
             for first in range(0, len(codes), _BLOCK):

@@ -47,7 +47,8 @@ def canonicalise(
     symmetries: Sequence[Symmetry],
     keep: Sequence[bool],
     *,
-    numbers: Sequence[int] = (),
+    numbers: Sequence[slice] = (),
+    context: NDArray[np.float32] | None = None,
     pooled: Mapping[int, NDArray[np.float32]] | None = None,
 ) -> tuple[list[NDArray[np.float32]], Float64, Float64]:
     """Rewrite tables, and the linear layer that reads them, in canonical coordinates.
@@ -64,9 +65,9 @@ def canonicalise(
     `symmetries` say how each column may move: without shifts the mean stays, with permutations
     alone the axes are scaled only, and vectors of any other symmetry stay as they are, like those
     of columns to `keep` (frozen ones). `stacks` have shape (n_tables + 1, n_rows, width), the mean
-    table last; `counts` weigh its rows; `numbers` are those context columns, read after the
-    vectors, that are standardised and vary; `pooled` are the vectors that some rows' lists become,
-    for columns of lists. Return stacks, weights and bias.
+    table last; `counts` weigh its rows; `numbers` say where each column of numbers that vary
+    is in the `context` of some rows, read after the vectors; `pooled` are the vectors that some
+    rows' lists become, for columns of lists. Return stacks, weights and bias.
 
     >>> import numpy as np
     >>> from sk_entity_embed.model.coordinates import canonicalise
@@ -98,8 +99,11 @@ def canonicalise(
         if symmetries[j].linear not in _MOVABLE and _variance(vectors) > 0
     ]
     variance = float(np.mean([b.variance for b in bases.values()])) if bases else 0.0
-    squares = (first[[edges[-1] + c for c in numbers]] ** 2).sum(axis=1)
-    steps = [*squares.tolist(), *states]
+    reads = first[edges[-1] :]
+    of_numbers = (
+        [] if context is None else [_seen_variance(context[:, c], reads[c]) for c in numbers]
+    )
+    steps = [*(v for v in of_numbers if v > 0), *states]
     factor = _factor(variance, float(np.mean(steps)) if steps else None)
     out = []
     for j, stack in enumerate(stacks):

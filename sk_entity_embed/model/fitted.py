@@ -281,7 +281,7 @@ class EmbeddingModel:
     ) -> None:
         """Write the head's last hidden layer, on learned vectors, into `out`."""
         for at, vectors, context in self._blocks(rows, fold):
-            out[at] = self.head.hidden(vectors, context)
+            out[at] = self.head.hidden(vectors, context, None if fold is None else fold[at])
 
     def raw(self, rows: CodedRows) -> NDArray[np.float64]:
         """Return the head's outputs, on learned vectors, before the link."""

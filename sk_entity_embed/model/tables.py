@@ -287,13 +287,15 @@ def merge_tables(
 ) -> NDArray[np.float32]:
     """Stack the fold tables, of shape (n_tables, n_rows, width), and their mean.
 
-    Rows that a table has not `seen`, of shape (n_tables, n_rows), get its unknown vector, but for
-    `fixed` ones, which were frozen and need nothing to learn from. The mean is over the tables that
+    The unknown vector becomes one for all: different ones would tell the fold of a row. Rows that a
+    table has not `seen`, of shape (n_tables, n_rows), get it, but for `fixed` ones, which were
+    frozen and need nothing to learn from. The mean is over the tables that
     have seen the row, or, of a fixed row that none has seen, over all. A single table is returned
     alone: shape (1, n_rows, width).
     """
     n_tables, n_rows, width = tables.shape
     stack = np.empty((n_tables + (n_tables > 1), n_rows, width), dtype=np.float32)
+    tables[:, UNKNOWN] = tables[:, UNKNOWN].mean(axis=0, dtype=np.float64)
     for filled, table, known in zip(stack, tables, seen | fixed, strict=False):
         filled[:] = table
         filled[~known] = table[UNKNOWN]

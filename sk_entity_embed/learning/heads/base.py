@@ -33,6 +33,7 @@ class HeadShape:
 
     widths: Sequence[int]
     n_context: int
+    n_tables: int
 
     @property
     def n_in(self) -> int:
@@ -77,6 +78,7 @@ class TorchHead(Layer):
         self,
         x: Tensor,
         n: int,
+        tables: Tensor,
         error: LossGradient,
         *,
         below: bool = False,
@@ -89,11 +91,11 @@ class TorchHead(Layer):
         `below` learns from them, too. The `executor`, if any, takes a part of the work.
         """
         own, rest = x[:n].detach().requires_grad_(below), x[n:].detach().requires_grad_()
-        raw = self(own)
+        raw = self(own, tables[:n])
         parameters = list(self.parameters())
         for parameter in parameters:  # of the other rows they learn nothing
             parameter.requires_grad_(False)
-        others = self(rest)
+        others = self(rest, tables[n:])
         for parameter in parameters:
             parameter.requires_grad_(True)
         outputs = raw.detach()

@@ -1,4 +1,6 @@
-"""The multi-layer perceptron under training: its backward pass computes what is asked for only."""
+"""Multi-layer perceptrons under training, one a fold, in one pass: each step computes what is asked
+for only.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from concurrent.futures import Executor
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,42 +23,54 @@ from sk_entity_embed.model.heads import Head, MLPHead
 
 
 class Linears(Layer):
-    """Linear layers with their initial weights, drawn from a generator of one's own."""
+    """Linear layers, several of each side by side, with initial weights of one's own generator.
 
-    def __init__(self, sizes: Sequence[int], generator: torch.Generator) -> None:
+    Matrices have shape (n_heads, n_out, n_in), offsets (n_heads, 1, n_out). All heads start from
+    the same weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], n_heads: int, generator: torch.Generator) -> None:
         super().__init__()
         device = generator.device
         self.matrices = nn.ParameterList(
-            torch.empty(b, a, dtype=torch.float32, device=device) for a, b in pairwise(sizes)
+            torch.empty(n_heads, b, a, dtype=torch.float32, device=device)
+            for a, b in pairwise(sizes)
         )
         self.offsets = nn.ParameterList(
-            torch.zeros(b, dtype=torch.float32, device=device) for b in sizes[1:]
+            torch.zeros(n_heads, 1, b, dtype=torch.float32, device=device) for b in sizes[1:]
         )
         # He initialisation of the hidden layers; an output layer of smaller weights.
         for i, weight in enumerate(self.matrices):
             gain = 2.0 if i < len(self.matrices) - 1 else 1.0
-            std = (gain / max(1, weight.shape[1])) ** 0.5
+            std = (gain / max(1, weight.shape[2])) ** 0.5
             with torch.no_grad():
-                weight.normal_(0.0, std, generator=generator)
+                weight[0].normal_(0.0, std, generator=generator)
+                weight[1:] = weight[0]
         # Lists of parameters are slow to go through.
         self.layers = tuple(zip(self.matrices, self.offsets, strict=True))
 
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        return list(self.matrices)
+
 
 class MLP(TorchHead):
-    """A multi-layer perceptron with rectified, dropped-out hidden layers.
+    """Multi-layer perceptrons with rectified, dropped-out hidden layers, one for each fold.
 
-    Beside one that has hidden layers a linear model learns from the same rows; its loss, added to
-    the tables' own, keeps additive effects in plain sight for other models on the vectors.
+    The one of fold g learns from the rows of all others, and the tables of fold g learn through it.
+    So what a row is given has passed no head that saw its target. Beside those with hidden layers
+    linear models learn from the same rows; their losses, added to the tables' own, keep additive
+    effects in plain sight for other models on the vectors.
     """
 
     def __init__(
         self, shape: HeadShape, config: TrainingConfig, generator: torch.Generator
     ) -> None:
         super().__init__(shape, config, generator)
-        self.n_in, self.n_out = shape.n_in, config.n_outputs
+        self.n_in, self.n_out, self.n_heads = shape.n_in, config.n_outputs, shape.n_tables
         sizes = [self.n_in, *config.hidden_layer_sizes, self.n_out]
         try:
-            self.linears = Linears(sizes, generator)
+            self.linears = Linears(sizes, self.n_heads, generator)
         except (RuntimeError, TypeError) as error:  # no memory, no integer of 64 bits
             raise InvalidParameterError(
                 f"`hidden_layer_sizes`={config.hidden_layer_sizes} take more memory than there is "
@@ -66,57 +81,63 @@ class MLP(TorchHead):
         self._companions: tuple[Linears, ...] = ()
 
     def add_companions(self, generator: torch.Generator) -> Sequence[Layer]:
-        """Return the linear model beside the perceptron."""
-        self._companions = (Linears([self.n_in, self.n_out], generator),)
+        """Return the linear models beside the perceptrons."""
+        self._companions = (Linears([self.n_in, self.n_out], self.n_heads, generator),)
         return self._companions
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs of the last layer."""
-        x = x[:, : self.n_in]
+    def forward(self, x: Tensor, tables: Tensor) -> Tensor:
+        """Return the outputs of the last layer, each row's by the head of its table."""
+        groups = Groups(tables, self.n_heads)
+        state = groups.gather(x[:, : self.n_in])
         last = len(self._layers) - 1
         for i, (weight, bias) in enumerate(self._layers):
-            x = F.linear(x, weight, bias)
+            state = torch.baddbmm(bias, state, weight.transpose(1, 2))
             if i < last:
-                x = F.relu(x)
-                if self.training:
-                    x = self.dropout(x)
-        return x
+                state = F.relu(state)
+        return groups.scatter(state)
 
     @property
     def n_products(self) -> int:
         return sum(w.numel() for w, _ in self._layers)
 
     def to_numpy(self) -> MLPHead:
-        weights = (to_numpy(w).T.copy() for w, _ in self._layers)
-        return MLPHead(tuple(weights), tuple(to_numpy(b) for _, b in self._layers))
+        weights = (to_numpy(w).transpose(0, 2, 1).copy() for w, _ in self._layers)
+        return MLPHead(tuple(weights), tuple(to_numpy(b)[:, 0] for _, b in self._layers))
 
     def set_from(self, head: Head) -> None:
         assert isinstance(head, MLPHead)
-        set_values((w for w, _ in self._layers), (w.T for w in head.weights))
-        set_values((b for _, b in self._layers), head.biases)
+        heads = np.arange(self.n_heads) % head.n_heads  # of another number of folds
+        set_values(
+            (w for w, _ in self._layers), (w[heads].transpose(0, 2, 1) for w in head.weights)
+        )
+        set_values((b for _, b in self._layers), (b[heads, None] for b in head.biases))
 
     def learn(
         self,
         x: Tensor,
         n: int,
+        tables: Tensor,
         error: LossGradient,
         *,
         below: bool = False,
         executor: Executor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Do as :meth:`TorchHead.learn`; the two parts of the rows are gone through apart."""
+        """Do as :meth:`TorchHead.learn`; the two parts, of the same rows, are gone through apart.
+
+        A row looked up in its own table teaches the head of the table that it teaches.
+        """
         with torch.no_grad():
             linears = [self.linears, *self._companions]
             weights = [_padded(model.layers[0][0], x.shape[1]) for model in linears]
             of_input = torch.empty_like(x)
+            groups = Groups(tables[n:], self.n_heads)
             halves = []
             for rows, learns in ((slice(0, n), True), (slice(n, len(x)), False)):
                 wanted = of_input[rows] if below or not learns else None
                 # Drawn here, for generators are not for two threads.
-                factors = self._factors(rows.stop - rows.start, x.device)
-                halves.append(
-                    partial(_half, self, x[rows], rows, error, weights, factors, wanted, learns)
-                )
+                factors = self._factors(groups.shape, x.device)
+                given = (self, x[rows], rows, groups, error, weights, factors, wanted, learns)
+                halves.append(partial(_half, *given))
             if not below:
                 of_input[:n].zero_()
             with together(executor, halves[1]) as other:
@@ -124,16 +145,58 @@ class MLP(TorchHead):
             other.result()
             return raw, of_input
 
-    def _factors(self, n: int, device: torch.device) -> list[Tensor | None]:
+    def _factors(self, shape: Sequence[int], device: torch.device) -> list[Tensor | None]:
         """Factors of the hidden units of so many rows, layer by layer."""
         if not self.training or self.dropout.n_dropped == 0:
             return [None] * (len(self._layers) - 1)
-        return [self.dropout.factors((n, len(b)), device) for _, b in self._layers[:-1]]
+        return [self.dropout.factors((*shape, w.shape[1]), device) for w, _ in self._layers[:-1]]
+
+
+class Groups:
+    """Rows put together by table, in as many places for each as the most frequent one needs."""
+
+    def __init__(self, tables: Tensor, n_tables: int) -> None:
+        n, device = len(tables), tables.device
+        self.whole = n_tables == 1
+        if self.whole:
+            self.shape = (1, n)
+            return
+        order = torch.argsort(tables, stable=True)
+        counts = torch.bincount(tables, minlength=n_tables)
+        n_places = int(counts.max())
+        self.shape = (n_tables, n_places)
+        found = tables[order]
+        starts = counts.cumsum(0) - counts
+        places = found * n_places + torch.arange(n, device=device) - starts[found]
+        # The place of each row, and the row at each place: any of them where none is left.
+        self._at = torch.empty_like(order).index_copy_(0, order, places)
+        self._rows = torch.zeros(n_tables * n_places, dtype=torch.int64, device=device)
+        self._rows.index_copy_(0, places, order)
+        self._empty = torch.ones(n_tables * n_places, 1, dtype=torch.bool, device=device)
+        self._empty.index_fill_(0, places, False)
+
+    def gather(self, x: Tensor, *, clear: bool = False) -> Tensor:
+        """Return rows by table, of shape (n_tables, n_places, n_in).
+
+        Places that are left hold some row, or zeros if they are to be `clear`.
+        """
+        if self.whole:
+            return x.unsqueeze(0)
+        taken = x.index_select(0, self._rows)
+        if clear:
+            taken.masked_fill_(self._empty, 0.0)
+        return taken.view(*self.shape, x.shape[1])
+
+    def scatter(self, grouped: Tensor) -> Tensor:
+        """Return what was found by table in the rows' order."""
+        if self.whole:
+            return grouped[0]
+        return grouped.view(-1, grouped.shape[2]).index_select(0, self._at)
 
 
 def _padded(weight: Tensor, width: int) -> Tensor:
     """Weights of an input layer with zeros for the columns that are not read."""
-    return F.pad(weight, (0, width - weight.shape[1])) if width > weight.shape[1] else weight
+    return F.pad(weight, (0, width - weight.shape[2])) if width > weight.shape[2] else weight
 
 
 @torch.no_grad()  # of each thread its own
@@ -141,20 +204,21 @@ def _half(
     mlp: MLP,
     x: Tensor,
     rows: slice,
+    groups: Groups,
     error: LossGradient,
     input_weights: Sequence[Tensor],
     factors: Sequence[Tensor | None],
     of_input: Tensor | None,
     learns: bool,
 ) -> Tensor:
-    """Go through one half of a step: forwards, errors, backwards; return the head's outputs."""
+    """Go through one half of a step: forwards, errors, backwards; return the heads' outputs."""
     layers = mlp.linears.layers
-    units, weights = [x], [input_weights[0], *(w for w, _ in layers[1:])]
+    units, weights = [groups.gather(x)], [input_weights[0], *(w for w, _ in layers[1:])]
     for (_, bias), weight, factor in zip(layers, weights, factors, strict=False):
-        layer = torch.addmm(bias, units[-1], weight.t()).relu_()
+        layer = torch.baddbmm(bias, units[-1], weight.transpose(1, 2)).relu_()
         units.append(layer if factor is None else layer.mul_(factor))
-    raw = torch.addmm(layers[-1][1], units[-1], weights[-1].t())
-    gradient = error(raw, rows)
+    raw = groups.scatter(torch.baddbmm(layers[-1][1], units[-1], weights[-1].transpose(1, 2)))
+    gradient = groups.gather(error(raw, rows), clear=True)
     scale = 1.0 if factors[:1] in ([], [None]) else mlp.dropout.scale
     for i in reversed(range(len(weights))):
         if learns:
@@ -162,24 +226,26 @@ def _half(
         if i > 0:
             # Rectified and dropped units are zero both: their sign is all that the derivative
             # needs, and the scale of dropout goes into the product.
-            down = torch.addmm(units[i], gradient, weights[i], beta=0.0, alpha=scale)
+            down = torch.baddbmm(units[i], gradient, weights[i], beta=0.0, alpha=scale)
             gradient = _where_positive(down, units[i])
-    if of_input is not None:
-        torch.mm(gradient, weights[0], out=of_input)
+    found = None if of_input is None else torch.bmm(gradient, weights[0])
     for linear, weight in zip(mlp._companions, input_weights[1:], strict=True):
         (only,) = linear.layers
-        gradient = error(torch.addmm(only[1], x, weight.t()), rows, linear=True)
+        outputs = groups.scatter(torch.baddbmm(only[1], units[0], weight.transpose(1, 2)))
+        gradient = groups.gather(error(outputs, rows, linear=True), clear=True)
         if learns:
-            _set_gradients(only, gradient, x)
-        if of_input is not None:
-            of_input.addmm_(gradient, weight)
+            _set_gradients(only, gradient, units[0])
+        if found is not None:
+            found.baddbmm_(gradient, weight)
+    if of_input is not None and found is not None:
+        of_input.copy_(groups.scatter(found))
     return raw
 
 
 def _set_gradients(layer: tuple[Tensor, Tensor], gradient: Tensor, units: Tensor) -> None:
     weight, bias = layer
-    weight.grad = (gradient.t() @ units)[:, : weight.shape[1]]
-    bias.grad = gradient.sum(0)
+    weight.grad = torch.bmm(gradient.transpose(1, 2), units)[:, :, : weight.shape[2]]
+    bias.grad = gradient.sum(1, keepdim=True)
 
 
 def _where_positive(gradient: Tensor, units: Tensor) -> Tensor:

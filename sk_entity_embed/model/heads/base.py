@@ -23,7 +23,7 @@ class TrainedColumns:
 
     `stacks`, of shape (n_tables + 1, n_rows, width) with the mean table last, `counts` (weights of
     their rows), `poolings` and `frozen` are by column. `codes`, `fold` and `context` are of some
-    training rows; `numbers` says which of the latter are standardised numbers that vary, rather
+    training rows; `numbers` says where in the latter each column of numbers that vary is, rather
     than flags. `unit` is what one of the head's output is in the target's units. `centered` marks
     the columns whose weighted mean vector is zero by construction.
     """
@@ -35,7 +35,7 @@ class TrainedColumns:
     codes: Sequence[Codes]
     fold: NDArray[np.int64]
     context: NDArray[np.float32]
-    numbers: Sequence[int]
+    numbers: Sequence[slice]
     unit: float
     centered: list[bool]
 
@@ -49,6 +49,8 @@ class Head(ABC):
     """Its name in the parameter `head`."""
     biased: ClassVar[bool] = False
     """Whether each vector ends with a bias."""
+    cross_fits: ClassVar[bool] = False
+    """Whether there is one for each fold, which never sees its rows, rather than one for all."""
     step: ClassVar[float] = 1.0
     """Step sizes over those of a perceptron."""
     prior_rows: ClassVar[float] = 3.0
@@ -73,9 +75,15 @@ class Head(ABC):
         """
 
     def hidden(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """Return the last hidden layer, of shape (n_samples, n_hidden)."""
+        """Return the last hidden layer, of shape (n_samples, n_hidden).
+
+        With the `fold` of each training row it is that of the head that never saw the row.
+        """
         return np.empty((len(vectors), 0))
 
     @property

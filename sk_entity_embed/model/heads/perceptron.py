@@ -22,54 +22,71 @@ _BLOCK = 1024  # Rows at a time that hold a number for each hidden unit.
 
 @dataclass(frozen=True, slots=True)
 class MLPHead(Head):
-    """A multi-layer perceptron with rectified hidden layers.
+    """Multi-layer perceptrons with rectified hidden layers, one for each fold, and their mean.
+
+    They started from the same weights, so that their hidden units agree, too.
 
     Attributes
     ----------
-    weights : tuple of ndarray of float64 of shape (n_in, n_out)
-        One matrix a layer; the last one gives the raw outputs.
-    biases : tuple of ndarray of float64 of shape (n_out,)
-        One vector a layer.
+    weights : tuple of ndarray of float64 of shape (n_heads, n_in, n_out)
+        Matrices of each layer; the last one gives the raw outputs.
+    biases : tuple of ndarray of float64 of shape (n_heads, n_out)
+        Vectors of each layer.
     """
 
     weights: tuple[NDArray[np.float64], ...]
     biases: tuple[NDArray[np.float64], ...]
 
     name = "mlp"
+    cross_fits = True
     symmetry = AFFINE
+
+    @property
+    def n_heads(self) -> int:
+        """Number of perceptrons side by side."""
+        return len(self.biases[-1])
 
     @property
     def n_hidden(self) -> int:  # type: ignore[override]
         """Width of the last hidden layer; 0 if there is none."""
-        return self.weights[-1].shape[0] if len(self.weights) > 1 else 0
+        return self.weights[-1].shape[1] if len(self.weights) > 1 else 0
 
     @property
     def n_outputs(self) -> int:
         """Number of raw outputs."""
-        return len(self.biases[-1])
+        return int(self.biases[-1].shape[1])
 
     def hidden(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         """Return the last hidden layer, after its activation.
 
         Sums run in float64, so that, rounded to float32, a row's result does not depend on the
         rows beside it.
         """
-        return self._forward(vectors, context, len(self.weights) - 1)
+        states = self._forward(vectors, context, len(self.weights) - 1)
+        if fold is not None and self.n_heads > 1:
+            own: NDArray[np.float64] = states[fold, np.arange(len(vectors))]
+            return own
+        mean: NDArray[np.float64] = states.mean(axis=0)
+        return mean
 
     def raw(
         self, vectors: NDArray[np.float32], context: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        return self._forward(vectors, context, len(self.weights))
+        mean: NDArray[np.float64] = self._forward(vectors, context, len(self.weights)).mean(axis=0)
+        return mean
 
     def _forward(
         self, vectors: NDArray[np.float32], context: NDArray[np.float32], n_layers: int
     ) -> NDArray[np.float64]:
-        state = np.hstack([vectors, context]).astype(np.float64)
+        state = np.hstack([vectors, context]).astype(np.float64)[None]
         last = len(self.weights) - 1
         for i in range(n_layers):
-            state = state @ self.weights[i] + self.biases[i]
+            state = state @ self.weights[i] + self.biases[i][:, None]
             if i < last:
                 np.maximum(state, 0.0, out=state)
         return state
@@ -79,8 +96,16 @@ class MLPHead(Head):
         return sizes
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
-        first, bias = undo(self.weights[0], self.biases[0], edges, motions)
-        return replace(self, weights=(first, *self.weights[1:]), biases=(bias, *self.biases[1:]))
+        return self._with_first(*undo(*self._first(), edges, motions))
+
+    def _first(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the first layer of all heads as one."""
+        return np.hstack(list(self.weights[0])), self.biases[0].ravel()
+
+    def _with_first(self, weights: NDArray[np.float64], bias: NDArray[np.float64]) -> Self:
+        split = np.stack(np.split(weights, self.n_heads, axis=1))
+        biases = bias.reshape(self.n_heads, -1)
+        return replace(self, weights=(split, *self.weights[1:]), biases=(biases, *self.biases[1:]))
 
     def canonical(self, columns: TrainedColumns) -> Self:
         """Rewrite the tables in the coordinates of the first layer, and scale the hidden layer."""
@@ -99,14 +124,14 @@ class MLPHead(Head):
         columns.stacks, first, bias = canonicalise(
             stacks,
             columns.counts,
-            self.weights[0],
-            self.biases[0],
+            *self._first(),
             [self.symmetry if p is None else self.symmetry & p.symmetry for p in poolings],
             columns.frozen,
             numbers=columns.numbers,
+            context=columns.context,
             pooled=pooled,
         )
-        head = replace(self, weights=(first, *self.weights[1:]), biases=(bias, *self.biases[1:]))
+        head = self._with_first(first, bias)
         # The hidden layer's scale is taken from rows in their own fold's tables.
         sources = [stack.reshape(-1, stack.shape[2]) for stack in columns.stacks]
         codes = [
@@ -115,10 +140,14 @@ class MLPHead(Head):
         ]
         vectors = np.empty((len(columns.fold), sum(s.shape[1] for s in sources)), np.float32)
         gather(sources, codes, vectors, poolings)
-        return head._with_hidden_scale(vectors, columns.context, len(columns.numbers))
+        return head._with_hidden_scale(vectors, columns.context, columns.fold, len(columns.numbers))
 
     def _with_hidden_scale(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32], n_numbers: int
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64],
+        n_numbers: int,
     ) -> Self:
         """Scale the last hidden layer to a few times the total variance of what enters the head.
 
@@ -130,7 +159,7 @@ class MLPHead(Head):
         wanted = HIDDEN_VARIANCE * (float(vectors.var(axis=0).sum()) + n_numbers)
         hidden = np.empty((len(vectors), self.n_hidden))
         for at in gen_batches(len(vectors), _BLOCK):
-            hidden[at] = self.hidden(vectors[at], context[at])
+            hidden[at] = self.hidden(vectors[at], context[at], fold[at])
         mean = hidden.mean(axis=0)
         hidden -= mean
         hidden *= hidden
