@@ -17,6 +17,8 @@ from sk_entity_embed.model.tables import gather, shift
 
 HIDDEN_VARIANCE = 3.0
 """Total variance of the hidden layer, relative to that of all that enters the head."""
+NO_MOTION = 0.03
+"""Standard deviation of a hidden unit, relative to that of the others, that counts as none."""
 _BLOCK = 1024  # Rows at a time that hold a number for each hidden unit.
 
 
@@ -152,7 +154,9 @@ class MLPHead(Head):
         """Scale the last hidden layer to a few times the total variance of what enters the head.
 
         Rectified units commute with positive factors, so that the next layer can undo the scaling.
-        `vectors` and `context` are those of some rows, and `n_numbers` of the latter vary.
+        `vectors` and `context` are those of some rows, and `n_numbers` of the latter vary. Units
+        that hardly ever move are taken out: standardised by the next model, they would be enormous
+        in the first row that moves them.
         """
         if self.n_hidden == 0:
             return self
@@ -163,14 +167,16 @@ class MLPHead(Head):
         mean = hidden.mean(axis=0)
         hidden -= mean
         hidden *= hidden
-        present = float(hidden.mean(axis=0).sum())
+        variances = hidden.mean(axis=0)
+        present = float(variances.sum())
         if not (wanted > 0 and present > NO_VARIANCE * float((mean**2).sum())):
             return self
-        scale = float(np.sqrt(wanted / present))
+        moving = variances > NO_MOTION**2 * variances.mean()
+        scale = np.where(moving, np.sqrt(wanted / present), 0.0)
         *weights, last, output = self.weights
         *biases, bias, output_bias = self.biases
         return replace(
             self,
-            weights=(*weights, last * scale, output / scale),
+            weights=(*weights, last * scale, output / np.where(moving, scale, 1.0)[:, None]),
             biases=(*biases, bias * scale, output_bias),
         )
