@@ -134,12 +134,12 @@ def hist_gradient_boosting(rows: Rows, seed: int) -> np.ndarray:
         remainder="passthrough",
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
-    texts = tuple(n.assign(**{c: t[c] for c in many}) for n, t in zip((train, test), rows.tables()))
+    if many:
+        strings = (t[many] for t in rows.tables())
+        first, second = (t.assign(**s) for t, s in zip((train, test), strings, strict=True))
+        train, test = encoder.fit_transform(first, rows.y[0]), encoder.transform(second)
     model = HistGradientBoostingClassifier if rows.binary else HistGradientBoostingRegressor
     model = model(categorical_features="from_dtype", random_state=seed)
-    if many:
-        train = encoder.fit_transform(texts[0], rows.y[0])
-        test = encoder.transform(texts[1])
     return _predict(model.fit(train, rows.y[0]), test)
 
 

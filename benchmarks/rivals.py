@@ -39,7 +39,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and the others cou
 import numpy as np
 import pandas as pd
 from _cache import CACHE, kept, mark_of, package_mark
-from _common import RESULTS, write_results
+from _common import write_results
 from _environments import WHOLE_MODELS, EnvironmentUnavailable, python_of
 from _ours import OUTPUTS, encode
 from _rivals_models import MODELS, save_split
