@@ -55,7 +55,7 @@ class Fold:
         if max_rows is not None:
             train = np.sort(np.random.default_rng(0).permutation(train)[:max_rows])
         X = frame.drop(columns=["fold", about["target"]])
-        X = X.astype({c: str for c in self.categorical})
+        X = X.astype(dict.fromkeys(self.categorical, str))
         y = frame[about["target"]].to_numpy(dtype=float)
         parts = (train, np.flatnonzero(tested))
         self.X = tuple(X.iloc[rows].reset_index(drop=True) for rows in parts)
