@@ -53,7 +53,7 @@ class Rows:
         train, test = self.tables()
         levels = {c: np.unique(train[c]) for c in self.names}
         first, second = (
-            t.assign(**{c: pd.Categorical(t[c], categories=v) for c, v in levels.items()})
+            t.assign(**{c: pd.Categorical(t[c].where(t[c].isin(v)), v) for c, v in levels.items()})
             for t in (train, test)
         )
         return first, second

@@ -14,6 +14,7 @@ from _common import load_flights
 from sklearn.model_selection import train_test_split
 
 MISSING = "(missing)"
+TEST_ROWS = 10_000  # at least, where the table has them: few rows to train on need many to judge by
 LOG_TARGETS = {"uk_used_cars", "ebay_used_cars", "lahman_salaries"}
 MAIN_TABLES = (
     "amazon_access",
@@ -45,6 +46,8 @@ class Split:
 def load_split(name: str, data: Path, max_rows: int, seed: int) -> Split:
     """Draw at most `max_rows` rows of a table and hold a quarter of them out.
 
+    Rows that were not drawn join those held out, up to 10,000, so that what few rows teach is
+    measured without the noise of fewer ones.
     Rossmann is split by date and the players' salaries by year, so that what is new in later years
     is in the test rows alone; all others at random (stratified where the target is a class).
     Categories are strings, missing ones a string of their own, so that all encoders are given
@@ -53,12 +56,14 @@ def load_split(name: str, data: Path, max_rows: int, seed: int) -> Split:
     frame, y, task, categorical, numeric, periods = _read(name, data)
     rng = np.random.default_rng(seed)
     if periods is None:
-        rows = rng.permutation(len(frame))[:max_rows]
-        parts = train_test_split(
+        order = rng.permutation(len(frame))
+        rows, others = order[:max_rows], order[max_rows:]
+        train, test = train_test_split(
             rows, test_size=0.25, random_state=seed, stratify=y[rows] if task == "binary" else None
         )
+        parts = [train, np.concatenate([test, others[: max(TEST_ROWS - len(test), 0)]])]
     else:
-        sizes = (int(0.75 * max_rows), int(0.25 * max_rows))
+        sizes = (int(0.75 * max_rows), max(int(0.25 * max_rows), TEST_ROWS))
         parts = [rng.permutation(part)[:size] for part, size in zip(periods, sizes, strict=True)]
     strings = frame[categorical].apply(_strings)
     numbers = frame[numeric].astype(float)

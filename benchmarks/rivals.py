@@ -43,6 +43,7 @@ from _common import write_results
 from _environments import WHOLE_MODELS, EnvironmentUnavailable, python_of
 from _ours import OUTPUTS, encode
 from _rivals_models import MODELS, save_split
+from _rivals_report import print_report, summary
 from _tables import Split, load_split, tables
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.metrics import r2_score, roc_auc_score
@@ -55,7 +56,6 @@ OUT_OF_TIME = "not finished in time"
 NETWORK = "our network"
 ON_OURS = {output: f'LightGBM on "{output}"' for output in OUTPUTS}
 OURS = (NETWORK, *ON_OURS.values())
-BASES = ("LightGBM", "CatBoost")
 SLOW = ("LightGBM, tuned", "RealMLP", "TabM")  # not in a quick run
 PACKAGES = {  # whose versions decide a rival's results; those of the other environment are pinned
     "LightGBM": ("lightgbm",),
@@ -235,38 +235,6 @@ def _score(split: Split, model: Any, test: Any) -> float:
     if split.binary:
         return round(float(roc_auc_score(split.y[1], model.predict_proba(test)[:, 1])), 5)
     return round(float(r2_score(split.y[1], model.predict(test))), 5)
-
-
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Differences to the models that most would pick, ranks and seconds, best means first.
-
-    Models that did not finish everywhere are compared where they did, and have no rank.
-    """
-    means = scores.pivot_table(index="table", columns="model", values="score")
-    complete = means.columns[means.notna().all()]
-    columns: dict[str, pd.Series] = {}
-    for base in (b for b in BASES if b in means):
-        difference = means.sub(means[base], axis=0)
-        columns[f"to {base}"] = difference.mean()
-        columns[f"worst to {base}"] = difference.min()
-    columns["rank"] = means[complete].rank(axis=1, ascending=False).mean()
-    columns["tables"] = means.notna().sum()
-    columns["seconds"] = scores.groupby("model")["seconds"].mean()
-    table = pd.DataFrame(columns)
-    return table.sort_values(table.columns[0], ascending=False)
-
-
-def print_report(scores: pd.DataFrame) -> None:
-    """Print the scores by table, and the summary."""
-    order = scores["table"].unique()
-    means = scores.pivot_table(index="model", columns="table", values="score")[order]
-    result = summary(scores)
-    with pd.option_context("display.width", 200, "display.float_format", "{:.4f}".format):
-        print(f"\nMean score (R2 or AUC)\n{means.loc[result.index].to_string()}")
-    with pd.option_context("display.width", 200):
-        print("\nMean and worst difference, mean rank of those that finished everywhere, seconds")
-        shown = result.round({"rank": 1, "seconds": 1}).round(4)
-        print(shown.to_string())
 
 
 def main() -> None:
