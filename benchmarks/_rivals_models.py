@@ -190,9 +190,11 @@ def score(rows: Rows, predicted: np.ndarray) -> float:
 
 
 def _target_encoder(rows: Rows, seed: int) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
     from sklearn.preprocessing import TargetEncoder
 
-    return TargetEncoder(target_type="binary" if rows.binary else "continuous", random_state=seed)
+    folds = (StratifiedKFold if rows.binary else KFold)(5, shuffle=True, random_state=seed)
+    return TargetEncoder(target_type="binary" if rows.binary else "continuous", cv=folds)
 
 
 def _pytabkit(kind: Any, rows: Rows, seed: int) -> np.ndarray:
