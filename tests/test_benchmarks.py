@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = ("_report", "_tables", "_common", "_cache", "_rivals_models", "_rivals_report")
+SHARED = ("_report", "_tables", "_common", "_cache", "_ours", "_rivals_models", "_rivals_report")
 SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
 
 
@@ -30,7 +30,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in (*SHARED, "inspection", *SPEED):
+    for name in (*SHARED, "inspection", "leakage", *SPEED):
         sys.modules.pop(name, None)
 
 
@@ -159,6 +159,20 @@ def test_finished_fits_are_kept_and_measured_again_if_asked(benchmarks, tmp_path
     assert kept(path, lambda: {"score": 2}) == {"score": 1}
     assert kept(path, lambda: {"score": 3}, again=True) == {"score": 3}
     assert package_mark() == package_mark() != mark_of("another")
+
+
+def test_traces_are_judged_by_their_standard_errors(benchmarks):
+    from leakage import once_table, trace_table
+
+    aucs = {"hidden": [0.52, 0.54], "embedding": [0.5, 0.5], "both": [0.46, 0.5]}
+    rows = [{"features": f, "AUC": auc} for f, values in aucs.items() for auc in values]
+    table = trace_table(pd.DataFrame(rows), ["features"])
+    assert table.loc["hidden", "SE"] == pytest.approx(0.01)
+    assert table["SEs from 0.5"].tolist() == pytest.approx([3, 0, -1])  # none where all are 0.5
+    rows = [{"features": "both", "real alone": 0.8, "with ids": 0.8 + c} for c in (0.01, -0.03)]
+    table = once_table(pd.DataFrame(rows).eval("change = `with ids` - `real alone`"), ["features"])
+    assert table.loc["both", "worst"] == pytest.approx(-0.03)
+    assert table.loc["both", "SE"] == pytest.approx(0.02)
 
 
 def test_the_inspection_benchmark_measures_what_it_names(benchmarks, tmp_path):
