@@ -29,8 +29,11 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-bench  ## compare encoders on public tables, quickly (minutes)
+bench: $(VENV)/.installed-bench  ## compare encoders and whole models on public tables, quickly (minutes)
 	$(BIN)/python benchmarks/quality.py --quick
+	$(BIN)/python benchmarks/rivals.py --quick
+	$(BIN)/python benchmarks/sigrist.py --quick
+	$(BIN)/python benchmarks/leakage.py --quick
 	$(BIN)/python benchmarks/rossmann.py --quick
 	$(BIN)/python benchmarks/stability.py --quick
 	$(BIN)/python benchmarks/inspection.py --quick
@@ -40,6 +43,9 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/leakage.py
 	$(BIN)/python benchmarks/transform.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/quality.py --max-rows 1000 2000 4000
+	$(BIN)/python benchmarks/rivals.py
+	$(BIN)/python benchmarks/sigrist.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/rossmann.py

@@ -54,6 +54,23 @@ PYTORCH_TABULAR = Environment(
     ("pytorch-tabular==1.2.0", "requests"),  # which it imports without saying so
     ("torch",),
 )
+# Whole models that a user would pick instead. They run with our versions of everything else.
+WHOLE_MODELS = Environment(
+    "rivals",
+    (
+        "catboost==1.2.10",
+        "xgboost-cpu==3.2.0",
+        "pytabkit==1.8.0",
+        "tabm==0.0.3",
+        "torch",
+        "lightgbm",
+        "pyarrow",
+    ),
+    (
+        *("torch", "numpy", "pandas", "scikit-learn", "scipy", "lightgbm", "pyarrow"),
+        *("matplotlib", "plotly", "joblib"),
+    ),
+)
 
 
 class EnvironmentUnavailable(RuntimeError):

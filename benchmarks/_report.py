@@ -23,8 +23,8 @@ GOALS = {  # mean difference to TargetEncoder on the five main tables
 }
 
 
-def print_report(scores: pd.DataFrame) -> None:
-    """Print differences to TargetEncoder, ranks, costs, and whether the goals are met."""
+def print_report(scores: pd.DataFrame, goals: bool = True) -> None:
+    """Print differences to TargetEncoder, ranks, worst tables, costs, and the goals met or not."""
     means = scores.pivot_table(index=["model", "table"], columns="encoder", values="score")
     tables = list(scores["table"].unique())
     with pd.option_context("display.width", 160, "display.float_format", "{:.4f}".format):
@@ -37,15 +37,23 @@ def print_report(scores: pd.DataFrame) -> None:
             print(shown.loc[order].to_string())
         if BASE in means:
             print("\nMean difference to TargetEncoder, and mean rank among the rivals and itself")
-            print(summary(scores).to_string())
-            _print_goals(scores, means)
+            result = summary(scores)
+            shown = result.drop(columns=["worst", "worst table"], level=1)
+            print(shown.to_string())
+            print("\nThe worst table's difference to TargetEncoder")
+            worst = [(model, what) for model in MODELS for what in ("worst", "worst table")]
+            print(result[worst].to_string())
+            if {'"both"', '"embedding"'} <= set(means):
+                _print_both(means)
+            if goals:
+                _print_goals(scores, means)
     costs = scores.groupby("encoder")[["width", "seconds", "peak_mb"]].mean().round(1)
     print("\nMean width, seconds and memory (MB above what was there) of fit and transform")
     print(costs.to_string())
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean differences to TargetEncoder on the main and on all tables, and mean ranks."""
+    """Differences to TargetEncoder (main and all tables, the worst one), and mean ranks."""
     means = scores.pivot_table(index=["model", "table"], columns="encoder", values="score")
     columns = {}
     for model in MODELS:
@@ -54,8 +62,22 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
         main = difference.index.isin(MAIN_TABLES)
         columns[model, "main"] = difference[main].mean()
         columns[model, "all"] = difference.mean()
+        columns[model, "worst"] = difference.min()
+        columns[model, "worst table"] = difference.apply(_worst)
         columns[model, "rank"] = _ranks(table).mean()
     return pd.DataFrame(columns).dropna(how="all").sort_values((MODELS[0], "all"), ascending=False)
+
+
+def _worst(differences: pd.Series) -> str | None:
+    """Name of the table with the lowest value; None where there is no value."""
+    return None if differences.isna().all() else str(differences.idxmin())
+
+
+def _print_both(means: pd.DataFrame) -> None:
+    """What the hidden layer adds to the vectors, or takes from them, by table."""
+    print('\n"both" minus "embedding", by table')
+    difference = means['"both"'] - means['"embedding"']
+    print(difference.unstack("table").reindex(list(MODELS)).to_string())
 
 
 def _rivals(table: pd.DataFrame) -> list[str]:

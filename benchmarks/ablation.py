@@ -70,8 +70,7 @@ def main() -> None:
     data = Path(args.data)
     splits = [
         (load_split(name, data, args.max_rows, seed), seed)
-        for name in tables(data)
-        if not args.tables or name in args.tables
+        for name in tables(data, args.tables)
         for seed in range(args.seeds)
     ]
     reference = _measure(splits, {}, [])

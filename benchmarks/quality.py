@@ -6,33 +6,36 @@ gave. All encoders get the same strings; numeric columns go to every model besid
 those encoders that can use them. k nearest neighbours see each encoder's output as it comes and
 standardised, and the better counts. Scores are R2 or ROC AUC on the held-out rows.
 
+``--max-rows 1000 2000 4000`` measures few rows: three quarters of them to train on, 10,000 and more
+held out where the table has them. The mean over tables and the worst table are shown for each, and
+results have a file of their own. ``--tables`` also knows tables that are not among the eight.
+
 Finished fits are kept in ``benchmarks/results/cache`` and not repeated by the next run.
 
-Run it with ``python benchmarks/quality.py [--quick] [--data FOLDER]``.
+Run it with ``python benchmarks/quality.py [--quick] [--data FOLDER] [--max-rows N ...]``.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import gc
-import hashlib
-import json
 import os
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _cache import CACHE, kept, mark_of, package_mark
 from _common import RESULTS, write_results
-from _report import print_report, save_figure
+from _ours import encode
+from _report import BASE, print_report, save_figure, summary
 from _tables import Split, load_split, tables
 from category_encoders import CatBoostEncoder, GLMMEncoder, JamesSteinEncoder
 from lightgbm import LGBMClassifier, LGBMRegressor
@@ -47,12 +50,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from skrub import StringEncoder
 
-import sk_entity_embed
-from sk_entity_embed import EntityEmbeddingEncoder
-
-CACHE = RESULTS / "cache" / "quality"
-PROTOCOL = 1  # raise it with every change of what is measured: kept results are then not used
-REPORTING = {"report.py", "comparison.py"}  # modules that no fit runs
+MAX_ROWS = 40_000
+PROTOCOL = 2  # raise it with every change of what is measured: kept results are then not used
 OUT_OF_TIME = "not finished in time"
 GLMM_LIMIT = 60  # seconds; a quarter of it in a quick run
 HIGH_CARDINALITY = 40  # from where skrub encodes strings rather than making one column a category
@@ -88,35 +87,49 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="few rows, one seed: five minutes")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--max-rows", type=int, default=40_000)
-    parser.add_argument("--tables", nargs="+", help="only these")
+    parser.add_argument("--max-rows", type=int, nargs="+", default=[MAX_ROWS])
+    parser.add_argument("--tables", nargs="+", help="only these; others than the eight, too")
     parser.add_argument("--encoders", nargs="+", choices=[*OURS, *RIVALS], default=[*OURS, *RIVALS])
     parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
+    parser.add_argument("--name", help="write results of a part under this name")
     args = parser.parse_args()
     if args.data is None or not args.data.is_dir():
         raise SystemExit("Name the folder of tables: --data FOLDER or SK_ENTITY_EMBED_DATA.")
     if args.quick:
-        args.max_rows, args.seeds = min(args.max_rows, 6_000), 1
-    names = [n for n in tables(args.data) if not args.tables or n in args.tables]
-    records = list(
-        _measure(
-            args.data,
-            names,
-            range(args.seeds),
-            args.encoders,
-            args.max_rows,
-            args.fresh,
-            GLMM_LIMIT // 4 if args.quick else GLMM_LIMIT,
-        )
-    )
-    scores = pd.DataFrame([row for record in records for row in _flat(record)])
-    print_report(scores)
-    if args.tables or len(args.encoders) < len(OURS) + len(RIVALS):
-        print("\na part of the benchmark: nothing written but the cache")
+        args.max_rows, args.seeds = [min(*args.max_rows, 6_000)], 1
+    names = tables(args.data, args.tables)
+    limit = GLMM_LIMIT // 4 if args.quick else GLMM_LIMIT
+    parts, records, summaries = {}, [], []
+    for rows in args.max_rows:
+        seeds = range(args.seeds)
+        found = list(_measure(args.data, names, seeds, args.encoders, rows, args.fresh, limit))
+        records += [record | {"max_rows": rows} for record in found]
+        parts[rows] = pd.DataFrame([row for record in found for row in _flat(record)])
+    for rows, scores in parts.items():
+        print(f"\n==== at most {rows:,} rows, {rows * 3 // 4:,} of them to train on ====")
+        print_report(scores, goals=rows == MAX_ROWS)
+        summaries += _summary_records(scores, rows)
+    whole = not args.tables and len(args.encoders) == len(OURS) + len(RIVALS)
+    if not (whole or args.name):
+        print("\na part of the benchmark: nothing written but the cache; --name writes it")
         return
-    name = "quality_quick" if args.quick else "quality"
-    save_figure(scores, RESULTS / f"{name}.png")
-    write_results(name, {"max_rows": args.max_rows, "seeds": args.seeds, "records": records})
+    usual = "quality" if args.max_rows == [MAX_ROWS] else "quality_few"
+    name = args.name or ("quality_quick" if args.quick else usual)
+    if whole and len(args.max_rows) == 1:
+        save_figure(scores, RESULTS / f"{name}.png")
+    about = {"max_rows": args.max_rows, "seeds": args.seeds}
+    write_results(name, {**about, "summary": summaries, "records": records})
+
+
+def _summary_records(scores: pd.DataFrame, rows: int) -> list[dict[str, Any]]:
+    """The summary as records, with the number of rows it is of."""
+    if BASE not in set(scores["encoder"]):
+        return []
+    return [
+        {"max_rows": rows, "encoder": encoder, "model": model}
+        | {k: v if isinstance(v, str) else round(float(v), 5) for k, v in found.items()}
+        for (encoder, model), found in summary(scores).stack(0).iterrows()
+    ]
 
 
 def _measure(
@@ -134,21 +147,14 @@ def _measure(
         for seed in seeds:
             split: Split | None = None
             for encoder in encoders:
-                path = CACHE / f"{name}-{max_rows}-{seed}-{encoder}-{_mark(encoder)}.json"
-                if path.exists() and not fresh:
-                    record = json.loads(path.read_text())
-                else:
-                    if split is None:
-                        split = load_split(name, data, max_rows, seed)
-                    slow = encoder == "GLMM encoder" and name in too_slow
-                    record = {"table": name, "seed": seed, "encoder": encoder}
-                    record |= (
-                        {"failed": OUT_OF_TIME}
-                        if slow
-                        else _evaluate(encoder, split, seed, glmm_limit)
-                    )
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text(json.dumps(record))
+                name_of_fit = f"{name}-{max_rows}-{seed}-{encoder}-{_mark(encoder)}.json"
+                path = CACHE / "quality" / name_of_fit
+                if split is None and (fresh or not path.exists()):
+                    split = load_split(name, data, max_rows, seed)
+                slow = encoder == "GLMM encoder" and name in too_slow
+                measured = partial(_evaluate, encoder, split, seed, 0 if slow else glmm_limit)
+                record = {"table": name, "seed": seed, "encoder": encoder}
+                record |= kept(path, measured, fresh)
                 if "outputs" not in record and record.get("failed", OUT_OF_TIME) == OUT_OF_TIME:
                     too_slow.add(name)
                 print(_line(record), flush=True)
@@ -157,6 +163,8 @@ def _measure(
 
 def _evaluate(encoder: str, split: Split, seed: int, glmm_limit: int) -> dict[str, Any]:
     """Fit one encoder, and every downstream model on each of its outputs."""
+    if encoder == "GLMM encoder" and not glmm_limit:
+        return {"failed": OUT_OF_TIME}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _reset_peak_memory()
@@ -185,20 +193,14 @@ def encode_ours(encoder: str, split: Split, seed: int) -> dict[str, tuple[Any, A
     train, test = (
         pd.concat([c, n], axis=1) for c, n in zip(split.categories, split.numbers, strict=True)
     )
-    estimator = EntityEmbeddingEncoder(
+    return encode(
+        (train, test),
+        split.y[0],
         list(split.categories[0].columns),
-        output="both",
-        target_type="binary" if split.binary else "continuous",
-        random_state=seed,
+        "binary" if split.binary else "continuous",
+        seed,
         **OURS[encoder],
     )
-    both = (estimator.fit_transform(train, split.y[0]), estimator.transform(test))
-    edge = sum(estimator.dimensions_.values())
-    return {
-        "embedding": (both[0][:, :edge], both[1][:, :edge]),
-        "hidden": (both[0][:, edge:], both[1][:, edge:]),
-        "both": both,
-    }
 
 
 def _encode(encoder: str, split: Split, seed: int) -> dict[str, tuple[Any, Any]]:
@@ -302,25 +304,11 @@ def _memory_mb(field: str) -> float:
     return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
-@cache
 def _mark(encoder: str) -> str:
     """Changes with whatever could change an encoder's results."""
-    text = f"{PROTOCOL} {OURS.get(encoder)}"
     packages = ["lightgbm", "scikit-learn", "category-encoders", "skrub", "torch", "numpy"]
-    text += "".join(version(p) for p in packages)
-    if encoder in OURS:
-        folder = Path(sk_entity_embed.__file__).parent
-        text += "".join(_code(p) for p in sorted(folder.rglob("*.py")) if p.name not in REPORTING)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _code(path: Path) -> str:
-    """What a module does: its source without comments and docstrings."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = None
-    return ast.dump(tree)
+    ours = package_mark() if encoder in OURS else ""
+    return mark_of(PROTOCOL, OURS.get(encoder), *map(version, packages), ours)
 
 
 def _flat(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SHARED = ("_report", "_tables", "_common", "_cache", "_ours", "_rivals_models", "_rivals_report")
 SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
 
 
@@ -29,7 +30,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in ("_report", "_tables", "_common", "inspection", *SPEED):
+    for name in (*SHARED, "inspection", "leakage", *SPEED):
         sys.modules.pop(name, None)
 
 
@@ -54,6 +55,8 @@ def test_summary_has_differences_to_target_encoder_and_ranks_among_rivals(benchm
     for model in ("linear", "LightGBM", "k-NN"):
         assert result.loc['"both"', (model, "main")] == pytest.approx(0.02)  # adult only
         assert result.loc['"both"', (model, "all")] == pytest.approx((0.02 + 0.05) / 2)
+        assert result.loc['"both"', (model, "worst")] == pytest.approx(0.02)
+        assert result.loc["one-hot", (model, "worst table")] == "flights"
         assert result.loc['"both"', (model, "rank")] == pytest.approx((2 + 1) / 2)
         assert result.loc["target encoder", (model, "all")] == 0
         # a rival is ranked among rivals alone: ours does not push it down
@@ -83,7 +86,7 @@ def test_splits_are_reproducible_strings_without_gaps(benchmarks, public_tables)
 
     first, again = (load_split("hotel_bookings", public_tables, 1_000, seed=1) for _ in range(2))
     train, test = first.categories
-    assert (len(train), len(test)) == (750, 250)
+    assert (len(train), len(test)) == (750, 10_000)
     assert not train.isna().to_numpy().any()
     assert "(missing)" in set(train["company"])
     pd.testing.assert_frame_equal(train, again.categories[0])
@@ -91,6 +94,85 @@ def test_splits_are_reproducible_strings_without_gaps(benchmarks, public_tables)
     by_date = load_split("rossmann", public_tables, 4_000, seed=0).categories
     trained, tested = (pd.to_datetime(c[["year", "month", "day"]].astype(int)) for c in by_date)
     assert trained.max() <= tested.min()
+
+
+def test_salaries_are_split_between_years(benchmarks, public_tables):
+    from _tables import FURTHER_TABLES, load_split, tables
+
+    train, test = load_split("lahman_salaries", public_tables, 4_000, seed=0).numbers
+    assert train["yearID"].max() < test["yearID"].min()
+    assert not set(FURTHER_TABLES) & set(tables(public_tables))
+    assert tables(public_tables, ["loans", "adult"]) == ["adult", "loans"]
+    with pytest.raises(SystemExit, match="no table 'loan'"):
+        tables(public_tables, ["loan"])
+
+
+def test_whole_models_are_ranked_where_they_finished_everywhere(benchmarks):
+    from _rivals_report import summary
+
+    scores = {
+        ("adult", "LightGBM"): 0.80,
+        ("adult", "CatBoost"): 0.82,
+        ("adult", "our network"): 0.85,
+        ("flights", "LightGBM"): 0.70,
+        ("flights", "CatBoost"): 0.78,
+        ("flights", "our network"): 0.75,
+        ("adult", "TabM"): 0.9,  # not finished on the other
+    }
+    rows = [{"table": t, "model": m, "score": s, "seconds": 1.0} for (t, m), s in scores.items()]
+    result = summary(pd.DataFrame(rows))
+    ours = result.loc["our network"]
+    assert ours["to LightGBM"] == pytest.approx(0.05)
+    assert ours["worst to CatBoost"] == pytest.approx(-0.03)
+    assert ours["rank"] == pytest.approx(1.5)
+    assert result.loc["TabM", "to LightGBM"] == pytest.approx(0.1)
+    assert np.isnan(result.loc["TabM", "rank"])
+
+
+def test_rows_of_rivals_know_the_levels_of_the_training_rows_alone(benchmarks):
+    from _rivals_models import Rows, hist_gradient_boosting, score
+
+    rng = np.random.default_rng(0)
+    levels = np.array([f"level {i}" for i in range(300)])  # more than are taken as they are
+    effects = rng.normal(size=300)
+    codes = rng.integers(0, 300, 3_000)
+    X, number = pd.DataFrame({"a": levels[codes]}), pd.DataFrame({"n": rng.normal(size=3_000)})
+    X.loc[2_999, "a"] = "new"
+    y = effects[codes] + number["n"].to_numpy()
+    parts = (slice(0, 2_000), slice(2_000, None))
+    cut = [tuple(t.iloc[p].reset_index(drop=True) for p in parts) for t in (X, number)]
+    rows = Rows(False, *cut, tuple(y[p] for p in parts))
+    train, test = rows.native()
+    assert not train["a"].isna().any()
+    assert test["a"].isna().iloc[-1]
+    assert score(rows, hist_gradient_boosting(rows, 0)) > 0.7
+    inner = rows.halves(0.75, seed=0)
+    assert [len(part) for part in inner.y] == [1_500, 500]
+    assert set(inner.numbers[0]["n"]) | set(inner.numbers[1]["n"]) == set(rows.numbers[0]["n"])
+
+
+def test_finished_fits_are_kept_and_measured_again_if_asked(benchmarks, tmp_path):
+    from _cache import kept, mark_of, package_mark
+
+    path = tmp_path / "folder" / "fit.json"
+    assert kept(path, lambda: {"score": 1}) == {"score": 1}
+    assert kept(path, lambda: {"score": 2}) == {"score": 1}
+    assert kept(path, lambda: {"score": 3}, again=True) == {"score": 3}
+    assert package_mark() == package_mark() != mark_of("another")
+
+
+def test_traces_are_judged_by_their_standard_errors(benchmarks):
+    from leakage import once_table, trace_table
+
+    aucs = {"hidden": [0.52, 0.54], "embedding": [0.5, 0.5], "both": [0.46, 0.5]}
+    rows = [{"features": f, "AUC": auc} for f, values in aucs.items() for auc in values]
+    table = trace_table(pd.DataFrame(rows), ["features"])
+    assert table.loc["hidden", "SE"] == pytest.approx(0.01)
+    assert table["SEs from 0.5"].tolist() == pytest.approx([3, 0, -1])  # none where all are 0.5
+    rows = [{"features": "both", "real alone": 0.8, "with ids": 0.8 + c} for c in (0.01, -0.03)]
+    table = once_table(pd.DataFrame(rows).eval("change = `with ids` - `real alone`"), ["features"])
+    assert table.loc["both", "worst"] == pytest.approx(-0.03)
+    assert table.loc["both", "SE"] == pytest.approx(0.02)
 
 
 def test_the_inspection_benchmark_measures_what_it_names(benchmarks, tmp_path):

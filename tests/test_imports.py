@@ -40,8 +40,8 @@ MAY_IMPORT = {
 """By package, or module beside them, what it may import. All other modules are "estimators"."""
 
 OPTIONAL = {
-    *("category_encoders", "duckdb", "faiss", "matplotlib", "onnx", "plotly", "polars"),
-    *("skrub", "statsmodels", "torch", "umap"),
+    *("catboost", "category_encoders", "duckdb", "faiss", "lightgbm", "matplotlib", "onnx"),
+    *("plotly", "polars", "skrub", "statsmodels", "torch", "umap"),
 }
 """Libraries that are optional or slow to import: no module loads them, but torch in `learning`."""
 

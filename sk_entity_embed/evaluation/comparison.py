@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from numbers import Integral
 from time import perf_counter
@@ -22,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import Tags, _safe_indexing, check_array, check_random_state, get_tags
 
 from sk_entity_embed._access import fitted_model, with_model
@@ -33,6 +35,12 @@ from sk_entity_embed.model.fitted import Output
 
 MAX_DENSE_LEVELS = 64
 """One-hot columns for each categorical one, at most, for models that take no sparse input."""
+
+MAX_NATIVE_LEVELS = 255
+"""Levels of a column, at most, that HistGradientBoosting takes as categories."""
+
+NATIVE = "native"
+"""Name of the rows of models that take categories themselves."""
 
 Split: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 _Encoded: TypeAlias = dict[str, tuple[Any, Any]]
@@ -96,8 +104,7 @@ def default_encoders(models: Mapping[str, Any], rows: Rows, target: Target) -> l
     """Encoders by the target, and one-hot columns as the models can take them."""
     from category_encoders import CatBoostEncoder, JamesSteinEncoder
 
-    is_binary = target.classes is not None and len(target.classes) == 2
-    encoders = {"TargetEncoder": TargetEncoder(target_type="binary" if is_binary else target.kind)}
+    encoders = {"TargetEncoder": _target_encoder(target)}
     for encoder in (CatBoostEncoder(), JamesSteinEncoder()):
         encoders[type(encoder).__name__] = _OfNumbers(encoder, target.is_classification)
     complete = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
@@ -113,6 +120,40 @@ def default_encoders(models: Mapping[str, Any], rows: Rows, target: Target) -> l
         if followers:
             contenders.append(Contender(one_hot, {"one-hot": None}, followers))
     return contenders
+
+
+def default_natives(rows: Rows, target: Target, boosting: str) -> list[Contender]:
+    """Models that take categories themselves; `boosting` names scikit-learn's."""
+    kind, histogram = "Regressor", HistGradientBoostingRegressor
+    if target.is_classification:
+        kind, histogram = "Classifier", HistGradientBoostingClassifier
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    is_few = rows.texts.nunique(dropna=False) <= MAX_NATIVE_LEVELS
+    many = ("many", _target_encoder(target), list(is_few.index[~is_few]))
+    few_first = ColumnTransformer([("few", ordinal, list(is_few.index[is_few])), many])
+    models = {boosting: make_pipeline(_Categories(int(is_few.sum())), histogram())}
+    contenders = [Contender(few_first, {NATIVE: None}, models)]
+    n = len(is_few)
+    if _is_installed("lightgbm"):
+        model = getattr(import_module("lightgbm"), f"LGBM{kind}")(n_jobs=1, verbose=-1)
+        models = {"LightGBM": make_pipeline(_Categories(n), model)}
+        contenders.append(Contender(ordinal, {NATIVE: None}, models))
+    if _is_installed("catboost"):
+        model = getattr(import_module("catboost"), f"CatBoost{kind}")(
+            cat_features=tuple(range(n)), thread_count=1, verbose=False, allow_writing_files=False
+        )
+        models = {"CatBoost": make_pipeline(_Categories(n, unseen="unseen"), model)}
+        contenders.append(Contender(ordinal, {NATIVE: None}, models))
+    return contenders
+
+
+def _is_installed(library: str) -> bool:
+    return find_spec(library) is not None
+
+
+def _target_encoder(target: Target) -> TargetEncoder:
+    is_binary = target.classes is not None and len(target.classes) == 2
+    return TargetEncoder(target_type="binary" if is_binary else target.kind)
 
 
 # Sparse columns fit no data frame, and scikit-learn 1.9's TargetEncoder fails with routing.
@@ -269,6 +310,30 @@ class _DenseScaler(StandardScaler):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _Categories(TransformerMixin, BaseEstimator):
+    """A data frame whose first columns, codes, are categories of the training rows.
+
+    NaN is the code of a category that the training rows lack; `unseen` names it, None leaves it.
+    """
+
+    def __init__(self, n_categorical: int, unseen: str | None = None) -> None:
+        self.n_categorical = n_categorical
+        self.unseen = unseen
+
+    def fit(self, X: NDArray[Any], y: Any = None) -> _Categories:
+        self.levels_ = [np.unique(codes).astype(int) for codes in X[:, : self.n_categorical].T]
+        return self
+
+    def transform(self, X: NDArray[Any]) -> pd.DataFrame:
+        frame = pd.DataFrame(X, columns=[str(j) for j in range(X.shape[1])])
+        for name, levels in zip(frame, self.levels_, strict=False):
+            column = pd.Series(pd.Categorical(frame[name], categories=levels))
+            if self.unseen is not None:
+                column = column.astype(object).where(column.notna(), self.unseen).astype(str)
+            frame[name] = column
+        return frame
 
 
 class _OfNumbers(TransformerMixin, BaseEstimator):

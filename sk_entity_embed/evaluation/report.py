@@ -31,8 +31,10 @@ from sk_entity_embed.evaluation.comparison import (
     Split,
     default_encoders,
     default_models,
+    default_natives,
     run,
 )
+from sk_entity_embed.evaluation.finding import find
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
@@ -100,8 +102,9 @@ def encoding_report(
     y : array-like of shape (n_samples,)
         Target. For several outputs, give `encoders`, `downstream` and `scoring` that take them.
     encoders : mapping of str to transformer, default=None
-        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn, and
-        "CatBoostEncoder" and "JamesSteinEncoder", of category_encoders. An encoder gets the
+        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn,
+        "CatBoostEncoder" and "JamesSteinEncoder", of category_encoders, and "native": models that
+        take categories themselves (see Notes). An encoder gets the
         categorical columns, but for those of lists, as a pandas DataFrame of strings, None where
         missing; an :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and
         `groups`.
@@ -128,7 +131,7 @@ def encoding_report(
     return_folds : bool, default=False
         Whether to return the scores of the single folds as well.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar, and prints what was found.
 
     Returns
     -------
@@ -140,14 +143,18 @@ def encoding_report(
           standard deviation is the folds' own (``ddof=0``), as in scikit-learn's searches.
         - ``leak_gap``: mean train minus mean test score.
         - ``difference``, ``std_difference``: mean and standard deviation over the folds of the
-          test score minus that of the first of `encoders`, by default TargetEncoder ("embedding"
-          where `encoders` is empty).
+          test score minus that of the first of `encoders` under the same model, by default
+          TargetEncoder ("embedding" where `encoders` is empty); NaN where it has no such score.
         - ``fit_time``, ``transform_time``, ``downstream_time``: mean seconds of the encoder's
           ``fit_transform``, of ``transform`` of the test rows, and of the model's ``fit``. The
           outputs of `estimator` all have the whole time of the network that they share; the
           first one trained in a process waits for the import of torch, too.
         - ``n_features``: mean number of columns that the model gets.
         - ``n_splits``: number of folds.
+
+        ``report.attrs["finding"]`` is a sentence that says what was found and recommends an output
+        with a model, or what is better than all of them. Of two it calls one better if their mean
+        difference over the folds is more than two standard errors.
     folds : DataFrame
         With `return_folds` only. The same for each fold, with columns ``encoder``,
         ``downstream``, ``fold``, ``test_score``, ``train_score``, ``leak_gap``, ``difference``,
@@ -173,6 +180,12 @@ def encoding_report(
     -----
     Numeric context columns are appended, unchanged, to the output of every encoder, so that all
     models have them, whatever an encoder's `remainder` is. Missing ones stay NaN.
+
+    The models of the rows "native" are scikit-learn's histogram gradient boosting ("boosting", or
+    "HistGradientBoosting" beside a `downstream` of your own), which takes columns of more than 255
+    categories by a TargetEncoder, and, where they are installed, "LightGBM" and "CatBoost", in one
+    thread. They have their defaults. CatBoost can take minutes for many rows; with `encoders` of
+    your own there are no such rows.
 
     Columns of lists go to embedding encoders alone, since others take single values: against
     them, "embedding" shows what the lists are worth, too. Pass `X` without these columns to
@@ -213,9 +226,11 @@ def encoding_report(
     >>> y = X["city"].map({"Lima": 1.0, "Oslo": 0.0, "Rome": 1.1}) + rng.normal(0, 0.1, 300)
     >>> encoder = EntityEmbeddingEncoder(max_iter=3)
     >>> report = encoding_report(encoder, X, y, downstream=Ridge(), cv=3, random_state=0)
-    >>> sorted(report["encoder"])
+    >>> sorted(set(report["encoder"]) - {"native"})
     ['CatBoostEncoder', 'JamesSteinEncoder', 'TargetEncoder', 'both', 'embedding', 'one-hot']
     >>> bool((report["mean_test_score"] > 0.8).all())
+    True
+    >>> "the best of the outputs" in report.attrs["finding"]
     True
     """
     rows, target = _read(estimator, X, y, groups)
@@ -231,6 +246,9 @@ def encoding_report(
         outputs = list(dict.fromkeys(["embedding", "both", estimator.output]))
     if encoders is None:
         contenders = default_encoders(models, rows, target)
+        boosting = "boosting" if downstream is None else "HistGradientBoosting"
+        if rows.texts.shape[1]:
+            contenders += default_natives(rows, target, boosting)
     else:
         contenders = _read_encoders(encoders, outputs, models)
     contenders.append(Contender(estimator, {output: output for output in outputs}, models))
@@ -256,10 +274,15 @@ def encoding_report(
     bar = tqdm(done, total=len(tasks), desc="encoders", unit="fit", disable=not verbose)
     records = [record for found in bar for record in found]
     names = list(dict.fromkeys(name for c in contenders for name in c.rows))
-    folds = _fold_table(records, names, list(models))
+    folds = _fold_table(
+        records, names, list(dict.fromkeys(m for c in contenders for m in c.models))
+    )
     _report_failures(folds)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "callable")
     report = _summarise(folds, name)
+    report.attrs["finding"] = find(folds, outputs, name)
+    if verbose:
+        print(report.attrs["finding"])
     return (report, folds) if return_folds else report
 
 
@@ -401,8 +424,9 @@ def _fold_table(records: list[dict[str, Any]], names: list[str], models: list[st
     folds = pd.DataFrame(records, columns=["encoder", "downstream", "fold", *_MEASURES, "error"])
     folds["error"] = pd.Series([record.get("error") for record in records], dtype=object)
     folds["leak_gap"] = folds["train_score"] - folds["test_score"]
-    scores = folds["test_score"].to_numpy().reshape(len(models), len(names), -1)
-    folds["difference"] = (scores - scores[:, :1]).ravel()
+    first = folds[folds["encoder"] == names[0]].set_index(["downstream", "fold"])["test_score"]
+    places = pd.MultiIndex.from_frame(folds[["downstream", "fold"]])
+    folds["difference"] = folds["test_score"] - first.reindex(places).to_numpy()
     return folds
 
 

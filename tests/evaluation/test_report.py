@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 from sklearn.tree import DecisionTreeRegressor
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.evaluation import encoding_report
+from sk_entity_embed.evaluation import comparison, encoding_report
 from sk_entity_embed.evaluation.comparison import default_models
+from sk_entity_embed.evaluation.finding import find
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
     InvalidDataError,
@@ -46,9 +49,10 @@ DEFAULTS = ["TargetEncoder", "CatBoostEncoder", "JamesSteinEncoder", "one-hot"]
 
 
 @pytest.fixture(autouse=True)
-def forget() -> None:
-    """Start each test with nothing recorded."""
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test with nothing recorded, and without libraries that may be installed."""
     Recorder.seen.clear()
+    monkeypatch.setattr(comparison, "_is_installed", lambda library: False)
 
 
 def quick(X: Any, y: Any, estimator: Any = None, **options: Any) -> Any:
@@ -115,14 +119,16 @@ def test_default_report(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
     assert report.columns.tolist() == COLUMNS
     encoders = [*DEFAULTS, "embedding", "both"]
     pairs = {(encoder, downstream) for encoder in encoders for downstream in ("linear", "boosting")}
+    pairs.add(("native", "boosting"))
     assert set(zip(report["encoder"], report["downstream"], strict=True)) == pairs
-    assert report["downstream"].tolist() == ["linear"] * 6 + ["boosting"] * 6
+    assert report["downstream"].tolist() == ["linear"] * 6 + ["boosting"] * 7
     for _, part in report.groupby("downstream"):
         assert part["mean_test_score"].is_monotonic_decreasing
     assert set(report["scoring"]) == {"r2"}
     assert set(report["n_splits"]) == {2}
     assert (report[TIMES] > 0).all(axis=None)
-    assert report.index.tolist() == list(range(12))
+    assert report.index.tolist() == list(range(13))
+    assert "under 'linear'" in report.attrs["finding"]
     assert row_of(report, "one-hot", "linear")["mean_test_score"] > 0.95
     # Context is appended to all: one number beside two encoded columns.
     for encoder in DEFAULTS[:3]:
@@ -130,6 +136,9 @@ def test_default_report(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
         assert row_of(report, encoder, "linear")["mean_test_score"] > 0.9
     assert row_of(report, "one-hot", "boosting")["n_features"] == 5 + 3 + 1
     assert (report[report["encoder"] == "TargetEncoder"]["difference"] == 0).all()
+    native, reference = (row_of(report, e, "boosting") for e in ("native", "TargetEncoder"))
+    gain = native["mean_test_score"] - reference["mean_test_score"]
+    assert native["difference"] == pytest.approx(gain)
 
 
 def test_ordered_statistics_do_not_depend_on_the_order_of_rows() -> None:
@@ -261,7 +270,7 @@ def test_classes(n_classes: int) -> None:
     labels = np.array(["low", "middle", "high"])[np.digitize(y, [0.0, 1.0][: n_classes - 1])]
     report = encoding_report(make_encoder(), X, labels, cv=2, random_state=0)
     assert set(report["scoring"]) == {"roc_auc" if n_classes == 2 else "roc_auc_ovr"}
-    assert len(report) == 12
+    assert len(report) == 13
     assert report["mean_test_score"].notna().all()
     for encoder in DEFAULTS:
         assert row_of(report, encoder, "linear")["mean_test_score"] > 0.85
@@ -325,6 +334,123 @@ def test_one_hot_columns_are_complete_where_models_take_sparse_input() -> None:
     assert row_of(report, "one-hot", "ridge")["n_features"] > 85
     assert row_of(report, "one-hot", "tree")["n_features"] == 64 + 1
     assert row_of(report, "one-hot", "refuses")["n_features"] == 64 + 1
+
+
+class RecordingCatBoost(DummyRegressor):
+    """In the place of CatBoost: keeps what it was given."""
+
+    def __init__(self, cat_features: Any = None, **options: Any) -> None:
+        super().__init__()
+        self.cat_features = cat_features
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RecordingCatBoost:
+        Recorder.seen.append((X, self.cat_features))
+        return super().fit(X, y, sample_weight)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        Recorder.seen.append((X, self.cat_features))
+        return super().predict(X, return_std)
+
+
+def test_models_that_take_categories_get_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = SimpleNamespace(CatBoostRegressor=RecordingCatBoost)
+    monkeypatch.setitem(sys.modules, "catboost", module)
+    monkeypatch.setattr(comparison, "_is_installed", lambda library: library == "catboost")
+    X, y = make_rows(60)
+    X.loc[0, "letter"], X.loc[59, "color"] = None, "new"
+    report = quick(X, y, make_encoder(max_iter=1), cv=[(np.arange(50), np.arange(50, 60))])
+    native = report[report["encoder"] == "native"]
+    assert native["downstream"].tolist() == ["HistGradientBoosting", "CatBoost"]
+    assert native["difference"].isna().all()  # no other encoder is followed by these
+    (train, places), _, (test, _) = Recorder.seen
+    assert places == (0, 1)
+    texts = X[["letter", "color"]].fillna("missing")  # a category like others
+    assert test.iloc[9, 1] == "unseen"
+    for j, name in enumerate(texts):
+        cells = pd.concat([train, test])[str(j)].tolist()
+        known = [
+            (code, text) for code, text in zip(cells, texts[name], strict=True) if text != "new"
+        ]
+        assert len(set(known)) == len({code for code, _ in known}) == len({t for _, t in known})
+    np.testing.assert_array_equal(train.iloc[:, 2], X["size"][:50])
+    assert not [n for n in quick(X, y, encoders={})["encoder"] if n == "native"]
+
+
+def test_columns_of_too_many_levels_are_target_encoded_by_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "TargetEncoder", RecordingTargetEncoder)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 300, 1_200)
+    X = pd.DataFrame({"many": codes.astype(str), "few": rng.choice(["a", "b"], 1_200)})
+    y = rng.normal(size=300)[codes] + (X["few"] == "a") * 2.0
+    groups = np.arange(1_200) % 40
+    report = quick(X, y, make_encoder(max_iter=1), groups=groups)
+    assert row_of(report, "native", "HistGradientBoosting")["mean_test_score"] > 0.6
+    alone = [splits for texts, splits in Recorder.seen if list(texts) == ["many"]]
+    assert len(alone) == 2
+    for splits in alone:
+        assert len(splits) == 5  # drawn by groups, no integer any more
+
+
+def test_lightgbm_is_compared_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightgbm")
+    monkeypatch.setattr(comparison, "_is_installed", lambda library: library == "lightgbm")
+    X, y = make_rows(2_000)
+    for target, model in ((y, Ridge()), (np.where(y > 0, "late", "early"), DummyClassifier())):
+        report = quick(X, target, make_encoder(max_iter=1), downstream=model)
+        assert row_of(report, "native", "LightGBM")["mean_test_score"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("ours", "other", "start"),
+    [
+        (
+            [0.8, 0.9],
+            [0.6, 0.7],
+            "Use output='both' under 'linear', the best of the outputs (r2",
+        ),
+        (
+            [0.6, 0.7],
+            [0.8, 0.9],
+            "Another model is better: 'CatBoost' with categories as they",
+        ),
+        (
+            [0.9, 0.7],
+            [0.7, 0.9],
+            "Nothing is clearly better: output='both' under 'linear'",
+        ),
+        (
+            [0.8, 0.9],
+            None,
+            "Use output='both' under 'linear', the best of the outputs (r2",
+        ),
+        ([0.8, np.nan], [0.8, 0.9], "No output could be scored in every fold"),
+    ],
+)
+def test_the_finding_names_the_best_output_or_what_is_better(
+    ours: list[float], other: list[float] | None, start: str
+) -> None:
+    scores = {("both", "linear"): ours}
+    if other is not None:
+        scores[("native", "CatBoost")] = other
+        scores[("TargetEncoder", "linear")] = [0.5, 0.5]
+    folds = pd.DataFrame(
+        [
+            (*names, fold, score, 1.0 if names[0] == "native" else 2.0, 0.5)
+            for names, values in scores.items()
+            for fold, score in enumerate(values)
+        ],
+        columns=["encoder", "downstream", "fold", "test_score", "fit_time", "downstream_time"],
+    )
+    found = find(folds, ["embedding", "both"], "r2")
+    assert found.startswith(start)
+    assert ("nothing to compare it with" in found) == (other is None)
+    if start.startswith("Nothing"):
+        assert found.endswith("which is quicker (2.5 s against 1.5 s to fit).")
+        assert "take 'CatBoost' with categories as they are" in found
+    if start.startswith("Another"):
+        assert "by 0.2000 \u00b1 0.0000" in found
 
 
 def test_own_encoders_models_and_scores(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
