@@ -174,7 +174,7 @@ def to_onnx(
             "`missing_values` must be a dict from column names to what stands for a missing cell, "
             f"got {shown(markers)}."
         )
-    vocabularies = {table.vocabulary.name: table.vocabulary for table in model.tables}
+    vocabularies = {vocabulary.name: vocabulary for vocabulary in model.vocabularies}
     for name, marker in markers.items():
         vocabulary = vocabularies[
             check_column(name, list(vocabularies), "a name in `missing_values`")
@@ -247,7 +247,7 @@ def _input(
     graph: Graph, model: EmbeddingModel, j: int, markers: Mapping[str, Any]
 ) -> CategoryInput:
     """Return how a column enters the model; `markers` stand for missing cells."""
-    vocabulary = model.tables[j].vocabulary
+    vocabulary = model.vocabularies[j]
     name, kind, marker = vocabulary.name, _kind(vocabulary), markers.get(vocabulary.name)
     if vocabulary.knows_missing and kind != "DOUBLE" and name not in markers:
         example = "<missing>" if kind == "STRING" else -1

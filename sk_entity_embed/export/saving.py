@@ -69,10 +69,21 @@ from sk_entity_embed.input.messages import shown
 
 __all__ = ["load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The version that :func:`save` writes."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _with_crosses(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of version 1, whose models had no pairs of columns, as one of version 2."""
+    if document["fitted"] is None:
+        return document
+    model = document["fitted"]["_model"]["EmbeddingModel"]
+    none: dict[str, Any] = {"crosses": {"tuple": []}, "gains": {"tuple": []}}
+    fitted = {**document["fitted"], "_model": {"EmbeddingModel": {**model, **none}}}
+    return {**document, "fitted": fitted}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_crosses}
 """For each earlier version of the format, what makes a document of the next one of its document."""
 
 REGISTRY = {
@@ -88,7 +99,7 @@ _LONGEST = 500  # characters of an error about what a file says
 _ENTRIES = {"format_version", "package_version", "class", "parameters", "settings", "fitted"}
 _REPEATED = {
     *("categorical_features_", "dimensions_", "categories_", "category_counts_"),
-    "infrequent_categories_",
+    *("infrequent_categories_", "interactions_"),
 }  # the attributes that are made of the model again
 _SETTINGS = {"_metadata_request", "_sklearn_output_config"}
 _CONTAINERS = ("default", "pandas", "polars")

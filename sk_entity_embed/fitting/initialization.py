@@ -30,6 +30,8 @@ from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocab
 from sk_entity_embed.learning.problem import Floats, StartingPoint
 from sk_entity_embed.model.heads import Head
 
+CROSS_WIDTH = 3
+"""Width of a cross at most, unless `dimensions` names it: it adds to what its columns say."""
 INITIAL_SCALE = 0.02  # Standard deviation of initial vector entries.
 _BITS = 60  # Exponents of a target that encoders, which square it, are given as it is.
 _BLOCK = 16_384  # Rows to draw at a time, in double precision.
@@ -56,9 +58,9 @@ def starting_point(
     random_state: RandomState,
 ) -> tuple[list[Floats], StartingPoint]:
     """Return tables, of shape (n_tables, n_rows, width), and all else a first fit starts from."""
-    vocabularies = columns.vocabularies
+    vocabularies: Any = columns.vocabularies
     names = [v.name for v in vocabularies]
-    frames = check_init(init, names)
+    frames = check_init(init, columns.embedded)
     widths = _widths(dimensions, columns, frames, head)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -71,6 +73,8 @@ def starting_point(
             ) from error
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, first))
+        elif j >= len(columns.categorical):  # a cross: `init` and `freeze` speak of columns
+            vectors.append(InitialVectors(first, np.zeros(vocabulary.n_rows, dtype=bool)))
         elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
             given = np.zeros(vocabulary.n_rows, dtype=bool)
             given[vocabulary.label_rows] = True
@@ -80,13 +84,16 @@ def starting_point(
             vectors.append(
                 encoder_vectors(init, vocabulary, codes, targets, mask, first, random_state)
             )
-    frozen = frozen_columns(freeze, names)
+    frozen = frozen_columns(freeze, columns.embedded)
     tables = [v.tables for v in vectors]
     if head.biased:  # each of zero, at the end of its vector
         tables = [np.pad(table, ((0, 0), (0, 0), (0, 1))) for table in tables]
     start = StartingPoint(
         fixed=tuple(v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)),
-        shrinks=tuple(isinstance(init, (str, Mapping)) and n not in frames for n in names),
+        shrinks=tuple(
+            j >= len(columns.categorical) or (isinstance(init, (str, Mapping)) and n not in frames)
+            for j, n in enumerate(names)
+        ),
         head=None,
         poolings=(None,) * len(names),
     )
@@ -109,12 +116,15 @@ def _widths(
     """Return the columns' widths; given vectors decide theirs unless `dimensions` does."""
     names = [v.name for v in columns.vocabularies]
     cardinalities = [v.cardinality for v in columns.vocabularies]
-    widths = resolve_dimensions(dimensions, names, cardinalities, columns.categorical)
+    positions: list[Any] = [*columns.categorical, *columns.crosses]
+    widths = resolve_dimensions(dimensions, names, cardinalities, positions)
     given = {}
-    for j, (name, position) in enumerate(zip(names, columns.categorical, strict=True)):
+    for j, (name, position) in enumerate(zip(names, positions, strict=True)):
         decided = dimensions != "auto"
         if isinstance(dimensions, Mapping):
             decided = name in dimensions or position in dimensions
+        if position in columns.crosses and not (isinstance(dimensions, Mapping) and decided):
+            widths[j] = min(widths[j], CROSS_WIDTH)
         given[name] = decided or name in frames
         if name not in frames:
             continue

@@ -117,6 +117,16 @@ class Vocabulary:
         """Rows that held each of the `labels`."""
         return np.append(self.counts, self.missing_count) if self.knows_missing else self.counts
 
+    @property
+    def parts(self) -> list[tuple[str, NDArray[Any]]]:
+        """Name and `labels` of what a category consists of: of itself."""
+        return [(self.name, self.labels)]
+
+    @property
+    def levels(self) -> NDArray[Any]:
+        """What each table row stands for; see :meth:`decode`."""
+        return self.decode(np.arange(self.n_rows)).astype(object)
+
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of the categories: "text", "integers", "dates", ..."""
@@ -176,6 +186,20 @@ class Vocabulary:
         for row in np.flatnonzero(~own):  # one by one: a tuple would be taken apart
             values[row] = others.get(int(codes[row]), ())
         return values
+
+    def rows_before(self, old: Vocabulary) -> _Rows:
+        """Return the row in an earlier vocabulary of each row of this one."""
+        rows = np.full(self.n_rows, UNKNOWN, dtype=np.int32)
+        rows[MISSING] = MISSING if old.knows_missing else UNKNOWN
+        if old.infrequent is not None:
+            rows[INFREQUENT] = INFREQUENT
+        cells = self.categories.astype(object) if self.keys is None else self.keys[:-1]
+        before = old.rows_of(old.locate(Column(self.name, "category", "", cells)))
+        frequent = self.rows >= N_RESERVED
+        rows[self.rows[frequent]] = before[frequent]
+        if self.empty_row is not None and old.empty_row is not None and self.empty_row != UNKNOWN:
+            rows[self.empty_row] = old.empty_row
+        return rows
 
     @cached_property
     def _matcher(self) -> Matcher:
@@ -259,10 +283,10 @@ def learn_vocabulary(
     missing_count += absent_count
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
-    infrequent = _infrequent(counts, n_cells, min_frequency, max_categories)
+    rare = infrequent_mask(counts, n_cells, min_frequency, max_categories)
     rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
-    end = N_RESERVED + int((~infrequent).sum())
-    rows[~infrequent] = np.arange(N_RESERVED, end)
+    end = N_RESERVED + int((~rare).sum())
+    rows[~rare] = np.arange(N_RESERVED, end)
     empty_row = end if empty_count else UNKNOWN
     return Vocabulary(
         name=column.name,
@@ -318,7 +342,7 @@ def _count_lists(column: Column) -> tuple[int, int]:
     return int(column.absent.sum()), int(empty.sum())
 
 
-def _infrequent(
+def infrequent_mask(
     counts: NDArray[np.int64],
     n_samples: int,
     min_frequency: float | int | None,

@@ -49,6 +49,8 @@ class Head(ABC):
     """Its name in the parameter `head`."""
     biased: ClassVar[bool] = False
     """Whether each vector ends with a bias."""
+    crosses: ClassVar[bool] = True
+    """Whether pairs of columns can have tables of their own beside those of the columns."""
     step: ClassVar[float] = 1.0
     """Step sizes over those of a perceptron."""
     prior_rows: ClassVar[float] = 3.0
