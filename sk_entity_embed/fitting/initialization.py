@@ -22,9 +22,10 @@ from sklearn.utils import gen_batches, get_tags
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.fitting.options import resolve_dimensions
 from sk_entity_embed.fitting.preparation import EncodedColumns, FoldAssignment
-from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.crosses import AnyVocabulary
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, typed, warn
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.learning.problem import Floats, StartingPoint
@@ -60,7 +61,7 @@ def starting_point(
     """Return tables, of shape (n_tables, n_rows, width), and all else a first fit starts from."""
     vocabularies: Any = columns.vocabularies
     names = [v.name for v in vocabularies]
-    frames = check_init(init, columns.embedded)
+    frames = check_init(init, names)
     widths = _widths(dimensions, columns, frames, head)
     vectors = []
     for j, (vocabulary, width) in enumerate(zip(vocabularies, widths, strict=True)):
@@ -73,7 +74,7 @@ def starting_point(
             ) from error
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, first))
-        elif j >= len(columns.categorical):  # a cross: `init` and `freeze` speak of columns
+        elif j >= len(columns.categorical):  # a cross: nothing is given, nor frozen
             vectors.append(InitialVectors(first, np.zeros(vocabulary.n_rows, dtype=bool)))
         elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
             given = np.zeros(vocabulary.n_rows, dtype=bool)
@@ -84,14 +85,14 @@ def starting_point(
             vectors.append(
                 encoder_vectors(init, vocabulary, codes, targets, mask, first, random_state)
             )
-    frozen = frozen_columns(freeze, columns.embedded)
+    frozen = frozen_columns(freeze, names)
     tables = [v.tables for v in vectors]
     if head.biased:  # each of zero, at the end of its vector
         tables = [np.pad(table, ((0, 0), (0, 0), (0, 1))) for table in tables]
     start = StartingPoint(
         fixed=tuple(v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)),
         shrinks=tuple(
-            j >= len(columns.categorical) or (isinstance(init, (str, Mapping)) and n not in frames)
+            n not in frames and (isinstance(init, (str, Mapping)) or j >= len(columns.categorical))
             for j, n in enumerate(names)
         ),
         head=None,
@@ -202,7 +203,7 @@ def normal_vectors(
 
 
 def given_vectors(
-    frame: pd.DataFrame, vocabulary: Vocabulary, start: NDArray[np.float32]
+    frame: pd.DataFrame, vocabulary: AnyVocabulary, start: NDArray[np.float32]
 ) -> InitialVectors:
     """Put the user's vectors, indexed by category, in place of the normal ones of `start`.
 
@@ -224,15 +225,13 @@ def given_vectors(
     return InitialVectors(tables, given)
 
 
-def _locate(labels: pd.Index, vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:
+def _locate(labels: pd.Index, vocabulary: AnyVocabulary) -> NDArray[np.integer[Any]]:
     """Return the position of each label; see :meth:`Vocabulary.locate`."""
-    cells = np.empty((len(labels), 1), dtype=object)
-    cells[:, 0] = labels.to_numpy(dtype=object)
-    return vocabulary.locate(read_table(cells).columns[0])
+    return vocabulary.locate_labels(object_array(labels.tolist()))
 
 
 def _check_matches(
-    labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: Vocabulary
+    labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: AnyVocabulary
 ) -> None:
     """Refuse labels of which none is a category; warn where most on both sides are alone."""
     n, name = len(vocabulary.categories), vocabulary.name
@@ -260,7 +259,7 @@ def _check_matches(
         )
 
 
-def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
+def _conversion(labels: pd.Index, vocabulary: AnyVocabulary) -> str:
     """Say how to make categories of the labels, where a change of their type does it."""
     categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
     kind = "str" if isinstance(categories[0], str) else str(categories.dtype)

@@ -244,13 +244,13 @@ class _Judge:
         codes, owners = self._cells(columns)
         n_folds, n_cells = int(self.fold.max()) + 1, int(codes.max(initial=0)) + 1
         weights, at = self.weights[owners], codes * n_folds + self.fold[owners]
-        counts: _Floats = np.bincount(at, weights, minlength=n_cells * n_folds)
+        counts = np.bincount(at, weights, minlength=n_cells * n_folds)
         others = _of_others(counts, n_folds) + _PRIOR
         predicted = np.empty_like(self.residual)
         n_items = np.maximum(np.bincount(owners, minlength=len(self.fold)), 1)
         for k in range(self.residual.shape[1]):
             values = weights * self.residual[owners, k]
-            sums: _Floats = np.bincount(at, values, minlength=n_cells * n_folds)
+            sums = np.bincount(at, values, minlength=n_cells * n_folds)
             means = (_of_others(sums, n_folds) / others)[at]
             is_single = len(means) == len(predicted)
             predicted[:, k] = (
@@ -286,7 +286,7 @@ class _Judge:
         return predicted
 
 
-def _of_others(sums: _Floats, n_folds: int) -> _Floats:
+def _of_others(sums: NDArray[Any], n_folds: int) -> _Floats:
     """Return, of sums by cell and fold, those over all other folds."""
     by_cell = sums.reshape(-1, n_folds)
     others: _Floats = (by_cell.sum(axis=1, keepdims=True) - by_cell).reshape(-1)

@@ -77,7 +77,7 @@ def continued_point(
     """
     tables, fixed, state = [], [], model.warm_start
     assert state is not None
-    frozen = frozen_columns(freeze, columns.embedded)
+    frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
         before = vocabulary.rows_before(table.vocabulary)  # type: ignore[arg-type]
         both = len(vocabulary.categories) and len(table.vocabulary.categories)
@@ -94,7 +94,7 @@ def continued_point(
         else:
             tables.append(np.repeat(table.vectors[before][None], n_tables, axis=0))
         kept = state.fixed[j][before]
-        if not kept.any():  # frozen for the first time: all categories known so far
+        if not kept.any() and j < len(columns.categorical):  # frozen for the first time: all known
             kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
         fixed.append(kept & (vocabulary.name in frozen))
     head = model.head

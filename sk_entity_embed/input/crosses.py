@@ -112,7 +112,7 @@ class CrossVocabulary:
         return self.categories[grouped] if grouped.any() else None
 
     def locate(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.integer[Any]]:
-        """Position in `pairs` of the parents' table rows; ``len(pairs)`` stands for unknown."""
+        """Position in `pairs` of the parents' table rows; ``len(pairs) + 1`` is unknown."""
         positions: NDArray[np.int32] = np.empty(len(first), dtype=np.int32)
 
         def look_up(run: slice) -> None:
@@ -123,15 +123,21 @@ class CrossVocabulary:
                     positions[at] = self._dense[keys]
                     continue
                 found = np.searchsorted(self.pairs, keys)
-                known = self.pairs[np.minimum(found, len(self.pairs) - 1)] == keys
-                positions[at] = np.where(known, found, len(self.pairs))
+                known = np.append(self.pairs, -1)[found] == keys
+                positions[at] = np.where(known, found, len(self.pairs) + 1)
 
         on_threads(look_up, runs(len(first), at_least=_PARALLEL))
         return positions
 
+    def locate_labels(self, labels: NDArray[np.object_]) -> NDArray[np.integer[Any]]:
+        """Position of each label, a pair of categories; see :meth:`locate`."""
+        index = pd.Index(self.categories, dtype=object, tupleize_cols=False)
+        found = index.get_indexer(pd.Index(labels, dtype=object, tupleize_cols=False))
+        return np.where(found < 0, len(self.pairs) + 1, found)
+
     def rows_of(self, positions: NDArray[np.integer[Any]]) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
-        rows: _Rows = np.append(self.rows, np.int32(UNKNOWN))[positions]
+        rows: _Rows = np.append(self.rows, np.array([UNKNOWN, UNKNOWN], np.int32))[positions]
         return rows
 
     def encode(self, first: NDArray[Any], second: NDArray[Any]) -> _Rows:
@@ -165,9 +171,9 @@ class CrossVocabulary:
     def _dense(self) -> _Rows | None:
         """Position of every pair of parents' rows, where these are not too many; else None."""
         n = len(self.levels[0]) * len(self.levels[1])
-        if n > max(_DENSE, 4 * len(self.pairs)) and len(self.pairs):
+        if n > max(_DENSE, 4 * len(self.pairs)):
             return None
-        positions = np.full(n if len(self.pairs) else 0, len(self.pairs), dtype=np.int32)
+        positions = np.full(n, len(self.pairs) + 1, dtype=np.int32)
         positions[self.pairs] = np.arange(len(self.pairs), dtype=np.int32)
         return positions
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.distinct import count_values
 from sk_entity_embed.input.kinds import kind_of
 from sk_entity_embed.input.lists import Codes, Lists
@@ -162,6 +163,10 @@ class Vocabulary:
         missing = positions.dtype.type(len(self.categories))
         by_cell: _Positions = np.append(positions, missing)[column.indices]
         return by_cell
+
+    def locate_labels(self, labels: NDArray[np.object_]) -> _Positions:
+        """Position of each label; see :meth:`locate`."""
+        return self.locate(read_table(labels[:, None]).columns[0])
 
     def rows_of(self, positions: _Positions) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
