@@ -170,6 +170,8 @@ def text_of(label: Any) -> str:
     """Return how a category reads in a picture."""
     if isinstance(label, tuple) and not label:
         return "(empty list)"
+    if isinstance(label, tuple):
+        return " × ".join(map(text_of, label))
     return "(missing)" if _is_missing(label) else str(label)
 
 
