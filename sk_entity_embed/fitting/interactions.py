@@ -1,8 +1,9 @@
 """Which pairs of columns get a table of their own: those named, or those that explain most.
 
 A pair is judged by what its categories explain of what the columns leave unexplained, all of it out
-of fold: a quick model of the single columns and numbers predicts each row from the other folds, and
-so does the mean residual of each pair's categories, shrunk towards zero.
+of fold: a ridge regression on the target means of the single columns and on the numbers predicts
+each row from the other folds, and so does the mean residual of each pair's categories, shrunk
+towards zero.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
+from scipy.stats import norm
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.fitting.preparation import CheckedInput, EncodedColumns, FoldAssignment
@@ -40,12 +41,13 @@ _AGAIN = 30
 """Best pairs that are judged again each time after one of them was taken."""
 _MOST = 6
 """Pairs that "auto" takes at most."""
-_ERRORS, _LEAST = 2.0, 5e-4
-"""What "auto" asks of a gain: standard errors, and share of the target's variance."""
+_CHANCE, _LEAST = 0.05, 5e-4
+"""What "auto" asks of a gain: how rarely noise has any as large, and share of the variance."""
 _PRIOR = 10.0
 """Rows that the shrinkage of a mean towards zero counts for."""
 _FOLDS = 5
-_TREES = {"max_iter": 40, "learning_rate": 0.15, "max_leaf_nodes": 15, "early_stopping": False}
+_RIDGE = 10.0
+"""Penalty of the quick model, in rows."""
 
 
 def choose_pairs(
@@ -200,7 +202,7 @@ class _Judge:
         table = np.hstack(
             [*(means for means, _, _ in found), columns.context_values[rows].astype(np.float64)]
         )
-        judge.residual = targets - judge._predicted(table, random_state)
+        judge.residual = targets - judge.predicted(table)
         for j in range(len(codes)):  # what the model left of single columns is no pair's merit
             judge.residual = judge.residual - judge.explained([j])[0]
         return judge
@@ -219,11 +221,12 @@ class _Judge:
         order = np.argsort([-gain for gain in gains], kind="stable")
         n_near = max(_AGAIN, 2 * (n or 0))
         near = [pairs[k] for k in order[:n_near]]
+        bar = float(norm.isf(_CHANCE / max(len(pairs), 1)))
         while near and len(chosen) < (_MOST if n is None else n):
             judged = [self.explained(pair)[1:] for pair in near]
             first = int(np.argmax([gain for gain, _ in judged]))
-            gain, error = judged[first]
-            if n is None and (gain < _LEAST or gain < _ERRORS * error):
+            gain, errors = judged[first]
+            if n is None and (gain < _LEAST or errors < bar):
                 break
             pair = near.pop(first)
             chosen[pair] = self._take(pair)
@@ -232,14 +235,14 @@ class _Judge:
     def _take(self, pair: Pair) -> float:
         """Explain what a pair does, and return how much that is."""
         predicted, gain, _ = self.explained(pair)
-        if gain > 0:
-            self.residual = self.residual - predicted
+        self.residual = self.residual - predicted
         return gain
 
     def explained(self, columns: Sequence[int]) -> tuple[_Floats, float, float]:
         """Return what one column, or a pair, predicts of the residual out of fold.
 
-        Beside it the share of the targets' variance that this explains, and its standard error.
+        Beside it the share of the targets' variance that this explains, and how many standard
+        errors of noise the agreement of both is from zero.
         """
         codes, owners = self._cells(columns)
         n_folds, n_cells = int(self.fold.max()) + 1, int(codes.max(initial=0)) + 1
@@ -256,9 +259,13 @@ class _Judge:
             predicted[:, k] = (
                 means if is_single else np.bincount(owners, means, len(predicted)) / n_items
             )
-        gained = self.weights * (predicted * (2 * self.residual - predicted)).sum(axis=1)
-        error = float(np.sqrt(len(gained)) * gained.std())
-        return predicted, float(gained.sum()) / self.total, error / self.total
+        agreement = self.weights * (predicted * self.residual).sum(axis=1)
+        size = float((self.weights[:, None] * predicted**2).sum())
+        # How far the means can be trusted: those of many small categories less than of few.
+        trust = float(np.clip(agreement.sum() / max(size, 1e-300), 0, 1))
+        gain = trust * (2 * float(agreement.sum()) - trust * size) / self.total
+        noise = float(np.sqrt((agreement**2).sum()))
+        return trust * predicted, gain, float(agreement.sum()) / max(noise, 1e-300)
 
     def _cells(self, columns: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """Return a number for each cell, or item of lists, and the row of each."""
@@ -273,16 +280,20 @@ class _Judge:
         keys = codes.astype(np.int64) * (int(second.max(initial=0)) + 1) + second
         return pd.factorize(keys)[0].astype(np.int64), rows
 
-    def _predicted(self, table: _Floats, random_state: RandomState) -> _Floats:
-        """Return what trees on out-of-fold means and numbers predict of the residual."""
-        predicted = np.zeros_like(self.residual)
-        seed = int(random_state.randint(np.iinfo(np.int32).max))
+    def predicted(self, table: _Floats) -> _Floats:
+        """Return what a ridge regression on a table predicts of the residual, out of fold."""
+        mean = np.average(table, axis=0, weights=self.weights)
+        spread = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=self.weights))
+        table = (table - mean) / np.where(spread > 0, spread, 1.0)
+        weighted = table * self.weights[:, None]
+        products, sums = weighted.T @ table, weighted.T @ self.residual
+        penalty = _RIDGE * np.eye(table.shape[1])
+        predicted = np.empty_like(self.residual)
         for f in range(int(self.fold.max()) + 1):
             own = self.fold == f
-            for k in range(predicted.shape[1]):
-                trees = HistGradientBoostingRegressor(**_TREES, random_state=seed)
-                trees.fit(table[~own], self.residual[~own, k], self.weights[~own])
-                predicted[own, k] = trees.predict(table[own])
+            left = products - weighted[own].T @ table[own] + penalty
+            slopes = np.linalg.solve(left, sums - weighted[own].T @ self.residual[own])
+            predicted[own] = table[own] @ slopes
         return predicted
 
 

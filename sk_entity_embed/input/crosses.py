@@ -113,18 +113,18 @@ class CrossVocabulary:
 
     def locate(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.integer[Any]]:
         """Position in `pairs` of the parents' table rows; ``len(pairs) + 1`` is unknown."""
+        unknown, dense = len(self.pairs) + 1, self._dense
         positions: NDArray[np.int32] = np.empty(len(first), dtype=np.int32)
 
         def look_up(run: slice) -> None:
             for start in range(run.start, run.stop, _BLOCK):
                 at = slice(start, min(start + _BLOCK, run.stop))
                 keys = first[at].astype(np.int64) * len(self.levels[1]) + second[at]
-                if self._dense is not None:
-                    positions[at] = self._dense[keys]
-                    continue
-                found = np.searchsorted(self.pairs, keys)
-                known = np.append(self.pairs, -1)[found] == keys
-                positions[at] = np.where(known, found, len(self.pairs) + 1)
+                if dense is not None:
+                    positions[at] = dense[keys]
+                else:
+                    found = self._hashed.get_indexer(keys)
+                    positions[at] = np.where(found < 0, unknown, found)
 
         on_threads(look_up, runs(len(first), at_least=_PARALLEL))
         return positions
@@ -166,6 +166,11 @@ class CrossVocabulary:
         frequent = self.rows >= N_RESERVED
         rows[self.rows[frequent]] = before[frequent]
         return rows
+
+    @cached_property
+    def _hashed(self) -> pd.Index:
+        """The pairs, to be found by their hash."""
+        return pd.Index(self.pairs)
 
     @cached_property
     def _dense(self) -> _Rows | None:

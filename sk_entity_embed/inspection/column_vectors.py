@@ -78,7 +78,12 @@ class ColumnVectors:
         """Return positions of categories, None and NaN as the missing one; refuse unknown ones."""
         asked = object_array([np.nan if _is_missing(c) else c for c in categories])
         try:
-            found = _index(self.labels).get_indexer(_index(asked))
+            index = _index(self.labels)
+            found = index.get_indexer(_index(asked))
+            for i in np.flatnonzero(found < 0):  # a pair with a missing side
+                if isinstance(asked[i], tuple):
+                    sides = tuple(np.nan if _is_missing(side) else side for side in asked[i])
+                    found[i] = index.get_indexer(_index(object_array([sides])))[0]
         except TypeError as error:
             raise InvalidDataError(
                 f"Categories of column {self.name!r} must be hashable: {error!s:.300}."
@@ -171,7 +176,7 @@ def text_of(label: Any) -> str:
     if isinstance(label, tuple) and not label:
         return "(empty list)"
     if isinstance(label, tuple):
-        return " × ".join(map(text_of, label))
+        return " × ".join(map(text_of, label))  # noqa: RUF001
     return "(missing)" if _is_missing(label) else str(label)
 
 
