@@ -29,9 +29,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 def text_of(category: Any) -> str:
-    """Return a category as text: dates and times by ISO 8601, tuples part by part."""
-    if isinstance(category, tuple) and category:
-        return " × ".join(map(text_of, category))  # noqa: RUF001
+    """Return a category as text; dates and times by ISO 8601."""
     return category.isoformat() if isinstance(category, date | time) else str(category)
 
 

@@ -9,7 +9,7 @@ towards zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -46,6 +46,8 @@ _CHANCE, _LEAST = 0.05, 5e-4
 _PRIOR = 10.0
 """Rows that the shrinkage of a mean towards zero counts for."""
 _FOLDS = 5
+_BINS = 50
+"""Bins of the quick model's predictions, of about equal numbers of rows."""
 _RIDGE = 10.0
 """Penalty of the quick model, in rows."""
 
@@ -202,10 +204,25 @@ class _Judge:
         table = np.hstack(
             [*(means for means, _, _ in found), columns.context_values[rows].astype(np.float64)]
         )
-        judge.residual = targets - judge.predicted(table)
-        for j in range(len(codes)):  # what the model left of single columns is no pair's merit
-            judge.residual = judge.residual - judge.explained([j])[0]
+        judge.without_columns(table)
         return judge
+
+    def without_columns(self, table: _Floats) -> None:
+        """Take away what single columns and numbers explain: none of it is a pair's merit.
+
+        Effects that add up under a link, such as the logistic one, look like interactions under
+        another, so that the curve from the regression's predictions to the targets goes, too.
+        """
+        predicted = self.predicted(table)
+        self.residual = self.residual - predicted
+        n, n_columns = len(predicted), len(self.codes)
+        for k in range(predicted.shape[1]):
+            ranks = np.argsort(np.argsort(predicted[:, k], kind="stable"), kind="stable")
+            bins: Codes = (ranks * _BINS // n).astype(np.int32)
+            curve = replace(self, codes=[bins], residual=self.residual[:, k : k + 1])
+            self.residual[:, k] -= curve.explained([0])[0][:, 0]
+        for j in range(n_columns):
+            self.residual = self.residual - self.explained([j])[0]
 
     def named(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """Return the gain of each pair beside those before it."""

@@ -58,7 +58,7 @@ GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.safetensors"))
 
 
 def golden(name):
-    return GOLDEN[0].with_name(f"v1_{name}.safetensors")
+    return next(path for path in GOLDEN if path.stem.partition("_")[2] == name)
 
 
 def rows_of_classes():
@@ -651,12 +651,12 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
         ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
         ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
-        ({**document, "format_version": 2}, "reads up to 1: pip install --upgrade"),
+        ({**document, "format_version": 3}, "reads up to 2: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {1: lambda old: {**old, "format_version": 2, "package_version": "9"}}
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 2)
+    upgrade = {2: lambda old: {**old, "format_version": 3, "package_version": "9"}}
+    monkeypatch.setattr(saving, "FORMAT_VERSION", 3)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
     with pytest.raises(InvalidFileError, match="'Older', written by sk_entity_embed 9"):
@@ -780,7 +780,7 @@ def test_golden_files_hold_what_they_are_for():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by Linux's means")
-@pytest.mark.parametrize("name", ["plain", "dot", "lists", "classifier"])
+@pytest.mark.parametrize("name", ["plain", "dot", "lists", "classifier", "crosses"])
 def test_mutated_files_are_refused_or_loaded(name):
     command = [sys.executable, "-m", "tests.export.mutate", str(golden(name)), "250"]
     done = subprocess.run(
