@@ -148,7 +148,8 @@ unknown_rate : float, default=0.02
 
 handle_unknown : {"learned", "error"}, default="learned"
     What :meth:`predict` and :meth:`transform` do with categories not seen in fit: use the
-    trained unknown vector, or raise.
+    trained unknown vector, or raise. Pairs of known categories that were not met together are
+    never refused.
 
 handle_missing : {"category", "error"}, default="category"
     Whether missing cells are a category of their own (unknown if there was none in fit) or an
@@ -215,11 +216,13 @@ verbose : int, default=0
 _ATTRIBUTES = """\
 embeddings_ : mapping of DataFrame
     For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
-    Empty without categorical columns. Frames are made when they are asked for.
+    Those of a pair of columns, such as ``"carrier:dest"``, have an index of two levels. Empty
+    without categorical columns. Frames are made when they are asked for.
 biases_ : dict of Series
     Under ``head="dot"``, for each categorical column the biases of its categories.
 categories_ : dict of ndarray
     Categories of each column, ordered by type and value; NaN comes last where missing is one.
+    Those of a pair are tuples, in which a side may be NaN, or "infrequent_sklearn".
 category_counts_ : dict of ndarray of int64
     Cells, or items of lists, that held each category.
 category_target_means_ : dict of ndarray of float64

@@ -70,6 +70,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
         What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
         center of the column, NaN, or an error. The hidden layer always uses the trained vector.
+        Pairs of known categories that were not met together are unknown, but never an error.
 
     handle_missing : {"category", "nan", "error"}, default="category"
         What missing cells are: a category of their own (unknown if there was none in fit), an
@@ -81,7 +82,8 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     ----------
     embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`,
-        and that of missing cells as it was trained. Frames are made when they are asked for.
+        and that of missing cells as it was trained. Those of a pair of columns, such as
+        ``"carrier:dest"``, have an index of two levels. Frames are made when they are asked for.
     classes_ : ndarray of shape (n_classes,) or None
         Class labels; None for continuous targets.
 

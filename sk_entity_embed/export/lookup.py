@@ -66,6 +66,10 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     To join by pandas, which matches missing keys with each other, take the rows of kind
     "category", then fill what found none from the other rows.
 
+    The table of a pair of columns, called like ``"carrier:dest"``, has no categories: "row_0" and
+    "row_1" are those of its two columns, whose tables then have a column "row", also for missing
+    and unknown cells. Its row of kind "unknown" is for all other pairs; no policy refuses them.
+
     The table of a column of lists is that of their items, one row an item. Its row of kind
     "empty", before the unknown one, is for the empty list; a missing list counts as a list of one
     missing item. Pooling is left to the reader: ``transform`` gives what the encoder's `pooling`

@@ -215,13 +215,13 @@ class _Judge:
         """
         predicted = self.predicted(table)
         self.residual = self.residual - predicted
-        n, n_columns = len(predicted), len(self.codes)
+        n = len(predicted)
         for k in range(predicted.shape[1]):
             ranks = np.argsort(np.argsort(predicted[:, k], kind="stable"), kind="stable")
             bins: Codes = (ranks * _BINS // n).astype(np.int32)
             curve = replace(self, codes=[bins], residual=self.residual[:, k : k + 1])
             self.residual[:, k] -= curve.explained([0])[0][:, 0]
-        for j in range(n_columns):
+        for j in range(len(self.codes)):
             self.residual = self.residual - self.explained([j])[0]
 
     def named(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
