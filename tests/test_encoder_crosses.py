@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import skops.io
 
 from sk_entity_embed import (
     EntityEmbeddingClassifier,
@@ -34,7 +35,15 @@ from sk_entity_embed.export import (
     to_word2vec,
 )
 from sk_entity_embed.input.vocabulary import INFREQUENT, N_RESERVED, UNKNOWN
-from sk_entity_embed.inspection import align, drift, explore, nearest
+from sk_entity_embed.inspection import (
+    DriftDisplay,
+    EmbeddingDisplay,
+    SimilarityDisplay,
+    align,
+    drift,
+    explore,
+    nearest,
+)
 from tests.samples import make_encoder, watch_learning
 
 CITIES, KINDS = ["Lima", "Oslo", "Rome", "Bern"], ["x", "y", "z"]
@@ -364,7 +373,9 @@ def test_files_keep_them(fitted, new, tmp_path: Path) -> None:
     save(fitted, tmp_path / "file")
     loaded = load(tmp_path / "file")
     assert loaded.interactions_ == fitted.interactions_
-    for twin in (loaded, pickle.loads(pickle.dumps(fitted))):
+    dumped = skops.io.dumps(fitted)
+    skopsed = skops.io.loads(dumped, trusted=skops.io.get_untrusted_types(data=dumped))
+    for twin in (loaded, pickle.loads(pickle.dumps(fitted)), skopsed):
         np.testing.assert_array_equal(twin.transform(new), fitted.transform(new))
         assert (
             twin.categories_["city:kind"].tolist()[4:]
@@ -440,3 +451,14 @@ def test_viewers_know_them(fitted, pairs, tmp_path: Path) -> None:
     words = to_word2vec(fitted, "city:kind", tmp_path / "words.txt")
     assert words["('Oslo',%20'x')"] == ("Oslo", "x")
     assert r"Oslo \u00d7 x" in explore(fitted, "city:kind").to_html()
+
+
+@pytest.mark.parametrize("source", ["encoder", "frames"])
+def test_displays_show_pairs(fitted, source: str) -> None:
+    given = fitted if source == "encoder" else {"city:kind": fitted.embeddings_["city:kind"]}
+    shown = SimilarityDisplay.from_estimator(given, "city:kind").plot()
+    texts = [label.get_text() for label in shown.ax_.get_xticklabels()]
+    assert "Oslo \N{MULTIPLICATION SIGN} x" in texts
+    assert "(missing) \N{MULTIPLICATION SIGN} x" in texts
+    EmbeddingDisplay.from_estimator(given, "city:kind").plot()
+    DriftDisplay.from_estimators(given, given, "city:kind").plot()
