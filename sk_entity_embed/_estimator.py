@@ -401,6 +401,14 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             )
         return {t.vocabulary.name: t.biases() for t in tables}
 
+    @property
+    def interactions_(self) -> dict[tuple[str, str], float]:
+        """The pairs of columns that have a table, and the gain of each, in order of choice."""
+        check_is_fitted(self)
+        names = self.categorical_features_
+        pairs = [(names[a], names[b]) for a, b in self._model.crosses]
+        return dict(zip(pairs, self._model.gains, strict=True))
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -768,10 +776,8 @@ def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
     """Return the public attributes that repeat the model, most of them by column name."""
     by_name = {t.vocabulary.name: t for t in model.tables}
     columns = [model.names[j] for j in model.categorical]
-    pairs = [(columns[a], columns[b]) for a, b in model.crosses]
     return {
         "categorical_features_": columns,
-        "interactions_": dict(zip(pairs, model.gains, strict=True)),
         "dimensions_": {n: t.n_axes for n, t in by_name.items()},
         "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},

@@ -99,7 +99,7 @@ _LONGEST = 500  # characters of an error about what a file says
 _ENTRIES = {"format_version", "package_version", "class", "parameters", "settings", "fitted"}
 _REPEATED = {
     *("categorical_features_", "dimensions_", "categories_", "category_counts_"),
-    *("infrequent_categories_", "interactions_"),
+    "infrequent_categories_",
 }  # the attributes that are made of the model again
 _SETTINGS = {"_metadata_request", "_sklearn_output_config"}
 _CONTAINERS = ("default", "pandas", "polars")

@@ -41,7 +41,7 @@ _AGAIN = 30
 """Best pairs that are judged again each time after one of them was taken."""
 _MOST = 6
 """Pairs that "auto" takes at most."""
-_CHANCE, _LEAST = 0.05, 5e-4
+_CHANCE, _LEAST = 0.05, 1e-3
 """What "auto" asks of a gain: how rarely noise has any as large, and share of the variance."""
 _PRIOR = 10.0
 """Rows that the shrinkage of a mean towards zero counts for."""

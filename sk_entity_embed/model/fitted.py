@@ -18,7 +18,6 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.unknowns import explain_unknown, warn_unknown
 from sk_entity_embed.input.vocabulary import (
-    MISSING,
     UNKNOWN,
     Vocabulary,
     count_missing,
@@ -208,11 +207,8 @@ class EmbeddingModel:
         A pair with a missing side is a pair like any other.
         """
         vector = _SUBSTITUTES[handle_missing]
-        own = [t.vocabulary.missing_row == MISSING for t in self.tables]
-        tables = tuple(
-            replace(t, missing=vector(t) if is_own else None)
-            for t, is_own in zip(self.tables, own, strict=True)
-        )
+        columns = tuple(replace(t, missing=vector(t)) for t in self.column_tables)
+        tables = columns + self.tables[len(columns) :]
         return replace(self, tables=tables, refuses_missing=handle_missing == "error")
 
     def code(self, table: Table, *, serving: bool = True) -> CodedRows:
