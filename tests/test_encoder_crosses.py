@@ -34,6 +34,7 @@ from sk_entity_embed.export import (
     to_torch,
     to_word2vec,
 )
+from sk_entity_embed.fitting import interactions
 from sk_entity_embed.input.vocabulary import INFREQUENT, N_RESERVED, UNKNOWN
 from sk_entity_embed.inspection import (
     DriftDisplay,
@@ -130,6 +131,15 @@ def test_pairs_that_say_the_same_are_not_taken_twice() -> None:
     assert second < 0.01
 
 
+def test_of_many_columns_those_that_explain_most_alone_are_paired(monkeypatch) -> None:
+    X, y = make_pairs(3000)
+    noise = {f"noise {k}": np.random.default_rng(k).integers(0, 9, len(X)) for k in range(4)}
+    X, columns = X.assign(**noise), [*COLUMNS, *noise]
+    monkeypatch.setattr(interactions, "_COLUMNS", 2)
+    encoder = make_encoder(categorical_features=columns, interactions=3, max_iter=1).fit(X, y)
+    assert list(encoder.interactions_) == [PAIR]
+
+
 @pytest.mark.parametrize("kind", ["classes", "outputs", "lists"])
 def test_all_targets_and_weights_have_a_say(kind: str) -> None:
     X, y = make_pairs(2000)
@@ -172,7 +182,7 @@ def test_the_gain_is_out_of_fold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interactions", "message"),
+    ("given", "message"),
     [
         ([("city", "nowhere")], "'nowhere' in the pair .* not a column of X"),
         ([("city", "size")], "'size' in the pair .* not a categorical column"),
@@ -186,10 +196,10 @@ def test_the_gain_is_out_of_fold() -> None:
         ("all", "interactions"),
     ],
 )
-def test_what_is_no_pair_is_refused(interactions: Any, message: str, pairs) -> None:
+def test_what_is_no_pair_is_refused(given: Any, message: str, pairs) -> None:
     X, y = pairs
     X = X.assign(tags=[["a", "b"]] * len(X))
-    encoder = make_encoder(categorical_features=[*COLUMNS, "tags"], interactions=interactions)
+    encoder = make_encoder(categorical_features=[*COLUMNS, "tags"], interactions=given)
     with pytest.raises(
         InvalidParameterError if message != "interactions" else ValueError, match=message
     ):
