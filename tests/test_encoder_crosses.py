@@ -140,13 +140,15 @@ def test_of_many_columns_those_that_explain_most_alone_are_paired(monkeypatch) -
     assert list(encoder.interactions_) == [PAIR]
 
 
-@pytest.mark.parametrize("kind", ["classes", "outputs", "lists"])
+@pytest.mark.parametrize("kind", ["classes", "outputs", "lists", "huge"])
 def test_all_targets_and_weights_have_a_say(kind: str) -> None:
     X, y = make_pairs(2000)
     weights = np.ones(len(X))
     target: Any = y
     if kind == "classes":
         target = pd.cut(y, 3, labels=["low", "middle", "high"]).astype(str)
+    elif kind == "huge":
+        target = y * 1e300
     elif kind == "outputs":
         target = np.column_stack([np.random.default_rng(0).normal(size=len(y)), y])
     else:

@@ -41,13 +41,15 @@ _AGAIN = 30
 """Best pairs that are judged again each time after one of them was taken."""
 _MOST = 6
 """Pairs that "auto" takes at most."""
-_CHANCE, _LEAST = 0.05, 1e-3
+_CHANCE, _LEAST = 0.01, 1e-3
 """What "auto" asks of a gain: how rarely noise has any as large, and share of the variance."""
 _PRIOR = 10.0
 """Rows that the shrinkage of a mean towards zero counts for."""
 _FOLDS = 5
 _BINS = 50
 """Bins of the quick model's predictions, of about equal numbers of rows."""
+_ROUNDS = 3
+"""Times that what is left of each column's mean residuals is taken away: shrinkage leaves some."""
 _RIDGE = 10.0
 """Penalty of the quick model, in rows."""
 
@@ -221,7 +223,7 @@ class _Judge:
             bins: Codes = (ranks * _BINS // n).astype(np.int32)
             curve = replace(self, codes=[bins], residual=self.residual[:, k : k + 1])
             self.residual[:, k] -= curve.explained([0])[0][:, 0]
-        for j in range(len(self.codes)):
+        for j in [*range(len(self.codes))] * _ROUNDS:
             self.residual = self.residual - self.explained([j])[0]
 
     def named(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
@@ -280,7 +282,7 @@ class _Judge:
         size = float((self.weights[:, None] * predicted**2).sum())
         # How far the means can be trusted: those of many small categories less than of few.
         trust = float(np.clip(agreement.sum() / max(size, 1e-300), 0, 1))
-        gain = trust * (2 * float(agreement.sum()) - trust * size) / self.total
+        gain = abs(trust * (2 * float(agreement.sum()) - trust * size)) / self.total
         noise = float(np.sqrt((agreement**2).sum()))
         return trust * predicted, gain, float(agreement.sum()) / max(noise, 1e-300)
 
@@ -335,7 +337,9 @@ def _targets(target: Target, rows: NDArray[np.intp], weights: _Floats) -> _Float
     if target.has_exclusive_classes:
         values = (values == np.arange(target.n_outputs)).astype(np.float64)
     else:
-        values = values - np.average(values, axis=0, weights=weights)
+        largest = np.abs(values).max(axis=0)
+        values /= np.where(largest > 0, largest, 1.0)  # squares of 1e300 are too large
+        values -= np.average(values, axis=0, weights=weights)
         values /= np.maximum(np.sqrt(np.average(values**2, axis=0, weights=weights)), 1e-300)
     values = values - np.average(values, axis=0, weights=weights)
     spread = np.average(values**2, axis=0, weights=weights)
