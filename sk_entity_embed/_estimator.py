@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
@@ -27,6 +28,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.fitting.building import build_model
 from sk_entity_embed.fitting.initialization import starting_point
+from sk_entity_embed.fitting.interactions import choose_pairs
 from sk_entity_embed.fitting.options import (
     RULES,
     batch_size,
@@ -64,6 +66,7 @@ from sk_entity_embed.model.fitted import (
     EmbeddingModel,
     Output,
     WarmStartState,
+    embedded_names,
     output_names,
     refuse_beyond_float32,
 )
@@ -135,6 +138,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
         "handle_missing": [StrOptions({"category", "error"})],
+        "interactions": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            "array-like",
+            None,
+        ],
         "init": [StrOptions({"normal"}), dict, HasMethods(["fit", "transform"])],
         "freeze": ["boolean", "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -306,9 +315,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_columns)
             The categorical columns, and those passed through, in the order of the input; context
-            columns that were dropped cannot be recovered. Vectors that came from a table give
-            exactly their category, or None where that table has not seen it. Unknown categories are
-            None, missing ones NaN and infrequent ones ``"infrequent_sklearn"``. A vector of NaN is
+            columns that were dropped cannot be recovered, and pairs of columns add none. Vectors
+            that came from a table give exactly their category, or None where that table has not
+            seen it. Unknown categories are None, missing ones NaN and infrequent ones
+            ``"infrequent_sklearn"``. A vector of NaN is
             that of missing cells under ``handle_missing="nan"``; with ``handle_unknown="nan"`` it
             may be either, and is None. Of dtype object unless all columns have one numeric dtype.
 
@@ -342,7 +352,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             raise InvalidDataError(
                 f"X has {array.shape[1]} columns, but the encoder's output has {len(names)}."
             )
-        blocks = zip(model.categorical, model.tables, pairwise(model.edges), strict=True)
+        blocks = zip(model.categorical, model.tables, pairwise(model.edges), strict=False)
         columns = {
             position: table.nearest(array[:, start:end]) for position, table, (start, end) in blocks
         }
@@ -391,6 +401,14 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             )
         return {t.vocabulary.name: t.biases() for t in tables}
 
+    @property
+    def interactions_(self) -> dict[tuple[str, str], float]:
+        """The pairs of columns that have a table, and the gain of each, in order of choice."""
+        check_is_fitted(self)
+        names = self.categorical_features_
+        pairs = [(names[a], names[b]) for a, b in self._model.crosses]
+        return dict(zip(pairs, self._model.gains, strict=True))
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -420,8 +438,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         scale = before.scale if before else given.loss.scale(given.target, given.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
         columns = self._encode_columns(given, X, before, link)
+        drawn = None if before else self._draw_folds(given, columns, seeds)
+        columns = self._cross(given, columns, before, drawn, seeds)
         mark = self._fingerprint(given, columns)
-        folds, tables, start = self._start(given, columns, before, mark, seeds)
+        folds, tables, start = self._start(given, columns, before, mark, drawn, seeds)
         self._check_names(tables, columns)
         output = self._output()
         if not (transforms and (output.hidden or output.numbers)):  # as large as X
@@ -507,9 +527,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         output = self._output()
         if output.numbers:
             refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
-        widths = dict(zip(columns.categorical, (t.shape[2] for t in tables), strict=True))
-        columns_of = (columns.names, widths, columns.context)
-        names = output_names(output, *columns_of, self._n_hidden(), HEADS[self.head].biased)
+        widths = (t.shape[2] for t in tables)
+        embedded = list(zip(embedded_names(columns.embedded, columns.crosses), widths, strict=True))
+        passed = [columns.names[j] for j in columns.context]
+        names = output_names(output, embedded, passed, self._n_hidden(), HEADS[self.head].biased)
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise InvalidDataError(
@@ -568,27 +589,18 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         columns: EncodedColumns,
         before: EmbeddingModel | None,
         mark: str,
+        drawn: FoldAssignment | None,
         seeds: Seeds,
     ) -> tuple[FoldAssignment, list[Floats], StartingPoint]:
         """Folds and first vectors: new ones, or those of the fit before."""
         state = None if before is None else before.warm_start
         same_rows = state is not None and state.fingerprint == mark
         cross_fit = self._cross_fits(columns)
-        withholds = not (cross_fit and HEADS[self.head].cross_fits)
+        withholds = self._withholds(columns)
         if state is not None and same_rows:
             folds = FoldAssignment.of(state.fold, state.validation, withholds)
         else:
-            folds = assign_rows(
-                given,
-                cross_fit=cross_fit,
-                cv=self.cv,
-                early_stopping=self.early_stopping,
-                validation_fraction=self.validation_fraction,
-                withholds=withholds,
-                random_state=seeds.folds,
-            )
-            if cross_fit:
-                check_duplicates(columns.codes, columns.context_values, given.target, folds.fold)
+            folds = self._draw_folds(given, columns, seeds) if drawn is None else drawn
         if before is not None:
             tables, start = continued_point(
                 before, columns, folds.n_tables, same_rows=same_rows, freeze=self.freeze
@@ -607,6 +619,54 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             random_state=seeds.vectors,
         )
         return folds, tables, start
+
+    def _withholds(self, columns: EncodedColumns) -> bool:
+        """Whether validation rows are held back: one head for all rows must not see them."""
+        return not (self._cross_fits(columns) and HEADS[self.head].cross_fits)
+
+    def _draw_folds(
+        self, given: CheckedInput, columns: EncodedColumns, seeds: Seeds
+    ) -> FoldAssignment:
+        """Draw folds and validation rows, and warn of copies in other folds."""
+        cross_fit = self._cross_fits(columns)
+        folds = assign_rows(
+            given,
+            cross_fit=cross_fit,
+            cv=self.cv,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            withholds=self._withholds(columns),
+            random_state=seeds.folds,
+        )
+        if cross_fit:
+            check_duplicates(columns.codes, columns.context_values, given.target, folds.fold)
+        return folds
+
+    def _cross(
+        self,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        before: EmbeddingModel | None,
+        drawn: FoldAssignment | None,
+        seeds: Seeds,
+    ) -> EncodedColumns:
+        """Add crosses: new ones, or those of the fit before."""
+        if before is not None:
+            gains = dict(zip(before.crosses, before.gains, strict=True))
+        else:
+            assert drawn is not None
+            head, source = HEADS[self.head], RandomState(seeds.network)
+            gains = choose_pairs(self.interactions, columns, given, drawn, head, source)
+        names = [columns.names[j] for j in columns.categorical]
+        for name in embedded_names(names, list(gains))[len(names) :]:
+            if name in columns.names:
+                raise InvalidParameterError(
+                    f"`interactions` gives a pair the name {name!r}, which a column of X has; "
+                    "rename the column."
+                )
+        return columns.crossed(
+            gains, given, min_frequency=self.min_frequency, max_categories=self.max_categories
+        )
 
     def _cross_fits(self, columns: EncodedColumns) -> bool:
         """Whether there are folds: without tables they would have no purpose."""
@@ -653,6 +713,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         sizes = HEADS[self.head].hidden_sizes(self._hidden_sizes())
         parts = [self.dimensions, sizes, given.loss, given.target.n_outputs, self.head]
         parts += [self.pooling, self.max_length, link]
+        parts += [] if self.interactions is None else [self.interactions]
         return tuple(repr(part) for part in parts)
 
     def _training_config(
@@ -720,8 +781,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
     """Return the public attributes that repeat the model, most of them by column name."""
     by_name = {t.vocabulary.name: t for t in model.tables}
+    columns = [model.names[j] for j in model.categorical]
     return {
-        "categorical_features_": list(by_name),
+        "categorical_features_": columns,
         "dimensions_": {n: t.n_axes for n, t in by_name.items()},
         "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},

@@ -97,6 +97,16 @@ max_length : int, dict or None, default=None
     How many of the last items of a list are used, for all columns of lists or by column; None
     keeps them all.
 
+interactions : "auto", int, list of pairs or None, default=None
+    Pairs of categorical columns that get a table of their own, with a vector for each pair of
+    categories met together in fit; other pairs are unknown. A list names them by names or positions
+    in `X`; a number takes as many, those that explain most beside single columns, by out-of-fold
+    statistics of at most 30,000 rows; "auto" takes those that clearly do, six at most. Of more
+    than 40 columns the 40 that explain most alone are paired. `min_frequency` and
+    `max_categories` apply to pairs, too. A pair is called ``"a:b"``; its width is that of columns,
+    3 at most unless `dimensions` names it. Lists cannot be paired, and ``head="dot"``, which
+    multiplies all pairs, takes none.
+
 head : {"mlp", "dot"}, default="mlp"
     What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
     dot products of all pairs of vectors, a bias for each category and one for all (a
@@ -138,7 +148,8 @@ unknown_rate : float, default=0.02
 
 handle_unknown : {"learned", "error"}, default="learned"
     What :meth:`predict` and :meth:`transform` do with categories not seen in fit: use the
-    trained unknown vector, or raise.
+    trained unknown vector, or raise. Pairs of known categories that were not met together are
+    never refused.
 
 handle_missing : {"category", "error"}, default="category"
     Whether missing cells are a category of their own (unknown if there was none in fit) or an
@@ -169,7 +180,7 @@ learning_rate_init : float, default=0.004
     First step size of Adam for the head; that of the tables is one and a half times as large.
     Under ``head="dot"`` both are 0.35 times as large.
 
-alpha : float, default=0.3
+alpha : float, default=0.1
     Decoupled weight decay of the head's weights (AdamW).
 
 early_stopping : bool, default=True
@@ -205,16 +216,22 @@ verbose : int, default=0
 _ATTRIBUTES = """\
 embeddings_ : mapping of DataFrame
     For each categorical column, its vectors, indexed by category; those of :meth:`transform`.
-    Empty without categorical columns. Frames are made when they are asked for.
+    Those of a pair of columns, such as ``"carrier:dest"``, have an index of two levels. Empty
+    without categorical columns. Frames are made when they are asked for.
 biases_ : dict of Series
     Under ``head="dot"``, for each categorical column the biases of its categories.
 categories_ : dict of ndarray
     Categories of each column, ordered by type and value; NaN comes last where missing is one.
+    Those of a pair are tuples, in which a side may be NaN, or "infrequent_sklearn".
 category_counts_ : dict of ndarray of int64
     Cells, or items of lists, that held each category.
 category_target_means_ : dict of ndarray of float64
     Weighted mean target of each category, of shape (n_categories,) or, with several outputs
     or classes, (n_categories, n_outputs).
+interactions_ : dict of float
+    The pairs of columns that have a table, in the order in which they were taken, each with its
+    gain: the share of the target's variance that it explains, out of fold, beside the columns
+    and the pairs before it.
 infrequent_categories_ : dict of ndarray or None
     Categories that share the infrequent vector; None where there are none.
 categorical_features_ : list of str

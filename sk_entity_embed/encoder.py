@@ -70,6 +70,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
         What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
         center of the column, NaN, or an error. The hidden layer always uses the trained vector.
+        Pairs of known categories that were not met together are unknown, but never an error.
 
     handle_missing : {"category", "nan", "error"}, default="category"
         What missing cells are: a category of their own (unknown if there was none in fit), an
@@ -81,7 +82,8 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     ----------
     embeddings_ : mapping of DataFrame
         For each categorical column, its vectors, indexed by category; those of :meth:`transform`,
-        and that of missing cells as it was trained. Frames are made when they are asked for.
+        and that of missing cells as it was trained. Those of a pair of columns, such as
+        ``"carrier:dest"``, have an index of two levels. Frames are made when they are asked for.
     classes_ : ndarray of shape (n_classes,) or None
         Class labels; None for continuous targets.
 
@@ -156,6 +158,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
         pooling: Literal["mean", "sum", "max", "gru"] | Mapping[Any, str] = "mean",
         max_length: int | Mapping[Any, int | None] | None = None,
+        interactions: Literal["auto"] | int | Sequence[tuple[Any, Any]] | None = None,
         head: Literal["mlp", "dot"] = "mlp",
         y_range: tuple[float, float] | None = None,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
@@ -172,7 +175,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         max_iter: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 4e-3,
-        alpha: float = 0.3,
+        alpha: float = 0.1,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,

@@ -130,6 +130,7 @@ NONSENSE: dict[str, list[Any]] = {
     "class_weight": ["heavy", 3],
     "pooling": [3, None, ["mean"]],
     "max_length": [0, -1, 2.5, "long"],
+    "interactions": [0, -1, 2.5, "all"],
     "head": ["gru", None],
     "y_range": ["auto", 5, 0.5],
     "hidden_layer_sizes": [0, 2.5, "large", None],

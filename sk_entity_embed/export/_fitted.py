@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.export._values import UnrepresentableError
 from sk_entity_embed.input.context import ContextScaling
+from sk_entity_embed.input.crosses import CrossVocabulary, cross_name
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import TargetKind
 from sk_entity_embed.input.vocabulary import (
@@ -42,7 +43,8 @@ from sk_entity_embed.model.tables import EmbeddingTable
 
 _CLASSES = (
     *(Link, Log, Logit, Softmax, Bounded),
-    *(ContextScaling, EmbeddingModel, EmbeddingTable, Output, Scale, Vocabulary, WarmStartState),
+    *(ContextScaling, CrossVocabulary, EmbeddingModel, EmbeddingTable, Output, Scale),
+    *(Vocabulary, WarmStartState),
 )
 
 
@@ -72,6 +74,7 @@ SOME_HAVE: dict[str, Any] = {
 
 SHAPES: dict[type, dict[str, str]] = {
     Vocabulary: {"categories": "n", "counts": "n", "rows": "n"},
+    CrossVocabulary: {"pairs": "n", "counts": "n", "rows": "n"},
     EmbeddingTable: {"stack": "trw", "center": "w", "unknown": "w", "missing": "w"},
     GRU: {"input_weights": "wg", "hidden_weights": "wg", "input_bias": "g", "hidden_bias": "g"},
     DotHead: {"axes": "a", "bias_weights": "t", "context_weights": "c"},
@@ -122,6 +125,19 @@ def _vocabulary(v: Vocabulary) -> Rules:
         yield fits and known and once, "a category is missing or there twice"
 
 
+def _cross(v: CrossVocabulary) -> Rules:
+    yield v.name == cross_name(*v.columns), "the name is not that of a pair"
+    own = v.rows[v.rows != INFREQUENT]
+    yield np.array_equal(own, N_RESERVED + np.arange(len(own))), "the rows are out of order"
+    yield v.counts.min(initial=0) >= 0, "a count is negative"
+    yield all(side.ndim == 1 and len(side) >= N_RESERVED for side in v.levels), "sides have no rows"
+    yield (np.diff(v.pairs) > 0).all(), "the pairs do not rise"
+    n_second = len(v.levels[1])
+    ends = v.pairs.min(initial=n_second), v.pairs.max(initial=0)
+    yield ends[0] >= n_second and ends[1] < len(v.levels[0]) * n_second, "a pair is out of range"
+    yield (v.pairs % n_second != UNKNOWN).all(), "a pair has an unknown side"
+
+
 def _table(t: EmbeddingTable) -> Rules:
     yield t.stack.shape[1] == t.vocabulary.n_rows, "vectors and categories do not fit"
     yield len(t.stack) not in (0, 2), "there is no table, or no mean of tables"
@@ -164,18 +180,21 @@ def _bounded(link: Bounded) -> Rules:
 
 
 def _model(m: EmbeddingModel) -> Rules:
-    n = len(m.tables)
-    yield n == len(m.categorical) == len(m.poolings) == len(m.max_lengths), "the columns do not fit"
+    n = len(m.categorical)
+    yield n == len(m.max_lengths), "the columns do not fit"
+    yield n + len(m.crosses) == len(m.tables) == len(m.poolings), "the tables do not fit"
     yield len(m.context) == len(m.scaling.knots), "the context columns do not fit"
     used = sorted(m.categorical + m.context)
     yield used == list(range(len(m.names))), "not every column of the input is used once"
     yield len(set(m.names)) == len(m.names), "a name is there twice"
-    own_names = [t.vocabulary.name for t in m.tables]
+    own_names = [t.vocabulary.name for t in m.column_tables]
     expected = [m.names[j] for j in m.categorical]
     yield own_names == expected, "a table has the name of another column"
+    yield from _model_crosses(m)
     yield len({len(t.stack) for t in m.tables}) < 2, "the columns differ in their folds"
     yield all(t.biased is m.head.biased for t in m.tables), "the head does not read the biases"
-    for table, pooling, length in zip(m.tables, m.poolings, m.max_lengths, strict=True):
+    lengths = [*m.max_lengths, *(None for _ in m.crosses)]
+    for table, pooling, length in zip(m.tables, m.poolings, lengths, strict=True):
         at = f"column {table.vocabulary.name!r}"
         if table.vocabulary.is_list:
             yield length is None or 0 < length < 2**63, f"{at} has no length of lists"
@@ -193,6 +212,34 @@ def _model(m: EmbeddingModel) -> Rules:
         rows = [(t.vocabulary.n_rows,) for t in m.tables]
         yield [f.shape for f in state.fixed] == rows, "the frozen rows are others"
         yield len(state.shrinks) == len(rows), "the columns that shrink are others"
+
+
+def _model_crosses(m: EmbeddingModel) -> Rules:
+    yield len(m.gains) == len(m.crosses), "gains and pairs do not fit"
+    yield m.head.crosses or not m.crosses, "the head has no pairs"
+    n, names = len(m.categorical), [m.names[j] for j in m.categorical]
+    in_range = all(0 <= a < n and 0 <= b < n and a != b for a, b in m.crosses)
+    yield in_range, "a pair is not of two columns"
+    yield len({frozenset(pair) for pair in m.crosses}) == len(m.crosses), "a pair is there twice"
+    columns = m.vocabularies
+    yield all(isinstance(v, Vocabulary) for v in columns), "a column has the table of a pair"
+    for (a, b), table in zip(m.crosses, m.tables[n:], strict=True):
+        cross: Any = table.vocabulary
+        sides = columns[a], columns[b]
+        yield isinstance(cross, CrossVocabulary), "a pair has the table of a column"
+        yield cross.columns == (names[a], names[b]), "a pair has the name of another"
+        yield cross.name not in m.names, "a pair has the name of a column"
+        yield not any(side.is_list for side in sides), "a pair has a side of lists"
+        for levels, side in zip(cross.levels, sides, strict=True):
+            same = list(map(_same, levels.tolist(), side.levels.tolist()))
+            fits = len(levels) == side.n_rows and all(same)
+            yield fits, "a pair has other categories than its columns"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two categories are equal, or both missing."""
+    both_missing = one != one and other != other
+    return type(one) is type(other) and bool(one == other or both_missing)
 
 
 def _mlp_fits(head: MLPHead, m: EmbeddingModel) -> Rules:
@@ -257,6 +304,7 @@ _LINKS: dict[str, tuple[type, ...]] = {
 
 RULES: dict[type, Callable[[Any], Rules]] = {
     Vocabulary: _vocabulary,
+    CrossVocabulary: _cross,
     EmbeddingTable: _table,
     GRU: _gru,
     MLPHead: _mlp,

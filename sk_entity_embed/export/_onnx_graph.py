@@ -48,6 +48,21 @@ class CategoryInput:
     lists: ListInput | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CrossInput:
+    """How the cells of two columns enter as pairs: the numbers of pairs, and table rows of each.
+
+    `n_second` are the rows of the second column's table. Pairs of lists are not among them.
+    """
+
+    first: CategoryInput
+    second: CategoryInput
+    n_second: int
+    pairs: list[int]
+    rows: list[int]
+    lists: None = None
+
+
 class Graph:
     """Nodes and constants under names that no column has."""
 
@@ -59,6 +74,7 @@ class Graph:
         while any(name.startswith(self._prefix) for name in taken):
             self._prefix += "_"
         self._bytes = 0
+        self._rows: dict[str, str] = {}
 
     def free(self, name: str) -> str:
         """Return a name for an input or an output, which no column has."""
@@ -66,6 +82,12 @@ class Graph:
             name += "_"
         self._taken.add(name)
         return name
+
+    def once(self, key: str, make: Callable[[], str]) -> str:
+        """Return the name of a result that is made when it is first asked for."""
+        if key not in self._rows:
+            self._rows[key] = make()
+        return self._rows[key]
 
     def reserve(self, n_bytes: int) -> None:
         """Count what goes into the model, before it is copied."""
@@ -107,8 +129,30 @@ class Graph:
         return self.node("Cast", value, to=getattr(TensorProto, kind))
 
 
-def add_rows(graph: Graph, entry: CategoryInput) -> str:
+def add_rows(graph: Graph, entry: CategoryInput | CrossInput) -> str:
     """Return the table row of each cell, or of all items of lists, one after the other."""
+    if isinstance(entry, CrossInput):
+        return _rows_of_pairs(graph, entry)
+    return graph.once(entry.name, lambda: _rows_of_cells(graph, entry))
+
+
+def _rows_of_pairs(graph: Graph, entry: CrossInput) -> str:
+    """Return the table row of each pair of two columns' rows."""
+    first, second = add_rows(graph, entry.first), add_rows(graph, entry.second)
+    numbers = graph.node("Mul", first, graph.constant([entry.n_second]))
+    numbers = graph.node("Add", numbers, second)
+    graph.reserve(16 * len(entry.pairs))
+    return graph.node(
+        "LabelEncoder",
+        numbers,
+        default_int64=UNKNOWN,
+        keys_int64s=entry.pairs,
+        values_int64s=entry.rows,
+    )
+
+
+def _rows_of_cells(graph: Graph, entry: CategoryInput) -> str:
+    """Return the table row of each cell, or item, by its value."""
     cells = graph.node("Reshape", entry.name, graph.constant([-1]))
     if entry.kind == "DOUBLE":
         return _rows_of_floats(graph, entry, cells)

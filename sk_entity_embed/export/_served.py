@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._access import exported_step, fitted_model, table_of
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
+from sk_entity_embed.input.crosses import AnyVocabulary, CrossVocabulary
+from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN
 from sk_entity_embed.model.tables import EmbeddingTable
 
 _KEY_TYPES = re.compile(
@@ -26,14 +27,20 @@ _KEY_TYPES = re.compile(
 
 @dataclass(frozen=True)
 class Lookup:
-    """The vectors of one column, or of the items of its lists, and which cells get one."""
+    """The vectors of one column, of the items of its lists, or of a pair of columns.
+
+    It says which cells get one. Of a pair `sides` are the places of its columns among all look-ups;
+    `is_side` says whether a column is one.
+    """
 
     table: EmbeddingTable
     serves_missing: bool
     serves_unknown: bool
+    sides: tuple[int, int] | None = None
+    is_side: bool = False
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> AnyVocabulary:
         """The categories and their rows."""
         return self.table.vocabulary
 
@@ -76,8 +83,11 @@ class Lookup:
         typed = keys is not None and not pa.types.is_null(keys.type)
         return typed or len(self.vocabulary.categories) > 0
 
-    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
-        """Return kinds and vectors: of the categories in order, then of missing, empty, unknown."""
+    def rows(self) -> tuple[list[str], NDArray[np.int32]]:
+        """Return kinds and table rows: of the categories in order, then of the others.
+
+        These are "missing", "empty" and "unknown", where they are served.
+        """
         vocabulary, codes = self.vocabulary, self.vocabulary.rows.tolist()
         kinds = ["category"] * len(codes)
         if self.serves_missing:
@@ -90,7 +100,20 @@ class Lookup:
         if self.serves_unknown:
             kinds.append("unknown")
             codes.append(UNKNOWN)
-        return kinds, self.vectors[codes]
+        return kinds, np.array(codes, dtype=np.int32)
+
+    def sides_of(self, n_rows: int) -> dict[str, NDArray[np.int32]]:
+        """Return what a pair is found by, the table rows of its columns; -1 after the pairs.
+
+        Of a column that is a side of a pair, these are its own, and of others nothing.
+        """
+        if isinstance(self.vocabulary, CrossVocabulary):
+            pad = np.full(n_rows - len(self.vocabulary.pairs), -1)
+            parents = self.vocabulary.parents
+            return {
+                f"row_{k}": np.append(rows, pad).astype(np.int32) for k, rows in enumerate(parents)
+            }
+        return {"row": self.rows()[1]} if self.is_side else {}
 
     def shown(self) -> list[tuple[str, Any, int, int]]:
         """Return kind, category, table row and count of what a viewer shows: vectors without NaN.
@@ -144,10 +167,14 @@ def lookups_of(encoder: Any) -> list[Lookup]:
     model = fitted_model(encoder)
     serves_unknown = not model.refuses_unknown
     lookups = []
-    for table in model.tables:
+    sides = {side for pair in model.crosses for side in pair}
+    for j, table in enumerate(model.column_tables):
         # A missing cell that is not a category of its own is treated as an unknown one.
         known = serves_unknown or table.vocabulary.missing_row == MISSING
-        lookups.append(Lookup(table, known and not model.refuses_missing, serves_unknown))
+        served = known and not model.refuses_missing, serves_unknown
+        lookups.append(Lookup(table, *served, is_side=j in sides))
+    for pair, table in zip(model.crosses, model.tables[len(lookups) :], strict=True):
+        lookups.append(Lookup(table, False, True, pair))  # no policy refuses a pair
     return lookups
 
 

@@ -160,6 +160,8 @@ def statement(
 
 def _joined(k: int, lookup: Lookup, relation: str, dialect: str) -> list[str]:
     """Return two joins by equality, which data bases do by hashing, of at most one row each."""
+    if lookup.sides is not None:
+        return _joined_pair(k, lookup.sides, relation)
     cell, category = _column("r", lookup.name), _column(f"c{k}", "category")
     missing, equal = f"{cell} IS NULL", f"{category} = {cell}"
     if dialect == "duckdb" and not lookup.has_type:
@@ -178,6 +180,18 @@ def _joined(k: int, lookup: Lookup, relation: str, dialect: str) -> list[str]:
         f"  ON {equal}",
         f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" <> \'category\') AS "f{k}"',
         f"  ON {_column(f'f{k}', 'kind')} = CASE WHEN {missing} THEN 'missing' ELSE 'unknown' END",
+    ]
+
+
+def _joined_pair(k: int, sides: tuple[int, int], relation: str) -> list[str]:
+    """Return the joins of a pair, by the rows that its columns were found at."""
+    rows = [f"COALESCE({_column(f'c{j}', 'row')}, {_column(f'f{j}', 'row')})" for j in sides]
+    equal = [f"{_column(f'c{k}', f'row_{i}')} = {row}" for i, row in enumerate(rows)]
+    return [
+        f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" = \'category\') AS "c{k}"',
+        f"  ON {' AND '.join(equal)}",
+        f'LEFT JOIN (SELECT * FROM {relation} WHERE "kind" <> \'category\') AS "f{k}"',
+        f"  ON {_column(f'f{k}', 'kind')} = 'unknown'",
     ]
 
 
@@ -207,7 +221,7 @@ def _outputs(k: int, lookup: Lookup, dialect: str) -> list[str]:
     served = {"missing": lookup.serves_missing, "unknown": lookup.serves_unknown}
     refused = " or ".join(kind for kind, is_served in served.items() if not is_served)
     first = otherwise = ""
-    if dialect == "duckdb":
+    if dialect == "duckdb" and lookup.sides is None:
         if unlike := _unlike_types(lookup):
             error = (
                 f"Column {lookup.name!r} held numbers of Arrow's type {lookup.keys().type} in fit, "
@@ -243,13 +257,18 @@ def _unlike_types(lookup: Lookup) -> str | None:
 
 def _values(lookup: Lookup, dialect: str) -> str:
     """Return the look-up table itself, as the body of a common table expression."""
-    kinds, vectors = lookup.rows()
-    keys = [_literal(key, lookup, dialect) for key in lookup.keys().to_pylist()]
-    keys += ["NULL"] * (len(kinds) - len(keys))
-    header = ", ".join(map(_identifier, ["category", "kind", *lookup.outputs]))
+    kinds, codes = lookup.rows()
+    columns = {}
+    if lookup.sides is None:
+        keys = [_literal(key, lookup, dialect) for key in lookup.keys().to_pylist()]
+        columns["category"] = keys + ["NULL"] * (len(kinds) - len(keys))
+    for name, numbers in lookup.sides_of(len(kinds)).items():
+        columns[name] = list(map(str, numbers.tolist()))
+    columns["kind"] = [f"'{kind}'" for kind in kinds]
+    header = ", ".join(map(_identifier, [*columns, *lookup.outputs]))
     rows = [
-        f"({key}, '{kind}', {', '.join(_number(number, dialect) for number in vector)})"
-        for key, kind, vector in zip(keys, kinds, vectors.tolist(), strict=True)
+        f"({', '.join([*found, *(_number(number, dialect) for number in vector)])})"
+        for *found, vector in zip(*columns.values(), lookup.vectors[codes].tolist(), strict=True)
     ]
     return f"({header}) AS (VALUES\n  " + ",\n  ".join(rows) + ")"
 

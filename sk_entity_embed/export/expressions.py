@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from sk_entity_embed._access import fitted_model
 from sk_entity_embed.exceptions import InvalidDataError, UnsupportedDataError
 from sk_entity_embed.export._served import Lookup, exported_lookups
 from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.crosses import CrossVocabulary
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.model.fitted import EmbeddingModel, Output
 from sk_entity_embed.model.tables import gather
 
@@ -96,7 +100,11 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
             "polars_expressions needs polars; install it with: pip install polars"
         ) from error
     lookups, passed = exported_lookups(encoder, "The expressions")
-    expressions = [expression for lookup in lookups for expression in _mapped(pl, lookup)]
+    expressions = [
+        expression.alias(output)
+        for lookup in lookups
+        for expression, output in zip(_mapped(pl, lookup, lookups), lookup.outputs, strict=True)
+    ]
     # By way of Float64, as in transform: large integers are rounded in the same two steps.
     return expressions + [
         _named(pl, name).cast(pl.Float64).cast(pl.Float32).alias(name) for name in passed
@@ -150,10 +158,11 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     ['city_0', 'city_1']
     """
     lookups, passed = exported_lookups(encoder, "The function", lists=True)
+    names = [lookup.name for lookup in lookups if lookup.sides is None]
     model = replace(
         fitted_model(encoder),
-        names=tuple(lookup.name for lookup in lookups),
-        categorical=tuple(range(len(lookups))),
+        names=tuple(names),
+        categorical=tuple(range(len(names))),
         context=(),
         tables=tuple(replace(lookup.table, stack=lookup.table.stack[-1:]) for lookup in lookups),
         output=Output(),
@@ -182,10 +191,10 @@ class ArrowTransform:
             raise UnsupportedDataError(
                 f"`data` must be a pyarrow Table or RecordBatch, got {type(data).__name__}."
             )
-        names = self.model.names
+        names, n_tables = self.model.names, len(self.model.tables)
         if absent := [n for n in [*names, *self.passed] if n not in data.schema.names]:
             raise InvalidDataError(f"`data` lacks the columns {absent}, which fit had.")
-        codes: list[Codes] = [np.empty(0, dtype=np.int32)] * len(names)
+        codes: list[Codes] = [np.empty(0, dtype=np.int32)] * n_tables
         if data.num_rows and names:
             table = read_table(pa.table({name: data[name] for name in names}))
             codes = self.model.code(table).codes
@@ -205,10 +214,39 @@ class ArrowTransform:
         return type(data).from_pydict(dict(zip(outputs, arrays, strict=True)))
 
 
-def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
-    """Return the expressions of one column."""
+def _mapped(pl: Any, lookup: Lookup, lookups: Sequence[Lookup]) -> list[pl.Expr]:
+    """Return the expressions of one column, or of a pair of two."""
+    if lookup.sides is None:
+        return [_found(pl, lookup, numbers) for numbers in lookup.vectors.T]
+    first, second = (lookups[j] for j in lookup.sides)
+    pairs = cast(CrossVocabulary, lookup.vocabulary)
+    number = _row(pl, first) * second.vocabulary.n_rows + _row(pl, second)
+    # Two unknown sides are the number 0: a mapping needs a key.
+    keys = pl.Series(np.append(np.int64(0), pairs.pairs))
+    rows = np.append(np.int32(UNKNOWN), pairs.rows)
+    return [
+        number.replace_strict(
+            keys,
+            pl.Series(numbers[rows]),
+            default=pl.lit(float(numbers[UNKNOWN]), dtype=pl.Float32),
+            return_dtype=pl.Float32,
+        )
+        for numbers in lookup.vectors.T
+    ]
+
+
+def _row(pl: Any, lookup: Lookup) -> pl.Expr:
+    """Return the table row of a column's cells."""
+    return _found(pl, lookup, np.arange(lookup.vocabulary.n_rows, dtype=np.int64))
+
+
+def _found(pl: Any, lookup: Lookup, numbers: NDArray[Any]) -> pl.Expr:
+    """Return, of the numbers of the table rows, that of each cell."""
+    kind = pl.Series(numbers[:0]).dtype
+    unknown = pl.lit(numbers[UNKNOWN].item(), dtype=kind)
+    missing = numbers[lookup.vocabulary.missing_row]
     if len(lookup.vocabulary.categories) == 0:
-        return _mapped_to_none(pl, lookup)
+        return _found_none(pl, lookup, missing.item(), numbers[UNKNOWN].item(), kind)
     keys = pl.Series(lookup.keys())
     cells = _named(pl, lookup.name)
     if keys.dtype == pl.String:
@@ -219,28 +257,24 @@ def _mapped(pl: Any, lookup: Lookup) -> list[pl.Expr]:
         if keys.dtype != pl.Decimal:
             is_nan = _named(pl, lookup.name).cast(pl.Float64).is_nan()
             cells = pl.when(is_nan).then(None).otherwise(cells)
-    vectors = lookup.vectors[lookup.vocabulary.rows]
+    values = numbers[lookup.vocabulary.rows]
     if lookup.serves_missing:
         keys = keys.append(pl.Series([None], dtype=keys.dtype))
-        vectors = np.vstack([vectors, lookup.missing])
-    expressions = []
-    for j, output in enumerate(lookup.outputs):
-        default = {}
-        if lookup.serves_unknown or keys.dtype == pl.Decimal:
-            default = {"default": pl.lit(float(lookup.unknown[j]), dtype=pl.Float32)}
-        values = pl.Series(np.ascontiguousarray(vectors[:, j]))
-        found = cells.replace_strict(keys, values, return_dtype=pl.Float32, **default)
-        if keys.dtype == pl.Decimal:
-            # Floats are not searched for among decimals, so that polars refuses them here.
-            is_first = _named(pl, lookup.name).is_in(keys[:1].to_list())
-            found = pl.when(is_first).then(pl.lit(values[0], dtype=pl.Float32)).otherwise(found)
-            if not lookup.serves_unknown:
-                found = pl.when(_all_known(pl, cells, keys)).then(found)
-        if not lookup.serves_missing:  # True has no place in this mapping, which raises
-            served = cells.is_null().replace_strict([False], [True], return_dtype=pl.Boolean)
-            found = pl.when(served).then(found)
-        expressions.append(found.alias(output))
-    return expressions
+        values = np.append(values, missing)
+    default = {}
+    if lookup.serves_unknown or keys.dtype == pl.Decimal:
+        default = {"default": unknown}
+    found = cells.replace_strict(keys, pl.Series(values), return_dtype=kind, **default)
+    if keys.dtype == pl.Decimal:
+        # Floats are not searched for among decimals, so that polars refuses them here.
+        is_first = _named(pl, lookup.name).is_in(keys[:1].to_list())
+        found = pl.when(is_first).then(pl.lit(values[0].item(), dtype=kind)).otherwise(found)
+        if not lookup.serves_unknown:
+            found = pl.when(_all_known(pl, cells, keys)).then(found)
+    if not lookup.serves_missing:  # True has no place in this mapping, which raises
+        served = cells.is_null().replace_strict([False], [True], return_dtype=pl.Boolean)
+        found = pl.when(served).then(found)
+    return found
 
 
 def _all_known(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
@@ -279,21 +313,15 @@ def _comparable(pl: Any, cells: pl.Expr, keys: pl.Series) -> pl.Expr:
     return pl.when(same).then(wide).otherwise(none)
 
 
-def _mapped_to_none(pl: Any, lookup: Lookup) -> list[pl.Expr]:
-    """Return the expressions of a column without categories: cells are missing or unknown."""
+def _found_none(pl: Any, lookup: Lookup, missing: float, unknown: float, kind: Any) -> pl.Expr:
+    """Return the number of cells of a column without categories: they are missing or unknown."""
     cells = _named(pl, lookup.name)
     if lookup.vocabulary.categories.dtype.kind in "iuf":
         cells = cells.cast(pl.Float64).fill_nan(None)
-    is_missing = cells.is_null()
     # What is refused has no place in the mapping, which raises.
-    served = {True: lookup.missing} if lookup.serves_missing else {}
-    served |= {False: lookup.unknown} if lookup.serves_unknown else {}
-    return [
-        is_missing.replace_strict(
-            list(served), [float(v[j]) for v in served.values()], return_dtype=pl.Float32
-        ).alias(output)
-        for j, output in enumerate(lookup.outputs)
-    ]
+    served = {True: missing} if lookup.serves_missing else {}
+    served |= {False: unknown} if lookup.serves_unknown else {}
+    return cells.is_null().replace_strict(list(served), list(served.values()), return_dtype=kind)
 
 
 def _named(pl: Any, name: str) -> pl.Expr:

@@ -66,6 +66,10 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     To join by pandas, which matches missing keys with each other, take the rows of kind
     "category", then fill what found none from the other rows.
 
+    The table of a pair of columns, called like ``"carrier:dest"``, has no categories: "row_0" and
+    "row_1" are those of its two columns, whose tables then have a column "row", also for missing
+    and unknown cells. Its row of kind "unknown" is for all other pairs; no policy refuses them.
+
     The table of a column of lists is that of their items, one row an item. Its row of kind
     "empty", before the unknown one, is for the empty list; a missing list counts as a list of one
     missing item. Pooling is left to the reader: ``transform`` gives what the encoder's `pooling`
@@ -244,6 +248,7 @@ def sql(
         )
     found, passed = exported_lookups(encoder, "The query")
     names = [lookup.name for lookup in found]
+    read = [lookup.name for lookup in found if lookup.sides is None]
     if lookups is not None and (absent := [name for name in names if name not in lookups]):
         raise InvalidParameterError(
             f"`lookups` lacks the columns {shown(absent)}; give each embedded column a table or "
@@ -251,16 +256,17 @@ def sql(
         )
     keep = read_keep(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed
-    check_sql_names(fitted_model(encoder).names, names + passed, keep, outputs, dialect)
+    check_sql_names(fitted_model(encoder).names, read + passed, keep, outputs, dialect)
     given = [None if lookups is None else lookups[name] for name in names]
     return statement(found, given, table, keep, passed, dialect)
 
 
 def _frame(lookup: Lookup) -> pd.DataFrame:
     """Return the table of one column in memory, whatever its categories are."""
-    kinds, vectors = lookup.rows()
-    columns = {"category": _category_series(lookup, len(kinds)), "kind": kinds}
-    return pd.DataFrame(columns | dict(zip(lookup.outputs, vectors.T, strict=True)))
+    kinds, codes = lookup.rows()
+    keys = {} if lookup.sides else {"category": _category_series(lookup, len(kinds))}
+    columns: dict[str, Any] = {**keys, **lookup.sides_of(len(kinds)), "kind": kinds}
+    return pd.DataFrame(columns | dict(zip(lookup.outputs, lookup.vectors[codes].T, strict=True)))
 
 
 def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
@@ -283,8 +289,12 @@ def _category_series(lookup: Lookup, n_rows: int) -> pd.Series:
 
 def _arrow_table(lookup: Lookup) -> pa.Table:
     """Return the table of one column for a file."""
-    kinds, vectors = lookup.rows()
-    keys = lookup.keys()
-    keys = pa.concat_arrays([keys, pa.nulls(len(kinds) - len(keys), keys.type)])
-    columns = {"category": keys, "kind": pa.array(kinds, type=pa.string())}
-    return pa.table(columns | dict(zip(lookup.outputs, vectors.T, strict=True)))
+    kinds, codes = lookup.rows()
+    columns: dict[str, Any] = {}
+    if lookup.sides is None:
+        keys = lookup.keys()
+        keys = pa.concat_arrays([keys, pa.nulls(len(kinds) - len(keys), keys.type)])
+        columns["category"] = keys
+    columns |= lookup.sides_of(len(kinds))
+    columns["kind"] = pa.array(kinds, type=pa.string())
+    return pa.table(columns | dict(zip(lookup.outputs, lookup.vectors[codes].T, strict=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from sk_entity_embed.export._onnx_forms import (
 )
 from sk_entity_embed.export._onnx_graph import (
     CategoryInput,
+    CrossInput,
     Graph,
     ListInput,
     add_rows,
@@ -34,6 +35,7 @@ from sk_entity_embed.export._onnx_graph import (
     add_scaled,
 )
 from sk_entity_embed.export._text import is_encodable
+from sk_entity_embed.input.crosses import CrossVocabulary
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.vocabulary import UNKNOWN, Vocabulary
 from sk_entity_embed.model.fitted import EmbeddingModel
@@ -174,7 +176,7 @@ def to_onnx(
             "`missing_values` must be a dict from column names to what stands for a missing cell, "
             f"got {shown(markers)}."
         )
-    vocabularies = {table.vocabulary.name: table.vocabulary for table in model.tables}
+    vocabularies = {vocabulary.name: vocabulary for vocabulary in model.vocabularies}
     for name, marker in markers.items():
         vocabulary = vocabularies[
             check_column(name, list(vocabularies), "a name in `missing_values`")
@@ -182,9 +184,10 @@ def to_onnx(
         if marker is not None:
             _check_marker(vocabulary, marker)
     graph = Graph(model.names)
-    inputs = [_input(graph, model, j, markers) for j in range(len(model.tables))]
+    columns = [_input(graph, model, j, markers) for j in range(len(model.categorical))]
+    inputs: list[CategoryInput | CrossInput] = [*columns, *_pairs(model, columns)]
     predicts = hasattr(encoder, "predict")
-    model = _resolve_unknown(model, inputs, handle_unknown, predicts)
+    model = _resolve_unknown(model, columns, handle_unknown, predicts)
     if predicts:
         scores = _add_scores(graph, model, inputs)
         form = onnx_form(ONNX_LINKS, model.link, "predictions by the link")
@@ -195,7 +198,7 @@ def to_onnx(
         output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
         outputs = [(output, "FLOAT", ["N", len(features)])]
         facts = {"feature_names_out": json.dumps(features)}
-    exported = _assemble(graph, outputs, facts, inputs, model)
+    exported = _assemble(graph, outputs, facts, columns, model)
     if path is not None:
         write_whole(path, lambda file: file.write(exported.SerializeToString()))
     return exported
@@ -247,7 +250,7 @@ def _input(
     graph: Graph, model: EmbeddingModel, j: int, markers: Mapping[str, Any]
 ) -> CategoryInput:
     """Return how a column enters the model; `markers` stand for missing cells."""
-    vocabulary = model.tables[j].vocabulary
+    vocabulary = model.vocabularies[j]
     name, kind, marker = vocabulary.name, _kind(vocabulary), markers.get(vocabulary.name)
     if vocabulary.knows_missing and kind != "DOUBLE" and name not in markers:
         example = "<missing>" if kind == "STRING" else -1
@@ -276,6 +279,18 @@ def _input(
     return CategoryInput(name, kind, keys, rows, vocabulary.missing_row, can_miss, lists)
 
 
+def _pairs(model: EmbeddingModel, columns: Sequence[CategoryInput]) -> list[CrossInput]:
+    """Return how crosses enter the model: by the table rows of two columns."""
+    entries = []
+    for (a, b), table in zip(model.crosses, model.tables[len(columns) :], strict=True):
+        cross = cast(CrossVocabulary, table.vocabulary)
+        n_second = model.vocabularies[b].n_rows
+        pairs, rows = cross.pairs.tolist(), cross.rows.tolist()
+        # A look-up needs a key: 0 are two unknown sides.
+        entries.append(CrossInput(columns[a], columns[b], n_second, pairs or [0], rows or [0]))
+    return entries
+
+
 def _resolve_unknown(
     model: EmbeddingModel, inputs: Sequence[CategoryInput], asked: str | None, predicts: bool
 ) -> EmbeddingModel:
@@ -301,7 +316,7 @@ def _resolve_unknown(
 
 
 def _add_transform(
-    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]
+    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput | CrossInput]
 ) -> list[str]:
     """Return the output's blocks of columns: vectors, hidden layer, numbers passed on."""
     output, parts, learned = model.output, [], []
@@ -333,7 +348,9 @@ def _add_transform(
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
 
 
-def _add_scores(graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput]) -> str:
+def _add_scores(
+    graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput | CrossInput]
+) -> str:
     """Return the head's outputs on learned vectors: doubles of shape (n_samples, n_outputs)."""
     columns = zip(model.tables, inputs, strict=True)
     parts = [_vectors(graph, table.vectors, entry) for table, entry in columns]
@@ -348,7 +365,7 @@ def _numbers(graph: Graph, model: EmbeddingModel) -> str:
     return graph.node("Concat", *names, axis=1) if names else ""
 
 
-def _vectors(graph: Graph, vectors: NDArray[np.float32], entry: CategoryInput) -> str:
+def _vectors(graph: Graph, vectors: NDArray[np.float32], entry: CategoryInput | CrossInput) -> str:
     """Return a vector for each cell: that of its row, or what is pooled of its items'."""
     if entry.lists is None:
         return graph.node("Gather", graph.constant(vectors), add_rows(graph, entry), axis=0)

@@ -69,10 +69,30 @@ from sk_entity_embed.input.messages import shown
 
 __all__ = ["load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The version that :func:`save` writes."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _to_version_2(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """Return a document of version 1 as one of version 2.
+
+    Models had no pairs of columns, one perceptron for all folds, and one number for each context
+    column.
+    """
+    if document["fitted"] is None:
+        return document
+    for name, array in arrays.items():
+        if name.startswith(("model.head.weights.", "model.head.biases.")):
+            arrays[name] = array[None]
+        elif name.startswith("model.scaling.scores."):
+            arrays[name] = array[:, None]
+    model = document["fitted"]["_model"]["EmbeddingModel"]
+    none: dict[str, Any] = {"crosses": {"tuple": []}, "gains": {"tuple": []}}
+    fitted = {**document["fitted"], "_model": {"EmbeddingModel": {**model, **none}}}
+    return {**document, "fitted": fitted}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any], Arrays], dict[str, Any]]] = {1: _to_version_2}
 """For each earlier version of the format, what makes a document of the next one of its document."""
 
 REGISTRY = {
@@ -336,7 +356,7 @@ def restore(document: dict[str, Any], arrays: Arrays) -> Any:
 
 def _restore(document: dict[str, Any], unpacker: Unpacker) -> Any:
     for version in range(document["format_version"], FORMAT_VERSION):
-        document = UPGRADES[version](document)
+        document = UPGRADES[version](document, unpacker.arrays)
     require(set(document) == _ENTRIES, f"its entries are {shown(sorted(document))}")
     estimator = _make(document, unpacker)
     _apply_settings(estimator, document["settings"])

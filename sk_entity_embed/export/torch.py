@@ -95,10 +95,13 @@ def to_torch(
             )
     from sk_entity_embed.learning.module import EntityEmbeddings
 
+    n = len(model.categorical)
+    parents = sorted({side for j in chosen if j >= n for side in model.crosses[j - n]})
     return EntityEmbeddings(
         [table.vocabulary for table in tables],
         [table.served for table in tables],
-        positions=[model.categorical[j] for j in chosen],
+        positions=[model.categorical[j] if j < n else None for j in chosen],
+        parents=[(model.vocabularies[j], model.categorical[j]) for j in parents],
         n_features_in=encoder.n_features_in_,
         refuse_unknown=model.refuses_unknown,
         refuse_missing=model.refuses_missing,

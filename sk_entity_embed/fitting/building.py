@@ -74,4 +74,6 @@ def build_model(
         head=head,
         scale=scale,
         link=link,
+        crosses=columns.crosses,
+        gains=columns.gains,
     )

@@ -22,14 +22,17 @@ from sklearn.utils import gen_batches, get_tags
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.fitting.options import resolve_dimensions
 from sk_entity_embed.fitting.preparation import EncodedColumns, FoldAssignment
-from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.crosses import AnyVocabulary
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, typed, warn
+from sk_entity_embed.input.table import object_array
 from sk_entity_embed.input.target import Target
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, UNKNOWN, Vocabulary
 from sk_entity_embed.learning.problem import Floats, StartingPoint
 from sk_entity_embed.model.heads import Head
 
+CROSS_WIDTH = 3
+"""Width of a cross at most, unless `dimensions` names it: it adds to what its columns say."""
 INITIAL_SCALE = 0.02  # Standard deviation of initial vector entries.
 _BITS = 60  # Exponents of a target that encoders, which square it, are given as it is.
 _BLOCK = 16_384  # Rows to draw at a time, in double precision.
@@ -56,7 +59,7 @@ def starting_point(
     random_state: RandomState,
 ) -> tuple[list[Floats], StartingPoint]:
     """Return tables, of shape (n_tables, n_rows, width), and all else a first fit starts from."""
-    vocabularies = columns.vocabularies
+    vocabularies: Any = columns.vocabularies
     names = [v.name for v in vocabularies]
     frames = check_init(init, names)
     widths = _widths(dimensions, columns, frames, head)
@@ -71,6 +74,8 @@ def starting_point(
             ) from error
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, first))
+        elif j >= len(columns.categorical):  # a cross: nothing is given, nor frozen
+            vectors.append(InitialVectors(first, np.zeros(vocabulary.n_rows, dtype=bool)))
         elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
             given = np.zeros(vocabulary.n_rows, dtype=bool)
             given[vocabulary.label_rows] = True
@@ -86,7 +91,10 @@ def starting_point(
         tables = [np.pad(table, ((0, 0), (0, 0), (0, 1))) for table in tables]
     start = StartingPoint(
         fixed=tuple(v.given & (n in frozen) for v, n in zip(vectors, names, strict=True)),
-        shrinks=tuple(isinstance(init, (str, Mapping)) and n not in frames for n in names),
+        shrinks=tuple(
+            n not in frames and (isinstance(init, (str, Mapping)) or j >= len(columns.categorical))
+            for j, n in enumerate(names)
+        ),
         head=None,
         poolings=(None,) * len(names),
     )
@@ -109,12 +117,15 @@ def _widths(
     """Return the columns' widths; given vectors decide theirs unless `dimensions` does."""
     names = [v.name for v in columns.vocabularies]
     cardinalities = [v.cardinality for v in columns.vocabularies]
-    widths = resolve_dimensions(dimensions, names, cardinalities, columns.categorical)
+    positions: list[Any] = [*columns.categorical, *columns.crosses]
+    widths = resolve_dimensions(dimensions, names, cardinalities, positions)
     given = {}
-    for j, (name, position) in enumerate(zip(names, columns.categorical, strict=True)):
+    for j, (name, position) in enumerate(zip(names, positions, strict=True)):
         decided = dimensions != "auto"
         if isinstance(dimensions, Mapping):
             decided = name in dimensions or position in dimensions
+        if position in columns.crosses and not (isinstance(dimensions, Mapping) and decided):
+            widths[j] = min(widths[j], CROSS_WIDTH)
         given[name] = decided or name in frames
         if name not in frames:
             continue
@@ -192,7 +203,7 @@ def normal_vectors(
 
 
 def given_vectors(
-    frame: pd.DataFrame, vocabulary: Vocabulary, start: NDArray[np.float32]
+    frame: pd.DataFrame, vocabulary: AnyVocabulary, start: NDArray[np.float32]
 ) -> InitialVectors:
     """Put the user's vectors, indexed by category, in place of the normal ones of `start`.
 
@@ -214,15 +225,13 @@ def given_vectors(
     return InitialVectors(tables, given)
 
 
-def _locate(labels: pd.Index, vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:
+def _locate(labels: pd.Index, vocabulary: AnyVocabulary) -> NDArray[np.integer[Any]]:
     """Return the position of each label; see :meth:`Vocabulary.locate`."""
-    cells = np.empty((len(labels), 1), dtype=object)
-    cells[:, 0] = labels.to_numpy(dtype=object)
-    return vocabulary.locate(read_table(cells).columns[0])
+    return vocabulary.locate_labels(object_array(labels.tolist()))
 
 
 def _check_matches(
-    labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: Vocabulary
+    labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: AnyVocabulary
 ) -> None:
     """Refuse labels of which none is a category; warn where most on both sides are alone."""
     n, name = len(vocabulary.categories), vocabulary.name
@@ -250,7 +259,7 @@ def _check_matches(
         )
 
 
-def _conversion(labels: pd.Index, vocabulary: Vocabulary) -> str:
+def _conversion(labels: pd.Index, vocabulary: AnyVocabulary) -> str:
     """Say how to make categories of the labels, where a change of their type does it."""
     categories = pd.Index(vocabulary.categories[:1000].tolist(), tupleize_cols=False)
     kind = "str" if isinstance(categories[0], str) else str(categories.dtype)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
@@ -23,13 +23,14 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
+from sk_entity_embed.input.crosses import AnyVocabulary, learn_cross
 from sk_entity_embed.input.folds import (
     assign_folds,
     is_integer,
     pick_validation,
     warn_of_rare_classes,
 )
-from sk_entity_embed.input.lists import Codes
+from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import (
@@ -76,18 +77,20 @@ class CheckedInput:
 class EncodedColumns:
     """Roles of the columns and what was learned to read them.
 
-    `names` are those of all columns of `X`, `categorical` and `context` positions among them. For
-    each categorical column there is a vocabulary, `codes` (table rows of the rows used, or Lists of
-    them), the kind of its pooling and the longest list, both None where they do not apply, and the
-    weighted target mean of each label, of shape (n_labels,) or (n_labels, n_outputs), in the
-    target's units or as shares of the classes. `numbers` are the context columns of all rows in
-    their own units, `context_values` those of the rows used, scaled.
+    `names` are those of all columns of `X`, `categorical` and `context` positions among them, and
+    `crosses` pairs of places among the categorical ones, each with its gain. For each categorical
+    column, and then for each cross, there is a vocabulary, `codes` (table rows of the rows used, or
+    Lists of them), the kind of its pooling, None for single values, and the weighted target mean of
+    each label, of shape (n_labels,) or (n_labels, n_outputs), in the target's units or as shares of
+    the classes. `max_lengths` are the longest lists of the categorical columns, None for any.
+    `numbers` are the context columns of all rows in their own units, `context_values` those of the
+    rows used, scaled.
     """
 
     names: tuple[str, ...]
     categorical: tuple[int, ...]
     context: tuple[int, ...]
-    vocabularies: tuple[Vocabulary, ...]
+    vocabularies: tuple[AnyVocabulary, ...]
     scaling: ContextScaling
     codes: list[Codes]
     numbers: NDArray[np.float64]
@@ -95,6 +98,47 @@ class EncodedColumns:
     target_means: list[NDArray[np.float64]]
     poolings: tuple[type[Pooling] | None, ...]
     max_lengths: tuple[int | None, ...]
+    crosses: tuple[tuple[int, int], ...] = ()
+    gains: tuple[float, ...] = ()
+
+    @property
+    def embedded(self) -> list[str]:
+        """Names of the categorical columns, without crosses."""
+        return [self.names[j] for j in self.categorical]
+
+    def crossed(
+        self,
+        gains: Mapping[tuple[int, int], float],
+        given: CheckedInput,
+        *,
+        min_frequency: float | int | None,
+        max_categories: int | None,
+    ) -> EncodedColumns:
+        """Return the columns with crosses: the pairs that `gains` has, none of them of lists."""
+        added = []
+        for pair in gains:
+            parents = [self.vocabularies[j] for j in pair]
+            first, second = (self.codes[j] for j in pair)
+            assert not isinstance(first, Lists)
+            assert not isinstance(second, Lists)
+            vocabulary = learn_cross(
+                [v for v in parents if isinstance(v, Vocabulary)],
+                [first, second],
+                min_frequency=min_frequency,
+                max_categories=max_categories,
+            )
+            positions = vocabulary.locate(first, second)
+            means = _target_means(positions, None, len(vocabulary.pairs), given)
+            added.append((vocabulary, vocabulary.rows_of(positions), means))
+        return replace(
+            self,
+            vocabularies=(*self.vocabularies, *(vocabulary for vocabulary, _, _ in added)),
+            codes=[*self.codes, *(codes for _, codes, _ in added)],
+            target_means=[*self.target_means, *(means for _, _, means in added)],
+            poolings=(*self.poolings, *(None for _ in added)),
+            crosses=tuple(gains),
+            gains=tuple(gains.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

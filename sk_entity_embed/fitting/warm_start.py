@@ -8,15 +8,13 @@ from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidParameterError, UnmatchedCategoriesWarning
 from sk_entity_embed.fitting.initialization import frozen_columns
 from sk_entity_embed.fitting.preparation import CheckedInput, EncodedColumns
 from sk_entity_embed.input.messages import typed, warn
-from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target
-from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN, Vocabulary
+from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning.problem import Floats, StartingPoint
 from sk_entity_embed.model.fitted import EmbeddingModel
 
@@ -54,7 +52,7 @@ def check_continuation(
     elif state.layers != layers:
         changed = (
             "`dimensions`, `pooling`, `max_length`, `head`, `y_range`, `hidden_layer_sizes`, "
-            "`loss` or the number of outputs"
+            "`interactions`, `loss` or the number of outputs"
         )
     if changed:
         raise InvalidParameterError(
@@ -81,7 +79,7 @@ def continued_point(
     assert state is not None
     frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
-        before = _rows_before(vocabulary, table.vocabulary)
+        before = vocabulary.rows_before(table.vocabulary)  # type: ignore[arg-type]
         both = len(vocabulary.categories) and len(table.vocabulary.categories)
         if both and (before[vocabulary.rows] == UNKNOWN).all():
             warn(
@@ -96,25 +94,10 @@ def continued_point(
         else:
             tables.append(np.repeat(table.vectors[before][None], n_tables, axis=0))
         kept = state.fixed[j][before]
-        if not kept.any():  # frozen for the first time: all categories known so far
+        if not kept.any() and j < len(columns.categorical):  # frozen for the first time: all known
             kept[vocabulary.label_rows] = before[vocabulary.label_rows] != UNKNOWN
         fixed.append(kept & (vocabulary.name in frozen))
     head = model.head
     if not any(f.any() for f in fixed):
         tables, head = head.for_training(tables)
     return tables, StartingPoint(tuple(fixed), state.shrinks, head, model.poolings)
-
-
-def _rows_before(new: Vocabulary, old: Vocabulary) -> NDArray[np.int32]:
-    """Return the row that each row of the new vocabulary had in the old one."""
-    rows = np.full(new.n_rows, UNKNOWN, dtype=np.int32)
-    rows[MISSING] = MISSING if old.knows_missing else UNKNOWN
-    if old.infrequent is not None:
-        rows[INFREQUENT] = INFREQUENT
-    cells = new.categories.astype(object) if new.keys is None else new.keys[:-1]
-    before = old.rows_of(old.locate(Column(new.name, "category", "", cells)))
-    frequent = new.rows >= N_RESERVED
-    rows[new.rows[frequent]] = before[frequent]
-    if new.empty_row is not None and old.empty_row is not None and new.empty_row != UNKNOWN:
-        rows[new.empty_row] = old.empty_row
-    return rows

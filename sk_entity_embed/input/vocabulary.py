@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.distinct import count_values
 from sk_entity_embed.input.kinds import kind_of
 from sk_entity_embed.input.lists import Codes, Lists
@@ -117,6 +118,16 @@ class Vocabulary:
         """Rows that held each of the `labels`."""
         return np.append(self.counts, self.missing_count) if self.knows_missing else self.counts
 
+    @property
+    def parts(self) -> list[tuple[str, NDArray[Any]]]:
+        """Name and `labels` of what a category consists of: of itself."""
+        return [(self.name, self.labels)]
+
+    @property
+    def levels(self) -> NDArray[Any]:
+        """What each table row stands for; see :meth:`decode`."""
+        return self.decode(np.arange(self.n_rows)).astype(object)
+
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of the categories: "text", "integers", "dates", ..."""
@@ -153,6 +164,10 @@ class Vocabulary:
         by_cell: _Positions = np.append(positions, missing)[column.indices]
         return by_cell
 
+    def locate_labels(self, labels: NDArray[np.object_]) -> _Positions:
+        """Position of each label; see :meth:`locate`."""
+        return self.locate(read_table(labels[:, None]).columns[0])
+
     def rows_of(self, positions: _Positions) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
         rows: _Rows = self._rows_by_position[positions]
@@ -176,6 +191,20 @@ class Vocabulary:
         for row in np.flatnonzero(~own):  # one by one: a tuple would be taken apart
             values[row] = others.get(int(codes[row]), ())
         return values
+
+    def rows_before(self, old: Vocabulary) -> _Rows:
+        """Return the row in an earlier vocabulary of each row of this one."""
+        rows = np.full(self.n_rows, UNKNOWN, dtype=np.int32)
+        rows[MISSING] = MISSING if old.knows_missing else UNKNOWN
+        if old.infrequent is not None:
+            rows[INFREQUENT] = INFREQUENT
+        cells = self.categories.astype(object) if self.keys is None else self.keys[:-1]
+        before = old.rows_of(old.locate(Column(self.name, "category", "", cells)))
+        frequent = self.rows >= N_RESERVED
+        rows[self.rows[frequent]] = before[frequent]
+        if self.empty_row is not None and old.empty_row is not None and self.empty_row != UNKNOWN:
+            rows[self.empty_row] = old.empty_row
+        return rows
 
     @cached_property
     def _matcher(self) -> Matcher:
@@ -259,10 +288,10 @@ def learn_vocabulary(
     missing_count += absent_count
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
-    infrequent = _infrequent(counts, n_cells, min_frequency, max_categories)
+    rare = infrequent_mask(counts, n_cells, min_frequency, max_categories)
     rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
-    end = N_RESERVED + int((~infrequent).sum())
-    rows[~infrequent] = np.arange(N_RESERVED, end)
+    end = N_RESERVED + int((~rare).sum())
+    rows[~rare] = np.arange(N_RESERVED, end)
     empty_row = end if empty_count else UNKNOWN
     return Vocabulary(
         name=column.name,
@@ -318,7 +347,7 @@ def _count_lists(column: Column) -> tuple[int, int]:
     return int(column.absent.sum()), int(empty.sum())
 
 
-def _infrequent(
+def infrequent_mask(
     counts: NDArray[np.int64],
     n_samples: int,
     min_frequency: float | int | None,

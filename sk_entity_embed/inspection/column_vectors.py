@@ -29,6 +29,15 @@ _MANY = 20_000
 """Names compared letter by letter to find those close to an unknown one."""
 
 
+class Pair(tuple[Any, ...]):
+    """A pair of categories, equal to the tuple, whose sides a picture puts around a cross."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return " \N{MULTIPLICATION SIGN} ".join(map(text_of, self))
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnVectors:
     """The vectors of one column, with its categories, counts and target means."""
@@ -78,7 +87,12 @@ class ColumnVectors:
         """Return positions of categories, None and NaN as the missing one; refuse unknown ones."""
         asked = object_array([np.nan if _is_missing(c) else c for c in categories])
         try:
-            found = _index(self.labels).get_indexer(_index(asked))
+            index = _index(self.labels)
+            found = index.get_indexer(_index(asked))
+            for i in np.flatnonzero(found < 0):  # a pair with a missing side
+                if isinstance(asked[i], tuple):
+                    sides = tuple(np.nan if _is_missing(side) else side for side in asked[i])
+                    found[i] = index.get_indexer(_index(object_array([sides])))[0]
         except TypeError as error:
             raise InvalidDataError(
                 f"Categories of column {self.name!r} must be hashable: {error!s:.300}."
@@ -216,7 +230,7 @@ def column_vectors_of(source: Source, column: str | None) -> ColumnVectors:
         )
     return ColumnVectors(
         name=vocabulary.name,
-        labels=vocabulary.labels,
+        labels=_paired(vocabulary.labels) if len(vocabulary.parts) > 1 else vocabulary.labels,
         vectors=table.vectors[vocabulary.label_rows, : table.n_axes],
         counts=vocabulary.label_counts,
         target_means=source.category_target_means_[vocabulary.name],
@@ -231,6 +245,8 @@ def _of_vectors(vectors: Any, name: str) -> ColumnVectors:
         labels = vectors.index.to_numpy(dtype=object)
     # One missing category, whatever it is called.
     labels = object_array([np.nan if _is_missing(label) else label for label in labels])
+    if isinstance(vectors, pd.DataFrame) and vectors.index.nlevels > 1:
+        labels = _paired(labels)
     what = f"The vectors of column {name!r}"
     try:
         numbers = np.asarray(vectors, dtype=np.float64)
@@ -247,6 +263,10 @@ def _of_vectors(vectors: Any, name: str) -> ColumnVectors:
     if _index(labels).has_duplicates:
         raise InvalidDataError(f"{what} have a category more than once.")
     return ColumnVectors(name, labels, array, counts=None, target_means=None)
+
+
+def _paired(labels: NDArray[Any]) -> NDArray[Any]:
+    return object_array(list(map(Pair, labels.tolist())))
 
 
 def values_by_category(values: Any, catalogue: ColumnVectors, what: str) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.crosses import AnyVocabulary
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.selection import check_column
 from sk_entity_embed.input.table import Column, Table
@@ -46,12 +47,12 @@ class EntityEmbeddings(nn.Module):
 
     Parameters
     ----------
-    vocabularies : sequence of Vocabulary
-        For each column, its categories and their rows.
+    vocabularies : sequence of Vocabulary or CrossVocabulary
+        For each column, or pair of columns, its categories and their rows.
     vectors : sequence of ndarray of float32 of shape (n_rows, width)
         For each column, the vectors of these rows; copied.
-    positions : sequence of int
-        Where each column is in the encoder's input.
+    positions : sequence of int or None
+        Where each column is in the encoder's input; None for a pair.
     n_features_in : int
         Number of columns there.
     refuse_unknown, refuse_missing : bool
@@ -60,6 +61,8 @@ class EntityEmbeddings(nn.Module):
         Whether the last number of each vector is a bias, as under ``head="dot"``.
     freeze : bool
         Whether the vectors do not require a gradient.
+    parents : sequence of tuple
+        Vocabulary and position of each column that is a side of a pair.
 
     Attributes
     ----------
@@ -67,7 +70,7 @@ class EntityEmbeddings(nn.Module):
         Names of the columns.
     embeddings : torch.nn.ModuleList
         The embedding of each column, in that order; ``module["city"]`` is the one of a column.
-    vocabularies : tuple of Vocabulary
+    vocabularies : tuple of Vocabulary or CrossVocabulary
         As given.
 
     Examples
@@ -92,20 +95,26 @@ class EntityEmbeddings(nn.Module):
 
     def __init__(
         self,
-        vocabularies: Sequence[Vocabulary],
+        vocabularies: Sequence[AnyVocabulary],
         vectors: Sequence[NDArray[np.float32]],
         *,
-        positions: Sequence[int],
+        positions: Sequence[int | None],
         n_features_in: int,
         refuse_unknown: bool,
         refuse_missing: bool,
         biased: bool,
         freeze: bool,
+        parents: Sequence[tuple[Vocabulary, int]] = (),
     ) -> None:
         super().__init__()
         self.columns = tuple(v.name for v in vocabularies)
         self.vocabularies = tuple(vocabularies)
-        self._positions, self._n_features_in = tuple(positions), n_features_in
+        # Vocabulary and position in the input of each column that is read, by name.
+        self._sources: dict[str, tuple[Vocabulary, int]] = {}
+        for vocabulary, position in [*zip(vocabularies, positions, strict=True), *parents]:
+            if isinstance(vocabulary, Vocabulary) and position is not None:
+                self._sources[vocabulary.name] = vocabulary, position
+        self._n_features_in = n_features_in
         self._refuse_unknown, self._refuse_missing = refuse_unknown, refuse_missing
         self._biased = biased
         # By number: a column's name may have dots, be empty, or that of a method.
@@ -143,20 +152,13 @@ class EntityEmbeddings(nn.Module):
             of the encoder refuses a cell.
         """
         table = read_table(X)
+        found = {name: self._encode(table, name) for name in self._sources}
         codes = np.empty((table.n_rows, len(self.columns)), dtype=np.int64)
         for j, vocabulary in enumerate(self.vocabularies):
-            column = self._find(table, j)
-            if self._refuse_missing and (missing := count_missing(column)):
-                refuse_missing(vocabulary.name, missing)
-            coded = vocabulary.encode(column)
-            assert not isinstance(coded, Lists)  # such columns are refused beforehand
-            codes[:, j] = coded
-            if self._refuse_unknown and (unknown := codes[:, j] == UNKNOWN).any():
-                raise InvalidDataError(
-                    f"Found unknown categories in column {vocabulary.name!r}: {unknown.sum()} "
-                    f"row(s), the first one is row {unknown.argmax()}, and the encoder has "
-                    "handle_unknown='error'. Fit it with 'learned', 'zero' or 'nan' to accept them."
-                )
+            if isinstance(vocabulary, Vocabulary):
+                codes[:, j] = found[vocabulary.name]
+            else:
+                codes[:, j] = vocabulary.encode(*(found[name] for name in vocabulary.columns))
         return torch.from_numpy(codes)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -206,15 +208,31 @@ class EntityEmbeddings(nn.Module):
         """
         return f"columns={list(self.columns)}"
 
-    def _find(self, table: Table, j: int) -> Column:
-        """Return the table's column for embedding number `j`."""
+    def _encode(self, table: Table, name: str) -> NDArray[np.int32]:
+        """Return the table rows of a column's cells, without those that the encoder refuses."""
+        vocabulary, position = self._sources[name]
+        column = self._find(table, name, position)
+        if self._refuse_missing and (missing := count_missing(column)):
+            refuse_missing(name, missing)
+        coded = vocabulary.encode(column)
+        assert not isinstance(coded, Lists)  # such columns are refused beforehand
+        if self._refuse_unknown and (unknown := coded == UNKNOWN).any():
+            raise InvalidDataError(
+                f"Found unknown categories in column {name!r}: {unknown.sum()} "
+                f"row(s), the first one is row {unknown.argmax()}, and the encoder has "
+                "handle_unknown='error'. Fit it with 'learned', 'zero' or 'nan' to accept them."
+            )
+        return coded
+
+    def _find(self, table: Table, name: str, position: int) -> Column:
+        """Return the table's column of a name, or at a position of the encoder's input."""
         names = [c.name for c in table.columns]
-        if self.columns[j] in names:
-            return table.columns[names.index(self.columns[j])]
+        if name in names:
+            return table.columns[names.index(name)]
         if table.labels is None and len(names) == self._n_features_in:
-            return table.columns[self._positions[j]]
+            return table.columns[position]
         raise InvalidDataError(
-            f"X has no column {self.columns[j]!r}, only {names}; pass a table with the columns "
-            f"{list(self.columns)}, or one without names that has all {self._n_features_in} "
+            f"X has no column {name!r}, only {names}; pass a table with the columns "
+            f"{list(self._sources)}, or one without names that has all {self._n_features_in} "
             "columns of fit."
         )

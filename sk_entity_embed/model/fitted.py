@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
+from sk_entity_embed.input.crosses import cross_name
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column, Table
@@ -90,9 +91,9 @@ class EmbeddingModel:
     categorical, context : tuple of int
         Their positions by role.
     tables : tuple of EmbeddingTable
-        One for each categorical column.
+        One for each categorical column, then one for each cross.
     poolings : tuple of Pooling or None
-        How each column's lists become one vector; None for columns of single values.
+        How the lists of each become one vector; None for single values.
     max_lengths : tuple of int or None
         How many of the last items of each column's lists are used; None for all.
     scaling : ContextScaling
@@ -103,6 +104,10 @@ class EmbeddingModel:
         Units of the target.
     link : Link
         What makes predictions of the head's outputs.
+    crosses : tuple of pairs of int
+        Which of the categorical columns, by their places among them, have tables of their pairs.
+    gains : tuple of float
+        Share of the variance that each pair explains beside its columns.
     output : Output
         What ``transform`` gives.
     refuses_unknown, refuses_missing : bool
@@ -121,6 +126,8 @@ class EmbeddingModel:
     head: Head
     scale: Scale
     link: Link
+    crosses: tuple[tuple[int, int], ...] = ()
+    gains: tuple[float, ...] = ()
     output: Output = Output()
     refuses_unknown: bool = False
     refuses_missing: bool = False
@@ -136,14 +143,23 @@ class EmbeddingModel:
         """Whether vectors end with a bias."""
         return self.head.biased
 
+    @property
+    def column_tables(self) -> tuple[EmbeddingTable, ...]:
+        """The tables of the categorical columns, without those of crosses."""
+        return self.tables[: len(self.categorical)]
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        """The vocabularies of the categorical columns, without those of crosses."""
+        return tuple(cast(Vocabulary, table.vocabulary) for table in self.column_tables)
+
     def output_names(self) -> list[str]:
         """Return the names of the columns of ``transform``."""
-        widths = [t.width for t in self.tables]
+        embedded = embedded_names([self.names[j] for j in self.categorical], self.crosses)
         return output_names(
             self.output,
-            self.names,
-            dict(zip(self.categorical, widths, strict=True)),
-            self.context,
+            [(name, t.width) for name, t in zip(embedded, self.tables, strict=True)],
+            [self.names[j] for j in self.context],
             self.head.n_hidden,
             self.head.biased,
         )
@@ -186,9 +202,13 @@ class EmbeddingModel:
         return replace(self, tables=tables, refuses_unknown=handle_unknown == "error")
 
     def with_missing(self, handle_missing: str) -> EmbeddingModel:
-        """Return the model that serves missing cells as the parameter of that name says."""
+        """Return the model that serves missing cells as the parameter of that name says.
+
+        A pair with a missing side is a pair like any other.
+        """
         vector = _SUBSTITUTES[handle_missing]
-        tables = tuple(replace(t, missing=vector(t)) for t in self.tables)
+        columns = tuple(replace(t, missing=vector(t)) for t in self.column_tables)
+        tables = columns + self.tables[len(columns) :]
         return replace(self, tables=tables, refuses_missing=handle_missing == "error")
 
     def code(self, table: Table, *, serving: bool = True) -> CodedRows:
@@ -206,9 +226,8 @@ class EmbeddingModel:
             table.columns[j] if n is None else table.columns[j].last(n)
             for j, n in zip(self.categorical, self.max_lengths, strict=True)
         ]
-        codes = []
-        for column, embedded in zip(columns, self.tables, strict=True):
-            vocabulary = embedded.vocabulary
+        codes: list[Codes] = []
+        for column, vocabulary in zip(columns, self.vocabularies, strict=True):
             if serving and self.refuses_missing and (missing := count_missing(column)):
                 refuse_missing(column.name, missing)
             coded = vocabulary.encode(column)
@@ -217,6 +236,11 @@ class EmbeddingModel:
             if serving:
                 warn_unknown(column, coded, vocabulary)
             codes.append(coded)
+        for (first, second), embedded in zip(
+            self.crosses, self.tables[len(columns) :], strict=True
+        ):
+            cross: Any = embedded.vocabulary
+            codes.append(cross.encode(codes[first], codes[second]))
         numbers = stack_numbers([table.columns[j] for j in self.context], table.n_rows)
         return CodedRows(codes, numbers)
 
@@ -316,22 +340,29 @@ _SUBSTITUTES: dict[str, Callable[[EmbeddingTable], NDArray[np.float32] | None]] 
 
 def output_names(
     output: Output,
-    names: Sequence[str],
-    widths: Mapping[int, int],
-    context: Sequence[int],
+    embedded: Sequence[tuple[str, int]],
+    passed: Sequence[str],
     n_hidden: int,
     biased: bool,
 ) -> list[str]:
-    """Return the names of output columns, in order; `widths` are by position of the column."""
+    """Return the names of output columns, in order.
+
+    `embedded` are names and widths of columns and crosses, `passed` names of context columns.
+    """
     out: list[str] = []
     if output.vectors:
-        for position, width in widths.items():
-            out += vector_names(names[position], width, biased=biased)
+        for name, width in embedded:
+            out += vector_names(name, width, biased=biased)
     if output.hidden:
         out += [f"hidden_{i}" for i in range(n_hidden)]
     if output.numbers:
-        out += [names[position] for position in context]
+        out += passed
     return out
+
+
+def embedded_names(columns: Sequence[str], crosses: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the names of what has a table: of the categorical columns, then of the crosses."""
+    return [*columns, *(cross_name(columns[a], columns[b]) for a, b in crosses)]
 
 
 def refuse_beyond_float32(numbers: NDArray[np.float64], names: Sequence[str]) -> None:

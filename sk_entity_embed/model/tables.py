@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from sk_entity_embed.input.crosses import AnyVocabulary
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.threads import on_threads, runs
-from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN, Vocabulary
+from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.model.poolings import Pooling
 from sk_entity_embed.model.recognition import NearestRows, VectorIndex
 from sk_entity_embed.model.symmetry import Motion
@@ -96,11 +97,11 @@ class _Derived:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTable(_Derived):
-    """The vectors of one column, learned and served.
+    """The vectors of one column, or of a cross, learned and served.
 
     Attributes
     ----------
-    vocabulary : Vocabulary
+    vocabulary : Vocabulary or CrossVocabulary
         Categories and their rows.
     stack : ndarray of float32 of shape (n_tables + 1, n_rows, width)
         The fold tables and, last, their mean; without cross-fitting, the one table only.
@@ -113,7 +114,7 @@ class EmbeddingTable(_Derived):
         learned ones; None for these.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: AnyVocabulary
     stack: NDArray[np.float32]
     center: NDArray[np.float32]
     biased: bool = False
@@ -186,7 +187,10 @@ class EmbeddingTable(_Derived):
         return pd.Series(biases, index=self._index(), name="bias")
 
     def _index(self) -> pd.Index:
-        return label_index(self.vocabulary.labels, self.vocabulary.name)
+        levels = [label_index(labels, name) for name, labels in self.vocabulary.parts]
+        if len(levels) == 1:
+            return levels[0]
+        return pd.MultiIndex.from_arrays([level.infer_objects() for level in levels])
 
     def nearest(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         """Return the category of the nearest row, exactly that of a vector taken from a table.

@@ -97,10 +97,17 @@ def golden_estimators():
     classifier = EntityEmbeddingClassifier(
         categorical_features=["text", "gappy", *KINDS], hidden_layer_sizes=(4,), **common
     )
+    crosses = make_encoder(
+        interactions=[("text", "gappy"), ("integer", "rare")],
+        categorical_features=["text", "gappy", "integer", "rare"],
+        min_frequency=15,
+        **common,
+    )
     classes = np.array(["low", "middle", "high"])[np.arange(72) % 3]
     return {
         "plain": plain.fit(X[list(CELLS)], target),
         "lists": lists.fit(X[["text", *LISTS]], target),
+        "crosses": crosses.fit(X[["text", "gappy", "integer", "rare"]], target),
         "dot": dot.fit(X[["text", "gappy", "tags", "size"]], target),
         "classifier": classifier.fit(X[["text", "gappy", "size", *KINDS]], classes),
     }

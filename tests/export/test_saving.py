@@ -58,7 +58,7 @@ GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.safetensors"))
 
 
 def golden(name):
-    return GOLDEN[0].with_name(f"v1_{name}.safetensors")
+    return next(path for path in GOLDEN if path.stem.partition("_")[2] == name)
 
 
 def rows_of_classes():
@@ -104,6 +104,12 @@ MAKERS = {
     "bounded": lambda: make_predictor(EntityEmbeddingRegressor, np.array, y_range=(-9, 9)),
     "poisson": lambda: make_predictor(EntityEmbeddingRegressor, np.abs, loss="poisson"),
     "binary": lambda: make_predictor(EntityEmbeddingClassifier, lambda y: y > 0),
+    "crosses": lambda: make_encoder(
+        interactions=[("letter", "color"), ("mixed", "color")],
+        categorical_features=["letter", "color", "mixed"],
+        min_frequency=12,
+        warm_start=True,
+    ).fit(*rows_of_classes()),
 }
 
 
@@ -328,6 +334,7 @@ def put(position, number):
 TABLE, WORDS = "_model.tables.0", "_model.tables.0.vocabulary"
 MIXED, ITEMS, UNIT = "_model.tables.3.vocabulary", "_model.tables.1.vocabulary", "_model.poolings.4"
 
+CROSS = "_model.tables.3.vocabulary"
 CHANGES = {
     "classes": [
         ("n_features_in_", [-1, True, 6]),
@@ -402,6 +409,26 @@ CHANGES = {
         (f"{UNIT}.hidden_weights", [lambda a: a[:, :-3], None]),
         (f"{UNIT}.input_bias", [lambda a: a[:3]]),
         (f"{UNIT}.hidden_bias", [lambda a: a[None]]),
+    ],
+    "crosses": [
+        ("_model.crosses", [((0, 1),), ((0, 1), (1, 0)), ((0, 1), (2, 2)), ((0, 1), (2, 3))]),
+        ("_model.crosses", [((1, 0), (2, 1)), [(0, 1), (2, 1)], ((0, 1), (2, 1.0)), ()]),
+        ("_model.gains", [(0.5,), (1, 2), None]),
+        ("_model.poolings", [lambda p: p[:-1]]),
+        ("_model.tables", [lambda t: t[:-1], lambda t: (*t[:3], t[4], t[3])]),
+        ("_model.tables", [lambda t: (t[3], *t[1:]), lambda t: (*t[:4], t[0])]),
+        (f"{CROSS}.name", ["letter:size", "letter"]),
+        (f"{CROSS}.columns", [("color", "letter"), ("letter",), ["letter", "color"]]),
+        (f"{CROSS}.pairs", [put(0, 0), put(0, -1), put(-1, 10**9), lambda a: a[::-1]]),
+        (f"{CROSS}.pairs", [lambda a: a[1:], lambda a: a.astype(np.int32), lambda a: a[:, None]]),
+        (f"{CROSS}.pairs", [put(0, 6), put(1, 19)]),  # with an unknown side, and twice
+        (f"{CROSS}.rows", [put(0, 10**9), put(0, -1), put(0, 0), lambda a: a.astype(np.int64)]),
+        (f"{CROSS}.counts", [put(0, -1), lambda a: a.astype(float)]),
+        (f"{CROSS}.levels", [lambda v: v[:1], lambda v: (v[0], v[1][:-1]), lambda v: (v[1], v[0])]),
+        (f"{CROSS}.levels", [lambda v: (v[0], np.append(v[1][:-1], "other")), ()]),
+        ("_model.tables.3.stack", [lambda a: a[:, :-1]]),
+        ("_model.tables.3.missing", [lambda _: np.zeros(3, np.float32)]),
+        ("category_target_means_", [lambda m: {n: m[n] for n in list(m)[:3]}]),
     ],
     "several": [("_model.head.biases.0", [lambda b: b[:0]])],
     "array": [("_model.output.hidden", [True])],
@@ -651,12 +678,12 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
         ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
         ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
-        ({**document, "format_version": 2}, "reads up to 1: pip install --upgrade"),
+        ({**document, "format_version": 3}, "reads up to 2: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {1: lambda old: {**old, "format_version": 2, "package_version": "9"}}
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 2)
+    upgrade = {2: lambda old: {**old, "format_version": 3, "package_version": "9"}}
+    monkeypatch.setattr(saving, "FORMAT_VERSION", 3)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
     with pytest.raises(InvalidFileError, match="'Older', written by sk_entity_embed 9"):
@@ -780,7 +807,7 @@ def test_golden_files_hold_what_they_are_for():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by Linux's means")
-@pytest.mark.parametrize("name", ["plain", "dot", "lists", "classifier"])
+@pytest.mark.parametrize("name", ["plain", "dot", "lists", "classifier", "crosses"])
 def test_mutated_files_are_refused_or_loaded(name):
     command = [sys.executable, "-m", "tests.export.mutate", str(golden(name)), "250"]
     done = subprocess.run(

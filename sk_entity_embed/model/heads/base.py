@@ -49,6 +49,8 @@ class Head(ABC):
     """Its name in the parameter `head`."""
     biased: ClassVar[bool] = False
     """Whether each vector ends with a bias."""
+    crosses: ClassVar[bool] = True
+    """Whether pairs of columns can have tables of their own beside those of the columns."""
     cross_fits: ClassVar[bool] = False
     """Whether there is one for each fold, which never sees its rows, rather than one for all."""
     step: ClassVar[float] = 1.0

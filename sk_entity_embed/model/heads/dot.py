@@ -66,6 +66,7 @@ class DotHead(Head):
     intercept: float
 
     name = "dot"
+    crosses = False
     biased = True
     step = 0.35  # noise in one vector multiplies that in the other
     prior_rows = 8.0
