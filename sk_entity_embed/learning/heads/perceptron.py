@@ -80,6 +80,10 @@ class MLP(TorchHead):
         self._layers = self.linears.layers
         self._companions: tuple[Linears, ...] = ()
 
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        return self.linears.weights
+
     def add_companions(self, generator: torch.Generator) -> Sequence[Layer]:
         """Return the linear models beside the perceptrons."""
         self._companions = (Linears([self.n_in, self.n_out], self.n_heads, generator),)
