@@ -102,7 +102,7 @@ class MLP(TorchHead):
 
     @property
     def n_products(self) -> int:
-        return sum(w.numel() for w, _ in self._layers)
+        return sum(w[0].numel() for w, _ in self._layers)
 
     def to_numpy(self) -> MLPHead:
         weights = (to_numpy(w).transpose(0, 2, 1).copy() for w, _ in self._layers)
