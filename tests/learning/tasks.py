@@ -128,9 +128,7 @@ def linear_of(task):
     if not beside:
         return None
     ((weight, bias),) = beside[0].layers
-    return lambda x, tables: (
-        torch.einsum("ni,noi->no", x, weight[tables]) + bias[tables].squeeze(1)
-    )
+    return lambda x, tables: torch.einsum("ni,noi->no", x, weight[tables]) + bias[tables].squeeze(1)
 
 
 def codes_of(task, *, own=False):
