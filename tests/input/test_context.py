@@ -18,6 +18,7 @@ from sk_entity_embed.input.context import (
     MAX_KNOTS,
     N_BINS,
     fit_context,
+    slopes,
     stack_numbers,
 )
 
@@ -117,6 +118,14 @@ def test_numbers_are_those_of_interpolation_between_knots(name):
     for j, column in enumerate(scores.T):
         wanted = np.interp(new, knots, column).astype(np.float32)
         np.testing.assert_array_equal(scaling.apply(new[:, None])[:, j], wanted)
+
+
+def test_knots_too_near_for_a_slope():
+    tiny = 5e-324
+    scores = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
+    found = slopes(np.array([0.0, tiny, 1.0]), scores)
+    assert found.tolist() == [[0.0, 0.0], [1.0, -1.0], [0.0, 0.0]]
+    assert not slopes(np.array([-1.7e308, 1.7e308]), scores[:2]).any()
 
 
 def test_each_column_is_where_it_says():

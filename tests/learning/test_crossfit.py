@@ -12,7 +12,6 @@ import torch
 from sk_entity_embed.input.lists import Lists, offsets_of
 from sk_entity_embed.learning import batches
 from sk_entity_embed.learning.crossfit import AVERAGED_EPOCHS
-from sk_entity_embed.model.heads import MLPHead
 from sk_entity_embed.model.losses import Bounded
 from sk_entity_embed.model.tables import gather
 from tests.learning.problems import KINDS, N_ROWS, make_config, make_problem, make_rows, make_start
@@ -35,6 +34,7 @@ from tests.learning.tasks import (
     with_other_targets,
     without_losses,
 )
+from tests.samples import of_own_heads
 
 FOLDS = [(0, "plain"), (1, "plain"), (2, "plain"), (1, "mean"), (2, "max"), (0, "gru")]
 FOLDS += [(1, "dot_sum")]
@@ -469,13 +469,6 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
     np.testing.assert_allclose(weight, weights.sum(), rtol=1e-5)
 
 
-def own_head(head, fold):
-    """The head of a fold alone, where there is one for each."""
-    if not head.cross_fits:
-        return head
-    return MLPHead(*([a[fold : fold + 1] for a in part] for part in (head.weights, head.biases)))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 3])
 def test_the_validation_loss_is_that_of_the_model_served_through_the_own_head(n_tables, kind):
@@ -498,12 +491,7 @@ def test_the_validation_loss_is_that_of_the_model_served_through_the_own_head(n_
     assert (codes[1] % N_ROWS[1] == 0).any()  # some are unknown
     vectors = np.empty((len(which), sum(task.bank.widths)), dtype=np.float32)
     gather(sources, codes, vectors, pooling)
-    raw = np.concatenate(
-        [
-            own_head(head, rows.fold[i]).raw(vectors[k : k + 1], rows.context[[i]])
-            for k, i in enumerate(which)
-        ]
-    )
+    raw = of_own_heads("raw", head, vectors, rows.context[which], rows.fold[which])
     predicted = link.predict(raw, config.scale)
     errors = (predicted - rows.target[which]) ** 2
     expected = np.average(errors, axis=0, weights=rows.weights[which])
