@@ -57,6 +57,24 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
     return EntityEmbeddingEncoder(**{**small, **params})
 
 
+def head_of_fold(head: Any, fold: int) -> Any:
+    """The head of a fold alone, where there is one for each; else that of all folds."""
+    if not head.cross_fits or head.n_heads == 1:
+        return head
+    parts = (tuple(a[fold : fold + 1] for a in part) for part in (head.weights, head.biases))
+    return type(head)(*parts)
+
+
+def of_own_heads(
+    ask: str, head: Any, vectors: NDArray[Any], context: NDArray[Any], fold: NDArray[Any]
+) -> NDArray[np.float64]:
+    """What `raw` or `hidden` of each row's own head gives, a row at a time."""
+    answers = [
+        getattr(head_of_fold(head, k), ask)(vectors[[i]], context[[i]]) for i, k in enumerate(fold)
+    ]
+    return np.concatenate(answers)
+
+
 class Watched(NamedTuple):
     """A training: what it is given, and the tables of all columns before and after it."""
 

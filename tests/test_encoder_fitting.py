@@ -27,9 +27,17 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
     UnmatchedCategoriesWarning,
 )
+from sk_entity_embed.fitting import preparation
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
 from sk_entity_embed.learning.crossfit import CrossFitting
-from tests.samples import make_encoder, make_rows, watch_learning, watch_training
+from tests.samples import (
+    head_of_fold,
+    make_encoder,
+    make_rows,
+    of_own_heads,
+    watch_learning,
+    watch_training,
+)
 
 N = 240
 Rows = tuple[pd.DataFrame, np.ndarray]
@@ -71,11 +79,52 @@ def test_training_rows_get_the_vectors_of_their_own_folds_tables(rows: Rows) -> 
     vectors = np.hstack(expected)
     np.testing.assert_array_equal(out[:, : vectors.shape[1]], vectors)
     assert np.abs(out - encoder.transform(X)).max() > 1e-3
-    # the hidden layer, too, is that of the own fold's vectors
-    hidden = encoder._model.head.hidden(
-        vectors, encoder._model.scaling.apply(X[["size"]].to_numpy())
-    )
-    np.testing.assert_allclose(out[:, vectors.shape[1] :], hidden, rtol=1e-5, atol=1e-6)
+    # the hidden layer, too, is that of the own fold's vectors, and of the head that never saw them
+    head, width = encoder._model.head, vectors.shape[1]
+    context = encoder._model.scaling.apply(X[["size"]].to_numpy())
+    hidden = of_own_heads("hidden", head, vectors, context, encoder.fold_)
+    np.testing.assert_allclose(out[:, width:], hidden, rtol=1e-5, atol=1e-6)
+    alone = make_encoder(output="hidden", max_iter=4).fit_transform(X, y)
+    np.testing.assert_array_equal(alone, out[:, width:])
+    # new rows get the mean of all heads
+    new = encoder.transform(X)
+    heads = [head_of_fold(head, k).hidden(new[:, :width], context) for k in range(5)]
+    np.testing.assert_allclose(new[:, width:], np.mean(heads, axis=0), rtol=1e-5, atol=1e-6)
+    assert np.std(heads, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("fold", [0, 3])
+def test_no_target_of_a_fold_reaches_the_hidden_layer_of_its_rows(fold: int, rows: Rows) -> None:
+    """With vectors that stay as they are, nothing else could carry it there."""
+    X, y = rows
+    params = {"freeze": True, "early_stopping": False, "output": "hidden", "max_iter": 6}
+    encoders = [make_encoder(hidden_layer_sizes=(8, 6), **params) for _ in range(2)]
+    before = encoders[0].fit_transform(X, y)
+    own = encoders[0].fold_ == fold
+    swapped = y.copy()
+    swapped[own] = y[own][::-1]  # same mean and width
+    after = encoders[1].fit_transform(X, swapped)
+    np.testing.assert_array_equal(encoders[1].fold_, encoders[0].fold_)
+    # all but the scale, which is that of all rows
+    before, after = (out / np.abs(out[own]).max() for out in (before, after))
+    np.testing.assert_allclose(after[own], before[own], rtol=1e-5, atol=1e-6)
+    assert np.abs(after[~own] - before[~own]).max() > 1e-2
+
+
+@pytest.mark.parametrize("params", [{}, {"pooling": "max"}, {"head": "dot"}], ids=str)
+def test_unknown_vectors_of_training_rows_do_not_tell_their_fold(
+    params: dict[str, Any], rows: Rows
+) -> None:
+    X, y = rows
+    X = X.assign(letter=[f"{c} {i}" for i, c in enumerate(X["letter"])])  # each of them once
+    if "pooling" in params:
+        X["letter"] = [[v] for v in X["letter"]]
+    encoder = make_encoder(max_iter=4, dimensions=3, unknown_rate=0.1, **params)
+    out = encoder.fit_transform(X, y)[:, :3]
+    assert (out == out[0]).all()
+    stack = encoder._model.tables[0].stack
+    assert (stack[:, UNKNOWN] == stack[0, UNKNOWN]).all()
+    assert np.abs(stack[0, UNKNOWN]).max() > 0
 
 
 def test_transform_gives_the_mean_of_the_fold_tables(
@@ -268,6 +317,7 @@ def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
     trained: tuple[EntityEmbeddingEncoder, np.ndarray],
 ) -> None:
     encoder, _ = trained
+    assert encoder.n_iter_ < encoder.max_iter
     curve = encoder.validation_loss_curve_
     assert encoder.best_iteration_ == np.argmin(curve) + 1
     assert encoder.n_iter_ == len(curve) == len(encoder.loss_curve_)
@@ -293,15 +343,16 @@ def test_without_early_stopping_every_epoch_is_run_and_the_last_kept(rows: Rows)
     assert encoder.validation_loss_curve_ is None
 
 
-@pytest.mark.parametrize("cross_fit", [True, False])
-def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
-    cross_fit: bool, rows: Rows
+def test_the_honest_loss_does_not_hear_the_validation_targets_through_a_head_of_all_rows(
+    rows: Rows,
 ) -> None:
     """With frozen vectors only the head learns: validation targets cannot change anything."""
     X, y = rows
-    params = {"freeze": True, "unknown_rate": 0.0, "cross_fit": cross_fit, "output": "hidden"}
+    params = {"freeze": True, "unknown_rate": 0.0, "cross_fit": False, "output": "hidden"}
     first = make_encoder(**params)
-    validation = watch_training(lambda: first.fit(X, y)).rows.validation
+    watched = watch_training(lambda: first.fit(X, y)).rows
+    validation = watched.withheld
+    np.testing.assert_array_equal(validation, watched.validation)
     swapped = y.copy()
     swapped[validation] = y[validation][::-1]  # same mean and width
     second = make_encoder(**params).fit(X, swapped)
@@ -310,11 +361,31 @@ def test_the_honest_loss_does_not_hear_the_validation_targets_through_the_head(
     assert not np.allclose(first.validation_loss_curve_, second.validation_loss_curve_, rtol=1e-3)
 
 
-def test_validation_fraction_is_the_share_of_rows(rows: Rows) -> None:
+@pytest.mark.parametrize("params", [{"cross_fit": False}, {"head": "dot"}], ids=str)
+def test_validation_fraction_is_the_share_of_rows_that_a_head_of_all_rows_is_not_given(
+    params: dict[str, Any], rows: Rows
+) -> None:
     for fraction, expected in ((0.1, 24), (0.25, 60), (0.001, 1), (0.999, 239)):
-        encoder = make_encoder(validation_fraction=fraction)
+        encoder = make_encoder(validation_fraction=fraction, **params)
         watched = watch_training(lambda encoder=encoder: encoder.fit(*rows), run=False)
-        assert watched.rows.validation.sum() == expected
+        assert watched.rows.validation.sum() == watched.rows.withheld.sum() == expected
+
+
+@pytest.mark.parametrize(
+    ("least", "fraction", "expected"),
+    [(10_000, 0.1, 240), (240, 0.1, 240), (100, 0.1, 100), (100, 0.5, 120), (1, 0.25, 60)],
+)
+def test_heads_of_folds_are_given_all_rows_and_judged_by_many(
+    least: int, fraction: float, expected: int, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert preparation._JUDGED == 10_000
+    monkeypatch.setattr(preparation, "_JUDGED", least)
+    for early_stopping in (True, False):
+        encoder = make_encoder(validation_fraction=fraction, early_stopping=early_stopping)
+        watched = watch_training(lambda encoder=encoder: encoder.fit(*rows), run=False)
+        assert watched.rows.n_tables == 5
+        assert not watched.rows.withheld.any()
+        assert watched.rows.validation.sum() == expected * early_stopping
 
 
 def test_verbose_shows_the_validation_loss_and_0_nothing(
@@ -332,7 +403,9 @@ def test_verbose_shows_the_validation_loss_and_0_nothing(
     assert "2/2" in shown.err
 
 
-@pytest.mark.parametrize(("batch_size", "steps"), [(30, 8), (1000, 1), (216, 1), ("auto", 4)])
+@pytest.mark.parametrize(
+    ("batch_size", "steps"), [(30, 8), (1000, 1), (239, 2), (240, 1), ("auto", 8)]
+)
 def test_batch_size_is_the_rows_of_a_step(
     batch_size: int | str, steps: int, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
@@ -344,7 +417,7 @@ def test_batch_size_is_the_rows_of_a_step(
         return step(self, *args)
 
     monkeypatch.setattr(CrossFitting, "_step", count)
-    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)  # 216 rows but for validation
+    make_encoder(batch_size=batch_size, max_iter=1).fit(*rows)
     assert len(taken) == steps
 
 

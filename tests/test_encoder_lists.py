@@ -14,7 +14,7 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, 
 from sk_entity_embed.input.vocabulary import MISSING, UNKNOWN
 from sk_entity_embed.model.poolings import GRU, POOLINGS
 from tests.list_samples import Rows, make_list_rows, objects, with_words
-from tests.samples import make_encoder, make_rows, watch_learning
+from tests.samples import make_encoder, make_rows, of_own_heads, watch_learning
 
 LISTED = [["a", "b"], ["c"], [], ["e", "e", "d", "a"], None, ["b", None]]
 
@@ -82,7 +82,7 @@ def test_lists_are_pooled_from_the_mean_table_and_training_rows_from_their_own_f
     assert np.abs(out - encoder.transform(X)).max() > 1e-3
     edges = encoder._model.edges[-1]
     scaled = encoder._model.scaling.apply(X[["size"]].to_numpy())
-    hidden = encoder._model.head.hidden(out[:, :edges], scaled)
+    hidden = of_own_heads("hidden", encoder._model.head, out[:, :edges], scaled, encoder.fold_)
     np.testing.assert_allclose(out[:, edges:], hidden, rtol=1e-4, atol=1e-5)
 
     asked = with_words(X, [*LISTED, ["zzz"], ["a", "zzz"]])

@@ -74,14 +74,18 @@ def classifier(request: Any, halves: Any) -> EntityEmbeddingClassifier:
 
 
 def by_hand(estimator: Any, X: pd.DataFrame) -> np.ndarray:
-    """The network's outputs, one layer after the other."""
+    """The network's outputs, one layer after the other, in the mean over the folds' heads."""
     model = estimator._model
     numbers = X[[X.columns[j] for j in model.context]].to_numpy(dtype=float)
-    state = np.hstack([estimator.transform(X), model.scaling.apply(numbers)]).astype(float)
-    for i, (weight, bias) in enumerate(zip(model.head.weights, model.head.biases, strict=True)):
-        state = state @ weight + bias
-        state = np.maximum(state, 0) if i < len(model.head.weights) - 1 else state
-    return state
+    inputs = np.hstack([estimator.transform(X), model.scaling.apply(numbers)]).astype(float)
+    outputs = []
+    for k in range(model.head.n_heads):
+        state = inputs
+        for i, (weight, bias) in enumerate(zip(model.head.weights, model.head.biases, strict=True)):
+            state = state @ weight[k] + bias[k]
+            state = np.maximum(state, 0) if i < len(model.head.weights) - 1 else state
+        outputs.append(state)
+    return np.mean(outputs, axis=0)
 
 
 def test_the_regressor_predicts_as_well_as_a_model_on_the_encoders_output(
@@ -398,12 +402,12 @@ def test_predictors_of_lists_are_the_encoders_network() -> None:
     X, y = make_list_rows()
     regressor = EntityEmbeddingRegressor(pooling="gru", **QUICK).fit(X, y)
     encoder = EntityEmbeddingEncoder(pooling="gru", output="both", **QUICK).fit(X, y)
-    width = regressor.transform(X).shape[1]
-    np.testing.assert_array_equal(regressor.transform(X), encoder.transform(X)[:, :width])
-    hidden = encoder.transform(X)[:, -4:].astype(np.float64)
-    head = regressor._model.head
-    raw = hidden @ head.weights[-1] + head.biases[-1]
-    expected = regressor._model.scale.restore(raw)[:, 0]
+    vectors, width = regressor.transform(X), regressor.transform(X).shape[1]
+    np.testing.assert_array_equal(vectors, encoder.transform(X)[:, :width])
+    context = encoder._model.scaling.apply(X[["size"]].to_numpy())
+    hidden = regressor._model.head.hidden(vectors, context)
+    np.testing.assert_allclose(encoder.transform(X)[:, width:], hidden, rtol=1e-5, atol=1e-6)
+    expected = regressor._model.scale.restore(by_hand(regressor, X))[:, 0]
     np.testing.assert_allclose(regressor.predict(X), expected, rtol=1e-4, atol=1e-4)
 
 

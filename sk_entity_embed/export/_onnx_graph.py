@@ -202,7 +202,7 @@ def add_scaled(graph: Graph, scaling: ContextScaling, numbers: str) -> str:
     size = _padded_size(scaling.knots)
     source = np.repeat(np.arange(len(scaling.scores)), [s.shape[1] for s in scaling.scores])
     missing_of, beyond, at = (
-        graph.node("Gather", of_column, graph.constant(source), axis=1)
+        graph.node("Gather", of_column, graph.constant(source), axis=-1)
         for of_column in (missing, beyond, at)
     )
     at = graph.node("Add", at, graph.constant((np.arange(len(source)) - source) * size))

@@ -315,19 +315,21 @@ def training_rows(
 ) -> TrainingRows:
     """Return everything the network trains on.
 
-    An InvalidDataError is raised if the weights leave none for the rows that teach the head, or for
+    An InvalidDataError is raised if the weights leave none for the rows that teach a head, or for
     those that validate it.
     """
     values = given.target.values
     weights = np.divide(
         given.weights, given.weights.mean(), out=np.empty(len(values), dtype=np.float32)
     )
-    for part in (folds.validation, ~folds.withheld):
-        if part.any() and not weights[part].any():
-            raise InvalidDataError(
-                "sample_weight gives nearly all weight to few rows, so that none is left for "
-                "training or for early stopping; give weights that differ less."
-            )
+    n_teaching = np.count_nonzero(np.bincount(folds.fold[~folds.withheld & (weights > 0)]))
+    needed = 1 if folds.withholds else 2  # for rows of a fold teach the heads of others
+    judged = not folds.validation.any() or weights[folds.validation].any()
+    if n_teaching < needed or not judged:
+        raise InvalidDataError(
+            "sample_weight gives nearly all weight to few rows, so that none is left for "
+            "training or for early stopping; give weights that differ less."
+        )
     target = np.empty(values.shape, dtype=np.float32)
     for at in gen_batches(len(values), _BLOCK):
         target[at] = scale.apply(values[at])

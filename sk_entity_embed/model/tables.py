@@ -293,16 +293,17 @@ def merge_tables(
 
     The unknown vector becomes one for all: different ones would tell the fold of a row. Rows that a
     table has not `seen`, of shape (n_tables, n_rows), get it, but for `fixed` ones, which were
-    frozen and need nothing to learn from. The mean is over the tables that
-    have seen the row, or, of a fixed row that none has seen, over all. A single table is returned
-    alone: shape (1, n_rows, width).
+    frozen and need nothing to learn from. The mean is over the tables that have seen the row, or,
+    of a fixed row that none has seen, over all. A single table is returned alone: shape
+    (1, n_rows, width).
     """
     n_tables, n_rows, width = tables.shape
     stack = np.empty((n_tables + (n_tables > 1), n_rows, width), dtype=np.float32)
-    tables[:, UNKNOWN] = tables[:, UNKNOWN].mean(axis=0, dtype=np.float64)
+    unknown = tables[:, UNKNOWN].mean(axis=0, dtype=np.float64)
     for filled, table, known in zip(stack, tables, seen | fixed, strict=False):
         filled[:] = table
-        filled[~known] = table[UNKNOWN]
+        filled[~known] = unknown
+    stack[:, UNKNOWN] = unknown
     if n_tables == 1:
         return stack
     seen = seen | (fixed & ~seen.any(axis=0))
@@ -312,7 +313,8 @@ def merge_tables(
         for table, known in zip(tables[:, at], seen[:, at], strict=True):
             np.add(total, table, out=total, where=known[:, None])
         stack[-1, at] = total / np.maximum(n_seen[at], 1)[:, None]
-    stack[-1, n_seen == 0] = stack[-1, UNKNOWN]
+    n_seen[UNKNOWN] = 0
+    stack[-1, n_seen == 0] = unknown
     return stack
 
 

@@ -152,13 +152,6 @@ def test_columns_without_context():
     np.testing.assert_allclose(out, encoder.transform(X[["letter"]]), rtol=1e-6, atol=1e-6)
 
 
-def test_knots_too_near_for_a_slope():
-    tiny = 5e-324
-    slopes = onnx_graph._slopes(np.array([0.0, tiny, 1.0]), np.array([0.0, 1.0, 2.0]))
-    assert slopes.tolist() == [0.0, 1.0, 0.0]
-    assert onnx_graph._slopes(np.array([-1.7e308, 1.7e308]), np.array([0.0, 1.0]))[0] == 0.0
-
-
 def missing_table():
     X, y = make_rows(150)
     X = X[["letter"]].astype(object)

@@ -76,7 +76,10 @@ def make_config(**changes: Any) -> TrainingConfig:
 
 
 def make_rows(n: int = 60, n_tables: int = 3, **changes: Any) -> TrainingRows:
-    """Rows with two columns, one context number and a fifth of them for validation."""
+    """Rows with two columns, one context number and a fifth of them for validation.
+
+    These are withheld where there is a single table.
+    """
     rng = np.random.default_rng(0)
     codes = [rng.integers(3, m, n).astype(np.int32) for m in N_ROWS]
     effects = rng.standard_normal(N_ROWS[0])
@@ -86,7 +89,8 @@ def make_rows(n: int = 60, n_tables: int = 3, **changes: Any) -> TrainingRows:
         target=(effects[codes[0]][:, None] + 0.1 * rng.standard_normal((n, 1))).astype(np.float32),
         weights=rng.uniform(0.5, 1.5, n).astype(np.float32),
         fold=np.arange(n, dtype=np.int64) % n_tables,
-        validation=rng.permutation(n) < n // 5,
+        validation=(validation := rng.permutation(n) < n // 5),
+        withheld=validation & (n_tables == 1),
         n_tables=n_tables,
         n_rows=N_ROWS,
     )
@@ -125,13 +129,18 @@ KINDS = ("plain", "mean", "max", "gru", "dot_sum")
 def make_problem(
     kind: str, n_tables: int = 3, *, same: bool = True, n: int = 60, **settings: Any
 ) -> Problem:
-    """Rows, start and settings of a small problem under a head and a way of pooling."""
+    """Rows, start and settings of a small problem under a head and a way of pooling.
+
+    Validation rows are withheld where one head learns from all folds.
+    """
     rows, config = make_rows(n, n_tables), make_config(**settings)
     way = kind.removeprefix("dot").removeprefix("_")
     way = None if way in ("", "plain") else way
     if way is not None:
         rows = replace(rows, codes=[make_lists(rows.codes[0]), rows.codes[1]])
     head = DotHead if kind.startswith("dot") else MLPHead
+    if not head.cross_fits:
+        rows = replace(rows, withheld=rows.validation)
     config = replace(config, head=head, poolings=(POOLINGS.get(way), None))
     widths = (3, 3) if head.biased else WIDTHS
     return rows, make_start(n_tables, same=same, widths=widths), config

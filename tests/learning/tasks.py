@@ -90,6 +90,16 @@ def head_of(task):
     return [p.detach().numpy().tobytes() for p in parameters] + mean
 
 
+def heads_of(task):
+    """The same of each fold's perceptron and linear model, without recurrent units."""
+    kept = [*task.head.parameters()]
+    with task.average.applied():
+        mean = [p.detach().numpy().copy() for p in kept]
+    beside = [p for layer in task.layers[len(layers_of(task)) :] for p in layer.parameters()]
+    arrays = [p.detach().numpy() for p in (*kept, *beside)] + mean
+    return [[a[fold].tobytes() for a in arrays] for fold in range(task.batches.n_tables)]
+
+
 def gradients_of(task):
     """Gradient of the tables in one step, of shape (n_tables, n_rows, width) for each column."""
     caught = []
@@ -113,12 +123,12 @@ def without_losses(task):
 
 
 def linear_of(task):
-    """The linear model beside the head, as a function; None if there is none."""
+    """The linear models beside the head, as a function like it; None if there are none."""
     beside = task.layers[len(layers_of(task)) :]
     if not beside:
         return None
     ((weight, bias),) = beside[0].layers
-    return lambda x: torch.nn.functional.linear(x, weight, bias)
+    return lambda x, tables: torch.einsum("ni,noi->no", x, weight[tables]) + bias[tables].squeeze(1)
 
 
 def codes_of(task, *, own=False):
@@ -146,6 +156,6 @@ def with_other_targets(rows, which):
 
 def with_foreign_categories(rows):
     """The same rows, but for category 8 of column 1, which the tables of its rows never see."""
-    foreign = rows.validation if rows.n_tables == 1 else rows.fold == 0
+    foreign = rows.withheld if rows.n_tables == 1 else (rows.fold == 0) & (rows.codes[1] > 5)
     codes = np.where(foreign, 8, np.minimum(rows.codes[1], 7)).astype(np.int32)
     return replace(rows, codes=[rows.codes[0], codes])

@@ -1,7 +1,8 @@
-"""The central promise: no training row's vectors are moved by its own target."""
+"""The central promise: a training row's vectors and its head are not moved by its own target."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.learning.tasks import (
     first_codes,
     gradients_of,
     head_of,
+    heads_of,
     items_of,
     linear_of,
     make_task,
@@ -32,29 +34,42 @@ from tests.learning.tasks import (
     with_other_targets,
     without_losses,
 )
+from tests.samples import of_own_heads
 
 FOLDS = [(0, "plain"), (1, "plain"), (2, "plain"), (1, "mean"), (2, "max"), (0, "gru")]
 FOLDS += [(1, "dot_sum")]
 
 
 @pytest.mark.parametrize(("fold", "kind"), FOLDS)
-def test_steps_on_rows_of_one_fold_leave_its_table_as_it_is(fold, kind):
-    rows, start, config = make_problem(kind, unknown_rate=0.3)
+def test_steps_on_rows_of_one_fold_leave_its_table_and_its_head_as_they_are(fold, kind):
+    rows, start, config = make_problem(kind, unknown_rate=0.3, dropout=0.2, alpha=0.0)
     task = make_task(replace(rows, fold=np.full(60, fold)), start, config)
-    before = all_tables_of(task)
+    before, heads = all_tables_of(task), cross_fitted_heads_of(task)
     run(task)
     for old, new in zip(before, all_tables_of(task), strict=True):
         for table in range(3):
             assert (old[table].tobytes() == new[table].tobytes()) == (table == fold)
+    for head, (old, new) in enumerate(zip(heads, cross_fitted_heads_of(task), strict=True)):
+        assert {a == b for a, b in zip(old, new, strict=True)} == {head == fold}
+
+
+def cross_fitted_heads_of(task):
+    """The parameters of each fold's head, where there is one for each."""
+    return heads_of(task) if task.config.head.cross_fits else []
+
+
+def with_a_fold_changed(rows, fold):
+    """The rows as they are, and with other targets and with other weights in one fold."""
+    # class weights would tell its targets
+    weights = np.where(rows.fold == fold, first_codes(rows) * rows.weights, rows.weights)
+    other_weights = replace(rows, weights=weights.astype(np.float32))
+    return rows, with_other_targets(rows, rows.fold == fold), other_weights
 
 
 @pytest.mark.parametrize(("fold", "kind"), FOLDS)
 def test_targets_and_weights_of_a_fold_move_no_vector_of_its_table(fold, kind):
     rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
-    # class weights would tell its targets
-    weights = np.where(rows.fold == fold, first_codes(rows) * rows.weights, rows.weights)
-    other_weights = replace(rows, weights=weights.astype(np.float32))
-    kinds = (rows, with_other_targets(rows, rows.fold == fold), other_weights)
+    kinds = with_a_fold_changed(rows, fold)
     tasks = [make_task(r, start, config, train_head=False) for r in kinds]
     for task in tasks:
         run(task, AVERAGED_EPOCHS + 2)
@@ -65,22 +80,79 @@ def test_targets_and_weights_of_a_fold_move_no_vector_of_its_table(fold, kind):
                 assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_validation_rows_never_change_the_head(kind):
+@pytest.mark.parametrize(("fold", "kind"), [(0, "plain"), (1, "plain"), (2, "mean"), (1, "max")])
+def test_targets_and_weights_of_a_fold_do_not_move_its_head(fold, kind):
+    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
+    kinds = with_a_fold_changed(rows, fold)
+    tasks = [make_task(r, start, config, train_tables=False) for r in kinds]
+    for task in tasks:
+        run(task, AVERAGED_EPOCHS + 2)
+    expected, *changed = map(heads_of, tasks)
+    for found in changed:
+        for head, (old, new) in enumerate(zip(expected, found, strict=True)):
+            assert {a == b for a, b in zip(old, new, strict=True)} == {head == fold}
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_a_step_of_both_halves_brings_nothing_of_a_fold_to_its_head_and_table(fold):
+    rows, start, config = make_problem("plain", unknown_rate=0.1, dropout=0.2, batch_size=60)
+    tasks = [make_task(r, start, config) for r in with_a_fold_changed(rows, fold)]
+    for task in tasks:
+        assert len(run(task, 1)) == 1
+    expected, *changed = ((all_tables_of(task), heads_of(task)) for task in tasks)
+    for found in changed:
+        for k in range(3):
+            tables, others = ([t[k].tobytes() for t in part[0]] for part in (expected, found))
+            assert (tables == others) == (expected[1][k] == found[1][k]) == (k == fold)
+
+
+def test_heads_start_alike_and_each_table_learns_through_its_own():
+    task = make_task(*make_problem("plain", dropout=0.2))
+    assert heads_of(task)[0] == heads_of(task)[1] == heads_of(task)[2]
+    run(task)
+    assert len({head[0] for head in heads_of(task)}) == 3
+    # a head that answers nothing, and whose linear model does, teaches its table nothing
+    rows, start, config = make_problem("plain", batch_size=60)
+    task = make_task(rows, replace(start, shrinks=[False, False]), config)
+    with torch.no_grad():
+        for weight in (task.head.weights[-1], task.layers[-1].weights[0]):
+            weight[1] = 0.0
+    for gradient in gradients_of(task):
+        assert [bool(g.any()) for g in gradient] == [True, False, True]
+
+
+@pytest.mark.parametrize("kind", ["dot", "dot_sum"])
+def test_withheld_rows_never_change_a_head_of_all_folds(kind):
     rows, start, config = make_problem(kind, dropout=0.2)
-    changed = with_other_targets(rows, rows.validation)
+    assert rows.withheld.any()
+    changed = with_other_targets(rows, rows.withheld)
     tasks = [make_task(r, start, config, train_tables=False) for r in (rows, changed)]
     untouched = head_of(tasks[0])
     for task in tasks:
         run(task)
     assert head_of(tasks[0]) == head_of(tasks[1])
     assert head_of(tasks[0]) != untouched
+    tasks = [make_task(r, start, config, train_head=False) for r in (rows, changed)]
+    for task in tasks:
+        run(task)
+    assert not np.array_equal(*(tables_of(task)[0] for task in tasks))
+
+
+def test_rows_that_stop_the_training_teach_the_heads_of_other_folds():
+    rows, start, config = make_problem("plain", dropout=0.2)
+    changed = with_other_targets(rows, rows.validation)
+    tasks = [make_task(r, start, config, train_tables=False) for r in (rows, changed)]
+    for task in tasks:
+        run(task)
+    for one, other in zip(*map(heads_of, tasks), strict=True):
+        assert one != other
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_validation_rows_change_nothing_without_cross_fitting(kind):
+def test_withheld_rows_change_nothing_without_cross_fitting(kind):
     rows, start, config = make_problem(kind, 1, dropout=0.2, unknown_rate=0.1)
-    validation = rows.validation
+    validation = rows.withheld
+    assert validation.any()
     codes = []
     for column in rows.codes:
         if isinstance(column, Lists):  # of the same length, so that as many numbers are drawn
@@ -163,14 +235,16 @@ def test_both_halves_of_a_step_use_the_same_parameters():
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("batch_size", [7, 48])
-def test_every_training_row_takes_part_once_an_epoch(batch_size):
-    rows = make_rows()
-    task = make_task(rows, config=make_config(batch_size=batch_size))
+@pytest.mark.parametrize(
+    ("batch_size", "kind", "n"), [(7, "plain", 60), (60, "plain", 60), (7, "dot", 48)]
+)
+def test_every_row_that_is_not_withheld_takes_part_once_an_epoch(batch_size, kind, n):
+    rows, start, config = make_problem(kind, batch_size=batch_size)
+    task = make_task(rows, start, config)
     steps = run(task, 1)
-    assert len(steps) == task.n_steps == -(-48 // batch_size)
+    assert len(steps) == task.n_steps == -(-n // batch_size)
     total = sum(weight for _, weight in steps)
-    np.testing.assert_allclose(total, rows.weights[~rows.validation].sum(), rtol=1e-5)
+    np.testing.assert_allclose(total, rows.weights[~rows.withheld].sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["plain", "mean"])
@@ -260,18 +334,20 @@ def test_the_learning_rate_of_both_halves_is_scaled(kind):
     assert (linear_of(task) is None) == (linear == 0)
 
 
-@pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
-def test_only_weights_decay(kind):
+BIASES = re.compile("bias|offset|intercept|roots")  # roots: the axes' weights start at one
+
+
+@pytest.mark.parametrize(("kind", "n_biases"), [("plain", 3), ("gru", 5), ("dot_sum", 3)])
+def test_only_weights_decay(kind, n_biases):
     task = make_task(*make_problem(kind))
     weights, biases = task.head_optimizer.param_groups
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
-    layers = task.layers
-    for group, expected in (
-        (weights, [w for layer in layers for w in layer.weights]),
-        (biases, [b for layer in layers for b in layer.biases]),
-    ):
-        assert {id(p) for p in group["params"]} == {id(p) for p in expected}
-        assert len(group["params"]) == len(expected)
+    names = [(name, p) for layer in task.layers for name, p in layer.named_parameters()]
+    of_biases = {id(p) for name, p in names if BIASES.search(name)}
+    assert len(of_biases) == n_biases
+    assert {id(p) for p in biases["params"]} == of_biases
+    assert {id(p) for p in weights["params"]} == {id(p) for _, p in names} - of_biases
+    assert len(weights["params"]) + len(biases["params"]) == len(names)
 
 
 # What both halves learn, against loops over rows and items ----------------------------------
@@ -301,7 +377,7 @@ def naive_shrinkage(rows, tables, which, table_of, pooling, prior_rows):
             for item in items_of(codes, row):
                 for table in range(len(weight)):
                     taught = rows.fold[row] != table if rows.cross_fitted else True
-                    if taught and (rows.cross_fitted or not rows.validation[row]):
+                    if taught and (rows.cross_fitted or not rows.withheld[row]):
                         weight[table, item] += rows.weights[row]
         pull = torch.zeros_like(tables[j])
         for row in which:
@@ -314,6 +390,16 @@ def naive_shrinkage(rows, tables, which, table_of, pooling, prior_rows):
                 pull[table, item] += step * prior_rows * tables[j][table, item].detach()
         found.append(pull)
     return found
+
+
+def unlike(task):
+    """The task with heads, and linear models beside them, that differ from fold to fold."""
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for layer in task.layers:
+            for parameter in layer.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
+    return task
 
 
 def make_wide_problem(kind, *args, **settings):
@@ -329,9 +415,9 @@ def make_wide_problem(kind, *args, **settings):
 def test_tables_learn_from_head_linear_model_and_shrinkage(n_tables, kind):
     rows, start, config = make_wide_problem(kind, n_tables, same=False, batch_size=60)
     shrinks = [True, n_tables == 1]
-    task = make_task(rows, replace(start, shrinks=shrinks), config)
-    # with two tables, that of another fold is the other one, and validation rows teach, too
-    which = np.flatnonzero(~rows.validation) if n_tables == 1 else np.arange(60)
+    task = unlike(make_task(rows, replace(start, shrinks=shrinks), config))
+    # with two tables, that of another fold is the other one, and withheld rows teach, too
+    which = np.flatnonzero(~rows.withheld) if n_tables == 1 else np.arange(60)
 
     def table_of(row):
         return n_tables - 1 - rows.fold[row]
@@ -340,9 +426,10 @@ def test_tables_learn_from_head_linear_model_and_shrinkage(n_tables, kind):
     tables = [torch.tensor(t, requires_grad=True) for t in tables_of(task)]
     inputs = naive_inputs(task, rows, tables, which, table_of)
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])
-    loss = ((task.head(inputs) - target) ** 2).mean(1)
+    through = torch.tensor([table_of(row) for row in which])  # the head of each table
+    loss = ((task.head(inputs, through) - target) ** 2).mean(1)
     if linear:
-        loss = loss + linear * ((linear_of(task)(inputs) - target) ** 2).mean(1)
+        loss = loss + linear * ((linear_of(task)(inputs, through) - target) ** 2).mean(1)
     gradients = torch.autograd.grad((loss * weights).mean(), tables)
     pulls = naive_shrinkage(rows, tables, which, table_of, config.poolings, prior_rows)
     for j, (found, gradient, pull) in enumerate(
@@ -356,19 +443,22 @@ def test_tables_learn_from_head_linear_model_and_shrinkage(n_tables, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
     settings = {"batch_size": 60, "unknown_rate": 0.5}  # for the tables' half alone
-    rows, start, config = make_wide_problem(kind, same=False, **settings)
+    rows, start, config = make_wide_problem(kind, 2, same=False, **settings)
     rows = with_foreign_categories(rows)
-    task = make_task(rows, start, config)
-    which = np.flatnonzero(~rows.validation)
+    task = unlike(make_task(rows, start, config))
+    which = np.flatnonzero(~rows.withheld)
     tables = [torch.tensor(t) for t in tables_of(task)]
-    tables[1][0, 8] = tables[1][0, 0]  # its own table never met it: it is unknown there
+    for table, seen in zip(tables, rows.seen, strict=True):  # others are unknown there
+        table[~seen] = table[:, :1].expand_as(table)[~seen]
+    assert not rows.seen[1][0, 8]
     inputs = naive_inputs(task, rows, tables, which, lambda row: rows.fold[row])
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])[:, None]
-    errors = (task.head(inputs) - target) ** 2 * weights
+    others = torch.tensor(1 - rows.fold[which])  # it teaches the head of the other fold
+    errors = (task.head(inputs, others) - target) ** 2 * weights
     loss = (
         errors
         if linear_of(task) is None
-        else errors + (linear_of(task)(inputs) - target) ** 2 * weights
+        else errors + (linear_of(task)(inputs, others) - target) ** 2 * weights
     )
     parameters = [p for layer in task.layers for p in layer.parameters()]
     expected = torch.autograd.grad(loss.mean(), parameters)
@@ -381,7 +471,7 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tables", [1, 3])
-def test_the_validation_loss_is_that_of_the_model_served(n_tables, kind):
+def test_the_validation_loss_is_that_of_the_model_served_through_the_own_head(n_tables, kind):
     link = Bounded(-4.0, 4.0)
     rows, start, config = make_problem(
         kind, n_tables, same=False, dropout=0.5, unknown_rate=0.3, link=link
@@ -401,7 +491,8 @@ def test_the_validation_loss_is_that_of_the_model_served(n_tables, kind):
     assert (codes[1] % N_ROWS[1] == 0).any()  # some are unknown
     vectors = np.empty((len(which), sum(task.bank.widths)), dtype=np.float32)
     gather(sources, codes, vectors, pooling)
-    predicted = link.predict(head.raw(vectors, rows.context[which]), config.scale)
+    raw = of_own_heads("raw", head, vectors, rows.context[which], rows.fold[which])
+    predicted = link.predict(raw, config.scale)
     errors = (predicted - rows.target[which]) ** 2
     expected = np.average(errors, axis=0, weights=rows.weights[which])
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-4)

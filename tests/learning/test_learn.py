@@ -56,9 +56,10 @@ def bytes_of(learned):
 def earlier_head():
     """A head of another training."""
     rng = np.random.default_rng(5)
-    shapes = [(sum(WIDTHS) + 1, 8), (8, 1)]
+    shapes = [(3, sum(WIDTHS) + 1, 8), (3, 8, 1)]
     return MLPHead(
-        tuple(rng.standard_normal(s) for s in shapes), tuple(rng.standard_normal(n) for n in (8, 1))
+        tuple(rng.standard_normal(s) for s in shapes),
+        tuple(rng.standard_normal((3, n)) for n in (8, 1)),
     )
 
 
@@ -112,7 +113,8 @@ def test_arrays_come_back_in_numpy():
         (3, rows, width) for rows, width in zip(N_ROWS, WIDTHS, strict=True)
     ]
     assert {t.dtype for t in learned.tables} == {np.dtype(np.float32)}
-    assert [w.shape for w in learned.head.weights] == [(6, 8), (8, 1)]
+    assert [w.shape for w in learned.head.weights] == [(3, 6, 8), (3, 8, 1)]
+    assert [b.shape for b in learned.head.biases] == [(3, 8), (3, 1)]
     assert {a.dtype for a in (*learned.head.weights, *learned.head.biases)} == {
         np.dtype(np.float64)
     }
@@ -156,9 +158,9 @@ def test_recurrent_units_come_back_with_what_they_learned():
 
 def test_dot_products_start_from_the_log_odds_of_the_rows_that_teach_the_head():
     rows, start, config = make_problem("dot", loss=LogLoss(), learning_rate_init=1e-9)
-    clicks = rows.validation | (np.random.default_rng(0).uniform(size=60) < 0.3)
+    clicks = rows.withheld | (np.random.default_rng(0).uniform(size=60) < 0.3)
     learned = fit(replace(rows, target=clicks[:, None].astype(np.float32)), start, config)
-    learned_from = ~rows.validation
+    learned_from = ~rows.withheld
     share = np.average(clicks[learned_from], weights=rows.weights[learned_from])
     assert learned.head.intercept == pytest.approx(logit(share), abs=1e-3)
 

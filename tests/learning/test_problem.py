@@ -16,7 +16,7 @@ def naive_seen(rows, codes, owners, n_rows):
     seen = np.zeros((rows.n_tables, n_rows), dtype=bool)
     for code, row in zip(codes, owners, strict=True):
         for table in range(rows.n_tables):
-            learns = int(rows.fold[row]) != table if rows.cross_fitted else not rows.validation[row]
+            learns = int(rows.fold[row]) != table if rows.cross_fitted else not rows.withheld[row]
             seen[table, code] |= learns
     seen[:, 0] = True
     return seen

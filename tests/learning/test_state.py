@@ -57,6 +57,7 @@ def test_a_training_that_has_stopped_runs_no_further_epoch(monkeypatch):
 
     def write(state: TrainingState) -> None:
         written.seek(0)
+        written.truncate()
         torch.save(state.state_dict(), written)
 
     def fit(**how: object) -> EntityEmbeddingRegressor:

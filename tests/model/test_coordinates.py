@@ -17,8 +17,8 @@ from sk_entity_embed.model.symmetry import AFFINE
 WIDTHS, N_ROWS, N_CONTEXT = (4, 3), (9, 7), 2
 
 
-def make_problem(n_hidden=16, n_stacks=4, seed=0):
-    """Stacks of two columns, their counts and a head that also reads two numbers."""
+def make_problem(n_hidden=16, n_stacks=4, seed=0, n_heads=1):
+    """Stacks of two columns, their counts and heads that also read two numbers."""
     rng = np.random.default_rng(seed)
     stacks = [
         (rng.standard_normal((n_stacks, n, w)) + rng.standard_normal(w)).astype(np.float32)
@@ -26,29 +26,47 @@ def make_problem(n_hidden=16, n_stacks=4, seed=0):
     ]
     counts = [rng.integers(0, 20, n).astype(float) for n in N_ROWS]
     sizes = [sum(WIDTHS) + N_CONTEXT, n_hidden, 3]
-    weights = tuple(rng.standard_normal(s) for s in pairwise(sizes))
-    return stacks, counts, MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
+    weights = tuple(rng.standard_normal((n_heads, *s)) for s in pairwise(sizes))
+    biases = tuple(rng.standard_normal((n_heads, n)) for n in sizes[1:])
+    return stacks, counts, MLPHead(weights, biases)
 
 
-def canonical(problem, keep=None, n_numbers=0, symmetries=None, pooled=None):
+def canonical(problem, keep=None, n_numbers=0, symmetries=None, pooled=None, numbers=None):
     """Tables and head of the problem in canonical coordinates."""
     stacks, counts, head = problem
     found, *first = canonicalise(
         stacks,
         counts,
-        head.weights[0],
-        head.biases[0],
+        first_of(head),
+        bias_of(head),
         symmetries or [AFFINE] * len(stacks),
         keep or [False] * len(stacks),
-        numbers=range(n_numbers),
+        numbers=[slice(c, c + 1) for c in range(n_numbers)] if numbers is None else numbers,
+        context=CONTEXT,
         pooled=pooled,
     )
     return found, with_first(head, *first)
 
 
+CONTEXT = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=np.float32)
+"""Numbers of some rows: uncorrelated, with a standard deviation of one."""
+
+
+def first_of(head):
+    """Weights of the first layers, side by side."""
+    return np.concatenate(list(head.weights[0]), axis=1)
+
+
+def bias_of(head):
+    """Their biases."""
+    return np.concatenate(list(head.biases[0]))
+
+
 def with_first(head, weights, bias):
-    """The head with another first layer."""
-    return MLPHead((weights, *head.weights[1:]), (bias, *head.biases[1:]))
+    """Heads with other first layers."""
+    first = np.stack(np.split(weights, head.n_heads, axis=1))
+    bias = np.stack(np.split(bias, head.n_heads))
+    return MLPHead((first, *head.weights[1:]), (bias, *head.biases[1:]))
 
 
 def assert_agree(before, after, rtol=2e-6):
@@ -59,9 +77,9 @@ def assert_agree(before, after, rtol=2e-6):
 def with_numbers_scaled(problem, factors):
     """The problem with a head that reads the numbers as if they were larger by factors."""
     stacks, counts, head = problem
-    first = head.weights[0].copy()
+    first = first_of(head).copy()
     first[-N_CONTEXT:] *= np.reshape(factors, (-1, 1))
-    return stacks, counts, with_first(head, first, head.biases[0])
+    return stacks, counts, with_first(head, first, bias_of(head))
 
 
 def total_variance(stack, count):
@@ -72,7 +90,7 @@ def total_variance(stack, count):
 
 def lengths_of(head):
     """Squared length of each row of the first layer."""
-    return (head.weights[0] ** 2).sum(axis=1)
+    return (first_of(head) ** 2).sum(axis=1)
 
 
 def predictions(stacks, head, table):
@@ -86,7 +104,7 @@ def predictions(stacks, head, table):
 def first_layer_of(head, column):
     """The part of the first layer that reads a column."""
     start = sum(WIDTHS[:column])
-    return head.weights[0][start : start + WIDTHS[column]]
+    return first_of(head)[start : start + WIDTHS[column]]
 
 
 def centered(stack, count):
@@ -97,10 +115,11 @@ def centered(stack, count):
 
 
 @pytest.mark.parametrize(
-    ("n_hidden", "n_numbers", "keep"), [(2, 0, None), (16, 1, None), (16, 2, (True, False))]
+    ("n_hidden", "n_numbers", "keep", "n_heads"),
+    [(2, 0, None, 1), (1, 0, None, 3), (16, 1, None, 1), (16, 2, (True, False), 3)],
 )
-def test_predictions_agree(n_hidden, n_numbers, keep):
-    problem = make_problem(n_hidden)
+def test_predictions_agree(n_hidden, n_numbers, keep, n_heads):
+    problem = make_problem(n_hidden, n_heads=n_heads)
     stacks, head = canonical(problem, keep, n_numbers)
     for table in range(4):
         assert_agree(predictions(problem[0], problem[2], table), predictions(stacks, head, table))
@@ -118,8 +137,9 @@ def assert_canonical(stack, count):
     assert (np.diff(variances) < 0).all()
 
 
-def test_vectors_are_canonical_and_the_first_layer_s_axes_orthogonal_and_of_one_length():
-    problem = make_problem()
+@pytest.mark.parametrize("n_heads", [1, 3])
+def test_vectors_are_canonical_and_the_first_layer_s_axes_orthogonal_and_of_one_length(n_heads):
+    problem = make_problem(n_heads=n_heads)
     stacks, head = canonical(problem)
     lengths = []
     for j, (stack, count) in enumerate(zip(stacks, problem[1], strict=True)):
@@ -146,6 +166,17 @@ def test_beside_numbers_a_step_means_what_one_of_a_number_does():
     assert abs(ratios[0][0] - 1) > 0.1
 
 
+def test_bins_of_a_column_are_one_number_and_one_that_the_head_does_not_read_is_none():
+    problem = make_problem()
+    stacks, _ = canonical(problem, numbers=[slice(0, N_CONTEXT)])
+    step = (CONTEXT @ first_of(problem[2])[-N_CONTEXT:]).var(axis=0).sum()
+    lengths = lengths_of(problem[2])[-N_CONTEXT:]
+    np.testing.assert_allclose(step, lengths.sum())
+    one, _ = canonical(with_numbers_scaled(problem, [np.sqrt(step / lengths[0]), 0]), n_numbers=2)
+    for found, wanted in zip(stacks, one, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 def test_flags_beside_the_numbers_do_not_scale_the_vectors():
     expected, _ = canonical(make_problem(), n_numbers=1)
     found, _ = canonical(with_numbers_scaled(make_problem(), [1, 10]), n_numbers=1)
@@ -153,7 +184,7 @@ def test_flags_beside_the_numbers_do_not_scale_the_vectors():
         np.testing.assert_array_equal(one, wanted)
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.5, 1e9])
+@pytest.mark.parametrize("factor", [1e-9, 0.5, 1e9])
 def test_the_scale_beside_numbers_is_limited(factor):
     problem = with_numbers_scaled(make_problem(), factor)
     parts = list(zip(*problem[:2], strict=True))
@@ -161,7 +192,7 @@ def test_the_scale_beside_numbers_is_limited(factor):
     variance = np.mean([total_variance(*part) for part in seen])
     number = lengths_of(problem[2])[-N_CONTEXT:].mean()
     stacks, head = canonical(problem, n_numbers=N_CONTEXT)
-    expected = np.clip(variance / max(number, 1e-300), 1 / MAX_RATIO, MAX_RATIO)
+    expected = np.clip(variance / number, 1 / MAX_RATIO, MAX_RATIO)
     found = np.mean([total_variance(*part) for part in zip(stacks, problem[1], strict=True)])
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert (expected in (1 / MAX_RATIO, MAX_RATIO)) == (factor != 0.5)
@@ -170,7 +201,7 @@ def test_the_scale_beside_numbers_is_limited(factor):
 
 def test_a_linear_head_is_rewritten_too():
     stacks, counts, head = make_problem()
-    problem = stacks, counts, MLPHead((head.weights[0][:, :1],), (head.biases[0][:1],))
+    problem = stacks, counts, MLPHead((head.weights[0][:, :, :1],), (head.biases[0][:, :1],))
     found, head = canonical(problem, n_numbers=N_CONTEXT)
     assert_agree(predictions(stacks, problem[2], 0), predictions(found, head, 0))
     lengths = lengths_of(head)
@@ -183,7 +214,7 @@ def test_a_change_of_basis_and_a_shift_do_not_matter():
     stacks, counts, head = make_problem()
     expected, expected_head = canonical((stacks, counts, head))
     rng = np.random.default_rng(3)
-    first, bias, moved, start = head.weights[0].copy(), head.biases[0].copy(), [], 0
+    first, bias, moved, start = first_of(head).copy(), bias_of(head).copy(), [], 0
     for stack, width in zip(stacks, WIDTHS, strict=True):
         basis = rng.standard_normal((width, width)) + 2 * np.eye(width)
         shift, block = rng.standard_normal(width), slice(start, start + width)
@@ -194,14 +225,14 @@ def test_a_change_of_basis_and_a_shift_do_not_matter():
     found, found_head = canonical((moved, counts, with_first(head, first, bias)))
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
-    np.testing.assert_allclose(expected_head.weights[0], found_head.weights[0], atol=2e-5)
-    np.testing.assert_allclose(expected_head.biases[0], found_head.biases[0], atol=1e-4)
+    np.testing.assert_allclose(first_of(expected_head), first_of(found_head), atol=2e-5)
+    np.testing.assert_allclose(bias_of(expected_head), bias_of(found_head), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_signs_of_two_equally_heavy_categories_do_not_depend_on_rounding(seed):
     stack = np.array([[[1.0, 2.0], [4.0, -1.0]]], dtype=np.float32)
-    head = MLPHead((np.array([[1.0, 0.5], [0.2, 1.0]]),), (np.zeros(2),))
+    head = MLPHead((np.array([[[1.0, 0.5], [0.2, 1.0]]]),), (np.zeros((1, 2)),))
     (expected,), _ = canonical(([stack], [np.ones(2)], head))
     basis = np.random.default_rng(seed).standard_normal((2, 2)) + 2 * np.eye(2)
     moved = MLPHead((np.linalg.inv(basis).T @ head.weights[0],), head.biases)
@@ -212,7 +243,7 @@ def test_signs_of_two_equally_heavy_categories_do_not_depend_on_rounding(seed):
 def test_coordinates_that_are_only_rounding_become_zero():
     other = np.nextafter(np.float32(5), np.float32(6))
     stack = np.array([[[1, 5], [2, other], [3, 5], [2, 9]]], dtype=np.float32)
-    head = MLPHead((np.eye(2),), (np.zeros(2),))
+    head = MLPHead((np.eye(2)[None],), (np.zeros((1, 2)),))
     (found,), _ = canonical(([stack], [np.array([1.0, 1.0, 1.0, 0.0])], head))
     assert (found[0, :3, 1] == 0).all()
     assert abs(found[0, 3, 1]) > 1
@@ -224,17 +255,17 @@ def test_constant_tables_become_zeros():
     found, found_head = canonical((constant, counts, head), n_numbers=N_CONTEXT)
     for stack in found:
         np.testing.assert_allclose(stack, 0, atol=1e-5)
-    assert np.isfinite(found_head.weights[0]).all()
+    assert np.isfinite(first_of(found_head)).all()
     before, after = predictions(constant, head, 0), predictions(found, found_head, 0)
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
 
 
 def test_a_head_that_reads_nothing_gives_zeros():
     stacks, counts, head = make_problem()
-    blind = with_first(head, np.zeros_like(head.weights[0]), head.biases[0])
+    blind = with_first(head, np.zeros_like(first_of(head)), bias_of(head))
     found, found_head = canonical((stacks, counts, blind), n_numbers=N_CONTEXT)
     assert all((stack == 0).all() for stack in found)
-    assert np.isfinite(found_head.weights[0]).all()
+    assert np.isfinite(first_of(found_head)).all()
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -245,8 +276,8 @@ def test_frozen_columns_are_left_alone_and_do_not_scale_the_others(second):
     np.testing.assert_array_equal(first_layer_of(head, 0), first_layer_of(problem[2], 0))
     if second:
         assert stacks[1] is problem[0][1]
-        np.testing.assert_array_equal(head.weights[0], problem[2].weights[0])
-        np.testing.assert_array_equal(head.biases[0], problem[2].biases[0])
+        np.testing.assert_array_equal(first_of(head), first_of(problem[2]))
+        np.testing.assert_array_equal(bias_of(head), bias_of(problem[2]))
     else:
         np.testing.assert_allclose(total_variance(stacks[1], problem[1][1]), 1, rtol=1e-5)
 
@@ -254,9 +285,9 @@ def test_frozen_columns_are_left_alone_and_do_not_scale_the_others(second):
 def test_context_weights_are_not_touched_and_what_is_given_is_not_changed():
     problem, same = make_problem(), make_problem()
     _, head = canonical(problem, n_numbers=N_CONTEXT)
-    np.testing.assert_array_equal(head.weights[0][-N_CONTEXT:], problem[2].weights[0][-N_CONTEXT:])
-    np.testing.assert_array_equal(problem[2].weights[0], same[2].weights[0])
-    np.testing.assert_array_equal(problem[2].biases[0], same[2].biases[0])
+    np.testing.assert_array_equal(first_of(head)[-N_CONTEXT:], first_of(problem[2])[-N_CONTEXT:])
+    np.testing.assert_array_equal(first_of(problem[2]), first_of(same[2]))
+    np.testing.assert_array_equal(bias_of(problem[2]), bias_of(same[2]))
     for stack, before in zip(problem[0], same[0], strict=True):
         np.testing.assert_array_equal(stack, before)
 
@@ -404,7 +435,8 @@ def test_large_tables_are_moved_block_by_block():
     rng = np.random.default_rng(0)
     stack = rng.standard_normal((6, 50_000, 8)).astype(np.float32)
     before, counts = stack.copy(), rng.uniform(1, 2, 50_000)
-    head = MLPHead((rng.standard_normal((8, 16)), rng.standard_normal((16, 1))), (np.zeros(16), 0))
+    weights = rng.standard_normal((1, 8, 16)), rng.standard_normal((1, 16, 1))
+    head = MLPHead(weights, (np.zeros((1, 16)), np.zeros((1, 1))))
     tracemalloc.start()
     (moved,), new_head = canonical(([stack], [counts], head))
     _, peak = tracemalloc.get_traced_memory()

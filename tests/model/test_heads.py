@@ -11,11 +11,11 @@ from sk_entity_embed.model.heads import DotHead, MLPHead
 from sk_entity_embed.model.heads.perceptron import HIDDEN_VARIANCE
 
 
-def make_mlp(*hidden):
-    """A perceptron on five inputs with two outputs, and rows for it."""
+def make_mlp(*hidden, n_heads=3):
+    """Perceptrons on five inputs with two outputs, and rows for them."""
     sizes, rng = [5, *hidden, 2], np.random.default_rng(2)
-    weights = tuple(rng.standard_normal(s) for s in pairwise(sizes))
-    head = MLPHead(weights, tuple(rng.standard_normal(n) for n in sizes[1:]))
+    weights = tuple(rng.standard_normal((n_heads, *s)) for s in pairwise(sizes))
+    head = MLPHead(weights, tuple(rng.standard_normal((n_heads, n)) for n in sizes[1:]))
     return head, *(rng.standard_normal((9, n)).astype(np.float32) for n in (3, 2))
 
 
@@ -37,6 +37,33 @@ def test_a_row_does_not_depend_on_those_beside_it(problem):
     for i in range(9):
         alone = head.raw(vectors[i : i + 1], context[i : i + 1])
         assert alone.astype(np.float32).tobytes() == together[i].astype(np.float32).tobytes()
+
+
+def naive(head, k, inputs):
+    """Hidden layer and outputs of one perceptron for a row."""
+    state = hidden = inputs.astype(np.float64)
+    for i, (weights, biases) in enumerate(zip(head.weights, head.biases, strict=True)):
+        hidden = state
+        state = state @ weights[k] + biases[k]
+        state = state if i == len(head.weights) - 1 else np.maximum(state, 0)
+    return hidden, state
+
+
+@pytest.mark.parametrize("hidden", [(6,), (6, 4)])
+def test_new_rows_get_the_mean_of_all_perceptrons_and_training_rows_their_own(hidden):
+    head, vectors, context = make_mlp(*hidden)
+    assert (head.n_heads, head.n_hidden, head.n_outputs) == (3, hidden[-1], 2)
+    fold = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1])
+    rows = np.hstack([vectors, context])
+    parts = [[naive(head, k, row) for k in range(3)] for row in rows]
+    states, raw = (np.array([[p[i] for p in row] for row in parts]) for i in range(2))
+    np.testing.assert_allclose(head.raw(vectors, context), raw.mean(axis=1))
+    np.testing.assert_allclose(head.hidden(vectors, context), states.mean(axis=1))
+    own = head.hidden(vectors, context, fold)
+    np.testing.assert_allclose(own, states[np.arange(9), fold])
+    single = MLPHead(*(tuple(a[:1] for a in part) for part in (head.weights, head.biases)))
+    folds_of_one = single.hidden(vectors, context, fold)  # one for all folds
+    np.testing.assert_allclose(folds_of_one, states[:, 0])
 
 
 @pytest.mark.parametrize(("n_columns", "n_axes", "n_context"), [(2, 1, 0), (5, 4, 2), (3, 0, 2)])
@@ -68,9 +95,10 @@ def make_inputs(n=1500):
 @pytest.mark.parametrize(("n_numbers", "hidden"), [(0, (1,)), (1, (16,)), (2, (5, 4, 3))])
 def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, hidden):
     head, inputs = make_mlp(*hidden)[0], make_inputs()
-    scaled = head._with_hidden_scale(*inputs, n_numbers)
+    fold = np.arange(len(inputs[0])) % 3
+    scaled = head._with_hidden_scale(*inputs, fold, n_numbers)
     wanted = HIDDEN_VARIANCE * (inputs[0].var(axis=0).sum() + n_numbers)
-    before, found = head.hidden(*inputs), scaled.hidden(*inputs)
+    before, found = head.hidden(*inputs, fold), scaled.hidden(*inputs, fold)
     assert abs(before.var(axis=0).sum() / wanted - 1) > 0.01
     np.testing.assert_allclose(found.var(axis=0).sum(), wanted, rtol=1e-5)
     np.testing.assert_allclose(found, before * (found.max() / before.max()), rtol=1e-9)
@@ -85,8 +113,10 @@ def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, h
 def test_a_hidden_layer_that_does_not_vary_is_left_alone():
     head, (vectors, context) = make_mlp(16)[0], make_inputs()
     dead = MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))
+    fold = np.arange(len(vectors)) % 3
     for given in (make_mlp()[0], dead):
-        assert given._with_hidden_scale(vectors, context, 2) is given
-    assert head._with_hidden_scale(np.zeros_like(vectors), context, 0) is head
+        assert given._with_hidden_scale(vectors, context, fold, 2) is given
+    assert head._with_hidden_scale(np.zeros_like(vectors), context, fold, 0) is head
     constant = [np.repeat(a[:1], 241, axis=0) for a in (vectors, context)]
-    assert head._with_hidden_scale(*constant, 2) is head  # it varies by rounding only
+    one = np.ones(241, dtype=np.int64)
+    assert head._with_hidden_scale(*constant, one, 2) is head  # it varies by rounding only

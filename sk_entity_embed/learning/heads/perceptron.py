@@ -80,6 +80,10 @@ class MLP(TorchHead):
         self._layers = self.linears.layers
         self._companions: tuple[Linears, ...] = ()
 
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        return self.linears.weights
+
     def add_companions(self, generator: torch.Generator) -> Sequence[Layer]:
         """Return the linear models beside the perceptrons."""
         self._companions = (Linears([self.n_in, self.n_out], self.n_heads, generator),)
@@ -98,7 +102,7 @@ class MLP(TorchHead):
 
     @property
     def n_products(self) -> int:
-        return sum(w.numel() for w, _ in self._layers)
+        return sum(w[0].numel() for w, _ in self._layers)
 
     def to_numpy(self) -> MLPHead:
         weights = (to_numpy(w).transpose(0, 2, 1).copy() for w, _ in self._layers)
