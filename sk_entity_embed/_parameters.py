@@ -97,7 +97,7 @@ max_length : int, dict or None, default=None
     How many of the last items of a list are used, for all columns of lists or by column; None
     keeps them all.
 
-interactions : "auto", int, list of pairs or None, default=None
+interactions : "auto", int, list of pairs or None, default="auto"
     Pairs of categorical columns that get a table of their own, with a vector for each pair of
     categories met together in fit; other pairs are unknown. A list names them by names or positions
     in `X`; a number takes as many, those that explain most beside single columns, by out-of-fold

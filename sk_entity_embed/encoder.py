@@ -158,7 +158,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         class_weight: Mapping[Any, float] | Sequence[Any] | str | None = None,
         pooling: Literal["mean", "sum", "max", "gru"] | Mapping[Any, str] = "mean",
         max_length: int | Mapping[Any, int | None] | None = None,
-        interactions: Literal["auto"] | int | Sequence[tuple[Any, Any]] | None = None,
+        interactions: Literal["auto"] | int | Sequence[tuple[Any, Any]] | None = "auto",
         head: Literal["mlp", "dot"] = "mlp",
         y_range: tuple[float, float] | None = None,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
