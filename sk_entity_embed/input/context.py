@@ -14,7 +14,7 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.table import Column
 
 MAX_KNOTS = 1000
-N_BINS = 8
+N_BINS = 16
 """Bins of a number, between quantiles, beside its normal score."""
 BIN_WEIGHT = 0.5
 """Length of a bin's full share: a normal score has a standard deviation of one."""
@@ -148,7 +148,11 @@ def _scores(
 
 def _bins(ordered: NDArray[np.float64], knots: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return how far the knots have come through each bin, centered over the values."""
-    edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, N_BINS + 1).astype(np.intp)])
+    distinct, counts = np.unique(ordered, return_counts=True)
+    # A value of many rows counts for one bin, so that bins are left for the others.
+    below = np.cumsum(np.minimum(counts, len(ordered) / N_BINS))
+    places = np.searchsorted(below, np.linspace(0, below[-1], N_BINS + 1)[1:-1])
+    edges = distinct[np.unique([0, *places, len(distinct) - 1])]
     if len(edges) < 3:
         return []
     bins = []
