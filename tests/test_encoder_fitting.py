@@ -47,7 +47,7 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
     """An encoder that stopped early, and what its fit_transform gave."""
     encoder = make_encoder(
-        max_iter=40, learning_rate_init=0.05, n_iter_no_change=3, hidden_layer_sizes=(8,)
+        max_iter=80, learning_rate_init=0.05, n_iter_no_change=3, hidden_layer_sizes=(8,)
     )
     return encoder, encoder.fit_transform(*rows)
 
