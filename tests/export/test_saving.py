@@ -695,7 +695,7 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {2: lambda old: {**old, "format_version": 3, "package_version": "9"}}
+    upgrade = {2: lambda old, _: {**old, "format_version": 3, "package_version": "9"}}
     monkeypatch.setattr(saving, "FORMAT_VERSION", 3)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
@@ -791,6 +791,7 @@ def test_files_of_the_first_version_hold_one_perceptron_and_one_number_a_column(
         assert [s.shape[1] for s in model.scaling.scores] == [1]
     X = make_golden.golden_rows(12)[list(plain.feature_names_in_)]
     assert plain.fit(X, np.linspace(-1, 1, 72))._model.head.n_heads == 2
+    assert (plain.interactions, classifier.interactions) == (None, None)  # there were none
     lists = load(golden("lists", 1))  # a warm start goes on from the one for every fold
     X = make_golden.golden_rows(12)[list(lists.feature_names_in_)]
     assert lists.fit(X, np.linspace(-1, 1, 72))._model.head.n_heads == 2
