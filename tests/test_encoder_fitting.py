@@ -613,6 +613,21 @@ def test_warm_start_with_other_weights_keeps_the_folds_and_with_other_folds_warn
         encoder.set_params(cv=4).fit(X, y)
 
 
+@pytest.mark.parametrize("change", [{"cv": 5}, {"cv": 2}, {"cross_fit": False}], ids=str)
+def test_warm_start_goes_on_with_heads_of_another_number_of_folds(
+    change: dict[str, Any], rows: Rows
+) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True, cv=3, max_iter=20, learning_rate_init=0.02).fit(X, y)
+    assert encoder._model.head.n_heads == 3
+    reached = encoder.validation_loss_curve_.min()
+    encoder.set_params(learning_rate_init=1e-6, max_iter=1, **change)
+    with pytest.warns(LeakageWarning):
+        encoder.fit(X, y)
+    assert encoder._model.head.n_heads == change.get("cv", 1)
+    assert encoder.validation_loss_curve_[0] < 1.2 * reached
+
+
 def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:
     X, y = rows
     vectors = pd.DataFrame({"one": [1.0, -1.0]}, index=["blue", "green"])
