@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -622,7 +623,8 @@ def test_warm_start_goes_on_with_heads_of_another_number_of_folds(
     assert encoder._model.head.n_heads == 3
     reached = encoder.validation_loss_curve_.min()
     encoder.set_params(learning_rate_init=1e-6, max_iter=1, **change)
-    with pytest.warns(LeakageWarning):
+    promised = pytest.warns(LeakageWarning) if "cv" in change else nullcontext()
+    with promised:
         encoder.fit(X, y)
     assert encoder._model.head.n_heads == change.get("cv", 1)
     assert encoder.validation_loss_curve_[0] < 1.2 * reached
