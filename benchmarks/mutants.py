@@ -1,4 +1,4 @@
-"""Mutants: thirty small faults in the path of the data, and whether the tests notice them.
+"""Mutants: three dozen small faults in the path of the data, and whether the tests notice them.
 
 ``python benchmarks/mutants.py`` copies the project, puts one fault at a time into the copy, and
 runs the tests that should notice it; only if these pass, the wider ones. It prints the first test
@@ -86,11 +86,47 @@ MUTANTS = [
     Mutant(
         "leakage",
         "validation-teaches-head",
-        "Validation rows teach the head too.",
+        "Withheld rows teach the head too.",
         "learning/batches.py",
-        "np.flatnonzero(~rows.validation), **numbers",
+        "np.flatnonzero(~rows.withheld), **numbers",
         "np.arange(len(rows.fold)), **numbers",
         ("tests/learning/test_crossfit.py",),
+    ),
+    Mutant(
+        "leakage",
+        "own-head-learns",
+        "Rows teach the head of their own fold instead of that of the table that they teach.",
+        "learning/heads/perceptron.py",
+        "groups = Groups(tables[n:], self.n_heads)",
+        "groups = Groups(tables[:n], self.n_heads)",
+        ("tests/learning/test_crossfit.py", "tests/test_encoder_fitting.py"),
+    ),
+    Mutant(
+        "leakage",
+        "hidden-layer-of-all-heads",
+        "The hidden layer of training rows is the mean of all heads, which saw them but for one.",
+        "model/heads/perceptron.py",
+        "if fold is not None and self.n_heads > 1:",
+        "if False:",
+        ("tests/model/test_heads.py", "tests/test_encoder_fitting.py"),
+    ),
+    Mutant(
+        "leakage",
+        "dot-judged-by-its-own-rows",
+        "With cross-fitting nothing is withheld from any head, also from one of all folds.",
+        "_estimator.py",
+        "return not (self._cross_fits(columns) and HEADS[self.head].cross_fits)",
+        "return not self._cross_fits(columns)",
+        ("tests/test_encoder_fitting.py",),
+    ),
+    Mutant(
+        "leakage",
+        "unknown-tells-the-fold",
+        "The unknown vector of each fold's table stays its own.",
+        "model/tables.py",
+        "stack[:, UNKNOWN] = unknown",
+        "pass",
+        ("tests/model/test_tables.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(
         "leakage",
@@ -156,7 +192,7 @@ MUTANTS = [
         "unseen-category-kept",
         "A category that a fold's table never saw keeps its first vector there.",
         "model/tables.py",
-        "filled[~known] = table[UNKNOWN]",
+        "filled[~known] = unknown",
         "pass",
         ("tests/model/test_tables.py", "tests/test_encoder_unknowns.py"),
     ),
@@ -201,9 +237,10 @@ MUTANTS = [
         "validation-loss-unweighted",
         "The validation loss counts all rows alike in its sum.",
         "learning/crossfit.py",
-        "losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)",
-        "raw, weights = self.head(self.look_up(batch).inputs), batch.weights.double().sum()\n"
-        "                losses = self.loss.value(raw, batch.target).sum(0, dtype=torch.float64)",
+        "total, weight = total + losses, weight + weights",
+        "raw = self.head(self.look_up(batch).inputs, batch.tables)\n"
+        "                losses = self.loss.value(raw, batch.target).sum(0, dtype=torch.float64)\n"
+        "                total, weight = total + losses, weight + weights",
         ("tests/learning/test_crossfit.py",),
     ),
     Mutant(
@@ -311,11 +348,29 @@ MUTANTS = [
     ),
     Mutant(
         "scales",
+        "missing-number-in-a-bin",
+        "A missing number is zero in its score, and that of the first value in its bins.",
+        "input/context.py",
+        "out[missing[:, j], start:end] = 0.0",
+        "out[missing[:, j], start] = 0.0",
+        ("tests/input/test_context.py",),
+    ),
+    Mutant(
+        "scales",
+        "rare-flag-unbounded",
+        "Numbers of few values are standardised like others, however rare one of them is.",
+        "input/context.py",
+        "if len(distinct) < FEW_VALUES:",
+        "if len(distinct) < 0:",
+        ("tests/input/test_context.py",),
+    ),
+    Mutant(
+        "scales",
         "hidden-scale-squared",
         "The hidden layer is scaled by the ratio of variances, not by its root.",
         "model/heads/perceptron.py",
-        "float(np.sqrt(wanted / present))",
-        "float(wanted / present)",
+        "np.sqrt(wanted / present)",
+        "wanted / present",
         ("tests/model/test_heads.py", "tests/test_encoder_output.py"),
     ),
     Mutant(

@@ -52,6 +52,7 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
         "learning_rate_init": 5e-3,
         "alpha": 1e-2,
         "n_iter_no_change": 4,
+        "interactions": None,
         "random_state": 0,
     }
     return EntityEmbeddingEncoder(**{**small, **params})

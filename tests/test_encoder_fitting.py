@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -47,7 +48,7 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 def trained(rows: Rows) -> tuple[EntityEmbeddingEncoder, np.ndarray]:
     """An encoder that stopped early, and what its fit_transform gave."""
     encoder = make_encoder(
-        max_iter=40, learning_rate_init=0.05, n_iter_no_change=3, hidden_layer_sizes=(8,)
+        max_iter=80, learning_rate_init=0.05, n_iter_no_change=3, hidden_layer_sizes=(8,)
     )
     return encoder, encoder.fit_transform(*rows)
 
@@ -611,6 +612,22 @@ def test_warm_start_with_other_weights_keeps_the_folds_and_with_other_folds_warn
     np.testing.assert_array_equal(encoder.fold_, fold)
     with pytest.warns(LeakageWarning):
         encoder.set_params(cv=4).fit(X, y)
+
+
+@pytest.mark.parametrize("change", [{"cv": 5}, {"cv": 2}, {"cross_fit": False}], ids=str)
+def test_warm_start_goes_on_with_heads_of_another_number_of_folds(
+    change: dict[str, Any], rows: Rows
+) -> None:
+    X, y = rows
+    encoder = make_encoder(warm_start=True, cv=3, max_iter=20, learning_rate_init=0.02).fit(X, y)
+    assert encoder._model.head.n_heads == 3
+    reached = encoder.validation_loss_curve_.min()
+    encoder.set_params(learning_rate_init=1e-6, max_iter=1, **change)
+    promised = pytest.warns(LeakageWarning) if "cv" in change else nullcontext()
+    with promised:
+        encoder.fit(X, y)
+    assert encoder._model.head.n_heads == change.get("cv", 1)
+    assert encoder.validation_loss_curve_[0] < 1.2 * reached
 
 
 def test_warm_start_freezes_the_same_vectors_again(rows: Rows) -> None:

@@ -117,7 +117,7 @@ def test_the_best_validation_loss_is_that_of_the_models_own_predictions(
     loss: str, cross_fit: bool, rows: Rows
 ) -> None:
     X, y = rows
-    if not cross_fit:  # else the model's one unknown vector is a mean over the folds'
+    if not cross_fit:  # else the model's one unknown vector is a mean over folds
         X = X.assign(color=[f"{c} {i // 2}" for i, c in enumerate(X["color"])])  # most of them once
     y = np.random.default_rng(0).poisson(np.exp(y / 2)).astype(float) if loss == "poisson" else y
     encoder = make_encoder(loss=loss, max_iter=5, cross_fit=cross_fit, target_type="continuous")

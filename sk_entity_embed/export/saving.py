@@ -79,6 +79,7 @@ def _to_version_2(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     Models had no pairs of columns, one perceptron for all folds, and one number for each context
     column.
     """
+    document = {**document, "parameters": {**document["parameters"], "interactions": None}}
     if document["fitted"] is None:
         return document
     for name, array in arrays.items():

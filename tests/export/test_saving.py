@@ -46,6 +46,7 @@ from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export import _fitted, _values, load, save, saving
 from sk_entity_embed.export.saving import describe, restore
 from sk_entity_embed.model.heads.dot import DotHead
+from sk_entity_embed.model.heads.perceptron import MLPHead
 from sk_entity_embed.model.losses import Link, Softmax
 from sk_entity_embed.model.poolings import GRU, Mean
 from tests.export import make_golden
@@ -57,8 +58,8 @@ ROOT = Path(sk_entity_embed.__file__).parent.parent
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.safetensors"))
 
 
-def golden(name):
-    return next(path for path in GOLDEN if path.stem.partition("_")[2] == name)
+def golden(name, version=saving.FORMAT_VERSION):
+    return GOLDEN[0].with_name(f"v{version}_{name}.safetensors")
 
 
 def rows_of_classes():
@@ -331,6 +332,12 @@ def put(position, number):
     return change
 
 
+def heads(head, which):
+    """Some of the perceptrons of a head."""
+    parts = (tuple(a[which] for a in part) for part in (head.weights, head.biases))
+    return MLPHead(*parts)
+
+
 TABLE, WORDS = "_model.tables.0", "_model.tables.0.vocabulary"
 MIXED, ITEMS, UNIT = "_model.tables.3.vocabulary", "_model.tables.1.vocabulary", "_model.poolings.4"
 
@@ -364,9 +371,15 @@ CHANGES = {
         ("_model.max_lengths.0", [3]),
         ("_model.head", [DotHead(np.ones(2), np.ones(4), np.ones(1), 0.0), None]),
         ("_model.head.weights", [list, ()]),
-        ("_model.head.weights.0", [lambda a: a[:-1], lambda a: a.astype(np.float32)]),
-        ("_model.head.weights.0", [lambda a: a[:, :-1]]),
-        ("_model.head.weights.1", [lambda a: a[1:]]),
+        ("_model.head.weights.0", [lambda a: a[:, :-1], lambda a: a.astype(np.float32)]),
+        ("_model.head.weights.0", [lambda a: a[:, :, :-1], lambda a: a[0], lambda a: a[:2]]),
+        ("_model.head.weights.1", [lambda a: a[:, 1:], lambda a: a[1:], lambda a: a[..., :0]]),
+        ("_model.head.biases.0", [lambda b: b[0], lambda b: b[:1], lambda b: b[:, 1:]]),
+        ("_model.head.biases.1", [lambda b: b[1:], lambda b: b[..., None]]),
+        ("_model.head", [lambda h: heads(h, slice(0, 2)), lambda h: heads(h, slice(0, 0))]),
+        ("_model.head", [lambda h: heads(h, [0, 1, 2, 3, 4, 0])]),
+        ("_model.scaling.scores.0", [lambda a: a[:-1], lambda a: a[:, 0], lambda a: a[:, :0]]),
+        ("_model.scaling.scores.0", [lambda a: a[:, 1:], lambda a: a.astype(np.float32)]),
         ("_model.scaling.knots", [()]),
         ("_model.scaling.knots.0", [lambda a: a[:-1], lambda a: a[::-1], put(1, np.nan)]),
         ("_model.scaling.missing_shares", [lambda a: a[:0]]),
@@ -430,7 +443,7 @@ CHANGES = {
         ("_model.tables.3.missing", [lambda _: np.zeros(3, np.float32)]),
         ("category_target_means_", [lambda m: {n: m[n] for n in list(m)[:3]}]),
     ],
-    "several": [("_model.head.biases.0", [lambda b: b[:0]])],
+    "several": [("_model.head.biases.0", [lambda b: b[:, :0]])],
     "array": [("_model.output.hidden", [True])],
     "labels": [("target_type_", ["binary"])],
     "poisson": [("_model.link", [Softmax(), None])],
@@ -682,7 +695,7 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {2: lambda old: {**old, "format_version": 3, "package_version": "9"}}
+    upgrade = {2: lambda old, _: {**old, "format_version": 3, "package_version": "9"}}
     monkeypatch.setattr(saving, "FORMAT_VERSION", 3)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
@@ -771,6 +784,19 @@ def test_every_golden_file_is_loaded_and_none_rewritten():
         make_golden.main()
 
 
+def test_files_of_the_first_version_hold_one_perceptron_and_one_number_a_column():
+    plain, classifier = load(golden("plain", 1)), load(golden("classifier", 1))
+    for model in (plain._model, classifier._model):
+        assert model.head.n_heads == 1 < len(model.tables[0].stack) - 1
+        assert [s.shape[1] for s in model.scaling.scores] == [1]
+    X = make_golden.golden_rows(12)[list(plain.feature_names_in_)]
+    assert plain.fit(X, np.linspace(-1, 1, 72))._model.head.n_heads == 2
+    assert (plain.interactions, classifier.interactions) == (None, None)  # there were none
+    lists = load(golden("lists", 1))  # a warm start goes on from the one for every fold
+    X = make_golden.golden_rows(12)[list(lists.feature_names_in_)]
+    assert lists.fit(X, np.linspace(-1, 1, 72))._model.head.n_heads == 2
+
+
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_golden_files_give_what_was_recorded(path, tmp_path):
     estimator, recorded = load(path), np.load(path.with_suffix(".npy"), allow_pickle=False)
@@ -807,9 +833,13 @@ def test_golden_files_hold_what_they_are_for():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by Linux's means")
-@pytest.mark.parametrize("name", ["plain", "dot", "lists", "classifier", "crosses"])
-def test_mutated_files_are_refused_or_loaded(name):
-    command = [sys.executable, "-m", "tests.export.mutate", str(golden(name)), "250"]
+@pytest.mark.parametrize(
+    "path",
+    [*map(golden, ["plain", "dot", "lists", "classifier", "crosses"]), golden("plain", 1)],
+    ids=lambda path: path.stem,
+)
+def test_mutated_files_are_refused_or_loaded(path):
+    command = [sys.executable, "-m", "tests.export.mutate", str(path), "250"]
     done = subprocess.run(
         command,
         capture_output=True,

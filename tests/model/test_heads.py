@@ -110,6 +110,22 @@ def test_the_hidden_layer_varies_a_few_times_as_much_as_what_enters(n_numbers, h
         np.testing.assert_array_equal(one, other)
 
 
+def test_units_that_hardly_move_are_left_out_and_their_mean_goes_into_the_offset():
+    head, inputs = make_mlp(6)[0], make_inputs()
+    fold = np.arange(len(inputs[0])) % 3
+    weights, biases = head.weights[0].copy(), head.biases[0].copy()
+    for unit, moves in ((1, 1e-3), (4, 0.2)):
+        weights[:, :, unit] *= moves
+        biases[:, unit] = 7.0
+    head = MLPHead((weights, head.weights[1]), (biases, head.biases[1]))
+    before, scaled = head.hidden(*inputs, fold), head._with_hidden_scale(*inputs, fold, 2)
+    after = scaled.hidden(*inputs, fold)
+    assert not after[:, 1].any()
+    kept = [0, 2, 3, 4, 5]
+    np.testing.assert_allclose(after[:, kept], before[:, kept] * (after[0, 4] / before[0, 4]))
+    np.testing.assert_allclose(scaled.raw(*inputs), head.raw(*inputs), atol=0.02)
+
+
 def test_a_hidden_layer_that_does_not_vary_is_left_alone():
     head, (vectors, context) = make_mlp(16)[0], make_inputs()
     dead = MLPHead(head.weights, (head.biases[0] - 1e6, head.biases[1]))

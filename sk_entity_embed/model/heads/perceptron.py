@@ -156,7 +156,7 @@ class MLPHead(Head):
         Rectified units commute with positive factors, so that the next layer can undo the scaling.
         `vectors` and `context` are those of some rows, and `n_numbers` of the latter vary. Units
         that hardly ever move are taken out: standardised by the next model, they would be enormous
-        in the first row that moves them.
+        in the first row that moves them. What they add in the mean goes into the output's offset.
         """
         if self.n_hidden == 0:
             return self
@@ -175,6 +175,7 @@ class MLPHead(Head):
         scale = np.where(moving, np.sqrt(wanted / present), 0.0)
         *weights, last, output = self.weights
         *biases, bias, output_bias = self.biases
+        output_bias = output_bias + np.where(moving, 0.0, mean) @ output
         return replace(
             self,
             weights=(*weights, last * scale, output / np.where(moving, scale, 1.0)[:, None]),
