@@ -8,13 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed._access import fitted_model
+from sk_entity_embed._access import training_output, with_output
 
-CUT = ("embedding", "hidden", "both")  # outputs that one fit gives
-OUTPUTS = (
-    *CUT,
-    *sorted(EntityEmbeddingEncoder._parameter_constraints["output"][0].options - set(CUT)),
-)
+OUTPUTS = ("embedding", "hidden", "both", "stacking")
 
 
 def encode(
@@ -23,23 +19,22 @@ def encode(
     categorical: list[str],
     target_type: str,
     seed: int,
-    outputs: tuple[str, ...] = CUT,
+    outputs: tuple[str, ...] = OUTPUTS,
     **parameters: Any,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Training rows by ``fit_transform`` and test rows by ``transform``, for each output."""
-    encoded = {}
-    for output in ("both", *(o for o in outputs if o not in CUT)):
-        estimator = EntityEmbeddingEncoder(
-            categorical,
-            output=output,
-            target_type=target_type,
-            random_state=seed,
-            **parameters,
+    estimator = EntityEmbeddingEncoder(
+        categorical,
+        output="both",
+        target_type=target_type,
+        random_state=seed,
+        **parameters,
+    )
+    estimator.fit(tables[0], y)
+    return {
+        output: (
+            training_output(estimator, tables[0], output),
+            np.asarray(with_output(estimator, output).transform(tables[1])),
         )
-        train, test = estimator.fit_transform(tables[0], y), estimator.transform(tables[1])
-        encoded[output] = (np.asarray(train), np.asarray(test))
-        if output == "both":
-            edge = fitted_model(estimator).edges[-1]
-            for name, part in (("embedding", slice(edge)), ("hidden", slice(edge, None))):
-                encoded[name] = tuple(e[:, part] for e in encoded["both"])
-    return {o: encoded[o] for o in outputs}
+        for output in outputs
+    }

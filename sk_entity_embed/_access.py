@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import PartialExportWarning
 from sk_entity_embed.fitting.preparation import CheckedInput
 from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.selection import check_column
-from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
+from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel, Output
 from sk_entity_embed.model.tables import EmbeddingTable
 
 
@@ -51,6 +54,17 @@ def coded_rows(estimator: Any, X: Any) -> CodedRows:
 def with_model(estimator: Any, model: EmbeddingModel) -> Any:
     """Return a copy of a fitted estimator that answers by another model."""
     return estimator._with_model(model)
+
+
+def with_output(estimator: Any, output: str) -> Any:
+    """Return a copy of a fitted encoder with another ``output``, passing no numbers through."""
+    return with_model(estimator, fitted_model(estimator).with_output(Output.of(output)))
+
+
+def training_output(estimator: Any, X: Any, output: str) -> NDArray[np.float32]:
+    """Return what ``fit_transform`` gives with another ``output``; `X` are the rows of the fit."""
+    model = fitted_model(estimator).with_output(Output.of(output))
+    return model.transform(coded_rows(estimator, X), fitted_step(estimator).fold_)
 
 
 def check_data(estimator: Any, X: Any, y: Any, groups: Any) -> CheckedInput:

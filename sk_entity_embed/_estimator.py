@@ -442,9 +442,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         columns = self._cross(given, columns, before, drawn, seeds)
         mark = self._fingerprint(given, columns)
         folds, tables, start = self._start(given, columns, before, mark, drawn, seeds)
-        self._check_names(tables, columns)
+        self._check_names(tables, columns, given.target.n_outputs)
         output = self._output()
-        if not (transforms and (output.hidden or output.numbers)):  # as large as X
+        if not (transforms and (output.reads_head or output.numbers)):  # as large as X
             columns = replace(columns, numbers=np.empty((given.table.n_rows, 0)))
         rows = training_rows(given, columns, folds, scale)
         config = self._training_config(given, columns, scale, link, seeds)
@@ -522,7 +522,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                 f"output={self.output!r} needs a hidden layer, but {lacks}."
             )
 
-    def _check_names(self, tables: list[Floats], columns: EncodedColumns) -> None:
+    def _check_names(self, tables: list[Floats], columns: EncodedColumns, n_outputs: int) -> None:
         """Refuse names that collide and numbers that cannot be passed on, before any training."""
         output = self._output()
         if output.numbers:
@@ -530,7 +530,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         widths = (t.shape[2] for t in tables)
         embedded = list(zip(embedded_names(columns.embedded, columns.crosses), widths, strict=True))
         passed = [columns.names[j] for j in columns.context]
-        names = output_names(output, embedded, passed, self._n_hidden(), HEADS[self.head].biased)
+        biased = HEADS[self.head].biased
+        names = output_names(output, embedded, passed, self._n_hidden(), n_outputs, biased)
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise InvalidDataError(

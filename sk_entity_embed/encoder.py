@@ -49,9 +49,13 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         Whether context columns are appended to the output: unchanged but for the rounding to
         float32, which keeps whole numbers exact up to 2**24.
 
-    output : {"embedding", "hidden", "both"}, default="embedding"
-        The columns' vectors side by side, the head's last hidden layer for the row, or both. The
-        hidden layer of training rows is out of fold for the tables, not for the head.
+    output : {"embedding", "hidden", "both", "stacking"}, default="embedding"
+        The columns' vectors side by side, the head's last hidden layer for the row, both of them,
+        or the vectors and the network's raw predictions (``prediction_0``, ...: log-odds,
+        standardised quantities, one a class of several), as in stacking. In
+        :meth:`fit_transform` all of it is out of fold: from tables and a head that never saw the
+        row; under ``head="dot"`` from tables that never saw it. See the guide for which output
+        suits which model.
 
     target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}, \
             default="auto"
@@ -136,7 +140,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         "loss": [StrOptions({"auto", *CLASS_LOSSES, *QUANTITY_LOSSES})],
         "class_weight": CLASS_WEIGHT,
         "remainder": [StrOptions({"drop", "passthrough"})],
-        "output": [StrOptions({"embedding", "hidden", "both"})],
+        "output": [StrOptions({"embedding", "hidden", "both", "stacking"})],
         "y_range": ["array-like", None],
         "handle_unknown": [StrOptions({"learned", "zero", "nan", "error"})],
         "handle_missing": [StrOptions({"category", "nan", "error"})],
@@ -148,7 +152,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         *,
         remainder: Literal["drop", "passthrough"] = "drop",
         dimensions: int | str | Mapping[Any, int] | Callable[[int], int] = "auto",
-        output: Literal["embedding", "hidden", "both"] = "embedding",
+        output: Literal["embedding", "hidden", "both", "stacking"] = "embedding",
         target_type: Literal[
             "auto", "continuous", "binary", "multiclass", "multilabel-indicator"
         ] = "auto",

@@ -27,11 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import Tags, _safe_indexing, check_array, check_random_state, get_tags
 
-from sk_entity_embed._access import fitted_model, with_model
+from sk_entity_embed._access import training_output, with_output
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.input.folds import assign_folds
 from sk_entity_embed.input.target import Target
-from sk_entity_embed.model.fitted import Output
 
 MAX_DENSE_LEVELS = 64
 """One-hot columns for each categorical one, at most, for models that take no sparse input."""
@@ -209,20 +208,12 @@ def _fit_network(
     encoder: EntityEmbeddingEncoder, rows: Mapping[str, str | None], train: Rows
 ) -> _Encoded:
     """One fitted network, as an encoder for each output, and their training rows."""
-    outputs = list(rows.values())
-    encoder.set_params(
-        output=outputs[0] if len(outputs) == 1 else "both",
-        remainder="drop",
-        categorical_features=train.categorical,
-    )
-    encoded = np.asarray(encoder.fit_transform(train.X, train.y, groups=train.groups))
-    model = fitted_model(encoder)
-    width = model.edges[-1]
-    parts = {"embedding": slice(width), "hidden": slice(width, None), encoder.output: slice(None)}
+    encoder.set_params(remainder="drop", categorical_features=train.categorical)
+    encoder.fit(train.X, train.y, groups=train.groups)
     return {
         name: (
-            with_model(encoder, model.with_output(Output.of(str(output)))),
-            encoded[:, parts[str(output)]],
+            with_output(encoder, str(output)),
+            training_output(encoder, train.X, str(output)),
         )
         for name, output in rows.items()
     }

@@ -202,12 +202,12 @@ def exported_lookups(
         As :func:`exported_step`.
     """
     model = fitted_model(step := exported_step(encoder))
-    if model.output.hidden:
-        output = "both" if model.output.vectors else "hidden"
+    if model.output.reads_head:
         raise InvalidParameterError(
             f"{what} can give the output 'embedding' of transform only, but the encoder has "
-            f"output={output!r}: the hidden layer comes from all columns, not by a look-up. "
-            "Fit with output='embedding', or take the vectors from lookup_frames or to_parquet."
+            f"output={model.output.name!r}: what the head makes of a row comes from all columns, "
+            "not by a look-up. Fit with output='embedding', or take the vectors from "
+            "lookup_frames or to_parquet."
         )
     lookups = lookups_of(step)
     for lookup in lookups:

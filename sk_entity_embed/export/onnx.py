@@ -318,19 +318,19 @@ def _resolve_unknown(
 def _add_transform(
     graph: Graph, model: EmbeddingModel, inputs: Sequence[CategoryInput | CrossInput]
 ) -> list[str]:
-    """Return the output's blocks of columns: vectors, hidden layer, numbers passed on."""
+    """Return the output's blocks of columns: vectors, what the head gives, numbers passed on."""
     output, parts, learned = model.output, [], []
     for table, entry in zip(model.tables, inputs, strict=True):
         if entry.lists is not None:  # what is pooled has no row that could be replaced later
-            if output.hidden:
+            if output.reads_head:
                 learned.append(_vectors(graph, table.vectors, entry))
             if output.vectors:
                 parts.append(_vectors(graph, table.served, entry))
             continue
         rows = add_rows(graph, entry)
-        vectors = graph.constant(table.vectors if output.hidden else table.served)
+        vectors = graph.constant(table.vectors if output.reads_head else table.served)
         part = graph.node("Gather", vectors, rows, axis=0)
-        if output.hidden:  # it always reads the learned vector, so the row is replaced later
+        if output.reads_head:  # it always reads the learned vector, so the row is replaced later
             learned.append(part)
             for row, vector in table.replaced.items() if output.vectors else ():
                 is_row = graph.node("Equal", rows, graph.constant([row]))
@@ -339,12 +339,12 @@ def _add_transform(
         if output.vectors:
             parts.append(part)
     passes = output.numbers and len(model.context) > 0
-    numbers = _numbers(graph, model) if output.hidden or passes else ""
-    if output.hidden:
+    numbers = _numbers(graph, model) if output.reads_head or passes else ""
+    if output.reads_head:
         context = add_scaled(graph, model.scaling, numbers) if numbers else ""
         form = onnx_form(ONNX_HEADS, model.head, "the head")
-        hidden = form(graph, model.head, learned, context, hidden=True)
-        parts.append(graph.cast(hidden, "FLOAT"))
+        asked = {"hidden": True} if output.hidden else {}
+        parts.append(graph.cast(form(graph, model.head, learned, context, **asked), "FLOAT"))
     return [*parts, graph.cast(numbers, "FLOAT")] if passes else parts
 
 

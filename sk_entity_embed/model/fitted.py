@@ -49,16 +49,39 @@ class CodedRows:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The parts of ``transform``, side by side: vectors, hidden layer, numbers passed through."""
+    """The parts of ``transform``, side by side.
+
+    They are vectors, hidden layer, predictions (the head's raw outputs), numbers passed through.
+    """
 
     vectors: bool = True
     hidden: bool = False
+    predictions: bool = False
     numbers: bool = False
 
     @classmethod
     def of(cls, output: str, remainder: str = "drop") -> Output:
         """Return what the parameters of these names say."""
-        return cls(output != "hidden", output != "embedding", remainder == "passthrough")
+        return cls(
+            vectors=output != "hidden",
+            hidden=output in ("hidden", "both"),
+            predictions=output == "stacking",
+            numbers=remainder == "passthrough",
+        )
+
+    @property
+    def name(self) -> str:
+        """The value of the parameter `output` that asks for it."""
+        if self.predictions:
+            return "stacking"
+        if self.hidden:
+            return "both" if self.vectors else "hidden"
+        return "embedding"
+
+    @property
+    def reads_head(self) -> bool:
+        """Whether the head has a part in it."""
+        return self.hidden or self.predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +184,7 @@ class EmbeddingModel:
             [(name, t.width) for name, t in zip(embedded, self.tables, strict=True)],
             [self.names[j] for j in self.context],
             self.head.n_hidden,
+            self.head.n_outputs,
             self.head.biased,
         )
 
@@ -247,7 +271,7 @@ class EmbeddingModel:
     def transform(
         self, rows: CodedRows, fold: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
-        """Return the output for rows: vectors, hidden layer, numbers passed through.
+        """Return the output for rows: the parts that `output` names, side by side.
 
         With the `fold` of each row its vectors are those of the tables that never saw it; None asks
         for the mean table. Categories that a table has not seen have its learned unknown vector.
@@ -255,15 +279,20 @@ class EmbeddingModel:
         shown, head = self.output, self.head
         n_vectors = self.edges[-1] if shown.vectors else 0
         n_hidden = head.n_hidden if shown.hidden else 0
+        n_outputs = head.n_outputs if shown.predictions else 0
         n_passed = rows.numbers.shape[1] if shown.numbers else 0
-        out = np.empty((len(rows), n_vectors + n_hidden + n_passed), dtype=np.float32)
+        widths = (n_vectors, n_hidden, n_outputs, n_passed)
+        out = np.empty((len(rows), sum(widths)), dtype=np.float32)
         if n_vectors:
             self.embed(rows.codes, out[:, :n_vectors], fold=fold, served=True)
         if n_hidden:
             self.hidden(rows, out[:, n_vectors : n_vectors + n_hidden], fold=fold)
+        if n_outputs:
+            end = sum(widths) - n_passed
+            out[:, end - n_outputs : end] = self.raw(rows, fold=fold)
         if n_passed:
             refuse_beyond_float32(rows.numbers, [self.names[j] for j in self.context])
-            out[:, n_vectors + n_hidden :] = rows.numbers
+            out[:, -n_passed:] = rows.numbers
         return out
 
     def predict(self, rows: CodedRows) -> NDArray[np.float64]:
@@ -307,11 +336,11 @@ class EmbeddingModel:
         for at, vectors, context in self._blocks(rows, fold):
             out[at] = self.head.hidden(vectors, context, None if fold is None else fold[at])
 
-    def raw(self, rows: CodedRows) -> NDArray[np.float64]:
+    def raw(self, rows: CodedRows, *, fold: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Return the head's outputs, on learned vectors, before the link."""
         out = np.empty((len(rows), self.head.n_outputs))
-        for at, vectors, context in self._blocks(rows, None):
-            out[at] = self.head.raw(vectors, context)
+        for at, vectors, context in self._blocks(rows, fold):
+            out[at] = self.head.raw(vectors, context, None if fold is None else fold[at])
         return out
 
     def _blocks(
@@ -343,6 +372,7 @@ def output_names(
     embedded: Sequence[tuple[str, int]],
     passed: Sequence[str],
     n_hidden: int,
+    n_outputs: int,
     biased: bool,
 ) -> list[str]:
     """Return the names of output columns, in order.
@@ -355,6 +385,8 @@ def output_names(
             out += vector_names(name, width, biased=biased)
     if output.hidden:
         out += [f"hidden_{i}" for i in range(n_hidden)]
+    if output.predictions:
+        out += [f"prediction_{i}" for i in range(n_outputs)]
     if output.numbers:
         out += passed
     return out

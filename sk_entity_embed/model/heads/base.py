@@ -69,11 +69,15 @@ class Head(ABC):
 
     @abstractmethod
     def raw(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         """Return raw outputs of shape (n_samples, n_outputs), before any link function.
 
-        `vectors` are the columns' vectors side by side, `context` scaled numbers.
+        `vectors` are the columns' vectors side by side, `context` scaled numbers. With the `fold`
+        of each training row they are those of the head that never saw the row, if there is one.
         """
 
     def hidden(

@@ -80,7 +80,10 @@ class DotHead(Head):
         return JOINT_ROTATION if alike else NONE
 
     def raw(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         blocks = vectors.astype(np.float64).reshape(len(vectors), len(self.bias_weights), -1)
         axes = blocks[:, :, :-1]

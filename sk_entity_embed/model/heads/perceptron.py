@@ -69,29 +69,44 @@ class MLPHead(Head):
         Sums run in float64, so that, rounded to float32, a row's result does not depend on the
         rows beside it.
         """
-        states = self._forward(vectors, context, len(self.weights) - 1)
-        if fold is not None and self.n_heads > 1:
-            own: NDArray[np.float64] = states[fold, np.arange(len(vectors))]
-            return own
-        mean: NDArray[np.float64] = states.mean(axis=0)
-        return mean
+        return self._answer(vectors, context, len(self.weights) - 1, fold)
 
     def raw(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32]
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fold: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self._forward(vectors, context, len(self.weights)).mean(axis=0)
-        return mean
+        return self._answer(vectors, context, len(self.weights), fold)
+
+    def _answer(
+        self,
+        vectors: NDArray[np.float32],
+        context: NDArray[np.float32],
+        n_layers: int,
+        fold: NDArray[np.int64] | None,
+    ) -> NDArray[np.float64]:
+        """Return the mean of all heads after so many layers, or the answer of each row's own."""
+        state = np.hstack([vectors, context]).astype(np.float64)
+        if fold is None or self.n_heads == 1:
+            mean: NDArray[np.float64] = self._forward(state, n_layers, slice(None)).mean(axis=0)
+            return mean
+        width = self.biases[n_layers - 1].shape[1] if n_layers else state.shape[1]
+        own = np.empty((len(state), width))
+        for g in range(self.n_heads):
+            rows = np.flatnonzero(fold == g)
+            own[rows] = self._forward(state[rows], n_layers, slice(g, g + 1))[0]
+        return own
 
     def _forward(
-        self, vectors: NDArray[np.float32], context: NDArray[np.float32], n_layers: int
+        self, state: NDArray[np.float64], n_layers: int, heads: slice
     ) -> NDArray[np.float64]:
-        state = np.hstack([vectors, context]).astype(np.float64)[None]
-        last = len(self.weights) - 1
+        last, states = len(self.weights) - 1, state[None]
         for i in range(n_layers):
-            state = state @ self.weights[i] + self.biases[i][:, None]
+            states = states @ self.weights[i][heads] + self.biases[i][heads, None]
             if i < last:
-                np.maximum(state, 0.0, out=state)
-        return state
+                np.maximum(states, 0.0, out=states)
+        return states
 
     @classmethod
     def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
