@@ -104,10 +104,10 @@ MUTANTS = [
     Mutant(
         "leakage",
         "hidden-layer-of-all-heads",
-        "The hidden layer of training rows is the mean of all heads, which saw them but for one.",
+        "Training rows get the mean of all heads, which saw them but for one.",
         "model/heads/perceptron.py",
-        "if fold is not None and self.n_heads > 1:",
-        "if False:",
+        "if fold is None or self.n_heads == 1:",
+        "if True:",
         ("tests/model/test_heads.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(

@@ -354,7 +354,7 @@ def test_losses_within_bounds_are_in_the_targets_units(ratings: Rows) -> None:
     y = 100 * np.clip(y, 0.5, 5.0)
     model = EntityEmbeddingRegressor(y_range=(50, 500), **QUICK).fit(X, y)
     error = np.mean((model.predict(X) - y) ** 2)
-    assert 0.5 < model.validation_loss_curve_.min() / error < 2
+    assert 0.5 < model.validation_loss_curve_.min() / error < 5  # not 1e-4
 
 
 @pytest.mark.parametrize("make", [EntityEmbeddingRegressor, EntityEmbeddingEncoder])

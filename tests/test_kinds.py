@@ -44,7 +44,7 @@ class LengthHead(Head):
     n_outputs = 1
     symmetry = JOINT_ROTATION
 
-    def raw(self, vectors, context):
+    def raw(self, vectors, context, fold=None):
         width = self.bias[1:].astype(int)[0]
         total = vectors.astype(float).reshape(len(vectors), -1, width).sum(axis=1)
         inputs = np.column_stack([np.sqrt(1 + (total**2).sum(axis=1)), context])
