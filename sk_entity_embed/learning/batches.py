@@ -161,9 +161,10 @@ _ITEMS_AT_ONCE = 65_536
 class Examples:
     """Some rows: where to look them up, and what to learn from them.
 
-    The first `n_own` rows are looked up in the tables of their own fold; these teach the head. The
-    others teach the tables. `n_own_items` says how many cells or items of each column are theirs.
-    `tables` are those that the rows are looked up in.
+    The first `n_own` rows are looked up in the tables of their own fold; these teach a head. The
+    others, the same rows first, teach the tables. `n_own_items` says how many cells or items of
+    each column are the former's. `tables` are those that the rows are looked up in; those of the
+    others also say which head a row goes through, where there is one for each.
 
     `flat` are rows of each column's stacked tables, one a cell or item, and `lists` the lists of
     each column, None for single values. `shrinkage`, of shape (n_items, 1) for each column, is how
