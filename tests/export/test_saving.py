@@ -98,6 +98,9 @@ MAKERS = {
     "several": lambda: make_encoder(cross_fit=False, output="both", remainder="passthrough").fit(
         make_rows(60)[0], np.column_stack([make_rows(60)[1]] * 2)
     ),
+    "stacking": lambda: make_encoder(output="stacking", remainder="passthrough").fit(
+        *rows_of_classes()
+    ),
     "labels": lambda: make_encoder(handle_unknown="nan", output="hidden").fit(
         make_rows(60)[0], np.eye(2, dtype=int)[np.arange(60) % 2]
     ),
