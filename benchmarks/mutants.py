@@ -85,6 +85,15 @@ MUTANTS = [
     ),
     Mutant(
         "leakage",
+        "predictions-in-fold",
+        "fit_transform takes the predictions of training rows from the mean table and all heads.",
+        "model/fitted.py",
+        "= self.raw(rows, fold=fold)",
+        "= self.raw(rows)",
+        ("tests/test_encoder_stacking.py",),
+    ),
+    Mutant(
+        "leakage",
         "validation-teaches-head",
         "Withheld rows teach the head too.",
         "learning/batches.py",
@@ -104,10 +113,10 @@ MUTANTS = [
     Mutant(
         "leakage",
         "hidden-layer-of-all-heads",
-        "The hidden layer of training rows is the mean of all heads, which saw them but for one.",
+        "What training rows get of the network is the mean of all heads: all but one saw them.",
         "model/heads/perceptron.py",
-        "if fold is not None and self.n_heads > 1:",
-        "if False:",
+        "if fold is None or self.n_heads == 1:",
+        "if True:",
         ("tests/model/test_heads.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(
