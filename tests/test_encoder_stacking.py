@@ -146,6 +146,23 @@ def test_inverse_transform_ignores_predictions(params: dict[str, Any], rows: Row
             np.testing.assert_array_equal(back[:, 2].astype(np.float32), X["size"].astype("f4"))
 
 
+@pytest.mark.parametrize("policy", ["zero", "nan"])
+def test_predictions_read_learned_vectors_whatever_is_served(policy: str, rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(color=X["color"].where(np.arange(N) % 7 > 0))
+    new = X[:60].assign(letter=["?", *X["letter"][1:60]], size=[np.nan, *X["size"][1:60]])
+    missing = {"zero": "category", "nan": "nan"}[policy]
+    encoder = make_stacking(handle_unknown=policy, handle_missing=missing)
+    plain = make_stacking()
+    for found, expected in (
+        (encoder.fit_transform(X, y), plain.fit_transform(X, y)),
+        (encoder.transform(new), plain.transform(new)),
+    ):
+        np.testing.assert_array_equal(found[:, -1], expected[:, -1])
+        assert np.isfinite(found[:, -1]).all()
+    assert not np.array_equal(found, expected)
+
+
 def test_a_tree_after_it_in_a_pipeline() -> None:
     X, y = make_rows(600)
 
