@@ -333,8 +333,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         model = self._model
         if not model.output.vectors:
             raise InvalidParameterError(
-                "inverse_transform needs the embeddings in the output; use output='embedding' or "
-                "'both'."
+                "inverse_transform needs the embeddings in the output; use output='embedding', "
+                "'both' or 'stacking'."
             )
         if lists := [t.vocabulary.name for t in model.tables if t.vocabulary.is_list]:
             raise InvalidParameterError(

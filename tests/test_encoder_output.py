@@ -232,7 +232,7 @@ def test_inverse_transform_gives_back_the_numbers_passed_through(rows: Rows) -> 
 def test_inverse_transform_needs_embeddings_and_their_width(rows: Rows) -> None:
     X, y = rows
     hidden = make_encoder(output="hidden").fit(X, y)
-    with pytest.raises(InvalidParameterError, match="output='embedding'"):
+    with pytest.raises(InvalidParameterError, match="'embedding', 'both' or 'stacking'"):
         hidden.inverse_transform(hidden.transform(X))
     encoder = make_encoder(dimensions=2).fit(X, y)
     with pytest.raises(InvalidDataError, match="X has 3 columns, but the encoder's output has 4"):

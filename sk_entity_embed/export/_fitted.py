@@ -206,6 +206,7 @@ def _model(m: EmbeddingModel) -> Rules:
             yield pooling is None and length is None, f"{at} is pooled, but has no lists"
     yield from FITS.get(type(m.head), lambda head, m: iter(()))(m.head, m)
     yield m.head.n_hidden > 0 or not m.output.hidden, "there is no hidden layer"
+    yield m.output.is_named, "the output is none that can be asked for"
     state = m.warm_start
     if state is not None:
         yield ((state.fold >= 0) & (state.fold < n_folds(m))).all(), "folds are out of range"

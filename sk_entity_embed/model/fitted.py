@@ -79,6 +79,11 @@ class Output:
         return "embedding"
 
     @property
+    def is_named(self) -> bool:
+        """Whether it has just the parts that its name stands for."""
+        return self == replace(Output.of(self.name), numbers=self.numbers)
+
+    @property
     def reads_head(self) -> bool:
         """Whether the head has a part in it."""
         return self.hidden or self.predictions

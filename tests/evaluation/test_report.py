@@ -46,6 +46,7 @@ COLUMNS = [
 ]
 TIMES = ["fit_time", "transform_time", "downstream_time"]
 DEFAULTS = ["TargetEncoder", "CatBoostEncoder", "JamesSteinEncoder", "one-hot"]
+OURS = ["embedding", "both", "stacking"]
 
 
 @pytest.fixture(autouse=True)
@@ -117,17 +118,17 @@ class Plain:
 def test_default_report(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
     report = encoding_report(make_encoder(), *rows, cv=2, random_state=0)
     assert report.columns.tolist() == COLUMNS
-    encoders = [*DEFAULTS, "embedding", "both"]
+    encoders = [*DEFAULTS, *OURS]
     pairs = {(encoder, downstream) for encoder in encoders for downstream in ("linear", "boosting")}
     pairs.add(("native", "boosting"))
     assert set(zip(report["encoder"], report["downstream"], strict=True)) == pairs
-    assert report["downstream"].tolist() == ["linear"] * 6 + ["boosting"] * 7
+    assert report["downstream"].tolist() == ["linear"] * 7 + ["boosting"] * 8
     for _, part in report.groupby("downstream"):
         assert part["mean_test_score"].is_monotonic_decreasing
     assert set(report["scoring"]) == {"r2"}
     assert set(report["n_splits"]) == {2}
     assert (report[TIMES] > 0).all(axis=None)
-    assert report.index.tolist() == list(range(13))
+    assert report.index.tolist() == list(range(15))
     assert "under 'linear'" in report.attrs["finding"]
     assert row_of(report, "one-hot", "linear")["mean_test_score"] > 0.95
     # Context is appended to all: one number beside two encoded columns.
@@ -168,7 +169,7 @@ def test_numbers_equal_an_explicit_loop(rows: tuple[pd.DataFrame, np.ndarray]) -
     )
     assert len(folds) == len(report) * 3
     assert folds["error"].isna().all()
-    scores: dict[str, list[tuple[float, float]]] = {"by target": [], "embedding": [], "both": []}
+    scores: dict[str, list[tuple[float, float]]] = {n: [] for n in ("by target", *OURS)}
     for train, test in cv.split(X):
         for name, found in scores.items():
             if name == "by target":
@@ -213,15 +214,19 @@ def test_models_that_overwrite_their_input_spoil_no_scores() -> None:
 
 def test_rows_of_the_estimator_are_its_outputs(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
     X, y = rows
-    variants = {f"alone {o}": make_encoder(output=o) for o in ("embedding", "hidden", "both")}
+    outputs = [*OURS, "hidden"]
+    variants = {f"alone {o}": make_encoder(output=o) for o in outputs}
     report = quick(X, y, make_encoder(output="hidden"), encoders=variants).set_index("encoder")
-    shared = report.loc[["embedding", "hidden", "both"]]
-    assert len(report) == 6
+    shared = report.loc[outputs]
+    assert len(report) == 8
     # One network for all gives what one for each would.
     for measure in ("mean_test_score", "mean_train_score", "n_features"):
         assert shared[measure].tolist() == report.loc[[*variants], measure].tolist()
     assert shared["fit_time"].nunique() == 1
-    assert len(quick(X, y, encoders={})) == 2
+    plain = quick(X, y, encoders={})
+    assert sorted(plain["encoder"]) == sorted(OURS)
+    best = plain["encoder"][0]
+    assert plain.attrs["finding"].startswith(f"Use output={best!r} under 'Ridge', the best of")
 
 
 @pytest.mark.parametrize("name", ["polars", "pyarrow", "lists"])
@@ -270,7 +275,10 @@ def test_classes(n_classes: int) -> None:
     labels = np.array(["low", "middle", "high"])[np.digitize(y, [0.0, 1.0][: n_classes - 1])]
     report = encoding_report(make_encoder(), X, labels, cv=2, random_state=0)
     assert set(report["scoring"]) == {"roc_auc" if n_classes == 2 else "roc_auc_ovr"}
-    assert len(report) == 13
+    assert len(report) == 15
+    predictions = row_of(report, "stacking", "linear")["n_features"]
+    predictions -= row_of(report, "embedding", "linear")["n_features"]
+    assert predictions == {2: 1, 3: 3}[n_classes]
     assert report["mean_test_score"].notna().all()
     for encoder in DEFAULTS:
         assert row_of(report, encoder, "linear")["mean_test_score"] > 0.85
@@ -293,7 +301,7 @@ def test_classes_that_a_fold_lacks_are_refused_by_the_default_score() -> None:
     options = {"encoders": {}, "downstream": DummyClassifier(), "cv": KFold(3)}
     with pytest.raises(InvalidParameterError, match=r"training rows of fold 0 lack .*\['a'\]"):
         quick(X, labels, **options)
-    assert quick(X, labels, scoring="accuracy", **options)["mean_test_score"].tolist() == [0, 0]
+    assert quick(X, labels, scoring="accuracy", **options)["mean_test_score"].tolist() == [0, 0, 0]
     with pytest.raises(InvalidParameterError, match="test rows of fold 0 lack"):
         quick(X, labels, **{**options, "cv": [(np.arange(60), np.arange(10))]})
 
@@ -315,11 +323,13 @@ def test_several_outputs_need_encoders_models_and_a_score() -> None:
     with pytest.raises(InvalidParameterError, match=r"2 outputs.*`downstream` and `scoring`"):
         quick(X, wide)
     report = quick(X, wide, encoders={"ordinal": OrdinalEncoder()}, scoring="r2")
-    assert sorted(report["encoder"]) == ["both", "embedding", "ordinal"]
+    assert sorted(report["encoder"]) == ["both", "embedding", "ordinal", "stacking"]
+    widths = [row_of(report, name)["n_features"] for name in ("embedding", "stacking")]
+    assert widths[1] - widths[0] == 2
     assert report["mean_test_score"].notna().all()
     tags = np.column_stack([y > 0, y > 1]).astype(int)
     options = {"encoders": {}, "downstream": DummyClassifier(), "scoring": "accuracy"}
-    assert len(quick(X, tags, **options)) == 2
+    assert len(quick(X, tags, **options)) == 3
 
 
 def test_one_hot_columns_are_complete_where_models_take_sparse_input() -> None:
@@ -428,8 +438,9 @@ def test_lightgbm_is_compared_where_it_is_installed(monkeypatch: pytest.MonkeyPa
         ([0.8, np.nan], [0.8, 0.9], "No output could be scored in every fold"),
     ],
 )
+@pytest.mark.parametrize("output", ["both", "stacking"])
 def test_the_finding_names_the_best_output_or_what_is_better(
-    ours: list[float], other: list[float] | None, start: str
+    ours: list[float], other: list[float] | None, start: str, output: str
 ) -> None:
     scores = {("both", "linear"): ours}
     if other is not None:
@@ -443,8 +454,8 @@ def test_the_finding_names_the_best_output_or_what_is_better(
         ],
         columns=["encoder", "downstream", "fold", "test_score", "fit_time", "downstream_time"],
     )
-    found = find(folds, ["embedding", "both"], "r2")
-    assert found.startswith(start)
+    found = find(folds.replace("both", output), OURS, "r2")
+    assert found.startswith(start.replace("both", output))
     assert ("nothing to compare it with" in found) == (other is None)
     if start.startswith("Nothing"):
         assert found.endswith("which is quicker (2.5 s against 1.5 s to fit).")
@@ -557,7 +568,7 @@ def test_what_fails_is_named_and_the_rest_is_kept() -> None:
     assert "fold 0: downstream 'ridge': ValueError: Input X con" in str(caught[0].message)
     assert caught[0].filename == __file__
     counts = report.groupby("downstream")["mean_test_score"].count()
-    assert counts.to_dict() == {"mean": 3, "ridge": 0}
+    assert counts.to_dict() == {"mean": 4, "ridge": 0}
     assert report["encoder"].tolist()[-1] == "fails"
     assert report["difference"].isna().all()  # the reference has failed
     failed = folds[(folds["encoder"] == "fails") & (folds["downstream"] == "mean")]
@@ -673,13 +684,15 @@ def test_a_class_of_few_members_reduces_the_folds_that_test_it(rows: Any) -> Non
     ("settings", "n_features"),
     [({"head": "dot", "dimensions": 3}, 2 * 4 + 1), ({"hidden_layer_sizes": ()}, None)],
 )
-def test_without_hidden_layers_there_are_embeddings_only(
+def test_without_hidden_layers_there_are_embeddings_and_predictions(
     rows: tuple[pd.DataFrame, np.ndarray], settings: dict[str, Any], n_features: int | None
 ) -> None:
     report = quick(*rows, make_encoder(**settings), encoders={})
-    assert report["encoder"].tolist() == ["embedding"]
-    assert report["difference"].tolist() == [0.0]
-    assert n_features in (None, report["n_features"][0])  # dot products have biases, too
+    assert sorted(report["encoder"]) == ["embedding", "stacking"]
+    embedding, stacking = (row_of(report, name) for name in ("embedding", "stacking"))
+    assert embedding["difference"] == 0.0
+    assert n_features in (None, embedding["n_features"])  # dot products have biases, too
+    assert stacking["n_features"] == embedding["n_features"] + 1
 
 
 def make_lists() -> tuple[pd.DataFrame, np.ndarray]:
@@ -711,4 +724,5 @@ def test_lists_alone_leave_other_encoders_nothing() -> None:
         with pytest.raises(InvalidParameterError, match=r"those of lists, \['tags'\], which only"):
             quick(X, y, encoders=encoders)
     report = quick(X, y, encoders={"ours": make_encoder(dimensions=1)})
-    assert sorted(report["encoder"]) == ["both", "embedding", "ours"]
+    assert sorted(report["encoder"]) == ["both", "embedding", "ours", "stacking"]
+    assert row_of(report, "stacking")["n_features"] == row_of(report, "embedding")["n_features"] + 1

@@ -182,7 +182,7 @@ def test_what_transform_refuses(params, missing, refused):
 
 
 def test_expressions_refuse_what_is_no_look_up():
-    for output in ("hidden", "both"):
+    for output in ("hidden", "both", "stacking"):
         encoder = fit(kinds=("flag",), output=output)
         for function in (polars_expressions, pyarrow_transform):
             with pytest.raises(InvalidParameterError, match=f"output='{output}'"):

@@ -340,7 +340,7 @@ def test_standard_sql_in_another_database(monkeypatch):
 
 
 def test_the_query_refuses_what_is_no_look_up():
-    for output in ("hidden", "both"):
+    for output in ("hidden", "both", "stacking"):
         encoder = fit(kinds=("flag",), output=output)
         with pytest.raises(InvalidParameterError, match=f"output='{output}'"):
             sql(encoder, "rows")

@@ -91,6 +91,7 @@ def encoder(rows):
     ("head", "output", "remainder", "unknown"),
     [("mlp", "embedding", "passthrough", "learned"), ("mlp", "embedding", "drop", "nan"),
      ("mlp", "both", "drop", "zero"), ("mlp", "hidden", "passthrough", "learned"),
+     ("mlp", "stacking", "passthrough", "nan"), ("dot", "stacking", "drop", "learned"),
      ("dot", "embedding", "passthrough", "zero")],
 )  # fmt: skip
 def test_onnxruntime_gives_what_transform_gives(table, head, output, remainder, unknown):
@@ -378,7 +379,8 @@ def list_rows():
 
 
 @pytest.mark.parametrize(
-    ("output", "unknown"), [("hidden", "learned"), ("embedding", "nan"), ("both", "zero")]
+    ("output", "unknown"),
+    [("hidden", "learned"), ("embedding", "nan"), ("both", "zero"), ("stacking", "nan")],
 )
 def test_lists_are_pooled(list_rows, output, unknown):
     X, y = list_rows

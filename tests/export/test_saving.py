@@ -98,6 +98,9 @@ MAKERS = {
     "several": lambda: make_encoder(cross_fit=False, output="both", remainder="passthrough").fit(
         make_rows(60)[0], np.column_stack([make_rows(60)[1]] * 2)
     ),
+    "stacking": lambda: make_encoder(output="stacking", remainder="passthrough").fit(
+        *rows_of_classes()
+    ),
     "labels": lambda: make_encoder(handle_unknown="nan", output="hidden").fit(
         make_rows(60)[0], np.eye(2, dtype=int)[np.arange(60) % 2]
     ),
@@ -444,7 +447,8 @@ CHANGES = {
         ("category_target_means_", [lambda m: {n: m[n] for n in list(m)[:3]}]),
     ],
     "several": [("_model.head.biases.0", [lambda b: b[:, :0]])],
-    "array": [("_model.output.hidden", [True])],
+    "array": [("_model.output.hidden", [True]), ("_model.output.vectors", [False])],
+    "stacking": [("_model.output.hidden", [True]), ("_model.output.vectors", [False, 1])],
     "labels": [("target_type_", ["binary"])],
     "poisson": [("_model.link", [Softmax(), None])],
     "binary": [("_model.link", [Softmax(), Link()])],
