@@ -242,8 +242,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float32]:
         """Learn the vectors and encode the training rows without leakage.
 
-        With `cross_fit`, each row gets its vectors from the tables of its own fold, which never
-        saw its target; the result differs from ``fit(X, y).transform(X)``.
+        With `cross_fit`, each row gets its vectors from the tables, and hidden layer and
+        predictions from the head, of its own fold, which never saw its target (under
+        ``head="dot"`` one head has seen all); the result differs from ``fit(X, y).transform(X)``.
 
         Parameters
         ----------

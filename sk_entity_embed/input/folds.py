@@ -92,11 +92,11 @@ def pick_validation(
     n_samples: int,
     random_state: RandomState,
 ) -> NDArray[np.bool_]:
-    """Mark rows that the head never sees, so that their loss can stop training.
+    """Mark rows whose loss stops training. A head that serves all rows must not learn from them.
 
     They are a `fraction` of the rows, or whole groups; at least one is drawn and one left. Rows are
-    stratified where classes have enough of them, and the head gets the only member of a class
-    unless there are too few others.
+    stratified where classes have enough of them, and the only member of a class is left unless
+    there are too few others.
     """
     units = n_samples if groups is None else len(np.unique(groups))
     if units < 2:

@@ -129,7 +129,7 @@ class TrainingConfig:
 class TrainingResult:
     """The result of a training, beside the tables.
 
-    `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the head's pass in each
+    `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the heads' pass in each
     epoch, by output, in the network's units; `validation_loss_curve` that of the validation rows at
     the end of each epoch, or None. After `best_iteration` epochs the state returned was reached.
     """

@@ -278,8 +278,9 @@ class EmbeddingModel:
     ) -> NDArray[np.float32]:
         """Return the output for rows: the parts that `output` names, side by side.
 
-        With the `fold` of each row its vectors are those of the tables that never saw it; None asks
-        for the mean table. Categories that a table has not seen have its learned unknown vector.
+        With the `fold` of each row, tables and head are those that never saw it; None asks for the
+        mean table and the mean of the heads. Categories that a table has not seen have the learned
+        unknown vector.
         """
         shown, head = self.output, self.head
         n_vectors = self.edges[-1] if shown.vectors else 0
