@@ -85,15 +85,6 @@ MUTANTS = [
     ),
     Mutant(
         "leakage",
-        "predictions-in-fold",
-        "fit_transform takes the predictions of training rows from the mean table and all heads.",
-        "model/fitted.py",
-        "= self.raw(rows, fold=fold)",
-        "= self.raw(rows)",
-        ("tests/test_encoder_stacking.py",),
-    ),
-    Mutant(
-        "leakage",
         "validation-teaches-head",
         "Withheld rows teach the head too.",
         "learning/batches.py",
@@ -113,7 +104,7 @@ MUTANTS = [
     Mutant(
         "leakage",
         "hidden-layer-of-all-heads",
-        "What training rows get of the network is the mean of all heads: all but one saw them.",
+        "Training rows get the mean of all heads, which saw them but for one.",
         "model/heads/perceptron.py",
         "if fold is None or self.n_heads == 1:",
         "if True:",

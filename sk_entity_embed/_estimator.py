@@ -622,8 +622,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return folds, tables, start
 
     def _withholds(self, columns: EncodedColumns) -> bool:
-        """Whether validation rows are held back: one head for all rows must not see them."""
-        return not (self._cross_fits(columns) and HEADS[self.head].cross_fits)
+        """Whether validation rows are held back: layers that all folds share must not see them."""
+        shared = any(pooling is not None and pooling.learns for pooling in columns.poolings)
+        return shared or not (self._cross_fits(columns) and HEADS[self.head].cross_fits)
 
     def _draw_folds(
         self, given: CheckedInput, columns: EncodedColumns, seeds: Seeds

@@ -112,7 +112,7 @@ head : {"mlp", "dot"}, default="mlp"
     dot products of all pairs of vectors, a bias for each category and one for all (a
     factorisation machine). "dot" wants equal `dimensions` ("auto" is then half the second
     largest number of categories, 50 at most), a single output, and lists pooled by mean or
-    sum; numbers enter it linearly, and `hidden_layer_sizes` has no part in it. Its vectors end
+    sum; numbers enter it additively, and `hidden_layer_sizes` has no part in it. Its vectors end
     with the category's bias, in the output named like ``dest_bias``.
 
 y_range : tuple of two floats or None, default=None
@@ -127,8 +127,10 @@ dropout : float, default=0.1
     vectors' coordinates.
 
 cross_fit : bool, default=True
-    Whether to use one table a fold, so that the head learns from vectors as they are for new
-    rows. Without it one table learns from all rows but those set aside for early stopping.
+    Whether to use one table and one head a fold (one head for all under ``head="dot"``), so that
+    heads learn from vectors as they are for new rows, and training rows are given what tables and
+    head make of them that never saw them. Without it one table and one head learn from all rows
+    but those set aside for early stopping.
 
 cv : int, splitter or iterable, default=5
     Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
@@ -174,21 +176,23 @@ max_iter : int or "auto", default="auto"
     which start slowly, at least 3,000 steps.
 
 batch_size : int or "auto", default="auto"
-    Rows a step; "auto" makes about 100 steps an epoch, within 32 to 1024 rows.
+    Rows a step; "auto" makes about 100 steps an epoch, in powers of two from 32 to 1024 rows.
 
 learning_rate_init : float, default=0.004
-    First step size of Adam for the head; that of the tables is one and a half times as large.
+    First step size of Adam for the heads; that of the tables is one and a half times as large.
     Under ``head="dot"`` both are 0.35 times as large.
 
 alpha : float, default=0.1
-    Decoupled weight decay of the head's weights (AdamW).
+    Decoupled weight decay (AdamW) of the heads' weights; their offsets do not decay.
 
 early_stopping : bool, default=True
     Whether to stop when the validation loss no longer falls, and go back to its best epoch.
 
 validation_fraction : float, default=0.1
-    Share of the rows, or groups, that never teach the head and decide when to stop. With
-    `cross_fit` they still teach tables of other folds.
+    Share of the rows, or groups, whose loss decides when to stop. With one head a fold none is
+    withheld: each row is judged by a table and a head that never saw it, and at least 10,000
+    rows, or all of smaller data, decide. Under ``head="dot"`` these rows never teach the head, but
+    tables of other folds; without `cross_fit` they teach neither.
 
 n_iter_no_change : int, default=5
     Epochs in a row without improvement that end the training; under ``head="dot"`` or "gru"
@@ -242,9 +246,11 @@ fold_ : ndarray of int64 of shape (n_samples,) or None
     Fold of each training row, -1 for rows of zero weight; None without cross-fitting or
     without categorical columns.
 loss_curve_ : ndarray of float64 of shape (n_iter,)
-    Mean loss of the head's pass in each epoch, in the units of `y`.
+    Mean loss of the heads' pass in each epoch, in the units of `y`. Heads learn from these rows,
+    so that it flatters.
 validation_loss_curve_ : ndarray of float64 of shape (n_iter,) or None
-    Mean loss of the validation rows at the end of each epoch; None without early stopping.
+    Mean loss of the validation rows at the end of each epoch, by tables and heads that never saw
+    them; None without early stopping.
 best_iteration_ : int
     Epochs after which the kept state was reached.
 n_iter_ : int

@@ -26,10 +26,11 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     """Replace categories by dense vectors that a small supervised network has learned.
 
     Every categorical column has an embedding table, numeric columns are context, and a small
-    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` each column
-    has one table a fold, a table learns only from rows of the other folds, and the head learns
-    from rows looked up in the table that never saw them. No training row's vector in
-    :meth:`fit_transform` has received a gradient from its own target.
+    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` there are one
+    table a column and one head for each fold, which learn only from rows of the other folds; heads
+    learn from rows looked up in the table that never saw them. No table or head that makes up what
+    a training row is given in :meth:`fit_transform` has received a gradient from its target. New
+    rows are given the mean of the tables and heads.
 
     ``fit(X, y).transform(X)`` does not equal ``fit_transform(X, y)`` when `cross_fit` is True:
     encode training rows with :meth:`fit_transform` (a pipeline does) and new rows with
@@ -68,8 +69,9 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         at one standard deviation of `y`; "poisson" is half the deviance, with a logarithmic link.
 
     cross_fit : bool, default=True
-        Whether to use one table a fold. Without it one table learns from all rows but those set
-        aside for early stopping, and ``fit_transform(X, y)`` equals ``fit(X, y).transform(X)``.
+        Whether to use one table and one head a fold (one head for all under ``head="dot"``).
+        Without it one of each learns from all rows but those set aside for early stopping, and
+        ``fit_transform(X, y)`` equals ``fit(X, y).transform(X)``.
 
     handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
         What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
@@ -105,8 +107,10 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     treats two categories, axes are uncorrelated and ordered by variance, and columns keep their
     relative importance. Standardising them discards that.
 
-    The shared head and what is computed once from all rows (target scale, canonical coordinates)
-    carry a trace of every target; it is measured in the documentation.
+    What is computed once from all rows (target scale, pairs, canonical coordinates), what heads
+    learn from vectors that saw other rows, and heads and recurrent units that all folds share
+    (``head="dot"``, "gru" `pooling`) carry a trace of every target; it is measured in the
+    documentation.
 
     References
     ----------

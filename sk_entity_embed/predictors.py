@@ -37,9 +37,10 @@ class _Predictor(EmbeddingEstimator):
 class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     """Predict quantities by a network with an embedding table for each categorical column.
 
-    The network and its training are those of :class:`EntityEmbeddingEncoder`: the head learns from
+    The network and its training are those of :class:`EntityEmbeddingEncoder`: heads learn from
     vectors that never saw the row they stand for, and new rows are looked up in the mean of the
-    folds' tables. Several columns of `y` are predicted together.
+    folds' tables and predicted by the mean of the folds' heads. Several columns of `y` are
+    predicted together.
 
     Parameters
     ----------
@@ -167,9 +168,10 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
 class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     """Predict classes by a network with an embedding table for each categorical column.
 
-    The network and its training are those of :class:`EntityEmbeddingEncoder`: the head learns from
+    The network and its training are those of :class:`EntityEmbeddingEncoder`: heads learn from
     vectors that never saw the row they stand for, and new rows are looked up in the mean of the
-    folds' tables. `y` holds two classes, several, or an indicator matrix of labels.
+    folds' tables and predicted by the mean of the folds' heads. `y` holds two classes, several, or
+    an indicator matrix of labels.
 
     Parameters
     ----------

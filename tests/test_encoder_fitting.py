@@ -87,6 +87,9 @@ def test_training_rows_get_the_vectors_of_their_own_folds_tables(rows: Rows) -> 
     np.testing.assert_allclose(out[:, width:], hidden, rtol=1e-5, atol=1e-6)
     alone = make_encoder(output="hidden", max_iter=4).fit_transform(X, y)
     np.testing.assert_array_equal(alone, out[:, width:])
+    predictions = make_encoder(output="stacking", max_iter=4).fit_transform(X, y)[:, width:]
+    raw = of_own_heads("raw", head, vectors, context, encoder.fold_)
+    np.testing.assert_allclose(predictions, raw, rtol=1e-5, atol=1e-6)
     # new rows get the mean of all heads
     new = encoder.transform(X)
     heads = [head_of_fold(head, k).hidden(new[:, :width], context) for k in range(5)]

@@ -192,7 +192,8 @@ def exported_lookups(
     Raises
     ------
     InvalidParameterError
-        If the hidden layer is part of the output; `what` is to be made of it, for the error.
+        If hidden layer or predictions are part of the output; `what` is to be made of it, for the
+        error.
     UnsupportedDataError
         If a column holds lists, unless `lists` are looked up, too.
 

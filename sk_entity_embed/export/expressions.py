@@ -52,7 +52,7 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     ImportError
         If polars is not installed.
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is not a look-up.
+        If the encoder's output has a hidden layer or predictions, which are no look-up.
     UnsupportedDataError
         If a column holds lists, or its categories are of mixed type, or of one that cannot be a
         key.
@@ -132,7 +132,7 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is not a look-up.
+        If the encoder's output has a hidden layer or predictions, which are no look-up.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 

@@ -190,9 +190,9 @@ def sql(
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer, which is not a look-up, or a look-up table is
-        missing. If `keep` is not a list of different names, or a name in it is empty, is that of an
-        output column, or differs from another name of the query in case only.
+        If the encoder's output has a hidden layer or predictions, which are no look-up, or a
+        look-up table is missing. If `keep` is not a list of different names, or a name in it is
+        empty, is that of an output column, or differs from another name of the query in case only.
     InvalidDataError
         If the name of a column that the query reads is empty or holds a zero character. If two
         columns of fit, or two output columns, have names that differ in case only, which most

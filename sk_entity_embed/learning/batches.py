@@ -161,9 +161,10 @@ _ITEMS_AT_ONCE = 65_536
 class Examples:
     """Some rows: where to look them up, and what to learn from them.
 
-    The first `n_own` rows are looked up in the tables of their own fold; these teach the head. The
-    others teach the tables. `n_own_items` says how many cells or items of each column are theirs.
-    `tables` are those that the rows are looked up in.
+    The first `n_own` rows are looked up in the tables of their own fold; these teach a head. The
+    others, the same rows first, teach the tables. `n_own_items` says how many cells or items of
+    each column are the former's. `tables` are those that the rows are looked up in; those of the
+    others also say which head a row goes through, where there is one for each.
 
     `flat` are rows of each column's stacked tables, one a cell or item, and `lists` the lists of
     each column, None for single values. `shrinkage`, of shape (n_items, 1) for each column, is how
@@ -240,8 +241,14 @@ class TrainingSet:
         self._fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
         numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
         self._validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
-        self._training = torch.as_tensor(np.flatnonzero(~rows.withheld), **numbers)
-        self._withheld = torch.as_tensor(np.flatnonzero(rows.withheld), **numbers)
+        # Heads of folds go through the rows that teach tables, where withheld ones weigh nothing.
+        self._silent = None
+        only_tables = rows.withheld
+        if rows.withheld.any() and rows.cross_fitted and config.head.cross_fits:
+            self._silent = torch.as_tensor(rows.withheld, device=device)
+            only_tables = np.zeros_like(rows.withheld)
+        self._training = torch.as_tensor(np.flatnonzero(~only_tables), **numbers)
+        self._withheld = torch.as_tensor(np.flatnonzero(only_tables), **numbers)
         self.n_steps = -(-len(self._training) // config.batch_size)
         few = _ITEMS_AT_ONCE / self._codes.items_per_row
         self._rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
@@ -294,6 +301,8 @@ class TrainingSet:
         tables = self._tables_of(rows, own)
         flat = batch.flat_rows(tables, self.n_rows)
         numbers = self._numbers(rows)
+        if self._silent is not None:
+            numbers[-1].masked_fill_(own & self._silent.index_select(0, rows), 0.0)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
         shrinkage = [self._shrink(j, flat[j], lists[j], numbers[-1]) for j in range(len(flat))]
         return list(_split(sizes, tables, flat, lists, numbers, shrinkage))

@@ -1,4 +1,4 @@
-"""The two passes of cross-fitted training: rows teach other folds' tables, and judge their own."""
+"""The two passes of cross-fitted training: rows teach other folds' tables and heads."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ from sk_entity_embed.learning.problem import TrainingConfig
 AVERAGED_EPOCHS = 6
 """Epochs that the mean of the parameters reaches back over."""
 TABLE_STEP = 1.5
-"""Step size of the tables over that of the head: each table learns from a part of the rows."""
+"""Step size of the tables over that of the heads: each table learns from a part of the rows."""
 LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 
 
 class CrossFitting:
-    """Embedding tables and head under training.
+    """Embedding tables and heads under training.
 
-    Each step has two halves, both at the same parameters:
+    Each step has two halves, both at the same parameters, and draws another fold than its own for
+    every row:
 
-    1. *Tables.* Every row is looked up in a random table of another fold than its own; the
-       gradient changes that table only.
-    2. *Head.* Every row but the validation ones is looked up in its own fold's table, which never
-       saw it; the gradient changes the head only.
+    1. *Tables.* The row is looked up in that fold's table and goes through that fold's head; the
+       gradient changes the table only.
+    2. *Heads.* The row is looked up in its own fold's table, which never saw it, and goes through
+       the other fold's head; the gradient changes the head only.
 
-    With one table (no cross-fitting) both halves look into it, and validation rows take part in
-    neither.
+    Heads that serve all folds (dot products) learn from all rows but the validation ones. With one
+    table (no cross-fitting) both halves look into it, and validation rows take part in neither.
 
-    Three things make the vectors better for others than this head. A perceptron has a linear model
-    beside it. Each vector shrinks towards zero with the weight of a few rows, so that a rare one
-    moves only as far as its rows agree. And what counts is the mean of all parameters over the
+    Three things make the vectors better for others than these heads. A perceptron has a linear
+    model beside it. Each vector shrinks towards zero with the weight of a few rows, so that a rare
+    one moves only as far as its rows agree. And what counts is the mean of all parameters over the
     last epochs.
 
     Parameters
@@ -55,7 +56,7 @@ class CrossFitting:
     bank : EmbeddingBank
         The tables.
     head : TorchHead
-        The layers above.
+        The layers above, those of all folds in one.
     pools : sequence of TorchPooling or None
         What makes one vector of a column's lists; None for columns of single values. Those with
         parameters learn with the head.

@@ -50,6 +50,8 @@ class Pooling(ABC):
     shares_gradient: ClassVar[bool] = False
     """Whether what a list tells is shared out among its items, so that each learns the less the
     longer the list is."""
+    learns: ClassVar[bool] = False
+    """Whether it has parameters, which all folds share."""
     steps: ClassVar[Steps] = Steps()
     """Steps of training that it needs."""
 
@@ -169,6 +171,7 @@ class GRU(Pooling):
     """
 
     name = "gru"
+    learns = True
     items_symmetry = AFFINE
     steps = SLOW_START
 

@@ -75,12 +75,13 @@ def test_heavy_tails_become_normal():
 
 
 def test_bins_lie_between_quantiles_and_give_the_share_that_a_number_has_passed():
+    width = 800 / N_BINS
     x = np.arange(801.0)[:, None]
-    new = np.arange(0, 801.0, 25)[:, None]
+    new = np.arange(0, 801.0, 20)[:, None]
     out = scaled(x, new)
-    assert out.shape == (33, 1 + N_BINS)
-    shares = np.clip(new / 100 - np.arange(8), 0, 1)
-    over_all = np.clip(x / 100 - np.arange(8), 0, 1).mean(axis=0)
+    assert out.shape == (41, 1 + N_BINS)
+    shares = np.clip(new / width - np.arange(N_BINS), 0, 1)
+    over_all = np.clip(x / width - np.arange(N_BINS), 0, 1).mean(axis=0)
     np.testing.assert_allclose(out[:, 1:], BIN_WEIGHT * (shares - over_all), atol=1e-6)
 
 
@@ -89,21 +90,28 @@ def test_bins_lie_between_quantiles_and_give_the_share_that_a_number_has_passed(
     [
         ([0, 1], None),  # nothing between them to tell
         ([0, 1, 2], [0, 1, 2]),
-        ([5] * 60 + [0, 6, 7], [0, 5, 7]),  # most quantiles are the same
-        ([0] * 60 + [1, 2, 3], [0, 3]),
+        ([5] * 60 + [0, 6, 7], [0, 5, 6, 7]),  # most rows have the same
+        ([0] * 60 + [1, 2, 3], [0, 1, 2, 3]),
         ([-1e308, 0, 1e308], [-1e308, 0, 1e308]),
     ],
 )
-def test_few_values_have_as_many_bins_as_their_quantiles_tell_apart(values, edges):
+def test_few_values_have_bins_between_all_of_them(values, edges):
     x = np.array(values, dtype=float)[:, None]
     out = scaled(x)
     assert np.isfinite(out).all()
-    edges = [] if edges is None or len(edges) < 3 else edges
+    edges = [] if edges is None else edges
     assert out.shape[1] == max(1, len(edges))
     for j, (low, high) in enumerate(pairwise(edges), start=1):
         at_ends = scaled(x, np.array([[float(low)], [float(high)]]))[:, j]
         assert np.diff(at_ends) == pytest.approx(BIN_WEIGHT)
         assert at_ends.tolist() == [out[:, j].min(), out[:, j].max()]
+
+
+def test_zeros_of_most_rows_leave_bins_for_the_others():
+    out = scaled(np.append(np.zeros(900), np.arange(1.0, 101))[:, None])
+    assert N_BINS / 2 < out.shape[1] - 1 <= N_BINS
+    steps = np.ptp(out[900:], axis=0)[1:]
+    assert (steps > 0.9 * BIN_WEIGHT).sum() > N_BINS / 2
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -135,13 +143,14 @@ def test_each_column_is_where_it_says():
     numbers[:7, 4] = np.nan
     scaling = fit_context(numbers)
     out = scaling.apply(numbers)
-    assert [s.shape[1] for s in scaling.scores] == [9, 1, 1, 1, 9]
-    assert scaling.varying == [slice(0, 9), slice(10, 11), slice(12, 21)]
-    assert out.shape == (5000, scaling.n_context) == (5000, 22)
+    assert [s.shape[1] for s in scaling.scores] == [1 + N_BINS, 1, 1, 1, 1 + N_BINS]
+    n = 1 + N_BINS
+    assert scaling.varying == [slice(0, n), slice(n + 1, n + 2), slice(n + 3, 2 * n + 3)]
+    assert out.shape == (5000, scaling.n_context) == (5000, 2 * n + 4)
     for column, where in zip((0, 2), scaling.varying, strict=False):
         np.testing.assert_array_equal(out[:, where], scaled(numbers[:, [column]]))
-    assert not out[:, [9, 11]].any()
-    np.testing.assert_allclose(out[:, 21], np.isnan(numbers[:, 4]) - 7 / 5000, atol=1e-7)
+    assert not out[:, [n, n + 2]].any()
+    np.testing.assert_allclose(out[:, -1], np.isnan(numbers[:, 4]) - 7 / 5000, atol=1e-7)
 
 
 def test_later_values_stay_in_the_range_of_fit():

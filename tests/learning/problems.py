@@ -131,7 +131,7 @@ def make_problem(
 ) -> Problem:
     """Rows, start and settings of a small problem under a head and a way of pooling.
 
-    Validation rows are withheld where one head learns from all folds.
+    Validation rows are withheld where a head or a pooling learns from all folds.
     """
     rows, config = make_rows(n, n_tables), make_config(**settings)
     way = kind.removeprefix("dot").removeprefix("_")
@@ -139,7 +139,7 @@ def make_problem(
     if way is not None:
         rows = replace(rows, codes=[make_lists(rows.codes[0]), rows.codes[1]])
     head = DotHead if kind.startswith("dot") else MLPHead
-    if not head.cross_fits:
+    if not head.cross_fits or (way is not None and POOLINGS[way].learns):
         rows = replace(rows, withheld=rows.validation)
     config = replace(config, head=head, poolings=(POOLINGS.get(way), None))
     widths = (3, 3) if head.biased else WIDTHS

@@ -61,6 +61,7 @@ def test_new_rows_get_the_mean_of_all_perceptrons_and_training_rows_their_own(hi
     np.testing.assert_allclose(head.hidden(vectors, context), states.mean(axis=1))
     own = head.hidden(vectors, context, fold)
     np.testing.assert_allclose(own, states[np.arange(9), fold])
+    np.testing.assert_allclose(head.raw(vectors, context, fold), raw[np.arange(9), fold])
     single = MLPHead(*(tuple(a[:1] for a in part) for part in (head.weights, head.biases)))
     folds_of_one = single.hidden(vectors, context, fold)  # one for all folds
     np.testing.assert_allclose(folds_of_one, states[:, 0])

@@ -82,9 +82,10 @@ class LossCurveDisplay:
     ) -> Self:
         """Draw the loss curves of a fitted estimator.
 
-        The training loss is that of the head's pass: with `cross_fit`, each row is looked up in
-        the table that never saw it. The head has seen it, so the curve may flatter; the validation
-        loss does not, and decides when to stop. It is missing without `early_stopping`.
+        The training loss is that of the heads' pass: with `cross_fit`, each row is looked up in
+        the table that never saw it. It goes through a head that learns from it, so the curve may
+        flatter; the validation loss does not, and decides when to stop. It is missing without
+        `early_stopping`.
 
         Parameters
         ----------

@@ -86,12 +86,14 @@ class TorchHead(Layer):
     ) -> tuple[Tensor, Tensor]:
         """Give the parameters their gradients from the first `n` rows, and the input its own.
 
-        Here autograd does it. Return the outputs of the first rows and the objective's gradient in
-        the input `x`, of shape (n_rows, n_in). That is zero for the first rows, unless what is
-        `below` learns from them, too. The `executor`, if any, takes a part of the work.
+        Here autograd does it. The first rows come again, as the first of the others: `tables` says
+        which ones they teach there, and it is the heads of these that learn from them. Return the
+        outputs of the first rows and the objective's gradient in the input `x`, of shape (n_rows,
+        n_in). That is zero for the first rows, unless what is `below` learns from them, too. The
+        `executor`, if any, takes a part of the work.
         """
         own, rest = x[:n].detach().requires_grad_(below), x[n:].detach().requires_grad_()
-        raw = self(own, tables[:n])
+        raw = self(own, tables[n : 2 * n])
         parameters = list(self.parameters())
         for parameter in parameters:  # of the other rows they learn nothing
             parameter.requires_grad_(False)

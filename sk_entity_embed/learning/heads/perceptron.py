@@ -126,10 +126,7 @@ class MLP(TorchHead):
         below: bool = False,
         executor: Executor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Do as :meth:`TorchHead.learn`; the two parts, of the same rows, are gone through apart.
-
-        A row looked up in its own table teaches the head of the table that it teaches.
-        """
+        """Do as :meth:`TorchHead.learn`; its two parts are gone through apart."""
         with torch.no_grad():
             linears = [self.linears, *self._companions]
             weights = [_padded(model.layers[0][0], x.shape[1]) for model in linears]
