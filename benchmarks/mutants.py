@@ -85,11 +85,20 @@ MUTANTS = [
     ),
     Mutant(
         "leakage",
+        "predictions-in-fold",
+        "fit_transform takes the predictions of training rows from the mean table and all heads.",
+        "model/fitted.py",
+        "= self.raw(rows, fold=fold)",
+        "= self.raw(rows)",
+        ("tests/test_encoder_stacking.py",),
+    ),
+    Mutant(
+        "leakage",
         "validation-teaches-head",
         "Withheld rows teach the head too.",
         "learning/batches.py",
-        "np.flatnonzero(~rows.withheld), **numbers",
-        "np.arange(len(rows.fold)), **numbers",
+        "only_tables = rows.withheld",
+        "only_tables = np.zeros_like(rows.withheld)",
         ("tests/learning/test_crossfit.py",),
     ),
     Mutant(
@@ -115,8 +124,8 @@ MUTANTS = [
         "dot-judged-by-its-own-rows",
         "With cross-fitting nothing is withheld from any head, also from one of all folds.",
         "_estimator.py",
-        "return not (self._cross_fits(columns) and HEADS[self.head].cross_fits)",
-        "return not self._cross_fits(columns)",
+        "return shared or not (self._cross_fits(columns) and HEADS[self.head].cross_fits)",
+        "return shared or not self._cross_fits(columns)",
         ("tests/test_encoder_fitting.py",),
     ),
     Mutant(

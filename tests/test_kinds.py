@@ -14,6 +14,7 @@ from torch import nn
 
 import sk_entity_embed
 from sk_entity_embed import EntityEmbeddingEncoder, EntityEmbeddingRegressor
+from sk_entity_embed._access import training_output
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export import load, save, to_onnx
 from sk_entity_embed.inspection import align, drift
@@ -122,6 +123,9 @@ def test_a_toy_kind_takes_every_way(tmp_path, parameters):
     )
     out_of_fold = first.fit_transform(X, y)
     assert not np.array_equal(out_of_fold, first.transform(X))
+    stacked = training_output(first, X, "stacking")
+    np.testing.assert_array_equal(stacked[:, :-1], out_of_fold)
+    assert np.corrcoef(stacked[:, -1], y)[0, 1] > 0.3
     second.fit(X, y)
     moved = align(second, first)
     np.testing.assert_allclose(  # the network answers as before
