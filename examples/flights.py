@@ -62,6 +62,9 @@ def encoders() -> dict[str, object]:
         "TargetEncoder": TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0)),
         "EntityEmbedding": EntityEmbeddingEncoder("all", random_state=0),
         "EntityEmbedding, both": EntityEmbeddingEncoder("all", output="both", random_state=0),
+        "EntityEmbedding, stacking": EntityEmbeddingEncoder(
+            "all", output="stacking", random_state=0
+        ),
     }
 
 
@@ -96,6 +99,8 @@ def compare(split: list) -> tuple[pd.DataFrame, EntityEmbeddingEncoder]:
             if (name, model_name) in {
                 ("one-hot", "boosting"),
                 ("one-hot, 64 levels", "logistic regression"),
+                ("EntityEmbedding, both", "boosting"),
+                ("EntityEmbedding, stacking", "logistic regression"),
             }:
                 continue
             pipeline = Pipeline(
