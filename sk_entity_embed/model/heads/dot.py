@@ -68,6 +68,7 @@ class DotHead(Head):
     name = "dot"
     crosses = False
     biased = True
+    moves_together = True
     step = 0.35  # noise in one vector multiplies that in the other
     prior_rows = 8.0
     steps = SLOW_START
@@ -133,6 +134,16 @@ class DotHead(Head):
                 f"equal width, but `dimensions` gives {equal}; use one number for all columns."
             )
         return list(equal.values())
+
+    @classmethod
+    def joined(cls, heads: Sequence[Self]) -> Self:
+        """Return the mean of all parameters."""
+        return cls(
+            np.mean([head.axes for head in heads], axis=0),
+            np.mean([head.bias_weights for head in heads], axis=0),
+            np.mean([head.context_weights for head in heads], axis=0),
+            float(np.mean([head.intercept for head in heads])),
+        )
 
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Move the weights of axes and biases into the vectors, so that all weights are one."""
