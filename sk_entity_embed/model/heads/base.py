@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Self
 
 import numpy as np
@@ -154,9 +154,14 @@ class Head(ABC):
         return self
 
     @classmethod
-    @abstractmethod
     def joined(cls, heads: Sequence[Self]) -> Self:
-        """Return one head of those of several trainings, whose vectors are in one space."""
+        """Return one head of those of several trainings, whose vectors are in one space.
+
+        Unless heads stand side by side, it is the mean of their parameters.
+        """
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        means = {name: np.mean([getattr(h, name) for h in heads], axis=0) for name in names}
+        return cls(**{n: mean if mean.ndim else float(mean) for n, mean in means.items()})
 
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Return tables and head in the units that steps and shrinkage are made for."""

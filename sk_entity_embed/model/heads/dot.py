@@ -135,16 +135,6 @@ class DotHead(Head):
             )
         return list(equal.values())
 
-    @classmethod
-    def joined(cls, heads: Sequence[Self]) -> Self:
-        """Return the mean of all parameters."""
-        return cls(
-            np.mean([head.axes for head in heads], axis=0),
-            np.mean([head.bias_weights for head in heads], axis=0),
-            np.mean([head.context_weights for head in heads], axis=0),
-            float(np.mean([head.intercept for head in heads])),
-        )
-
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Move the weights of axes and biases into the vectors, so that all weights are one."""
         absorbed = [
