@@ -861,7 +861,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         target, result = given.target, trained.results[0]
         fold = None
         if self._cross_fits(columns):
-            own = trained.fold[:, 0] if self.n_members == 1 else trained.fold
+            own = trained.fold[:, 0] if trained.fold.shape[1] == 1 else trained.fold
             fold = np.full((given.table.n_rows, *own.shape[1:]), -1, dtype=np.int64)
             fold[given.kept] = own
         losses, validation_losses = result.loss_curve, result.validation_loss_curve

@@ -285,7 +285,8 @@ def _estimator(s: Any) -> Rules:
     yield len(m.scale.center) == width, "the scale does not fit the target"
     yield type(m.link) in _LINKS[kind], f"a {kind} target has another link"
 
-    yield s.fold_ is None or s.fold_.ndim in (1, 2), "folds are neither one a row nor several"
+    fits = s.fold_ is None or s.fold_.ndim == 1 or (s.fold_.ndim == 2 and s.fold_.shape[1] > 1)
+    yield fits, "there is neither one fold of each row nor several"
     fits = s.fold_ is None or ((s.fold_ >= -1) & (s.fold_ < n_folds(m))).all()
     yield fits, "folds are out of range"
     names = [t.vocabulary.name for t in m.tables]
