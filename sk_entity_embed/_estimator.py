@@ -343,10 +343,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered, and pairs of columns add none. Vectors
             that came from a table give exactly their category, or None where that table has not
-            seen it. Unknown categories are None, missing ones NaN and infrequent ones
-            ``"infrequent_sklearn"``. A vector of NaN is
-            that of missing cells under ``handle_missing="nan"``; with ``handle_unknown="nan"`` it
-            may be either, and is None. Of dtype object unless all columns have one numeric dtype.
+            seen it. Those of training rows of several members are means, and give the category
+            nearest to them. Unknown categories are None, missing ones NaN and infrequent ones
+            ``"infrequent_sklearn"``. A vector of NaN is that of missing cells under
+            ``handle_missing="nan"``; with ``handle_unknown="nan"`` it may be either, and is None.
+            Of dtype object unless all columns have one numeric dtype.
 
         Raises
         ------

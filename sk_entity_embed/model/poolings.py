@@ -47,13 +47,11 @@ class Pooling(ABC):
     items_symmetry: ClassVar[Symmetry | None] = None
     """Motions of the items' vectors that the pooling itself takes back, in :meth:`moved`: the
     pooled vectors then stay as they are. None if it takes none back."""
-    learns: ClassVar[bool] = False
-    """Whether it has parameters, which trainings that differ do not share."""
     shares_gradient: ClassVar[bool] = False
     """Whether what a list tells is shared out among its items, so that each learns the less the
     longer the list is."""
     learns: ClassVar[bool] = False
-    """Whether it has parameters, which all folds share."""
+    """Whether it has parameters, which all folds share, and several trainings do not."""
     steps: ClassVar[Steps] = Steps()
     """Steps of training that it needs."""
 
@@ -175,7 +173,6 @@ class GRU(Pooling):
     name = "gru"
     learns = True
     items_symmetry = AFFINE
-    learns = True
     steps = SLOW_START
 
     input_weights: Floats
