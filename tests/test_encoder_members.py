@@ -55,6 +55,17 @@ def test_training_rows_get_the_mean_of_what_their_own_folds_give(rows: Rows) -> 
     assert np.std(parts[0] - parts[1], axis=0)[:-1].max() > 1e-3
 
 
+def test_predictions_of_training_rows_are_the_mean_of_those_of_their_own_folds(rows: Rows) -> None:
+    X, y = rows
+    encoder = make_encoder(n_members=2, output="stacking")
+    out = encoder.fit_transform(X, y)
+    model = encoder._model
+    coded = model.code(encoder._read(X))
+    raws = [model.raw(coded, fold=fold)[:, 0] for fold in encoder.fold_.T]
+    np.testing.assert_allclose(out[:, -1], np.mean(raws, axis=0), rtol=1e-5, atol=1e-6)
+    assert np.abs(raws[0] - raws[1]).max() > 1e-3
+
+
 def test_a_row_is_given_the_tables_that_were_trained_without_it(
     rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
