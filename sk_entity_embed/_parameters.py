@@ -140,9 +140,10 @@ cv : int, splitter or iterable, default=5
 
 n_members : int, default=1
     Trainings with other folds, validation rows and batches, brought into one space and averaged:
-    neighbours then depend less on chance, for as many times the cost. A training row gets the mean
-    of the vectors that its own folds' tables give, none of which saw it. A splitter or iterable
-    `cv` gives all members the same folds. Several members have no ``warm_start``, and lists no
+    neighbours then depend less on chance, for as many times the cost. Take 4 to look at vectors;
+    the network's own predictions gain nothing, and may lose. A training row gets the mean of the
+    vectors that its own folds' tables give, none of which saw it. A splitter or iterable `cv`
+    gives all members the same folds. Several members have no ``warm_start``, and lists no
     `pooling` by "gru".
 
 min_frequency : int or float, default=None
