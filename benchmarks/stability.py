@@ -4,7 +4,8 @@ For the 100 most frequent categories of a column, the share of the 10 nearest ca
 distance, among all categories of the column) that fits with different seeds have in common, in the
 mean over pairs of seeds. Folds, first vectors, batches and validation rows all differ.
 
-Run it with ``python benchmarks/stability.py [--quick] [--data FOLDER]``.
+Run it with ``python benchmarks/stability.py [--quick] [--rows N] [--members 1 2 4]
+[--data FOLDER]``.
 """
 
 from __future__ import annotations
@@ -32,22 +33,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("SK_ENTITY_EMBED_DATA"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="30,000 rows, two seeds")
+    parser.add_argument("--rows", type=int, default=None, help="in place of 200,000")
+    parser.add_argument("--members", type=int, nargs="+", default=[1], help="`n_members` to try")
     args = parser.parse_args()
-    n_rows = 30_000 if args.quick else 200_000
+    n_rows = args.rows or (30_000 if args.quick else 200_000)
     seeds = range(2 if args.quick else args.seeds)
     X, late, _ = load_flights(n_rows, 0)
-    found = {"flights, dest": _compare(X, late, "dest", seeds)}
+    found = {_named("flights, dest", m): _compare(X, late, "dest", seeds, m) for m in args.members}
     if args.data is not None and (Path(args.data) / "rossmann.parquet").exists():
         stores, sales = _load_rossmann(Path(args.data), n_rows)
-        found["Rossmann, Store"] = _compare(stores, sales, "Store", seeds)
-    print(f"{'':18}{'overlap':>9}{'by chance':>11}{'categories':>12}{'s a fit':>9}")
+        for m in args.members:
+            found[_named("Rossmann, Store", m)] = _compare(stores, sales, "Store", seeds, m)
+    print(f"{'':30}{'overlap':>9}{'by chance':>11}{'categories':>12}{'s a fit':>9}")
     for name, record in found.items():
         print(
-            f"{name:18}{record['overlap']:9.3f}{record['chance']:11.3f}"
+            f"{name:30}{record['overlap']:9.3f}{record['chance']:11.3f}"
             f"{record['categories']:12d}{record['seconds']:9.1f}"
         )
     if not args.quick:
         write_results("stability", {"n_rows": n_rows, "seeds": len(seeds), "columns": found})
+
+
+def _named(name: str, n_members: int) -> str:
+    return name if n_members == 1 else f"{name}, {n_members} members"
 
 
 def _load_rossmann(data: Path, n_rows: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -59,11 +67,15 @@ def _load_rossmann(data: Path, n_rows: int) -> tuple[pd.DataFrame, np.ndarray]:
     return frame[ROSSMANN].astype(str), np.log(frame["Sales"].to_numpy(dtype=float))
 
 
-def _compare(X: pd.DataFrame, y: np.ndarray, column: str, seeds: range) -> dict[str, float]:
+def _compare(
+    X: pd.DataFrame, y: np.ndarray, column: str, seeds: range, n_members: int
+) -> dict[str, float]:
     """Mean overlap of the neighbours over all pairs of seeds."""
     neighbours, start = [], time.perf_counter()
     for seed in seeds:
-        encoder = EntityEmbeddingEncoder(categorical_features="all", random_state=seed)
+        encoder = EntityEmbeddingEncoder(
+            categorical_features="all", n_members=n_members, random_state=seed
+        )
         vectors = encoder.fit(X, y).embeddings_[column]
         frequent = np.argsort(-encoder.category_counts_[column], kind="stable")[:N_FREQUENT]
         index = NearestNeighbors(n_neighbors=N_NEIGHBOURS).fit(vectors)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from sk_entity_embed.exceptions import (
     LeakageWarning,
     TrainingInterruptedWarning,
 )
-from sk_entity_embed.fitting.building import build_model
+from sk_entity_embed.fitting.building import Member, build_member, build_model
 from sk_entity_embed.fitting.initialization import starting_point
 from sk_entity_embed.fitting.interactions import choose_pairs
 from sk_entity_embed.fitting.options import (
@@ -51,6 +51,7 @@ from sk_entity_embed.fitting.preparation import (
 from sk_entity_embed.fitting.warm_start import check_continuation, continued_point, fingerprint
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.duplicates import check_duplicates
+from sk_entity_embed.input.folds import is_integer, warn_of_rare_classes
 from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
@@ -102,6 +103,28 @@ class _TrainingRows:
     fold: NDArray[np.int64] | None
 
 
+class _Untrained(NamedTuple):
+    """A member before its training."""
+
+    seeds: Seeds
+    folds: FoldAssignment
+    tables: list[Floats]
+    start: StartingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """Members, what their trainings told, and the table of each row, of shape (n_used, n_members).
+
+    Tables of all members are counted through. Of a training that was interrupted in its first epoch
+    there is a result alone.
+    """
+
+    members: list[Member]
+    results: list[TrainingResult]
+    fold: NDArray[np.int64]
+
+
 class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     """Fit of the cross-fitted embedding network, look-up of vectors, and the way back.
 
@@ -130,6 +153,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "cross_fit": ["boolean"],
         "cv": ["cv_object"],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "min_frequency": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0, 1, closed="neither"),
@@ -273,7 +297,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
         if fitted is None:  # vectors of an earlier fit would not be out of fold
             raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
-        vectors = self._model.transform(fitted.coded, fitted.fold)
+        model, coded = self._model, fitted.coded
+        own = fitted.fold
+        vectors = model.transform(coded) if own is None else model.transform_training(coded, own)
         if fitted.kept.all():
             return vectors
         out = np.empty((len(fitted.kept), vectors.shape[1]), dtype=np.float32)
@@ -318,10 +344,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             The categorical columns, and those passed through, in the order of the input; context
             columns that were dropped cannot be recovered, and pairs of columns add none. Vectors
             that came from a table give exactly their category, or None where that table has not
-            seen it. Unknown categories are None, missing ones NaN and infrequent ones
-            ``"infrequent_sklearn"``. A vector of NaN is
-            that of missing cells under ``handle_missing="nan"``; with ``handle_unknown="nan"`` it
-            may be either, and is None. Of dtype object unless all columns have one numeric dtype.
+            seen it. Those of training rows of several members are means, and give the category
+            nearest to them. Unknown categories are None, missing ones NaN and infrequent ones
+            ``"infrequent_sklearn"``. A vector of NaN is that of missing cells under
+            ``handle_missing="nan"``; with ``handle_unknown="nan"`` it may be either, and is None.
+            Of dtype object unless all columns have one numeric dtype.
 
         Raises
         ------
@@ -428,10 +455,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
         """
-        from sk_entity_embed.learning.learn import learn
-
         self._check_output()
-        seeds = Seeds.draw(self.random_state)
+        if self.warm_start and self.n_members > 1:
+            raise InvalidParameterError(
+                "warm_start=True goes on from one training, but `n_members` asks for "
+                f"{self.n_members}; use n_members=1 or warm_start=False."
+            )
+        seeds, *others = Seeds.draw(self.random_state, self.n_members)
         given = self._check_input(X, y, sample_weight, groups)
         before = getattr(self, "_model", None) if self.warm_start else None
         if before is not None and before.warm_start is None:
@@ -447,13 +477,16 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         output = self._output()
         if not (transforms and (output.reads_head or output.numbers)):  # as large as X
             columns = replace(columns, numbers=np.empty((given.table.n_rows, 0)))
-        rows = training_rows(given, columns, folds, scale)
-        config = self._training_config(given, columns, scale, link, seeds)
-        result = learn(tables, rows, start, config)
-        if len(result.loss_curve) == 0:
+        first = _Untrained(seeds, folds, tables, start)
+        members = (
+            first if one is seeds else self._another(given, columns, folds, one)
+            for one in (seeds, *others)
+        )
+        trained = self._train(members, given, columns, scale, link)
+        if trained is None:
             return None
         model = replace(
-            build_model(tables, result, start, rows, columns, scale, link)
+            build_model(trained.members, columns, scale, link)
             .with_output(output)
             .with_unknown(self.handle_unknown)
             .with_missing(self.handle_missing),
@@ -461,12 +494,49 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        fitted.__dict__.update(self._attributes(model, result, given, columns, folds))
+        fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
-        _warn_of_training(result)
+        _warn_of_training(trained.results, self.n_members)
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
-        own = folds.fold.astype(np.int64) if self._cross_fits(columns) else None
+        own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+
+    def _train(
+        self,
+        members: Iterable[_Untrained],
+        given: CheckedInput,
+        columns: EncodedColumns,
+        scale: Scale,
+        link: Link,
+    ) -> _Trained | None:
+        """Train one member after the other; None where no whole epoch was run."""
+        from sk_entity_embed.learning.learn import learn
+
+        found: list[Member] = []
+        results: list[TrainingResult] = []
+        own: list[NDArray[np.int64]] = []
+        n_tables = 0
+        for i, (seeds, folds, tables, start) in enumerate(members):
+            rows = training_rows(given, columns, folds, scale)
+            config = self._training_config(given, columns, scale, link, seeds)
+            if self.n_members > 1:
+                config = replace(config, label=f"member {i + 1} of {self.n_members}")
+            result = learn(tables, rows, start, config)
+            results.append(result)
+            if len(result.loss_curve):
+                found.append(build_member(tables, result, start, rows, columns, scale, link))
+                own.append(folds.fold.astype(np.int64) + n_tables)
+                n_tables += folds.n_tables
+            if result.interrupted:
+                break
+        return _Trained(found, results, np.stack(own, axis=1)) if found else None
+
+    def _another(
+        self, given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, seeds: Seeds
+    ) -> _Untrained:
+        """Return a further member before training: other folds, and the first vectors of all."""
+        folds = self._assign_rows(given, columns, seeds, folds)
+        return _Untrained(seeds, folds, *self._first_vectors(given, columns, folds, seeds))
 
     def _with_model(self, model: EmbeddingModel) -> Self:
         """A copy that answers by another model."""
@@ -570,6 +640,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             given.target.n_outputs,
             {names[j]: kind for j, kind in pooling.items()},
         )
+        for j, kind in pooling.items():
+            if kind.learns and self.n_members > 1:
+                raise InvalidParameterError(
+                    f"`n_members`={self.n_members} are brought into one space, but `pooling` is "
+                    f"{kind.name!r} for column {names[j]!r}, which learns one of its own; use "
+                    "n_members=1 or another pooling."
+                )
         columns = encode_columns(
             given,
             categorical,
@@ -610,6 +687,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if cross_fit and not same_rows:
                 warn(_CONTINUED_ELSEWHERE, LeakageWarning)
             return folds, tables, start
+        return folds, *self._first_vectors(given, columns, folds, seeds)
+
+    def _first_vectors(
+        self, given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, seeds: Seeds
+    ) -> tuple[list[Floats], StartingPoint]:
+        """New vectors, and all else that a first fit starts from."""
         tables, start = starting_point(
             columns,
             given.target,
@@ -620,7 +703,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             freeze=self.freeze,
             random_state=seeds.vectors,
         )
-        return folds, tables, start
+        if self.n_members > 1 and HEADS[self.head].moves_together and any(map(np.any, start.fixed)):
+            raise InvalidParameterError(
+                f"`n_members`={self.n_members} are brought into one space, but head={self.head!r} "
+                "turns all columns together, which vectors that `freeze` keeps do not allow; use "
+                "n_members=1, or freeze nothing."
+            )
+        return tables, start
 
     def _withholds(self, columns: EncodedColumns) -> bool:
         """Whether validation rows are held back: layers that all folds share must not see them."""
@@ -631,19 +720,33 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         self, given: CheckedInput, columns: EncodedColumns, seeds: Seeds
     ) -> FoldAssignment:
         """Draw folds and validation rows, and warn of copies in other folds."""
-        cross_fit = self._cross_fits(columns)
-        folds = assign_rows(
+        folds = self._assign_rows(given, columns, seeds)
+        target = given.target
+        if self._cross_fits(columns):
+            if is_integer(self.cv) and target.strata is not None and target.classes is not None:
+                warn_of_rare_classes(folds.fold, target.strata, target.classes)
+            check_duplicates(columns.codes, columns.context_values, target, folds.fold)
+        return folds
+
+    def _assign_rows(
+        self,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        seeds: Seeds,
+        of_first: FoldAssignment | None = None,
+    ) -> FoldAssignment:
+        """Draw folds and validation rows; those `of_first` where `cv` has folds of its own."""
+        if of_first is not None and not is_integer(self.cv):
+            return of_first
+        return assign_rows(
             given,
-            cross_fit=cross_fit,
-            cv=self.cv,
+            cross_fit=self._cross_fits(columns),
+            cv=self.cv if of_first is None else of_first.n_tables,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             withholds=self._withholds(columns),
             random_state=seeds.folds,
         )
-        if cross_fit:
-            check_duplicates(columns.codes, columns.context_values, given.target, folds.fold)
-        return folds
 
     def _cross(
         self,
@@ -745,23 +848,24 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             tol=float(self.tol),
             device=self.device,
             seed=seeds.network,
+            branch=seeds.branch,
             verbose=bool(self.verbose),
         )
 
     def _attributes(
         self,
         model: EmbeddingModel,
-        result: TrainingResult,
+        trained: _Trained,
         given: CheckedInput,
         columns: EncodedColumns,
-        folds: FoldAssignment,
     ) -> dict[str, Any]:
-        """The fitted attributes by name."""
-        target = given.target
+        """The fitted attributes by name; the course of the training is that of the first member."""
+        target, result = given.target, trained.results[0]
         fold = None
         if self._cross_fits(columns):
-            fold = np.full(given.table.n_rows, -1, dtype=np.int64)
-            fold[given.kept] = folds.fold
+            own = trained.fold[:, 0] if trained.fold.shape[1] == 1 else trained.fold
+            fold = np.full((given.table.n_rows, *own.shape[1:]), -1, dtype=np.int64)
+            fold[given.kept] = own
         losses, validation_losses = result.loss_curve, result.validation_loss_curve
         units = given.loss.units(model.scale)
         names = [table.vocabulary.name for table in model.tables]
@@ -801,15 +905,18 @@ def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:
     return twin
 
 
-def _warn_of_training(result: TrainingResult) -> None:
-    """Say what went wrong in a training that has a result nevertheless."""
+def _warn_of_training(results: list[TrainingResult], n_members: int) -> None:
+    """Say what went wrong in trainings that have a result nevertheless."""
+    result = results[-1]
     kept = f"the best state so far, after {result.best_iteration} full epoch(s), was kept."
     if result.best_iteration == 0:
         kept = "no epoch was better than the fit before, whose state was kept."
+    if result.interrupted and n_members > 1:
+        kept = f"it was that of member {len(results)} of {n_members}, and those so far were kept."
     if result.interrupted:
         message = f"Training was interrupted; {kept}"
         warn(message, TrainingInterruptedWarning)
-    curves = [result.loss_curve, result.validation_loss_curve]
+    curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
     if not all(np.isfinite(c).all() for c in curves if c is not None):
         message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
         warn(message, ConvergenceWarning)

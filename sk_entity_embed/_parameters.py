@@ -138,6 +138,14 @@ cv : int, splitter or iterable, default=5
     in as many folds as it has members. The test sets of a splitter or an iterable must cover
     each row exactly once; their training sets are not used.
 
+n_members : int, default=1
+    Trainings with other folds, validation rows and batches, brought into one space and averaged:
+    neighbours then depend less on chance, for as many times the cost. Take 4 to look at vectors;
+    the network's own predictions gain nothing, and may lose. A training row gets the mean of the
+    vectors that its own folds' tables give, none of which saw it. A splitter or iterable `cv`
+    gives all members the same folds. Several members have no ``warm_start``, and lists no
+    `pooling` by "gru".
+
 min_frequency : int or float, default=None
     Categories with fewer rows, or a smaller share of the rows, share one vector.
 
@@ -242,12 +250,14 @@ categorical_features_ : list of str
     Names of the embedded columns.
 dimensions_ : dict of int
     Width of each column's vectors.
-fold_ : ndarray of int64 of shape (n_samples,) or None
+fold_ : ndarray of int64 of shape (n_samples,) or (n_samples, n_members), or None
     Fold of each training row, -1 for rows of zero weight; None without cross-fitting or
-    without categorical columns.
+    without categorical columns. Several members have a column each, and their folds are counted
+    through.
 loss_curve_ : ndarray of float64 of shape (n_iter,)
     Mean loss of the heads' pass in each epoch, in the units of `y`. Heads learn from these rows,
-    so that it flatters.
+    so that it flatters. Of several members this curve, and what follows of the training, are those
+    of the first.
 validation_loss_curve_ : ndarray of float64 of shape (n_iter,) or None
     Mean loss of the validation rows at the end of each epoch, by tables and heads that never saw
     them; None without early stopping.

@@ -173,6 +173,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         dropout: float = 0.1,
         cross_fit: bool = True,
         cv: Any = 5,
+        n_members: int = 1,
         min_frequency: int | float | None = None,
         max_categories: int | None = None,
         unknown_rate: float = 0.02,

@@ -137,6 +137,7 @@ NONSENSE: dict[str, list[Any]] = {
     "dropout": [-0.1, 1.0, "much", None],
     "cross_fit": ["yes", 2],
     "cv": [1, "five", 2.5],
+    "n_members": [0, -1, 2.5, "some", None],
     "min_frequency": [0, 1.5, "often"],
     "max_categories": [0, 2.5, "few"],
     "unknown_rate": [-0.1, 1.0, "some", None],

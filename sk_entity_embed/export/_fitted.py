@@ -84,7 +84,6 @@ SHAPES: dict[type, dict[str, str]] = {
     SimpleNamespace: {  # an estimator
         "feature_names_in_": "f",
         "classes_": "c",
-        "fold_": "r",
         "loss_curve_": "e",
         "validation_loss_curve_": "v",
     },
@@ -246,7 +245,8 @@ def _same(one: Any, other: Any) -> bool:
 def _mlp_fits(head: MLPHead, m: EmbeddingModel) -> Rules:
     n_inputs = m.edges[-1] + m.scaling.n_context
     yield head.weights[0].shape[1] == n_inputs, "the head does not fit the columns"
-    yield head.n_heads in (1, n_folds(m)), "the heads do not fit the folds"
+    fits = not m.tables or head.n_heads in (1, n_folds(m))
+    yield fits, "the heads do not fit the folds"
 
 
 def _dot_fits(head: DotHead, m: EmbeddingModel) -> Rules:
@@ -285,6 +285,8 @@ def _estimator(s: Any) -> Rules:
     yield len(m.scale.center) == width, "the scale does not fit the target"
     yield type(m.link) in _LINKS[kind], f"a {kind} target has another link"
 
+    fits = s.fold_ is None or s.fold_.ndim == 1 or (s.fold_.ndim == 2 and s.fold_.shape[1] > 1)
+    yield fits, "there is neither one fold of each row nor several"
     fits = s.fold_ is None or ((s.fold_ >= -1) & (s.fold_ < n_folds(m))).all()
     yield fits, "folds are out of range"
     names = [t.vocabulary.name for t in m.tables]

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sk_entity_embed.fitting.preparation import EncodedColumns
 from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingResult, TrainingRows
 from sk_entity_embed.model.fitted import EmbeddingModel
-from sk_entity_embed.model.heads.base import TrainedColumns
+from sk_entity_embed.model.heads.base import Head, TrainedColumns
 from sk_entity_embed.model.losses import Link, Scale
+from sk_entity_embed.model.procrustes import nearest_motion, nearest_rotation
+from sk_entity_embed.model.symmetry import Motion
 from sk_entity_embed.model.tables import EmbeddingTable, merge_tables, take
 
 _SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""
 
 
-def build_model(
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What one training found, in canonical coordinates of its own."""
+
+    head: Head
+    columns: TrainedColumns
+
+
+def build_member(
     tables: list[Floats],
     result: TrainingResult,
     start: StartingPoint,
@@ -23,12 +37,11 @@ def build_model(
     columns: EncodedColumns,
     scale: Scale,
     link: Link,
-) -> EmbeddingModel:
-    """Return the fitted model, in canonical coordinates but for frozen columns.
+) -> Member:
+    """Return a member, in canonical coordinates but for frozen columns.
 
-    It serves learned vectors; policies and output are added by the model's own methods. The trained
-    `tables`, of shape (n_tables, n_rows, width) each, are taken over: none are left in the list, so
-    that no more memory is taken than has to be.
+    The trained `tables`, of shape (n_tables, n_rows, width) each, are taken over: none are left in
+    the list, so that no more memory is taken than has to be.
     """
     counts = []
     for j, vocabulary in enumerate(columns.vocabularies):
@@ -55,13 +68,27 @@ def build_model(
         unit=link.output_unit(scale),
         centered=[False] * len(frozen),
     )
-    head = head.canonical(trained)
+    return Member(head.canonical(trained), trained)
+
+
+def build_model(
+    members: list[Member], columns: EncodedColumns, scale: Scale, link: Link
+) -> EmbeddingModel:
+    """Return the fitted model, of all `members` in one space.
+
+    It serves learned vectors; policies and output are added by the model's own methods. The list is
+    left empty, as that of tables is.
+    """
+    first, others = members[0], members[1:]
+    members.clear()
+    joined = _joined([first, *(_moved(other, first) for other in others)]) if others else first
+    head, trained = joined.head, joined.columns
     embedded = []
     for j, vocabulary in enumerate(columns.vocabularies):
         stack = trained.stacks[j]
         center = np.zeros(stack.shape[2], dtype=np.float32)
         if not trained.centered[j]:
-            center = np.average(stack[-1], axis=0, weights=counts[j]).astype(np.float32)
+            center = np.average(stack[-1], axis=0, weights=trained.counts[j]).astype(np.float32)
         embedded.append(EmbeddingTable(vocabulary, stack, center, head.biased))
     return EmbeddingModel(
         names=columns.names,
@@ -77,3 +104,53 @@ def build_model(
         crosses=columns.crosses,
         gains=columns.gains,
     )
+
+
+def _moved(member: Member, first: Member) -> Member:
+    """Return a member whose vectors are turned and shifted towards those of the first.
+
+    One motion for all of its tables: it tells nothing of a row's fold.
+    """
+    head, columns = member.head, member.columns
+    matched = [
+        (_axes(new[-1], head), _axes(old[-1], head), count / count.sum())
+        for new, old, count in zip(
+            columns.stacks, first.columns.stacks, columns.counts, strict=True
+        )
+    ]
+    motions: list[Motion | None]
+    if head.symmetry.joint:
+        rotation = nearest_rotation(matched)
+        motions = [Motion(rotation, np.zeros(len(rotation)))] * len(matched)
+    else:
+        motions = [
+            None if frozen else nearest_motion(m, head.symmetry_below(pooling))
+            for m, pooling, frozen in zip(matched, columns.poolings, columns.frozen, strict=True)
+        ]
+    edges = [0, *accumulate(stack.shape[2] for stack in columns.stacks)]
+    stacks = [
+        stack if motion is None else motion.apply(stack)
+        for stack, motion in zip(columns.stacks, motions, strict=True)
+    ]
+    return Member(head.moved(motions, edges), replace(columns, stacks=stacks))
+
+
+def _axes(table: Floats, head: Head) -> NDArray[np.float64]:
+    """Return the vectors of a table without their biases."""
+    return table[:, : table.shape[1] - head.biased].astype(np.float64)
+
+
+def _joined(members: list[Member]) -> Member:
+    """Return members in one space as one, whose folds are those of all.
+
+    The mean table is the mean of theirs.
+    """
+    stacks = []
+    for tables in zip(*(member.columns.stacks for member in members), strict=True):
+        total = np.stack([table[-1] for table in tables]).sum(axis=0, dtype=np.float64)
+        folds = [table[: max(1, len(table) - 1)] for table in tables]
+        mean = (total / len(tables)).astype(np.float32)
+        stacks.append(np.concatenate([*folds, mean[None]]))
+    trained = replace(members[0].columns, stacks=stacks)
+    head = members[0].head.joined([member.head for member in members])
+    return Member(head.canonical(trained), trained)

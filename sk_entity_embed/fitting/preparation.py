@@ -26,9 +26,7 @@ from sk_entity_embed.input.context import ContextScaling, fit_context, stack_num
 from sk_entity_embed.input.crosses import AnyVocabulary, learn_cross
 from sk_entity_embed.input.folds import (
     assign_folds,
-    is_integer,
     pick_validation,
-    warn_of_rare_classes,
 )
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown, warn
@@ -50,6 +48,8 @@ _BLOCK = 16_384  # Rows at a time, so that what is made of them takes no memory 
 
 _JUDGED = 10_000
 """Rows whose loss stops the training, at least, where none has to be withheld for that."""
+
+_SEEDS = np.iinfo(np.int32).max
 
 _WIDEST = 1e6
 """Distance of the bounds of predictions over the spread of the target: 1e7 is too much."""
@@ -170,17 +170,26 @@ class FoldAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """One independent source of randomness for each purpose, in a fixed order of drawing."""
+    """One independent source of randomness for each purpose, in a fixed order of drawing.
+
+    Members start from the same vectors and the same `network`; what comes after is drawn from a
+    `branch` of their own.
+    """
 
     folds: RandomState
     vectors: RandomState
     network: int
+    branch: int | None = None
 
     @classmethod
-    def draw(cls, random_state: Any) -> Seeds:
-        """Draw all seeds from one `random_state`."""
-        drawn = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=3)
-        return cls(RandomState(drawn[0]), RandomState(drawn[1]), int(drawn[2]))
+    def draw(cls, random_state: Any, n_members: int = 1) -> list[Seeds]:
+        """Draw all seeds of each member from one `random_state`; those of the first come first."""
+        source = check_random_state(random_state)
+        folds, vectors, network = source.randint(_SEEDS, size=3)
+        out = [cls(RandomState(folds), RandomState(vectors), int(network))]
+        for folds, branch in source.randint(_SEEDS, size=(n_members - 1, 2)):
+            out.append(cls(RandomState(folds), RandomState(vectors), int(network), int(branch)))
+        return out
 
 
 def check_input(
@@ -296,8 +305,6 @@ def assign_rows(
     if cross_fit:
         kept = np.flatnonzero(given.kept)
         folds = assign_folds(cv, strata, groups, kept, given.table.n_rows, random_state)
-        if is_integer(cv) and strata is not None and given.target.classes is not None:
-            warn_of_rare_classes(folds, strata, given.target.classes)
         n_tables = int(folds.max()) + 1
         fold = folds.astype(np.min_scalar_type(-n_tables))
     validation = np.zeros(n, dtype=bool)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.linalg import orthogonal_procrustes
-from scipy.optimize import linear_sum_assignment
 
 from sk_entity_embed._access import check_column, fitted_model, fitted_step, with_model
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
@@ -23,10 +21,8 @@ from sk_entity_embed.inspection.column_vectors import (
 )
 from sk_entity_embed.inspection.search import exact_search
 from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.procrustes import Matched, nearest_motion, nearest_rotation
 from sk_entity_embed.model.symmetry import AFFINE, Motion, Symmetry
-
-_Matched: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-"""Vectors of the shared categories in both fits, and the weight of each."""
 
 
 def align(encoder: Any, reference: Any) -> Any:
@@ -236,7 +232,7 @@ def _check_shapes(model: EmbeddingModel, reference: EmbeddingModel, names: Seque
             )
 
 
-def _matched(new: ColumnVectors, old: ColumnVectors) -> _Matched:
+def _matched(new: ColumnVectors, old: ColumnVectors) -> Matched:
     at, there, weights = _shared(new, old)
     a, b = new.vectors[at].astype(np.float64), old.vectors[there].astype(np.float64)
     return a, b, weights / weights.sum()
@@ -265,7 +261,7 @@ def _joint_motion(
         if errors:
             raise errors[0]
         return None
-    rotation = _rotation(matched)
+    rotation = nearest_rotation(matched)
     return Motion(rotation, np.zeros(len(rotation)))
 
 
@@ -275,33 +271,7 @@ def _motion(
     """Return the rigid motion allowed that brings vectors closest; None if they cannot move."""
     if symmetry.linear == "none" or symmetry.joint:
         return together if symmetry.joint else None
-    matched = _matched(new, old)
-    a, b, weights = matched
-    turn = _permutation if symmetry.linear == "permutation" else _rotation
-    if not symmetry.shift:
-        return Motion(turn([matched]), np.zeros(a.shape[1]))
-    mean_a, mean_b = weights @ a, weights @ b
-    rotation = turn([(a - mean_a, b - mean_b, weights)])
-    return Motion(rotation, mean_b - mean_a @ rotation)
-
-
-def _rotation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
-    """Return the orthogonal matrix that brings vectors closest to others."""
-    roots = [np.sqrt(weights)[:, None] for _, _, weights in matched]
-    new, old = (
-        np.vstack([part[i] * root for part, root in zip(matched, roots, strict=True)])
-        for i in (0, 1)
-    )
-    rotation: NDArray[np.float64] = orthogonal_procrustes(new, old)[0]
-    return rotation
-
-
-def _permutation(matched: Sequence[_Matched]) -> NDArray[np.float64]:
-    """Return the order of axes that brings vectors closest to others."""
-    product = sum((new * weights[:, None]).T @ old for new, old, weights in matched)
-    matrix = np.zeros_like(product)
-    matrix[linear_sum_assignment(product, maximize=True)] = 1.0
-    return matrix
+    return nearest_motion(_matched(new, old), symmetry)
 
 
 def _same_width(new: ColumnVectors, old: ColumnVectors) -> bool:

@@ -52,6 +52,8 @@ def learn(
         generator = torch.Generator(device=_device(config.device)).manual_seed(config.seed)
         bank = EmbeddingBank([torch.as_tensor(t, device=generator.device) for t in tables])
         head, pools = _build(bank.widths, rows, start, config, generator)
+        if config.branch is not None:
+            generator.manual_seed(config.branch)
         # What is drawn ahead of its time has a generator of its own.
         batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
         with _threads(n_threads, head, config, generator.device) as executor:
@@ -74,6 +76,7 @@ def learn(
                 n_iter_no_change=config.n_iter_no_change,
                 tol=config.tol,
                 verbose=config.verbose,
+                label=config.label,
                 baseline=start.head is not None,
             )
         if state.diverged or not _finite(task.average.parameters):

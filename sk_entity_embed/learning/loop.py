@@ -106,6 +106,7 @@ def train(
     n_iter_no_change: int,
     tol: float,
     verbose: bool,
+    label: str = "embeddings",
     baseline: bool = False,
     min_iter: int = 0,
     state: TrainingState | None = None,
@@ -116,7 +117,8 @@ def train(
     `max_iter` epochs are run at most, and `min_iter` in any case. The validation loss decides with
     `early_stopping` alone: `n_iter_no_change` epochs in a row without an improvement of `tol`,
     relative to the best loss so far, end the training. With `baseline` the state at the start may
-    be the best one, as when training goes on. `verbose` shows a progress bar.
+    be the best one, as when training goes on. `verbose` shows a progress bar with a
+    `label`.
 
     `after_epoch` is given the state after each epoch, that of the task included, which is valid
     during the call only: training goes on in the same memory. From a `state` training goes on as it
@@ -130,9 +132,7 @@ def train(
     elif state.task is not None:
         task.load_state_dict(state.task)
     done = len(state.epochs)
-    with tqdm(
-        total=max_iter, initial=done, unit="epoch", disable=not verbose, desc="embeddings"
-    ) as bar:
+    with tqdm(total=max_iter, initial=done, unit="epoch", disable=not verbose, desc=label) as bar:
         try:
             if early_stopping and baseline and done == 0:
                 state.offer(task, float(task.validation_loss().mean()), 0, tol)

@@ -100,7 +100,9 @@ class TrainingConfig:
     """Settings of network and training; most names are the encoder's.
 
     `head` and `poolings` are kinds, the latter None for columns of single values. `link` and
-    `scale` tell how the loss compares outputs where these are squashed.
+    `scale` tell how the loss compares outputs where these are squashed. The `seed` decides all that
+    is drawn, but for what comes after the first weights where there is a `branch`, a seed of its
+    own: so several trainings start alike and go different ways. Progress has a `label`.
     """
 
     head: type[Head]
@@ -123,6 +125,8 @@ class TrainingConfig:
     device: str
     seed: int
     verbose: bool
+    branch: int | None = None
+    label: str = "embeddings"
 
 
 @dataclass(frozen=True, slots=True)

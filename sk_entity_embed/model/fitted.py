@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
@@ -30,6 +31,7 @@ from sk_entity_embed.model.symmetry import Motion, Symmetry
 from sk_entity_embed.model.tables import EmbeddingTable, Replaced, gather, vector_names
 
 _BLOCK = 8192
+_MEAN_ROWS = 65_536  # Rows at a time, whose mean over members takes double precision.
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +197,7 @@ class EmbeddingModel:
 
     def symmetry_of(self, column: int) -> Symmetry:
         """Return the motions of a column's vectors that pooling and head can follow."""
-        pooling = self.poolings[column]
-        if pooling is None:
-            return self.head.symmetry
-        if pooling.items_symmetry is not None:
-            return pooling.items_symmetry
-        return self.head.symmetry & pooling.symmetry
+        return self.head.symmetry_below(self.poolings[column])
 
     def moved(self, motions: Sequence[Motion | None]) -> EmbeddingModel:
         """Return the model with moved vectors and the same predictions, by column."""
@@ -300,6 +297,22 @@ class EmbeddingModel:
             refuse_beyond_float32(rows.numbers, [self.names[j] for j in self.context])
             out[:, -n_passed:] = rows.numbers
         return out
+
+    def transform_training(self, rows: CodedRows, folds: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the output for training rows, the mean of what each member gives.
+
+        `folds` are the tables that never saw each row, of shape (n_samples, n_members).
+        """
+        if folds.shape[1] == 1:
+            return self.transform(rows, folds[:, 0])
+        parts = []
+        for at in gen_batches(len(rows), _MEAN_ROWS):
+            block = CodedRows([c[at] for c in rows.codes], rows.numbers[at])
+            total = np.zeros((len(block), 1))
+            for fold in folds[at].T:
+                total = total + self.transform(block, fold)
+            parts.append((total / folds.shape[1]).astype(np.float32))
+        return np.concatenate(parts)
 
     def predict(self, rows: CodedRows) -> NDArray[np.float64]:
         """Return quantities in the target's units, or probabilities, one column an output."""

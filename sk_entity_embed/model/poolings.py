@@ -51,7 +51,7 @@ class Pooling(ABC):
     """Whether what a list tells is shared out among its items, so that each learns the less the
     longer the list is."""
     learns: ClassVar[bool] = False
-    """Whether it has parameters, which all folds share."""
+    """Whether it has parameters, which all folds share, and several trainings do not."""
     steps: ClassVar[Steps] = Steps()
     """Steps of training that it needs."""
 

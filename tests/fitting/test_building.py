@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sk_entity_embed import EntityEmbeddingRegressor, _estimator
-from sk_entity_embed.fitting.building import build_model
+from sk_entity_embed.fitting.building import build_member
 
 
 @pytest.mark.parametrize("head", ["mlp", "dot"])
@@ -21,11 +21,11 @@ def test_tables_of_training_are_let_go_when_they_are_merged(
 
     def spy(tables: list[Any], *args: Any) -> Any:
         trained.extend(map(ref, tables))
-        model = build_model(tables, *args)
+        member = build_member(tables, *args)
         assert [table() for table in trained] == [None, None]
-        return model
+        return member
 
-    monkeypatch.setattr(_estimator, "build_model", spy)
+    monkeypatch.setattr(_estimator, "build_member", spy)
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.integers(0, 5, (60, 2)).astype(str))
     EntityEmbeddingRegressor(head=head, max_iter=1).fit(X, rng.standard_normal(60))

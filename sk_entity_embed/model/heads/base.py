@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Self
 
 import numpy as np
@@ -53,6 +53,8 @@ class Head(ABC):
     """Whether pairs of columns can have tables of their own beside those of the columns."""
     cross_fits: ClassVar[bool] = False
     """Whether there is one for each fold, which never sees its rows, rather than one for all."""
+    moves_together: ClassVar[bool] = False
+    """Whether columns move all alike or not at all, so that a frozen one keeps all as they are."""
     step: ClassVar[float] = 1.0
     """Step sizes over those of a perceptron."""
     prior_rows: ClassVar[float] = 3.0
@@ -96,6 +98,14 @@ class Head(ABC):
     def symmetry(self) -> Symmetry:
         """Motions of the vectors that it can follow."""
         return NONE
+
+    def symmetry_below(self, pooling: Pooling | None) -> Symmetry:
+        """Return the motions of a column's vectors that it can follow through a pooling, if any."""
+        if pooling is None:
+            return self.symmetry
+        if pooling.items_symmetry is not None:
+            return pooling.items_symmetry
+        return self.symmetry & pooling.symmetry
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         """Return the head that gives the same answers on vectors that have moved.
@@ -142,6 +152,16 @@ class Head(ABC):
     def canonical(self, columns: TrainedColumns) -> Self:
         """Rewrite tables and poolings in canonical coordinates, and return the head for them."""
         return self
+
+    @classmethod
+    def joined(cls, heads: Sequence[Self]) -> Self:
+        """Return one head of those of several trainings, whose vectors are in one space.
+
+        Unless heads stand side by side, it is the mean of their parameters.
+        """
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        means = {name: np.mean([getattr(h, name) for h in heads], axis=0) for name in names}
+        return cls(**{n: mean if mean.ndim else float(mean) for n, mean in means.items()})
 
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Return tables and head in the units that steps and shrinkage are made for."""

@@ -68,6 +68,7 @@ class DotHead(Head):
     name = "dot"
     crosses = False
     biased = True
+    moves_together = True
     step = 0.35  # noise in one vector multiplies that in the other
     prior_rows = 8.0
     steps = SLOW_START

@@ -26,7 +26,7 @@ _BLOCK = 1024  # Rows at a time that hold a number for each hidden unit.
 class MLPHead(Head):
     """Multi-layer perceptrons with rectified hidden layers, one for each fold, and their mean.
 
-    They started from the same weights, so that their hidden units agree, too.
+    All started from the same weights, those of other members too, so that their hidden units agree.
 
     Attributes
     ----------
@@ -111,6 +111,13 @@ class MLPHead(Head):
     @classmethod
     def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         return sizes
+
+    @classmethod
+    def joined(cls, heads: Sequence[Self]) -> Self:
+        """Return all perceptrons side by side."""
+        weights = zip(*(head.weights for head in heads), strict=True)
+        biases = zip(*(head.biases for head in heads), strict=True)
+        return cls(tuple(map(np.concatenate, weights)), tuple(map(np.concatenate, biases)))
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         return self._with_first(*undo(*self._first(), edges, motions))
