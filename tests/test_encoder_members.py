@@ -109,6 +109,15 @@ def _hidden(encoder: EntityEmbeddingEncoder, X: pd.DataFrame, fold: np.ndarray) 
     return out
 
 
+def test_ids_that_occur_once_are_all_given_one_vector(rows: Rows) -> None:
+    X, y = rows
+    X = X.assign(letter=[f"{c} {i}" for i, c in enumerate(X["letter"])])
+    encoder = make_encoder(n_members=3, max_iter=4, dimensions=3, unknown_rate=0.1)
+    out = encoder.fit_transform(X, y)[:, :3]
+    assert (out == out[0]).all()
+    assert np.abs(out).max() > 0
+
+
 def test_noise_stays_noise() -> None:
     random = np.random.default_rng(0)
     X = pd.DataFrame({"noise": random.integers(0, 200, 600).astype(str), "one": "a"})
