@@ -157,6 +157,8 @@ def _mlp(head: MLPHead) -> Rules:
         fit = biases.shape == weights.shape[::2] and biases.size > 0
         yield fit and len(biases) == head.n_heads, "a layer and biases do not fit"
         n_inputs = biases.shape[1]
+    if head.shift is not None:
+        yield head.shift.shape == (head.n_heads, head.n_hidden), "the shift fits no hidden layer"
 
 
 def _dot(head: DotHead) -> Rules:

@@ -89,6 +89,8 @@ def _to_version_2(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
             arrays[name] = array[:, None]
     model = document["fitted"]["_model"]["EmbeddingModel"]
     none: dict[str, Any] = {"crosses": {"tuple": []}, "gains": {"tuple": []}}
+    if "MLPHead" in model["head"]:
+        none["head"] = {"MLPHead": {**model["head"]["MLPHead"], "shift": None}}
     output = {"Output": {**model["output"]["Output"], "predictions": False}}
     none["output"] = output
     fitted = {**document["fitted"], "_model": {"EmbeddingModel": {**model, **none}}}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.fitting.preparation import EncodedColumns
+from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingResult, TrainingRows
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.heads.base import Head, TrainedColumns
@@ -143,13 +144,17 @@ def _axes(table: Floats, head: Head) -> NDArray[np.float64]:
 def _joined(members: list[Member]) -> Member:
     """Return members in one space as one, whose folds are those of all.
 
-    The mean table is the mean of theirs.
+    The mean table is the mean of theirs, and the unknown vector, which stands for all categories
+    that a table has not seen, one for all again.
     """
     stacks = []
     for tables in zip(*(member.columns.stacks for member in members), strict=True):
         total = np.stack([table[-1] for table in tables]).sum(axis=0, dtype=np.float64)
         folds = [table[: max(1, len(table) - 1)] for table in tables]
         mean = (total / len(tables)).astype(np.float32)
+        for fold in folds:
+            unseen = (fold == fold[:, UNKNOWN : UNKNOWN + 1]).all(axis=2)
+            fold[unseen] = mean[UNKNOWN]
         stacks.append(np.concatenate([*folds, mean[None]]))
     trained = replace(members[0].columns, stacks=stacks)
     head = members[0].head.joined([member.head for member in members])

@@ -34,10 +34,14 @@ class MLPHead(Head):
         Matrices of each layer; the last one gives the raw outputs.
     biases : tuple of ndarray of float64 of shape (n_heads, n_out)
         Vectors of each layer.
+    shift : ndarray of float64 of shape (n_heads, n_hidden) or None
+        What brings the hidden layers of single heads to their common mean; None for nothing. In
+        the mean over heads it is zero.
     """
 
     weights: tuple[NDArray[np.float64], ...]
     biases: tuple[NDArray[np.float64], ...]
+    shift: NDArray[np.float64] | None = None
 
     name = "mlp"
     cross_fits = True
@@ -69,7 +73,8 @@ class MLPHead(Head):
         Sums run in float64, so that, rounded to float32, a row's result does not depend on the
         rows beside it.
         """
-        return self._answer(vectors, context, len(self.weights) - 1, fold)
+        hidden = self._answer(vectors, context, len(self.weights) - 1, fold)
+        return hidden if fold is None or self.shift is None else hidden + self.shift[fold]
 
     def raw(
         self,
@@ -117,7 +122,12 @@ class MLPHead(Head):
         """Return all perceptrons side by side."""
         weights = zip(*(head.weights for head in heads), strict=True)
         biases = zip(*(head.biases for head in heads), strict=True)
-        return cls(tuple(map(np.concatenate, weights)), tuple(map(np.concatenate, biases)))
+        shifts = [head.shift for head in heads if head.shift is not None]
+        return cls(
+            tuple(map(np.concatenate, weights)),
+            tuple(map(np.concatenate, biases)),
+            np.concatenate(shifts) if len(shifts) == len(heads) else None,
+        )
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         return self._with_first(*undo(*self._first(), edges, motions))
@@ -155,7 +165,7 @@ class MLPHead(Head):
             context=columns.context,
             pooled=pooled,
         )
-        head = self._with_first(first, bias)
+        head = replace(self._with_first(first, bias), shift=None)
         # The hidden layer's scale is taken from rows in their own fold's tables.
         sources = [stack.reshape(-1, stack.shape[2]) for stack in columns.stacks]
         codes = [
@@ -164,7 +174,31 @@ class MLPHead(Head):
         ]
         vectors = np.empty((len(columns.fold), sum(s.shape[1] for s in sources)), np.float32)
         gather(sources, codes, vectors, poolings)
-        return head._with_hidden_scale(vectors, columns.context, columns.fold, len(columns.numbers))
+        context, n_numbers = columns.context, len(columns.numbers)
+        head = head._with_hidden_scale(vectors, context, columns.fold, n_numbers)
+        return head._with_equal_means(vectors, context)
+
+    def _with_equal_means(self, vectors: NDArray[np.float32], context: NDArray[np.float32]) -> Self:
+        """Give all heads the same mean answers on some rows: other ones would tell a row's fold.
+
+        Means over heads stay as they are.
+        """
+        if self.n_heads == 1:
+            return self
+        n_layers = len(self.weights)
+        total = np.zeros((self.n_heads, self.n_hidden or len(self.weights[0][0])))
+        total_raw = np.zeros((self.n_heads, self.n_outputs))
+        for at in gen_batches(len(vectors), _BLOCK):
+            state = np.hstack([vectors[at], context[at]]).astype(np.float64)
+            total += self._forward(state, n_layers - 1, slice(None)).sum(axis=1)
+            total_raw += self._forward(state, n_layers, slice(None)).sum(axis=1)
+        mean, mean_raw = total / len(vectors), total_raw / len(vectors)
+        *biases, last = self.biases
+        return replace(
+            self,
+            biases=(*biases, last + mean_raw.mean(axis=0) - mean_raw),
+            shift=mean.mean(axis=0) - mean if self.n_hidden else None,
+        )
 
     def _with_hidden_scale(
         self,
