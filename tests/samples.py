@@ -73,7 +73,8 @@ def of_own_heads(
     answers = [
         getattr(head_of_fold(head, k), ask)(vectors[[i]], context[[i]]) for i, k in enumerate(fold)
     ]
-    return np.concatenate(answers)
+    own = np.concatenate(answers)
+    return own + head.shift[fold] if ask == "hidden" and head.shift is not None else own
 
 
 class Watched(NamedTuple):

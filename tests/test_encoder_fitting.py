@@ -109,10 +109,23 @@ def test_no_target_of_a_fold_reaches_the_hidden_layer_of_its_rows(fold: int, row
     swapped[own] = y[own][::-1]  # same mean and width
     after = encoders[1].fit_transform(X, swapped)
     np.testing.assert_array_equal(encoders[1].fold_, encoders[0].fold_)
-    # all but the scale, which is that of all rows
+    # all but the scale, which is that of all rows, and what moves a fold to the mean of other heads
+    before, after = (out - out[own].mean(axis=0) for out in (before, after))
     before, after = (out / np.abs(out[own]).max() for out in (before, after))
     np.testing.assert_allclose(after[own], before[own], rtol=1e-5, atol=1e-6)
     assert np.abs(after[~own] - before[~own]).max() > 1e-2
+
+
+@pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"hidden_layer_sizes": (6,)}], ids=str)
+@pytest.mark.parametrize("output", ["both", "stacking"])
+def test_heads_do_not_tell_the_fold_of_rows_that_are_all_unknown(
+    output: str, params: dict[str, Any], rows: Rows
+) -> None:
+    """Ids that occur once are unknown to the tables of their rows: all rows look alike."""
+    X = pd.DataFrame({"id": [f"id {i}" for i in range(len(rows[1]))]})
+    out = make_encoder(max_iter=4, output=output, **params).fit_transform(X, rows[1])
+    assert (out == out[0]).all()
+    assert np.abs(out).max() > 0
 
 
 @pytest.mark.parametrize("params", [{}, {"pooling": "max"}, {"head": "dot"}], ids=str)

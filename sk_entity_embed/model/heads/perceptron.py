@@ -175,8 +175,8 @@ class MLPHead(Head):
         vectors = np.empty((len(columns.fold), sum(s.shape[1] for s in sources)), np.float32)
         gather(sources, codes, vectors, poolings)
         context, n_numbers = columns.context, len(columns.numbers)
-        head = head._with_hidden_scale(vectors, context, columns.fold, n_numbers)
-        return head._with_equal_means(vectors, context)
+        head = head._with_equal_means(vectors, context)
+        return head._with_hidden_scale(vectors, context, columns.fold, n_numbers)
 
     def _with_equal_means(self, vectors: NDArray[np.float32], context: NDArray[np.float32]) -> Self:
         """Give all heads the same mean answers on some rows: other ones would tell a row's fold.
@@ -231,9 +231,12 @@ class MLPHead(Head):
         scale = np.where(moving, np.sqrt(wanted / present), 0.0)
         *weights, last, output = self.weights
         *biases, bias, output_bias = self.biases
-        output_bias = output_bias + np.where(moving, 0.0, mean) @ output
+        shift = np.zeros((self.n_heads, self.n_hidden)) if self.shift is None else self.shift
+        lost = np.where(moving, 0.0, mean - shift)
+        output_bias = output_bias + np.einsum("kh,kho->ko", lost, output)
         return replace(
             self,
             weights=(*weights, last * scale, output / np.where(moving, scale, 1.0)[:, None]),
             biases=(*biases, bias * scale, output_bias),
+            shift=None if self.shift is None else self.shift * scale,
         )
