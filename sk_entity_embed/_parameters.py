@@ -199,8 +199,8 @@ early_stopping : bool, default=True
 validation_fraction : float, default=0.1
     Share of the rows, or groups, whose loss decides when to stop. With one head a fold none is
     withheld: each row is judged by a table and a head that never saw it, and at least 10,000
-    rows, or all of smaller data, decide. Under ``head="dot"`` these rows never teach the head, but
-    tables of other folds; without `cross_fit` they teach neither.
+    rows, or all of smaller data, decide. Under ``head="dot"`` or "gru" `pooling` these rows never
+    teach what all folds share, but tables of other folds; without `cross_fit` they teach nothing.
 
 n_iter_no_change : int, default=5
     Epochs in a row without improvement that end the training; under ``head="dot"`` or "gru"
