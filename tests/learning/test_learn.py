@@ -42,6 +42,7 @@ def fit_kind(kind, n_tables=3, **changes):
 def arrays_of(layer):
     """All numbers of a head or a recurrent unit, in order."""
     values = [getattr(layer, field.name) for field in fields(layer)]
+    values = [v for v in values if v is not None]
     return [np.asarray(a) for v in values for a in (v if isinstance(v, tuple) else (v,))]
 
 
