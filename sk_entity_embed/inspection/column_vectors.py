@@ -89,10 +89,10 @@ class ColumnVectors:
         try:
             index = _index(self.labels)
             found = index.get_indexer(_index(asked))
-            for i in np.flatnonzero(found < 0):  # a pair with a missing side
-                if isinstance(asked[i], tuple):
-                    sides = tuple(np.nan if _is_missing(side) else side for side in asked[i])
-                    found[i] = index.get_indexer(_index(object_array([sides])))[0]
+            pairs = [i for i in np.flatnonzero(found < 0) if isinstance(asked[i], tuple)]
+            if pairs:  # not every pandas finds tuples, and none those with a missing side
+                positions = {_sides(label): k for k, label in enumerate(self.labels)}
+                found[pairs] = [positions.get(_sides(asked[i]), -1) for i in pairs]
         except TypeError as error:
             raise InvalidDataError(
                 f"Categories of column {self.name!r} must be hashable: {error!s:.300}."
@@ -298,6 +298,13 @@ def values_by_category(values: Any, catalogue: ColumnVectors, what: str) -> NDAr
 def _index(labels: NDArray[Any]) -> pd.Index:
     """Return labels of any types as an index of one level."""
     return pd.Index(labels.astype(object), dtype=object, tupleize_cols=False)
+
+
+def _sides(label: Any) -> Any:
+    """Return a label whose missing sides, if it is a pair, are equal to each other."""
+    if not isinstance(label, tuple):
+        return label
+    return tuple(None if _is_missing(side) else side for side in label)
 
 
 def _is_missing(value: Any) -> bool:
