@@ -64,7 +64,11 @@ def with_output(estimator: Any, output: str) -> Any:
 def training_output(estimator: Any, X: Any, output: str) -> NDArray[np.float32]:
     """Return what ``fit_transform`` gives with another ``output``; `X` are the rows of the fit."""
     model = fitted_model(estimator).with_output(Output.of(output))
-    return model.transform(coded_rows(estimator, X), fitted_step(estimator).fold_)
+    coded, fold = coded_rows(estimator, X), fitted_step(estimator).fold_
+    if fold is None:
+        return model.transform(coded)
+    assert (fold >= 0).all(), "rows of zero weight are in no fold"
+    return model.transform_training(coded, fold.reshape(len(fold), -1))
 
 
 def check_data(estimator: Any, X: Any, y: Any, groups: Any) -> CheckedInput:

@@ -160,13 +160,17 @@ def test_default_encoders_leak_as_much_as_is_told() -> None:
     assert max(gap["TargetEncoder"], gap["CatBoostEncoder"], gap["embedding"]) < 0.15
 
 
-def test_numbers_equal_an_explicit_loop(rows: tuple[pd.DataFrame, np.ndarray]) -> None:
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_numbers_equal_an_explicit_loop(
+    n_members: int, rows: tuple[pd.DataFrame, np.ndarray]
+) -> None:
     X, y = rows
+    members = {"n_members": n_members}
     cv = KFold(3, shuffle=True, random_state=4)
     inner = KFold(2, shuffle=True, random_state=5)
-    report, folds = quick(
-        X, y, encoders={"by target": TargetEncoder(cv=inner)}, cv=cv, return_folds=True
-    )
+    encoders = {"by target": TargetEncoder(cv=inner)}
+    estimator = make_encoder(**members)
+    report, folds = quick(X, y, estimator, encoders=encoders, cv=cv, return_folds=True)
     assert len(folds) == len(report) * 3
     assert folds["error"].isna().all()
     scores: dict[str, list[tuple[float, float]]] = {n: [] for n in ("by target", *OURS)}
@@ -175,7 +179,7 @@ def test_numbers_equal_an_explicit_loop(rows: tuple[pd.DataFrame, np.ndarray]) -
             if name == "by target":
                 encoder, columns = TargetEncoder(cv=inner), ["letter", "color"]
             else:
-                encoder, columns = make_encoder(output=name), list(X)
+                encoder, columns = make_encoder(output=name, **members), list(X)
             A = encoder.fit_transform(X.iloc[train][columns], y[train])
             B = encoder.transform(X.iloc[test][columns])
             A, B = (np.column_stack([Z, X["size"].iloc[i]]) for Z, i in ((A, train), (B, test)))

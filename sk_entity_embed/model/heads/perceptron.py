@@ -119,15 +119,10 @@ class MLPHead(Head):
 
     @classmethod
     def joined(cls, heads: Sequence[Self]) -> Self:
-        """Return all perceptrons side by side."""
+        """Return all perceptrons side by side, before their answers have one mean."""
         weights = zip(*(head.weights for head in heads), strict=True)
         biases = zip(*(head.biases for head in heads), strict=True)
-        shifts = [head.shift for head in heads if head.shift is not None]
-        return cls(
-            tuple(map(np.concatenate, weights)),
-            tuple(map(np.concatenate, biases)),
-            np.concatenate(shifts) if len(shifts) == len(heads) else None,
-        )
+        return cls(tuple(map(np.concatenate, weights)), tuple(map(np.concatenate, biases)))
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         return self._with_first(*undo(*self._first(), edges, motions))
@@ -185,15 +180,15 @@ class MLPHead(Head):
         """
         if self.n_heads == 1:
             return self
-        n_layers = len(self.weights)
-        total = np.zeros((self.n_heads, self.n_hidden or len(self.weights[0][0])))
-        total_raw = np.zeros((self.n_heads, self.n_outputs))
+        total = 0.0
         for at in gen_batches(len(vectors), _BLOCK):
             state = np.hstack([vectors[at], context[at]]).astype(np.float64)
-            total += self._forward(state, n_layers - 1, slice(None)).sum(axis=1)
-            total_raw += self._forward(state, n_layers, slice(None)).sum(axis=1)
-        mean, mean_raw = total / len(vectors), total_raw / len(vectors)
+            total = total + self._forward(state, len(self.weights) - 1, slice(None)).sum(axis=1)
+        mean: NDArray[np.float64] = np.broadcast_to(
+            total / len(vectors), self.weights[-1].shape[:2]
+        )
         *biases, last = self.biases
+        mean_raw = np.einsum("kh,kho->ko", mean, self.weights[-1]) + last
         return replace(
             self,
             biases=(*biases, last + mean_raw.mean(axis=0) - mean_raw),
