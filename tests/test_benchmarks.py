@@ -3,6 +3,7 @@
 import ast
 import os
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+
+from tests.learning.pretended import pretended_gpu
 
 ROOT = Path(__file__).parents[1]
 SHARED = ("_report", "_tables", "_common", "_cache", "_ours", "_rivals_models", "_rivals_report")
 SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
+SIZES = ("gpu", "_gpu_jobs", "cost", "_cost_jobs", "_cost_formula")
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in (*SHARED, "inspection", "leakage", *SPEED):
+    for name in (*SHARED, "inspection", "leakage", *SPEED, *SIZES):
         sys.modules.pop(name, None)
 
 
@@ -262,6 +267,32 @@ def test_speed_jobs_alternate_in_processes_and_failures_are_kept(benchmarks, tmp
     assert found["good"] == {"seconds": 1, "curve": [1]}  # the median of seeds 0, 1 and 2
     assert found["bad"] == {"failed": "exit status 1: AssertionError: no such job"}
     assert found["missing"] == {"failed": "left out"}
+
+
+def test_the_gpu_benchmark_compares_fits_of_as_many_epochs_on_both_devices(benchmarks):
+    from _gpu_jobs import codes, fit
+    from gpu import compared, line
+
+    case = {"table": "levels", "n_rows": 600, "n_levels": 300, "batch_size": 100, "epochs": 2}
+    with nullcontext() if torch.cuda.is_available() else pretended_gpu():
+        on_gpu, on_cpu = (fit({**case, "device": device}) for device in ("cuda", "cpu"))
+    assert on_gpu["epochs"] == on_cpu["epochs"] == len(on_cpu["losses"]) == 2
+    assert 0 < on_gpu["training_seconds"] < on_gpu["seconds"]
+    found = compared(on_gpu, {**on_cpu, "losses": [0.0, on_gpu["losses"][-1] - 0.002]})
+    assert found["difference"] == pytest.approx(0.002)
+    assert not found["close"]
+    assert compared(on_gpu, {**on_gpu, "seconds": 3 * on_gpu["seconds"]}) == {
+        "difference": 0.0,
+        "close": True,
+        "times_as_fast": pytest.approx(3),
+        "training_times_as_fast": 1,
+    }
+    assert compared(on_gpu, {"failed": "no time was left"}) is None
+    assert "600 rows, 2 epochs" in line("some levels", "cuda", on_gpu)
+    X, y = codes(1_000, (200, 70_000, 3))
+    assert X["column0"].nunique() == 200
+    assert X["column1"].cat.codes.dtype == np.int32  # of four bytes only where two do not do
+    assert set(y) == {0, 1}
 
 
 def test_environments_never_install_an_unpinned_torch(benchmarks):
