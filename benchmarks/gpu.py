@@ -182,8 +182,8 @@ def main() -> None:
     )
     if "missing" in about:
         raise SystemExit(
-            f"No GPU: {about['missing']}, with torch {version('torch')}. Install a torch with CUDA, "
-            "or try the script with --device cpu --quick."
+            f"No GPU: {about['missing']}, with torch {version('torch')}. Install one "
+            "with CUDA, or try the script with --device cpu --quick."
         )
     print(about, flush=True)
     results: dict[str, Any] = {"card": about, "batch_size": LARGE_BATCH, "close": CLOSE}
