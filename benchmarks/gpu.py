@@ -118,17 +118,18 @@ def measure(name: str, case: Mapping[str, Any], device: str, clock: Clock) -> di
             found = {"failed": "not finished in time"}
         except RuntimeError as error:
             found = {"failed": str(error)}
-    print(line(name, device, found), flush=True)
+    told = f"{device}, the processor's draws" if case.get("same_draws") else device
+    print(line(name, told, found), flush=True)
     return found
 
 
 def line(name: str, device: str, found: Mapping[str, Any]) -> str:
     """Return a fit in one line."""
     if "failed" in found:
-        return f"{name:12} {device:5} {found['failed']}"
+        return f"{name:12} {device}: {found['failed']}"
     memory = "" if found["device_mb"] is None else f", {found['device_mb']:,.0f} MB on the card"
     return (
-        f"{name:12} {device:5} {found['rows']:,} rows, {found['epochs']} epochs: "
+        f"{name:12} {device}: {found['rows']:,} rows, {found['epochs']} epochs: "
         f"{found['seconds']:.1f} s, {found['training_seconds']:.1f} of them training, "
         f"loss {found['losses'][-1]:.5f}, {found['host_mb']:,.0f} MB{memory}"
     )
