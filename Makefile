@@ -38,6 +38,7 @@ bench: $(VENV)/.installed-bench  ## compare encoders and whole models on public 
 	$(BIN)/python benchmarks/stability.py --quick
 	$(BIN)/python benchmarks/inspection.py --quick
 	$(BIN)/python benchmarks/speed.py --quick
+	$(BIN)/python benchmarks/cost.py --quick
 
 bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmarks/results/ (hours)
 	$(BIN)/python benchmarks/leakage.py
@@ -51,6 +52,7 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/rossmann.py
 	$(BIN)/python benchmarks/inspection.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/cost.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html

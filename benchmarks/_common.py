@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +33,43 @@ def load_flights(n_rows: int | None, seed: int) -> tuple[pd.DataFrame, np.ndarra
     X = flights[FEATURES].astype({"month": str, "day": str, "hour": str})
     delay = flights["arr_delay"].to_numpy(dtype=float)
     return X, (delay > 15).astype(int), delay
+
+
+def run_job(
+    command: Sequence[str],
+    name: str,
+    arguments: Mapping[str, Any],
+    limit: float,
+    *,
+    show: bool = False,
+) -> dict[str, Any]:
+    """Run a job of a script in a process of its own; return its answer.
+
+    `command` is the interpreter and the script, which calls ``_speed_common.main``. With `show`
+    what the job says of its progress is seen at once.
+
+    Raises
+    ------
+    RuntimeError
+        If the job fails.
+    subprocess.TimeoutExpired
+        If it takes longer than `limit` seconds.
+    """
+    with tempfile.TemporaryDirectory() as folder:  # some peers leave logs where they run
+        result = subprocess.run(
+            [*command, name, json.dumps(dict(arguments))],
+            stdout=subprocess.PIPE,
+            stderr=None if show else subprocess.PIPE,
+            text=True,
+            timeout=limit,
+            check=False,
+            cwd=folder,
+        )
+    if result.returncode != 0:
+        last = ((result.stderr or "").strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"exit status {result.returncode}: {last}")
+    answer: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
+    return answer
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:

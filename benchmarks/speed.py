@@ -30,7 +30,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from _common import RESULTS, load_flights, write_results
+from _common import RESULTS, load_flights, run_job, write_results
 from _environments import (
     EMBEDDING_ENCODER,
     PYTORCH_TABULAR,
@@ -150,22 +150,8 @@ class Bench:
         RuntimeError
             If it fails, or its environment is not to be had.
         """
-        command = [self._python(job.environment), str(HERE / job.script), job.name]
-        arguments = json.dumps({"seed": seed, **job.arguments})
-        with tempfile.TemporaryDirectory() as folder:  # some peers leave logs where they run
-            result = subprocess.run(
-                [*command, arguments],
-                capture_output=True,
-                text=True,
-                timeout=LIMIT,
-                check=False,
-                cwd=folder,
-            )
-        if result.returncode != 0:
-            last = (result.stderr.strip().splitlines() or ["no message"])[-1]
-            raise RuntimeError(f"exit status {result.returncode}: {last}")
-        answer: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
-        return answer
+        command = [self._python(job.environment), str(HERE / job.script)]
+        return run_job(command, job.name, {"seed": seed, **job.arguments}, LIMIT)
 
     def _python(self, environment: Environment | None) -> str:
         if environment is None:

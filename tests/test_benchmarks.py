@@ -3,6 +3,8 @@
 import ast
 import os
 import sys
+from contextlib import nullcontext
+from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+
+from tests.learning.pretended import pretended_gpu
 
 ROOT = Path(__file__).parents[1]
 SHARED = ("_report", "_tables", "_common", "_cache", "_ours", "_rivals_models", "_rivals_report")
 SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
+SIZES = ("gpu", "_gpu_jobs", "cost", "_cost_jobs", "_cost_formula")
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def benchmarks(monkeypatch):
     """Make the benchmarks' shared modules importable, as they are for the scripts."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in (*SHARED, "inspection", "leakage", *SPEED):
+    for name in (*SHARED, "inspection", "leakage", *SPEED, *SIZES):
         sys.modules.pop(name, None)
 
 
@@ -262,6 +268,86 @@ def test_speed_jobs_alternate_in_processes_and_failures_are_kept(benchmarks, tmp
     assert found["good"] == {"seconds": 1, "curve": [1]}  # the median of seeds 0, 1 and 2
     assert found["bad"] == {"failed": "exit status 1: AssertionError: no such job"}
     assert found["missing"] == {"failed": "left out"}
+
+
+def test_the_gpu_benchmark_compares_fits_of_as_many_epochs_on_both_devices(benchmarks):
+    from _gpu_jobs import codes, fit
+    from gpu import compared, line
+
+    case = {"table": "levels", "n_rows": 600, "n_levels": 300, "batch_size": 100, "epochs": 2}
+    with nullcontext() if torch.cuda.is_available() else pretended_gpu():
+        on_gpu, same, on_cpu = (
+            fit({**case, **how})
+            for how in (
+                {"device": "cuda"},
+                {"device": "cuda", "same_draws": True},
+                {"device": "cpu"},
+            )
+        )
+    assert same["losses"] == pytest.approx(on_cpu["losses"], rel=1e-4)
+    assert on_gpu["epochs"] == on_cpu["epochs"] == len(on_cpu["losses"]) == 2
+    assert 0 < on_gpu["training_seconds"] < on_gpu["seconds"]
+    found = compared(on_gpu, same, {**on_cpu, "losses": [0.0, same["losses"][-1] - 0.002]})
+    assert found["difference"] == pytest.approx(0.002)
+    assert not found["close"]
+    found = compared(on_gpu, on_cpu, {**on_cpu, "seconds": 3 * on_gpu["seconds"]})
+    assert (found["difference"], found["close"]) == (0, True)
+    assert found["times_as_fast"] == pytest.approx(3)
+    assert compared(on_gpu, {"failed": "no time was left"}, on_cpu) is None
+    assert "600 rows, 2 epochs" in line("some levels", "cuda", on_gpu)
+    X, y = codes(1_000, (200, 70_000, 3))
+    assert X["column0"].nunique() == 200
+    assert X["column1"].cat.codes.dtype == np.int32  # of four bytes only where two do not do
+    assert set(y) == {0, 1}
+
+
+def test_the_cost_of_a_fit_is_predicted_from_what_can_be_counted(benchmarks):
+    from _cost_formula import Size, counts, fitted, left_out, off, predicted
+    from cost import GRID, cell, judged
+
+    sizes = [counts(size) for size in GRID]
+    of_seconds, of_megabytes = ([c[i] for c in sizes] for i in range(2))
+    prices = {name: 0.5 + i for i, name in enumerate(of_seconds[0])}
+    seconds = [predicted(prices, c) for c in of_seconds]
+    assert fitted(of_seconds, seconds) == pytest.approx(prices, rel=1e-3)
+    assert left_out(of_seconds, seconds) == pytest.approx(seconds, rel=1e-2)
+    assert off(2.0, 5.0) == off(5.0, 2.0) == 2.5
+    small, large = (counts(Size.even(n, 6, 100))[0] for n in (100_000, 1_000_000))
+    assert large["a million cells read"] == 10 * small["a million cells read"]
+    per_mb = {name: 100.0 * (name == "a million cells") for name in of_megabytes[0]}
+    free = dict.fromkeys(prices, 0.0)
+    assert cell(Size.even(1_000_000, 6, 100), free | {"a fit": 7.16}, per_mb) == "7.2 s, 600 MB"
+    assert cell(Size.even(5_000_000, 6, 100), free | {"a fit": 600}, per_mb) == "10 min, 3 GB"
+    found = {"size": asdict(GRID[0]), "seconds": 2.0, "peak_mb": 3.0}
+    (line,) = judged([found], [5.0], [90.0])
+    assert (line["seconds_off"], line["mb_off"]) == (2.5, 4.5)  # of 20 MB, which are as good as 3
+
+
+def test_a_measured_fit_runs_all_epochs_that_the_formula_counts(benchmarks):
+    from _cost_formula import Size, counts
+    from _cost_jobs import fit
+
+    size = Size(300, (20, 5), 3)
+    found = fit({"n_rows": 300, "levels": [20, 5], "epochs": 3})
+    assert (found["epochs"], found["levels"]) == (3, [20, 5])
+    assert found["seconds"] > 0
+    assert counts(size)[0]["a million rows learned from"] == pytest.approx(3 * 300 / 1e6)
+
+
+def test_tables_of_costs_have_their_place_in_the_documents(benchmarks):
+    from _cost_formula import counts
+    from cost import BEGIN, END, GRID, made, with_made
+
+    prices = [dict.fromkeys(c, 1.0) for c in counts(GRID[0])]
+    for name, text in made(*prices, "a machine").items():
+        old = (ROOT / name).read_text(encoding="utf-8")
+        new = with_made(old, text)
+        assert new.partition(BEGIN)[0] == old.partition(BEGIN)[0]
+        assert new.partition(END)[2] == old.partition(END)[2]
+        assert with_made(new, "other") == with_made(old, "other") != new
+        assert "| 1,000 | 100 | " in new
+    with pytest.raises(ValueError, match="marks"):
+        with_made("no marks", "text")
 
 
 def test_environments_never_install_an_unpinned_torch(benchmarks):

@@ -187,7 +187,7 @@ class CrossFitting:
         self.head_optimizer.load_state_dict(state["head_optimizer"])
         self.average.load_state_dict(state["average"])
         for generator, value in zip(self._generators(), state["generators"], strict=True):
-            generator.set_state(value)
+            generator.set_state(value.cpu())  # wherever the rest was loaded to
         for dropout, values in zip(self._dropouts(), state["dropout"], strict=True):
             dropout.load_state_dict(values)
 

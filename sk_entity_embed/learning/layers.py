@@ -74,7 +74,8 @@ class Dropout:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
-        self._stocks = {place: (stock.clone(), n) for place, (stock, n) in state["stocks"].items()}
+        device = self.generator.device
+        self._stocks = {k: (s.to(device, copy=True), n) for k, (s, n) in state["stocks"].items()}
 
     def _draw(self, n: int, device: torch.device) -> Tensor:
         """Return so many factors. One byte decides for each: a 64-bit draw serves eight."""

@@ -16,14 +16,25 @@ from sk_entity_embed.model.heads import DotHead, MLPHead
 from tests.learning.problems import make_config, make_start
 
 
-def make_task(rows, start=None, config=None, *, train_head=True, train_tables=True, **options):
-    """A task ready for its first step; either half can be held fixed."""
+def make_task(
+    rows,
+    start=None,
+    config=None,
+    *,
+    train_head=True,
+    train_tables=True,
+    device="cpu",
+    batches=None,
+    **options,
+):
+    """A task ready for its first step; either half can be held fixed, and batches given."""
     config = config or make_config()
     start = start or make_start(rows.n_tables)
-    generator = torch.Generator().manual_seed(config.seed)
-    bank = EmbeddingBank([torch.tensor(t) for t in start.tables])
+    generator = torch.Generator(device=device).manual_seed(config.seed)
+    bank = EmbeddingBank([torch.tensor(t, device=generator.device) for t in start.tables])
     head, pools = _build(bank.widths, rows, start.point, config, generator)
-    batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
+    if batches is None:
+        batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
     fixed = _fixed_entries(start.tables, start.point, config, generator.device)
     task = CrossFitting(batches, bank, head, pools, fixed, config, generator, **options)
     if not train_tables:
