@@ -20,6 +20,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -510,7 +511,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         link: Link,
     ) -> _Trained | None:
         """Train one member after the other; None where no whole epoch was run."""
-        from sk_entity_embed.learning.learn import learn
+        with first_import("torch"):
+            from sk_entity_embed.learning.learn import learn
 
         found: list[Member] = []
         results: list[TrainingResult] = []

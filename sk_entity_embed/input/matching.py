@@ -73,8 +73,7 @@ class Matcher:
             with _making:  # one thread makes it, others wait
                 if self._index is None:
                     self._index = KeyIndex(keys[:-1])
-        positions = self._index.find(cells)
-        positions[positions < 0] = n + 1
+        positions = self._index.find(cells, n + 1)
         if cells.null_count:
             positions[is_missing(cells)] = n
         return positions

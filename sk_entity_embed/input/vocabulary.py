@@ -170,7 +170,7 @@ class Vocabulary:
 
     def rows_of(self, positions: _Positions) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
-        rows: _Rows = self._rows_by_position[positions]
+        rows: _Rows = np.take(self._rows_by_position, positions, mode="clip")
         return rows
 
     def decode(self, codes: _Positions) -> NDArray[Any]:
@@ -235,7 +235,7 @@ class Vocabulary:
         codes = np.empty(len(cells), dtype=np.int32)
 
         def look_up(run: slice) -> None:
-            codes[run] = self.rows_of(find(cells[run]))
+            np.take(self._rows_by_position, find(cells[run]), out=codes[run], mode="clip")
 
         on_threads(look_up, runs(len(cells), at_least=_PARALLEL))
         return codes
