@@ -26,7 +26,8 @@ def lazy_names(
         if name in modules:
             return import_module(f"{package}.{name}")
         if name in homes:
-            return getattr(import_module(f".{homes[name]}", package), name)
+            with first_import("sklearn"):
+                return getattr(import_module(f".{homes[name]}", package), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get, lambda: sorted(public), public
