@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.input.index import KeyIndex, fits, is_text
 from sk_entity_embed.input.table import Cells, is_number, object_array
 
-_MANY = 100_000  # Keys for which an index is quicker however many cells there are.
+_MANY = 30_000  # Keys for which an index is quicker however many cells there are.
 _INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
 _FEW = 32  # Cells that Python finds among few keys before Arrow has made its hash table.
 
