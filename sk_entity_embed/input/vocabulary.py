@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -64,11 +64,12 @@ class Vocabulary:
         if self.categories is None:
             self.forget()
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "categories":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        assert self.keys is not None
-        return self.__dict__.setdefault("categories", np.asarray(self.keys[:-1]))
+    if not TYPE_CHECKING:  # to which any name would be right
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "categories":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return self.__dict__.setdefault("categories", np.asarray(self.keys[:-1]))
 
     def forget(self) -> None:
         """Let go of what the fields say anyway, until it is needed: look-ups, texts in Python."""
