@@ -3,6 +3,7 @@
 - Fit on New York flights, 260,000 rows and 6 string columns, late or not: time, test log-loss,
   memory; time to embedding-encoder's best test log-loss; an epoch's share of the rate that the
   machine's matrix products allow.
+- The first fit of a fresh process, 1,000 rows, from before the first import on.
 - Transform of 1,000,000 rows to 128 float32 numbers: time, one row, memory.
 - Growth with rows and categories. GridSearchCV with two processes.
 
@@ -53,6 +54,7 @@ from _speed_report import (
 HERE = Path(__file__).resolve().parent
 LIMIT = 3600  # seconds a job
 ALONE = 3  # runs at most of what is compared with no peer: growth, and grid search
+FIRST_ROWS = 1_000  # of the first fit of a process
 BYTES_A_ROW = 1_200  # of memory, at the most, of a fit of six columns with its data
 
 
@@ -205,6 +207,8 @@ def measure_fits(bench: Bench, sizes: Sizes, folder: Path) -> dict[str, Any]:
     except NotMeasuredError as error:
         figures["reach"] = {"ours": {"failed": str(error)}}
     figures["efficiency"] = bench.alternate({"ours": ours("efficiency", **data)})
+    first = Job("_speed_first.py", "first_fit", {"n_rows": FIRST_ROWS})
+    figures["first fit"] = bench.alternate({"ours": first})
     searched = {**data, "n_train": sizes.grid, "max_iter": sizes.grid_epochs}
     if sizes.grid:
         figures["grid"] = bench.alternate(

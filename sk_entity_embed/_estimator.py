@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
@@ -20,6 +21,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -411,6 +413,21 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         names = tuple(self._check_feature_names(input_features))
         return np.array(replace(self._model, names=names).output_names(), dtype=object)
 
+    @cached_property
+    def categories_(self) -> dict[str, NDArray[Any]]:
+        """Categories of each column, NaN last if missing is one; made when first asked for."""
+        check_is_fitted(self)
+        return _categories_of(self._model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        if "_model" not in state:
+            return state
+        return {"categories_": _categories_of(state["_model"]), **state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: v for name, v in state.items() if name != "categories_"})
+
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
         """Vectors of each categorical column, indexed by category."""
@@ -494,6 +511,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
+        fitted.__dict__.pop("categories_", None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
         _warn_of_training(trained.results, self.n_members)
@@ -510,7 +528,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         link: Link,
     ) -> _Trained | None:
         """Train one member after the other; None where no whole epoch was run."""
-        from sk_entity_embed.learning.learn import learn
+        with first_import("torch"):
+            from sk_entity_embed.learning.learn import learn
 
         found: list[Member] = []
         results: list[TrainingResult] = []
@@ -543,6 +562,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         other = copy(self)
         if hasattr(self, "_sklearn_output_config"):  # set_output changes it in place
             other._sklearn_output_config = dict(self._sklearn_output_config)
+        other.__dict__.pop("categories_", None)
         other.__dict__.update(attributes_of(model), _model=model)
         return other
 
@@ -892,10 +912,13 @@ def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
     return {
         "categorical_features_": columns,
         "dimensions_": {n: t.n_axes for n, t in by_name.items()},
-        "categories_": {n: t.vocabulary.labels for n, t in by_name.items()},
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
         "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
     }
+
+
+def _categories_of(model: EmbeddingModel) -> dict[str, NDArray[Any]]:
+    return {t.vocabulary.name: t.vocabulary.labels for t in model.tables}
 
 
 def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:

@@ -1,8 +1,11 @@
-"""Names of a package that are imported when they are first used."""
+"""What is imported when it is first used: names of a package, and large libraries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +26,27 @@ def lazy_names(
         if name in modules:
             return import_module(f"{package}.{name}")
         if name in homes:
-            return getattr(import_module(f".{homes[name]}", package), name)
+            with first_import("sklearn"):
+                return getattr(import_module(f".{homes[name]}", package), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get, lambda: sorted(public), public
+
+
+@contextmanager
+def first_import(library: str) -> Iterator[None]:
+    """Keep the garbage collector from looking through a large library while it is imported.
+
+    What was made meanwhile then counts as old; else the next collections would look through all of
+    it. A collector that is off, or has frozen objects, is left alone.
+    """
+    if library in sys.modules or not gc.isenabled() or gc.get_freeze_count():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.unfreeze()  # into the oldest generation
+        gc.enable()

@@ -234,7 +234,8 @@ biases_ : dict of Series
     Under ``head="dot"``, for each categorical column the biases of its categories.
 categories_ : dict of ndarray
     Categories of each column, ordered by type and value; NaN comes last where missing is one.
-    Those of a pair are tuples, in which a side may be NaN, or "infrequent_sklearn".
+    Those of a pair are tuples, in which a side may be NaN, or "infrequent_sklearn". Made when
+    they are first asked for.
 category_counts_ : dict of ndarray of int64
     Cells, or items of lists, that held each category.
 category_target_means_ : dict of ndarray of float64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -131,6 +132,21 @@ def test_an_interrupt_leaves_the_state_before_or_after(
         assert answers(load(tmp_path / "estimator"), NAMELESS) == new, ran[-1]
     assert before >= 1
     assert after >= 1
+
+
+def test_categories_are_made_when_they_are_asked_for_and_belong_to_pickles():
+    encoder = make_encoder()
+    assert not hasattr(encoder, "categories_")
+    encoder.fit([["a"], ["b"]] * 20, np.linspace(0, 1, 40)).transform([["a"]])
+    assert "categories_" not in vars(encoder)
+    assert encoder.categories_["x0"].tolist() == ["a", "b"]
+    assert encoder.categories_ is encoder.categories_
+    encoder.fit([["c"], ["b"]] * 20, np.linspace(0, 1, 40))
+    assert encoder.categories_["x0"].tolist() == ["b", "c"]
+    assert encoder.__getstate__()["categories_"]["x0"].tolist() == ["b", "c"]
+    same = pickle.loads(pickle.dumps(encoder))
+    assert "categories_" not in vars(same)
+    assert same.categories_["x0"].tolist() == ["b", "c"]
 
 
 def test_a_fit_keeps_what_a_subclass_leaves_out_of_pickles():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import pickle
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 import sk_entity_embed
 from sk_entity_embed import datasets, export, inspection
+from sk_entity_embed._lazy import first_import
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.predictors import EntityEmbeddingClassifier, EntityEmbeddingRegressor
 
@@ -119,6 +121,20 @@ print("sklearn" in sys.modules)
 print(sk_entity_embed.EntityEmbeddingEncoder(max_iter=3))
 """
     assert run(code) == ["False", "EntityEmbeddingEncoder(max_iter=3)", "[]"]
+
+
+def test_the_collector_rests_while_a_library_is_imported_and_is_left_as_it_was(monkeypatch):
+    with first_import("nothing that is loaded"):
+        new = [gc.isenabled()]
+    assert new == [False]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    assert any(thing is new for thing in gc.get_objects(generation=2))
+    with first_import("sys"):
+        assert gc.isenabled()
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1)  # what the user froze stays so
+    with first_import("nothing that is loaded"):
+        assert gc.isenabled()
 
 
 def test_fitted_estimators_work_without_torch(tmp_path):

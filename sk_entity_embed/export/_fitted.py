@@ -354,6 +354,8 @@ def build(cls: type, content: dict[str, Any]) -> Any:
     _check_types(content, hints, at)
     value = cls(**content)
     check_value(value, at)
+    if isinstance(value, Vocabulary):
+        value.forget()
     return value
 
 

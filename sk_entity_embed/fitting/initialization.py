@@ -76,7 +76,7 @@ def starting_point(
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, first))
         elif j >= len(columns.categorical):  # a cross: nothing is given, nor frozen
             vectors.append(InitialVectors(first, np.zeros(vocabulary.n_rows, dtype=bool)))
-        elif isinstance(init, str | Mapping) or len(vocabulary.categories) == 0:
+        elif isinstance(init, str | Mapping) or vocabulary.n_categories == 0:
             given = np.zeros(vocabulary.n_rows, dtype=bool)
             given[vocabulary.label_rows] = True
             vectors.append(InitialVectors(first, given))
@@ -234,7 +234,7 @@ def _check_matches(
     labels: pd.Index, positions: NDArray[np.integer[Any]], vocabulary: AnyVocabulary
 ) -> None:
     """Refuse labels of which none is a category; warn where most on both sides are alone."""
-    n, name = len(vocabulary.categories), vocabulary.name
+    n, name = vocabulary.n_categories, vocabulary.name
     found, unknown = positions < n, positions > n
     absent = np.flatnonzero(np.bincount(positions, minlength=n)[:n] == 0)
     if not unknown.any() or not len(absent):
@@ -269,7 +269,7 @@ def _conversion(labels: pd.Index, vocabulary: AnyVocabulary) -> str:
             way, converted = "map(str).map(decimal.Decimal)", labels.map(str).map(Decimal)
         else:
             converted = labels.astype(kind)
-        matched = _locate(converted, vocabulary) < len(vocabulary.categories)
+        matched = _locate(converted, vocabulary) < vocabulary.n_categories
     except (ArithmeticError, TypeError, ValueError):
         converted, matched = labels, np.zeros(0, dtype=bool)
     if matched.any() and converted.is_unique:

@@ -260,9 +260,11 @@ def encode_columns(
     numbers = stack_numbers([given.table.columns[j] for j in context], given.table.n_rows)
     used = numbers if given.kept.all() else numbers[given.kept]
     scaling = fit_context(used) if scaling is None else scaling
-    empty = [j for j, v in zip(categorical, vocabularies, strict=True) if len(v.categories) == 0]
+    empty = [j for j, v in zip(categorical, vocabularies, strict=True) if v.n_categories == 0]
     empty += [context[k] for k in np.flatnonzero(np.isnan(used).all(axis=0)).tolist()]
     _warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
+    for vocabulary in vocabularies:
+        vocabulary.forget()
     pa.default_memory_pool().release_unused()  # what reading took and needs no more
     return EncodedColumns(
         names=tuple(c.name for c in table.columns),
@@ -417,7 +419,7 @@ def _locate_items(
     """Return the label of each item of a column of lists; a missing list is a missing item."""
     assert column.offsets is not None
     assert column.absent is not None
-    missing = len(vocabulary.categories)
+    missing = vocabulary.n_categories
     at = column.offsets[:-1][column.absent]
     positions = np.insert(vocabulary.locate(column.items), at, missing)
     return positions, column.offsets + np.append(0, np.cumsum(column.absent))

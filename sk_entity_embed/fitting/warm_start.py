@@ -80,7 +80,7 @@ def continued_point(
     frozen = frozen_columns(freeze, [v.name for v in columns.vocabularies])
     for j, (vocabulary, table) in enumerate(zip(columns.vocabularies, model.tables, strict=True)):
         before = vocabulary.rows_before(table.vocabulary)  # type: ignore[arg-type]
-        both = len(vocabulary.categories) and len(table.vocabulary.categories)
+        both = vocabulary.n_categories and table.vocabulary.n_categories
         if both and (before[vocabulary.rows] == UNKNOWN).all():
             warn(
                 f"warm_start goes on, but column {vocabulary.name!r} has no category of the fit "

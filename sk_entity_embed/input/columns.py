@@ -129,6 +129,8 @@ def read_values(y: Any, name: str = "y") -> Any:
 
     Missing ones are NaN or None. Anything else is returned as it is, for scikit-learn to check.
     """
+    if isinstance(y, np.ndarray):
+        return natural(y)
     if isinstance(y, pa.Array):
         y = pa.chunked_array([y])
     values = nw.from_native(y, pass_through=True, allow_series=True)
@@ -139,7 +141,7 @@ def read_values(y: Any, name: str = "y") -> Any:
         return np.column_stack(columns) if columns else np.empty((len(values), 0))
     if isinstance(values, nw.Series):
         return natural(_to_numpy(values))
-    return natural(y) if isinstance(y, np.ndarray) else y
+    return y
 
 
 def _to_numpy(series: nw.Series[Any]) -> NDArray[Any]:

@@ -63,6 +63,11 @@ class CrossVocabulary:
         self.__dict__.update(zip((f.name for f in fields(self)), state, strict=True))
 
     @property
+    def n_categories(self) -> int:
+        """How many pairs there are."""
+        return len(self.pairs)
+
+    @property
     def n_rows(self) -> int:
         """Rows of the embedding table, reserved ones included."""
         return int(self.rows.max(initial=N_RESERVED - 1)) + 1

@@ -23,8 +23,11 @@ _LONGEST_DECIMAL = 76
 """Digits of the longest decimal number in Arrow."""
 
 
-def count_values(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
-    """Distinct values, by type and then by value, their counts, and the number of missing cells."""
+def count_values(column: Column) -> tuple[NDArray[Any] | pa.Array, NDArray[np.int64], int]:
+    """Distinct values, by type and then by value, their counts, and the number of missing cells.
+
+    Texts stay in Arrow's form.
+    """
     cells = column.cells
     if isinstance(cells, np.ndarray):
         positions, values = _factorize(cells)
@@ -32,7 +35,6 @@ def count_values(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
         if pa.types.is_floating(cells.type):
             cells = pc.add(cells, pa.scalar(0.0, cells.type))  # -0.0 is 0.0
         encoded = pc.dictionary_encode(cells)
-        # Texts become Python's once, when their order is known.
         values = encoded.dictionary if is_text(cells) else np.asarray(encoded.dictionary)
         if pa.types.is_decimal(cells.type):
             values = object_array(list(map(_stripped, encoded.dictionary.to_pylist())))
@@ -42,7 +44,7 @@ def count_values(column: Column) -> tuple[NDArray[Any], NDArray[np.int64], int]:
     counts = np.bincount(positions[positions >= 0], minlength=len(values)).astype(np.int64)
     order = _order(values)
     order = order[counts[order] > 0]
-    return np.asarray(values.take(order)), counts[order], int((positions < 0).sum())
+    return values.take(order), counts[order], int((positions < 0).sum())
 
 
 def _order(values: NDArray[Any] | pa.Array) -> NDArray[np.intp]:

@@ -1,13 +1,13 @@
 """A hash table of many keys that is built once, where Arrow builds one for every look-up.
 
-Keys and cells are compared by all of their bytes, eight at a time: a number has one such *word*, a
-string as many as it needs and, last, its length.
+Keys and cells are compared by all of their bytes, eight at a time, as *words*. A number has one
+word, a string as many as the longest key, filled up with 0xFF, a byte that is in no text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,18 @@ from numpy.typing import NDArray
 LONGEST = 64
 """Bytes of the longest string that may be a key."""
 
-_BLOCK = 65_536  # Values at a time, which nearly stay in cache with all that is made of them.
+_BLOCK = 32_768  # Values at a time, which stay in cache with all that is made of them.
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio
 _HALF = np.uint64(32)
-_BYTE = np.uint64(8)
-_FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)  # n bytes of a word
+_WORD = np.dtype("<u8")
+_FILL = np.array([2**64 - (1 << 8 * n) for n in range(9)], dtype=np.uint64)
+"""What fills up a word of which a string has n bytes."""
 
-_Words = NDArray[np.uint64]
-_Positions = NDArray[np.int32]
-_Slots = NDArray[np.int64]
+_Words: TypeAlias = NDArray[np.uint64]
+_Positions: TypeAlias = NDArray[np.int32]
+_Slots: TypeAlias = NDArray[np.int64]
+_Mask: TypeAlias = NDArray[np.bool_]
+_Pending: TypeAlias = tuple[NDArray[np.intp], _Slots, _Words]
 
 
 class KeyIndex:
@@ -38,65 +41,168 @@ class KeyIndex:
         bits = (4 * len(keys)).bit_length()  # three quarters of the slots or more stay free
         self._shift = np.uint64(64 - bits)
         self._slots = np.full(1 << bits, -1, dtype=np.int32)
-        slots = np.empty(len(keys), dtype=np.int64)
+        memory = _Memory(len(keys), len(self._keys))
+        waiting: list[tuple[_Positions, _Slots]] = []
         for at in _blocks(len(keys)):
-            self._keys[:, at] = words = _words(keys[at], len(self._keys))
-            slots[at] = self._home(words)
-        waiting = np.arange(len(keys), dtype=np.int32)
-        while len(waiting):
-            free = self._slots[slots] < 0
-            self._slots[slots[free]] = waiting[free]  # of several keys the last one stays
-            moved = self._slots[slots] != waiting
-            waiting, slots = waiting[moved], self._next(slots[moved])
+            self._keys[:, at] = words = memory.words_of(keys[at])
+            own, home = np.arange(at.start, at.stop, dtype=np.int32), self._home(words, memory)
+            moved = self._claim(own, home)
+            waiting.append((own[moved], home[moved]))
+        own, slots = map(np.concatenate, zip(*waiting, strict=True))
+        while len(own):
+            slots = self._next(slots)
+            moved = self._claim(own, slots)
+            own, slots = own[moved], slots[moved]
 
-    def find(self, cells: pa.Array) -> _Positions:
-        """Position of each cell, of the keys' type, among the keys; -1 if it is null or no key."""
+    def find(self, cells: pa.Array, other: int = -1) -> _Positions:
+        """Position of each cell, of the keys' type, among the keys; `other` if null or no key."""
         found = np.empty(len(cells), dtype=np.int32)
+        memory = _Memory(len(cells), len(self._keys))
+        pending: list[_Pending] = []
+        n_pending = 0
         for at in _blocks(len(cells)):
-            block = _without_long(cells[at])
-            positions = self._probe(_words(block, len(self._keys)))
+            block, positions = _without_long(cells[at]), found[at]
+            words = memory.words_of(block)
+            slots = self._home(words, memory)
+            np.take(self._slots, slots, out=positions, mode="clip")
+            if memory.longest > 8 * len(words):
+                positions[memory.lengths[: len(block)] > 8 * len(words)] = -1
             if block.null_count:
                 positions[block.is_null().to_numpy(zero_copy_only=False)] = -1
-            found[at] = positions
+            others = np.flatnonzero(self._differ(positions, words, memory))
+            others = others[positions[others] >= 0]
+            positions[positions < 0] = other
+            if len(others):
+                pending.append((at.start + others, slots[others], np.take(words, others, axis=1)))
+                n_pending += len(others)
+            # Those of several blocks together, for most blocks have few.
+            if n_pending and (n_pending >= _BLOCK or at.stop == len(cells)):
+                self._go_on(found, other, pending)
+                pending, n_pending = [], 0
         return found
 
-    def _probe(self, words: _Words) -> _Positions:
-        slots = self._home(words)
-        found = _take(self._slots, slots)
-        others = np.flatnonzero(self._differ(found, words))
-        slots = slots[others]
-        while len(others):
-            slots = self._next(slots)
-            found[others] = at = _take(self._slots, slots)
-            going_on = self._differ(at, words[:, others])
-            others, slots = others[going_on], slots[going_on]
-        return found
+    def _home(self, words: _Words, memory: _Memory) -> _Slots:
+        """The slot in which values of such words are looked for first."""
+        hashes, buffer = memory.numbers(words.shape[1])[:2]
+        _mix(words, hashes, buffer)
+        hashes >>= self._shift
+        slots: _Slots = hashes.view(np.int64)
+        return slots
 
-    def _differ(self, positions: _Positions, words: _Words) -> NDArray[np.bool_]:
-        """Whether there are keys at the positions and they have other words."""
-        differ: NDArray[np.bool_] = _take(self._keys[0], positions) != words[0]
-        for own, word in zip(self._keys[1:], words[1:], strict=True):
-            differ |= _take(own, positions) != word
-        differ &= positions >= 0
+    def _differ(self, positions: _Positions, words: _Words, memory: _Memory) -> _Mask:
+        """Whether the keys at the positions have other words; for no key, any answer."""
+        own, masks = memory.numbers(len(positions))[1], memory.masks(len(positions))
+        differ: _Mask = masks[0]
+        for w, (keys, word) in enumerate(zip(self._keys, words, strict=True)):
+            np.take(keys, positions, out=own, mode="clip")
+            np.not_equal(own, word, out=masks[min(w, 1)])
+            if w:
+                differ |= masks[1]
         return differ
 
-    def _home(self, words: _Words) -> _Slots:
-        """The slot in which values of such words are looked for first."""
-        slots: _Slots = (mix(words) >> self._shift).astype(np.int64)
-        return slots
+    def _go_on(self, found: _Positions, other: int, parts: list[_Pending]) -> None:
+        """Look for cells in the slots after those in which another key was found."""
+        cells, slots, words = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+        while len(cells):
+            slots = self._next(slots)
+            positions = _take(self._slots, slots)
+            found[cells] = np.where(positions < 0, other, positions)
+            differ = np.zeros(len(cells), dtype=np.bool_)
+            for own, word in zip(self._keys, words, strict=True):
+                differ |= _take(own, positions) != word
+            others = np.flatnonzero(differ & (positions >= 0))
+            cells, slots, words = cells[others], slots[others], np.take(words, others, axis=1)
+
+    def _claim(self, keys: _Positions, slots: _Slots) -> _Mask:
+        """Put keys into free slots, of several the last one; which keys have to go on."""
+        free = np.flatnonzero(_take(self._slots, slots) < 0)
+        self._slots[slots[free]] = keys[free]
+        moved: _Mask = _take(self._slots, slots) != keys
+        return moved
 
     def _next(self, slots: _Slots) -> _Slots:
         return (slots + 1) & (len(self._slots) - 1)
 
 
-def mix(words: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.uint64]:
+class _Memory:
+    """Where a block of values is worked on: fresh memory would cost more than most of the work."""
+
+    __slots__ = ("_data", "_masks", "_numbers", "_words", "lengths", "longest")
+
+    def __init__(self, n_values: int, n_words: int) -> None:
+        n = min(n_values, _BLOCK)
+        self._numbers = np.empty((5, n), dtype=np.uint64)
+        self._words = np.empty((n_words, n), dtype=_WORD)
+        self._data = np.empty(0, dtype=_WORD)
+        self._masks = np.empty((2, n), dtype=np.bool_)
+        self.lengths, self.longest = np.empty(n, dtype=np.int64), 0
+
+    def numbers(self, n: int) -> _Words:
+        """Five arrays of `n` numbers."""
+        return self._numbers[:, :n]
+
+    def masks(self, n: int) -> _Mask:
+        """Two masks of `n` values."""
+        return self._masks[:, :n]
+
+    def words_of(self, array: pa.Array) -> _Words:
+        """Words of each value; `lengths` of strings tell longer ones than all keys."""
+        if not is_text(array):
+            numbers = np.frombuffer(array.buffers()[1], np.uint64, len(array), 8 * array.offset)
+            return numbers[None, :]
+        offsets, n = _offsets(array), len(array)
+        words, lengths = self._words[:, :n], self.lengths[:n]
+        np.subtract(offsets[1:], offsets[:-1], out=lengths)
+        shortest, self.longest = np.minimum.reduce(lengths), np.maximum.reduce(lengths)
+        data = self._aligned(array, offsets)
+        at, missing = self._numbers[:2, :n].view(np.int64)
+        shift, rest, following = self._numbers[2:, :n]
+        np.subtract(offsets[:-1], offsets[0], out=at)
+        np.left_shift(at, 3, out=shift.view(np.int64))
+        np.bitwise_and(shift, np.uint64(56), out=shift)  # bits before the string in its first word
+        np.subtract(np.uint64(64), shift, out=rest)
+        at >>= 3
+        np.take(data, at, out=words[0], mode="clip")
+        for w, word in enumerate(words):
+            at += 1
+            np.right_shift(word, shift, out=word)
+            after = words[w + 1] if w + 1 < len(words) else following
+            np.take(data, at, out=after, mode="clip")
+            np.left_shift(after, rest, out=following)  # by 64 gives 0
+            word |= following
+            if shortest < 8 * (w + 1):
+                np.subtract(lengths, 8 * w, out=missing)
+                np.clip(missing, 0, 8, out=missing)
+                np.take(_FILL, missing, out=following, mode="clip")
+                word |= following
+        return words
+
+    def _aligned(self, array: pa.Array, offsets: NDArray[np.int64]) -> _Words:
+        """The bytes of all strings, in words that begin with the first of them."""
+        n_bytes = int(offsets[-1] - offsets[0])
+        if 8 * len(self._data) < n_bytes + 8:
+            self._data = np.empty(n_bytes // 8 + n_bytes // 64 + 2, dtype=_WORD)
+        if n_bytes:
+            self._data.view(np.uint8)[:n_bytes] = np.frombuffer(
+                array.buffers()[2], np.uint8, n_bytes, int(offsets[0])
+            )
+        return self._data
+
+
+def mix(words: NDArray[np.unsignedinteger[Any]]) -> _Words:
     """A number for each column of an array of words, equal for equal columns."""
-    mixed: NDArray[np.uint64] = words[0] * _MIX
+    out, buffer = np.empty((2, words.shape[1]), dtype=np.uint64)
+    return _mix(words, out, buffer)
+
+
+def _mix(words: NDArray[np.unsignedinteger[Any]], out: _Words, buffer: _Words) -> _Words:
+    np.multiply(words[0], _MIX, out=out)
     for word in words[1:]:
-        mixed ^= mixed >> _HALF
-        mixed += word
-        mixed *= _MIX
-    return mixed
+        np.right_shift(out, _HALF, out=buffer)
+        out ^= buffer
+        out += word
+        out *= _MIX
+    return out
 
 
 def _take(values: NDArray[Any], positions: NDArray[np.signedinteger[Any]]) -> NDArray[Any]:
@@ -135,28 +241,4 @@ def _offsets(array: pa.Array) -> NDArray[np.int64]:
 
 def _n_words(keys: pa.Array) -> int:
     """Words of the longest key."""
-    return 1 + -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8) if is_text(keys) else 1
-
-
-def _words(array: pa.Array, n_words: int) -> _Words:
-    """Words of each value; a longer string than the keys differs from all by its length."""
-    if not is_text(array):
-        numbers = np.frombuffer(array.buffers()[1], np.uint64, len(array), 8 * array.offset)
-        return numbers[None, :]
-    offsets = _offsets(array)
-    first, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
-    n_bytes = int(offsets[-1] - offsets[0])
-    # A copy begins and ends where words do, whatever buffer the strings are in.
-    data = np.zeros(n_bytes // 8 + n_words + 1, dtype="<u8")
-    if n_bytes:
-        data.view(np.uint8)[:n_bytes] = np.frombuffer(
-            array.buffers()[2], np.uint8, n_bytes, int(offsets[0])
-        )
-    at, shift = first >> 3, (first & 7).astype(np.uint64) * _BYTE
-    words = np.empty((n_words, len(array)), dtype=np.uint64)
-    for w in range(n_words - 1):
-        words[w] = data[at + w] >> shift
-        words[w] |= data[at + (w + 1)] << (np.uint64(64) - shift)  # a shift by 64 gives 0
-        words[w] &= _FIRST[np.clip(lengths - 8 * w, 0, 8)]
-    words[-1] = lengths
-    return words
+    return max(1, -(-int(np.diff(_offsets(keys)).max(initial=0)) // 8)) if is_text(keys) else 1

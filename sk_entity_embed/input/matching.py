@@ -6,6 +6,7 @@ decimal 1.2 and the float nearest to it are not, and no integer is rounded on th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.input.index import KeyIndex, fits, is_text
 from sk_entity_embed.input.table import Cells, is_number, object_array
 
-_MANY = 100_000  # Keys for which an index is quicker however many cells there are.
+_MANY = 30_000  # Keys for which an index is quicker however many cells there are.
 _INDEXED = 512  # Keys of which Arrow makes a hash table no slower than an index finds a cell.
 _FEW = 32  # Cells that Python finds among few keys before Arrow has made its hash table.
 
@@ -29,12 +30,16 @@ _making = Lock()
 class Matcher:
     """Positions of values among categories; what a search needs is built once, when it is needed.
 
-    `keys` are the categories and a null, last; None where no type of Arrow's keeps all values.
+    `categories` gives all `n`. `keys` are the categories and a null, last; None where no type of
+    Arrow's keeps all values.
     """
 
-    __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_objects")
+    __slots__ = ("_by_value", "_categories", "_index", "_indexable", "_keys", "_n", "_objects")
 
-    def __init__(self, categories: NDArray[Any], keys: pa.Array | None) -> None:
+    def __init__(
+        self, n: int, categories: Callable[[], NDArray[Any]], keys: pa.Array | None
+    ) -> None:
+        self._n = n
         self._categories = categories
         self._keys = None if keys is None else _in_common_type(keys)
         self._indexable = self._keys is not None and fits(self._keys)
@@ -44,7 +49,7 @@ class Matcher:
 
     def find(self, cells: Cells) -> _Positions:
         """Position of each cell's category; ``n_categories`` if missing, one more if unknown."""
-        n = len(self._categories)
+        n = self._n
         if isinstance(cells, np.ndarray):
             return self._find_objects(cells)
         if n == 0 or pa.types.is_null(cells.type):
@@ -63,7 +68,7 @@ class Matcher:
 
     def _find_keys(self, cells: pa.Array) -> _Positions:
         """Positions of cells of the keys' own type."""
-        keys, n = self._keys, len(self._categories)
+        keys, n = self._keys, self._n
         assert keys is not None
         if n < max(_INDEXED, min(len(cells) // 2, _MANY)):
             return np.asarray(pc.index_in(cells, value_set=keys).fill_null(n + 1))
@@ -73,17 +78,16 @@ class Matcher:
             with _making:  # one thread makes it, others wait
                 if self._index is None:
                     self._index = KeyIndex(keys[:-1])
-        positions = self._index.find(cells)
-        positions[positions < 0] = n + 1
+        positions = self._index.find(cells, n + 1)
         if cells.null_count:
             positions[is_missing(cells)] = n
         return positions
 
     def _find_few(self, cells: pa.Array) -> _Positions:
         """Positions of few cells among few keys, which Python compares as exactly."""
-        n = len(self._categories)
+        n = self._n
         if self._by_value is None:
-            self._by_value = {v: i for i, v in enumerate(self._categories.tolist())} | {None: n}
+            self._by_value = {v: i for i, v in enumerate(self._categories().tolist())} | {None: n}
         return np.array([self._by_value.get(v, n + 1) for v in cells.to_pylist()], dtype=np.intp)
 
     def _find_distinct(self, cells: pa.Array) -> _Positions:
@@ -91,16 +95,16 @@ class Matcher:
         encoded = pc.dictionary_encode(cells)
         found = self._find_objects(object_array(encoded.dictionary.to_pylist()))
         at = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        positions: _Positions = np.append(found, len(self._categories))[at]
+        positions: _Positions = np.append(found, self._n)[at]
         return positions
 
     def _find_objects(self, cells: NDArray[np.object_]) -> _Positions:
         """Positions by Python's hash and equality."""
-        n = len(self._categories)
+        n = self._n
         if self._objects is None:
             with _making:
                 if self._objects is None:
-                    objects = self._categories.astype(object)
+                    objects = self._categories().astype(object)
                     index = pd.Index(objects, dtype=object, tupleize_cols=False)
                     index.get_indexer(index[:1])  # makes its hash table
                     self._objects = index

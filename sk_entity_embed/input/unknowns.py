@@ -41,7 +41,7 @@ def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str
     missing = missing_cells(column)
     unknown = (codes == UNKNOWN) & ~missing
     n, n_unknown = len(column) - int(missing.sum()), int(unknown.sum())
-    if n_unknown == 0 or len(vocabulary.categories) == 0:
+    if n_unknown == 0 or vocabulary.n_categories == 0:
         return None
     value = column.value(int(np.argmax(unknown)))
     now, before = kind_of(value), vocabulary.kinds

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.columns import read_table
 from sk_entity_embed.input.distinct import count_values
+from sk_entity_embed.input.index import is_text
 from sk_entity_embed.input.kinds import kind_of
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.matching import Matcher, is_missing
@@ -42,7 +43,10 @@ class Vocabulary:
     """The categories of one column and their table rows, fixed in fit; of lists, of their items."""
 
     name: str
-    categories: NDArray[Any]  # distinct, without missing, ordered by type and then by value
+    categories: NDArray[Any]
+    """Distinct, without missing, ordered by type and then by value.
+
+    Texts may be given as None: they are made of the `keys` when they are first asked for."""
     counts: NDArray[np.int64]  # cells, or items of lists, that held each category
     rows: _Rows  # table row of each category; infrequent ones share row INFREQUENT
     missing_count: int  # missing cells; of lists, missing lists and items
@@ -56,6 +60,25 @@ class Vocabulary:
     of single values."""
     empty_count: int = 0
 
+    def __post_init__(self) -> None:
+        if self.categories is None:
+            self.forget()
+
+    if not TYPE_CHECKING:  # to which any name would be right
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "categories":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return self.__dict__.setdefault("categories", np.asarray(self.keys[:-1]))
+
+    def forget(self) -> None:
+        """Let go of what the fields say anyway, until it is needed: look-ups, texts in Python."""
+        made = ["_matcher", "_rows_by_position", "_positions_by_row"]
+        if self.keys is not None and is_text(self.keys):
+            made.append("categories")
+        for name in made:
+            self.__dict__.pop(name, None)
+
     def __getstate__(self) -> list[Any]:
         # The keys repeat the categories, and skops cannot make an Arrow array again.
         kind = None if self.keys is None else str(self.keys.type)
@@ -67,6 +90,12 @@ class Vocabulary:
             kind = pa.type_for_alias(values["keys"])
             values["keys"] = arrow_keys(values["categories"], kind)
         self.__dict__.update(values)
+        self.forget()
+
+    @property
+    def n_categories(self) -> int:
+        """How many categories there are."""
+        return len(self.counts)
 
     @property
     def is_list(self) -> bool:
@@ -96,8 +125,8 @@ class Vocabulary:
     @property
     def infrequent(self) -> NDArray[Any] | None:
         """The categories grouped as infrequent; None where there are none."""
-        grouped = self.rows == INFREQUENT
-        return self.categories[grouped] if grouped.any() else None
+        grouped = np.flatnonzero(self.rows == INFREQUENT)
+        return self._at(grouped) if len(grouped) else None
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -131,8 +160,8 @@ class Vocabulary:
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of the categories: "text", "integers", "dates", ..."""
-        some = self.categories if self.keys is None else self.categories[:1]
-        return frozenset(map(kind_of, some.tolist()))
+        some = np.arange(self.n_categories if self.keys is None else min(1, self.n_categories))
+        return frozenset(map(kind_of, self._at(some).tolist()))
 
     def tell_once(self) -> bool:
         """Return True at the first call, so that a warning about this column is given once."""
@@ -160,7 +189,7 @@ class Vocabulary:
         positions = self._matcher.find(column.cells)
         if column.indices is None:
             return positions
-        missing = positions.dtype.type(len(self.categories))
+        missing = positions.dtype.type(self.n_categories)
         by_cell: _Positions = np.append(positions, missing)[column.indices]
         return by_cell
 
@@ -170,7 +199,7 @@ class Vocabulary:
 
     def rows_of(self, positions: _Positions) -> _Rows:
         """Table row of each position found by :meth:`locate`."""
-        rows: _Rows = self._rows_by_position[positions]
+        rows: _Rows = np.take(self._rows_by_position, positions, mode="clip")
         return rows
 
     def decode(self, codes: _Positions) -> NDArray[Any]:
@@ -182,11 +211,11 @@ class Vocabulary:
         """
         positions = self._positions_by_row[codes]
         own = positions >= 0
-        if self.categories.dtype != object and own.all():
-            found: NDArray[Any] = self.categories[positions]
-            return found
+        known = self._at(positions[own])
+        if known.dtype != object and own.all():
+            return known
         values = np.empty(len(codes), dtype=object)
-        values[own] = self.categories[positions[own]]
+        values[own] = known
         others = {UNKNOWN: None, MISSING: np.nan, INFREQUENT: "infrequent_sklearn"}
         for row in np.flatnonzero(~own):  # one by one: a tuple would be taken apart
             values[row] = others.get(int(codes[row]), ())
@@ -208,7 +237,7 @@ class Vocabulary:
 
     @cached_property
     def _matcher(self) -> Matcher:
-        return Matcher(self.categories, self.keys)
+        return Matcher(self.n_categories, lambda: self.categories, self.keys)
 
     @cached_property
     def _rows_by_position(self) -> _Rows:
@@ -223,6 +252,14 @@ class Vocabulary:
         by_row[self.rows[frequent]] = frequent
         return by_row
 
+    def _at(self, positions: _Positions) -> NDArray[Any]:
+        """The categories at some positions; few texts are made without all of them."""
+        if "categories" in self.__dict__ or 4 * len(positions) > self.n_categories:
+            found: NDArray[Any] = self.categories[positions]
+            return found
+        assert self.keys is not None
+        return np.asarray(self.keys.take(pa.array(positions)))
+
     def _encode_cells(self, column: Column) -> _Rows:
         """Table row of each cell; of a column of lists, of each item."""
         cells, find = column.cells, self._matcher.find
@@ -235,7 +272,7 @@ class Vocabulary:
         codes = np.empty(len(cells), dtype=np.int32)
 
         def look_up(run: slice) -> None:
-            codes[run] = self.rows_of(find(cells[run]))
+            np.take(self._rows_by_position, find(cells[run]), out=codes[run], mode="clip")
 
         on_threads(look_up, runs(len(cells), at_least=_PARALLEL))
         return codes
@@ -254,7 +291,7 @@ class Vocabulary:
 
     def _encode_other(self, column: Column) -> Codes:
         """Lists where fit had single values, or the other way round: missing ones only."""
-        if column.absent is not None and len(self.categories) == 0:
+        if column.absent is not None and self.n_categories == 0:
             return np.where(column.absent, self.missing_row, UNKNOWN).astype(np.int32)
         if self.is_list and count_missing(column) == len(column):
             n = len(column)
@@ -282,39 +319,39 @@ def learn_vocabulary(
     Infrequent ones are grouped as in :class:`~sklearn.preprocessing.OneHotEncoder`; missing does
     not count. With ``missing="nan"`` missing cells keep a row of their own where fit had none.
     """
-    categories, counts, missing_count = count_values(column)
+    values, counts, missing_count = count_values(column)
     n_cells = int(counts.sum()) + missing_count
     absent_count, empty_count = _count_lists(column)
     missing_count += absent_count
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
     rare = infrequent_mask(counts, n_cells, min_frequency, max_categories)
-    rows = np.full(len(categories), INFREQUENT, dtype=np.int32)
+    rows = np.full(len(values), INFREQUENT, dtype=np.int32)
     end = N_RESERVED + int((~rare).sum())
     rows[~rare] = np.arange(N_RESERVED, end)
     empty_row = end if empty_count else UNKNOWN
     return Vocabulary(
         name=column.name,
-        categories=categories,
+        categories=cast(Any, None) if isinstance(values, pa.Array) else values,
         counts=counts,
         rows=rows,
         missing_count=missing_count,
         missing_row=MISSING if missing_count or missing == "nan" else UNKNOWN,
-        keys=_keys(categories, column.cells),
+        keys=_keys(values, column.cells),
         empty_row=empty_row if column.is_list else None,
         empty_count=empty_count,
     )
 
 
-def arrow_keys(categories: NDArray[Any], kind: pa.DataType) -> pa.Array:
+def arrow_keys(categories: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
     """Categories as an Arrow array of a type, and a null for missing."""
     return pa.concat_arrays([pa.array(categories, type=kind), pa.nulls(1, kind)])
 
 
-def _keys(categories: NDArray[Any], cells: Cells) -> pa.Array | None:
+def _keys(values: NDArray[Any] | pa.Array, cells: Cells) -> pa.Array | None:
     if isinstance(cells, np.ndarray) or pa.types.is_decimal(cells.type):
         return None
-    return arrow_keys(categories, cells.type)
+    return arrow_keys(values, cells.type)
 
 
 def refuse_missing(name: str, count: int) -> None:

@@ -53,6 +53,17 @@ def test_numbers_are_found(kind):
     assert KeyIndex(keys).find(cells.slice(0, 0)).tolist() == []
 
 
+@pytest.mark.parametrize("longest", [7, 8, 20])
+def test_unknown_missing_and_long_cells_are_told_from_keys_in_every_block(longest):
+    rng = np.random.default_rng(longest)
+    keys = [f"{i:0{rng.integers(6, longest + 1)}d}" for i in range(40_000)]
+    cells = rng.permutation([*keys, *(key + "x" for key in keys), *keys]).astype(object)
+    cells[rng.random(len(cells)) < 0.2] = None
+    found = KeyIndex(pa.array(keys, type=TEXT)).find(pa.array(cells, type=TEXT), len(keys))
+    at = np.array(expected(keys, cells))
+    assert np.array_equal(found, np.where(at < 0, len(keys), at))
+
+
 @pytest.mark.parametrize("kind", [TEXT, pa.int64()])
 def test_many_keys_are_found(kind):
     values = np.arange(100_000) * 64  # low bits that are all the same

@@ -379,6 +379,24 @@ def test_the_index_is_no_part_of_what_is_learned():
         assert same.encode(few).tolist() == expected
 
 
+def test_texts_are_made_when_they_are_asked_for():
+    cells = pd.Series([f"level {i % 1000}" for i in range(2000)] + ["once", None])
+    vocabulary = learn_vocabulary(column := series_column(cells), min_frequency=2)
+    vocabulary.encode(column)
+    grouped = vocabulary.infrequent
+    assert "categories" not in vars(vocabulary)
+    expected = sorted(cells.dropna().unique())
+    assert vocabulary.categories.dtype == object
+    assert vocabulary.categories.tolist() == expected
+    assert vocabulary.categories is vocabulary.categories
+    assert grouped.tolist() == ["once"]
+    same = pickle.loads(pickle.dumps(vocabulary))
+    assert "categories" not in vars(same)
+    assert same.categories.tolist() == expected
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = vocabulary.nothing
+
+
 def test_several_threads_may_look_up_at_once():
     X = MANY["text"]
     (column,) = read_table(X).columns
