@@ -33,11 +33,12 @@ from sk_entity_embed.fitting.initialization import starting_point
 from sk_entity_embed.fitting.interactions import choose_pairs
 from sk_entity_embed.fitting.options import (
     RULES,
-    batch_size,
     max_iter,
     min_iter,
+    n_heads,
     resolve_max_length,
     resolve_pooling,
+    rows_a_step,
 )
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
@@ -537,7 +538,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         n_tables = 0
         for i, (seeds, folds, tables, start) in enumerate(members):
             rows = training_rows(given, columns, folds, scale)
-            config = self._training_config(given, columns, scale, link, seeds)
+            config = self._training_config(given, columns, folds.n_tables, scale, link, seeds)
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             result = learn(tables, rows, start, config)
@@ -843,10 +844,16 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return tuple(repr(part) for part in parts)
 
     def _training_config(
-        self, given: CheckedInput, columns: EncodedColumns, scale: Scale, link: Link, seeds: Seeds
+        self,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        n_tables: int,
+        scale: Scale,
+        link: Link,
+        seeds: Seeds,
     ) -> TrainingConfig:
         n, head = given.used.n_rows, HEADS[self.head]
-        rows_a_step = batch_size(self.batch_size, n)
+        batch_size = rows_a_step(self.batch_size, n)
         kinds: list[type[Head | Pooling]] = [head, *(p for p in columns.poolings if p is not None)]
         return TrainingConfig(
             head=head,
@@ -855,14 +862,15 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             link=link,
             scale=scale,
             n_outputs=given.target.n_outputs,
+            n_heads=n_heads(n, n_tables, head),
             hidden_layer_sizes=head.hidden_sizes(self._hidden_sizes()),
             dropout=float(self.dropout),
             unknown_rate=float(self.unknown_rate),
             learning_rate_init=float(self.learning_rate_init),
             alpha=float(self.alpha),
-            batch_size=rows_a_step,
-            max_iter=max_iter(self.max_iter, n, rows_a_step, kinds),
-            min_iter=min_iter(n, rows_a_step, kinds),
+            batch_size=batch_size,
+            max_iter=max_iter(self.max_iter, n, batch_size, kinds),
+            min_iter=min_iter(n, batch_size, kinds),
             early_stopping=bool(self.early_stopping),
             n_iter_no_change=int(self.n_iter_no_change),
             tol=float(self.tol),

@@ -183,7 +183,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         freeze: bool | Collection[str] = False,
         max_iter: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate_init: float = 4e-3,
+        learning_rate_init: float = 8e-3,
         alpha: float = 0.1,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

@@ -157,6 +157,9 @@ def _mlp(head: MLPHead) -> Rules:
         fit = biases.shape == weights.shape[::2] and biases.size > 0
         yield fit and len(biases) == head.n_heads, "a layer and biases do not fit"
         n_inputs = biases.shape[1]
+    if head.folds is not None:
+        fits = set(head.folds.tolist()) == set(range(head.n_heads))
+        yield fits, "the heads are not those of the folds"
     if head.shift is not None:
         yield head.shift.shape == (head.n_heads, head.n_hidden), "the shift fits no hidden layer"
 
@@ -247,7 +250,7 @@ def _same(one: Any, other: Any) -> bool:
 def _mlp_fits(head: MLPHead, m: EmbeddingModel) -> Rules:
     n_inputs = m.edges[-1] + m.scaling.n_context
     yield head.weights[0].shape[1] == n_inputs, "the head does not fit the columns"
-    fits = not m.tables or head.n_heads in (1, n_folds(m))
+    fits = not m.tables or head.n_folds in (1, n_folds(m))
     yield fits, "the heads do not fit the folds"
 
 

@@ -97,7 +97,19 @@ def _to_version_2(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     return {**document, "fitted": fitted}
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any], Arrays], dict[str, Any]]] = {1: _to_version_2}
+def _to_version_3(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """Return a document of version 2 as one of version 3: each fold had a perceptron of its own."""
+    if document["fitted"] is not None:
+        head = document["fitted"]["_model"]["EmbeddingModel"]["head"]
+        if "MLPHead" in head:
+            head["MLPHead"]["folds"] = None
+    return document
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any], Arrays], dict[str, Any]]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+}
 """For each earlier version of the format, what makes a document of the next one of its document."""
 
 REGISTRY = {

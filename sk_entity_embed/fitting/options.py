@@ -11,11 +11,16 @@ import numpy as np
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
+from sk_entity_embed.learning.problem import parts_of_pass
 from sk_entity_embed.model.heads import Head
 from sk_entity_embed.model.poolings import POOLINGS, Pooling
 
 _LONGEST = 2**62
 """Items of a list; larger numbers mean the same and do not fit 64 bits."""
+_STEPS, _MANY = 900, 225_000
+"""Steps of a training, and the rows from which on there are more."""
+_HEADS = ((200_000, 2), (50_000, 3))
+"""Rows from which on there are so many heads."""
 
 
 def by_column(
@@ -152,33 +157,48 @@ def resolve_max_length(
     return [lengths[name] for name in names]
 
 
-def batch_size(given: int | str, n_samples: int) -> int:
-    """Return rows a step: about 100 steps an epoch, in powers of two from 32 to 1024."""
+def rows_a_step(given: int | str, n_samples: int) -> int:
+    """Return rows a step: 22 to 44 steps a pass over the rows, in powers of two from 32 to 2048."""
     if given != "auto":
         return int(given)
-    return int(np.clip(2 ** round(np.log2(max(1, n_samples / 100))), 32, 1024))
+    power = math.floor(math.log2(max(1.0, n_samples / 22)))
+    return int(np.clip(2**power, 32, 2048))
 
 
 def max_iter(
     given: int | str, n_samples: int, batch_size: int, kinds: Sequence[type[Head | Pooling]]
 ) -> int:
-    """Return epochs at most: four million rows' worth, within 20 to 40.
+    """Return iterations at most: 900 steps of the usual size, more with the root of many rows.
 
     Some `kinds` of head and poolings need a number of steps on small data, too.
     """
     if given != "auto":
         return int(given)
-    epochs = int(np.clip(round(4_000_000 / max(1, n_samples)), 20, 40))
+    n = n_samples / parts_of_pass(n_samples)  # rows of an iteration
+    usual = _STEPS * max(1.0, n_samples / _MANY) ** 0.5
+    iterations = min(40, math.ceil(usual / math.ceil(n / rows_a_step("auto", n_samples))))
     least = max(kind.steps.least for kind in kinds)
-    return max(epochs, -(-least // _n_steps(n_samples, batch_size)))
+    return max(iterations, math.ceil(least / _n_steps(n_samples, batch_size)))
 
 
 def min_iter(n_samples: int, batch_size: int, kinds: Sequence[type[Head | Pooling]]) -> int:
-    """Return the epochs before patience counts."""
+    """Return the iterations before patience counts."""
     steps = max(kind.steps.before_patience for kind in kinds)
     return -(-steps // _n_steps(n_samples, batch_size))
 
 
+def n_heads(n_samples: int, n_tables: int, head: type[Head]) -> int:
+    """Return how many heads there are: one for each fold of few rows, and fewer of many.
+
+    Each learns from the rows of the folds that others serve, in an equal share of the steps' rows:
+    few heads learn sooner, many learn from more of the rows.
+    """
+    if not head.cross_fits:
+        return 1
+    most = next((m for rows, m in _HEADS if n_samples >= rows), n_tables)
+    return min(most, n_tables)
+
+
 def _n_steps(n_samples: int, batch_size: int) -> int:
-    """Return the steps of an epoch, about."""
-    return max(1, -(-n_samples // batch_size))
+    """Return the steps of an iteration, about."""
+    return max(1, math.ceil(n_samples / (batch_size * parts_of_pass(n_samples))))

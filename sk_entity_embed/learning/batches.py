@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sk_entity_embed.input.lists import Codes, Lists
-from sk_entity_embed.learning.problem import Floats, TrainingConfig, TrainingRows
+from sk_entity_embed.learning.problem import (
+    Floats,
+    TrainingConfig,
+    TrainingRows,
+    parts_of_pass,
+)
+from sk_entity_embed.model.heads import heads_of_folds
 
 
 @dataclass(slots=True)
@@ -161,10 +167,10 @@ _ITEMS_AT_ONCE = 65_536
 class Examples:
     """Some rows: where to look them up, and what to learn from them.
 
-    The first `n_own` rows are looked up in the tables of their own fold; these teach a head. The
-    others, the same rows first, teach the tables. `n_own_items` says how many cells or items of
-    each column are the former's. `tables` are those that the rows are looked up in; those of the
-    others also say which head a row goes through, where there is one for each.
+    The first `n_own` rows are looked up in the tables of their own fold; these teach the heads. The
+    others teach the tables. `n_own_items` says how many cells or items of each column are the
+    former's. Both parts are in the order of the heads that they go through, as many rows for each:
+    some weigh nothing and fill a part up. `n_rows` are the rows of both parts without these.
 
     `flat` are rows of each column's stacked tables, one a cell or item, and `lists` the lists of
     each column, None for single values. `shrinkage`, of shape (n_items, 1) for each column, is how
@@ -173,7 +179,7 @@ class Examples:
 
     n_own: int
     n_own_items: list[int]
-    tables: Tensor
+    n_rows: tuple[int, int]
     flat: list[Tensor]
     lists: list[ListBatch | None]
     context: Tensor
@@ -189,17 +195,23 @@ class Batches(Protocol):
     """Where a training gets its rows from, step by step."""
 
     n_steps: int
-    """Steps of an epoch."""
+    """Steps of an iteration."""
     n_context: int
     """Numbers beside the vectors."""
     generator: torch.Generator
     """Draws the order of rows, and what the tables see of them."""
 
-    def epoch(self) -> Iterator[Callable[[], list[Examples]]]:
+    def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of the next few steps.
 
         Each may be called while the steps before are taken, but only after the one before it.
         """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the next iteration starts, beside the generator's state."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
 
     def validation(self) -> Iterator[Examples]:
         """Yield the validation rows, to be looked up in the tables of their own fold."""
@@ -208,8 +220,9 @@ class Batches(Protocol):
 class TrainingSet:
     """All training rows on a device: the :class:`Batches` of data that fit in its memory.
 
-    All rows but those withheld teach the head, and these and the withheld ones the tables.
-    The generator draws the order of rows, unknown cells, and the tables that rows teach.
+    All rows but those withheld teach the heads, and these and the withheld ones the tables. An
+    iteration is a pass over the rows, or a part of one where they are many. The generator draws
+    the order of rows, unknown cells, and the tables and heads that rows teach.
     """
 
     def __init__(
@@ -225,6 +238,9 @@ class TrainingSet:
             rows.n_tables,
             rows.context.shape[1],
         )
+        self.n_heads = config.n_heads
+        head_of = heads_of_folds(rows.n_tables, config.n_heads)
+        self._head_of = torch.as_tensor(head_of, device=device)
         self._shrinkage = [
             torch.as_tensor(s, device=device)
             for s in shrinkage(rows, shrinks, config.head.prior_rows)
@@ -239,83 +255,125 @@ class TrainingSet:
         self._weights = torch.as_tensor(rows.weights, device=device)
         fold_type = np.min_scalar_type(-rows.n_tables)
         self._fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
-        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
-        self._validation = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
         # Heads of folds go through the rows that teach tables, where withheld ones weigh nothing.
         self._silent = None
         only_tables = rows.withheld
         if rows.withheld.any() and rows.cross_fitted and config.head.cross_fits:
             self._silent = torch.as_tensor(rows.withheld, device=device)
             only_tables = np.zeros_like(rows.withheld)
+        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
         self._training = torch.as_tensor(np.flatnonzero(~only_tables), **numbers)
-        self._withheld = torch.as_tensor(np.flatnonzero(only_tables), **numbers)
-        self.n_steps = -(-len(self._training) // config.batch_size)
+        more = only_tables & (rows.n_tables > 1)
+        self._withheld = torch.as_tensor(np.flatnonzero(more), **numbers)
+        self.n_parts = parts_of_pass(len(self._training))
+        self.n_steps = -(-len(self._training) // (config.batch_size * self.n_parts))
+        self.n_rows_an_iteration = len(self._training) / self.n_parts
+        self._part, self._order = 0, (self._training, self._withheld)
         few = _ITEMS_AT_ONCE / self._codes.items_per_row
-        self._rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
-        self._steps_at_once = max(1, 4 * self._rows_at_once // (2 * config.batch_size))
+        rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
+        self._steps_at_once = max(1, 4 * rows_at_once // (2 * config.batch_size))
+        judges = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
+        n_blocks = max(1, -(-len(judges) // rows_at_once))
+        own_heads = self._head_of[self._fold_of(judges)]
+        self._validation = judges, _dealt(own_heads, self.n_heads, n_blocks)[0]
 
-    def epoch(self) -> Iterator[Callable[[], list[Examples]]]:
+    def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of several steps, coded in one go."""
-        order = self._training[self._permutation(len(self._training))]
-        extra = self._withheld if self.n_tables > 1 else self._withheld[:0]
-        extra = extra[self._permutation(len(extra))]
-        of_head, of_tables = order.tensor_split(self.n_steps), extra.tensor_split(self.n_steps)
-        for first in range(0, self.n_steps, self._steps_at_once):
-            at = slice(first, first + self._steps_at_once)
-            yield partial(self.steps, of_head[at], of_tables[at])
+        if self._part == 0:
+            self._order = self._shuffled(self._training), self._shuffled(self._withheld)
+        rows, more = (order.tensor_split(self.n_parts)[self._part] for order in self._order)
+        self._part = (self._part + 1) % self.n_parts
+        for_steps = [
+            min(self._steps_at_once, self.n_steps - first)
+            for first in range(0, self.n_steps, self._steps_at_once)
+        ]
+        edges = list(accumulate(for_steps))[:-1]
+        cuts = [[len(r) * edge // self.n_steps for edge in edges] for r in (rows, more)]
+        for n, some, others in zip(
+            for_steps, rows.tensor_split(cuts[0]), more.tensor_split(cuts[1]), strict=True
+        ):
+            yield partial(self.steps, n, some, others)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the part of the pass that comes next, and the pass's order of rows."""
+        return {"part": self._part, "order": self._order if self._part else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self._part = state["part"]
+        if state["order"] is not None:
+            rows, more = (order.to(self.generator.device) for order in state["order"])
+            self._order = rows, more
 
     def validation(self) -> Iterator[Examples]:
-        """Yield the validation rows, some at a time."""
-        for rows in torch.split(self._validation, self._rows_at_once):
-            yield self.of_own_tables(rows)
+        """Yield the validation rows, some at a time, by the heads of their own folds."""
+        judges, blocks = self._validation
+        for block in blocks:
+            places = block.flatten()
+            yield self._of_own_tables(judges[places.clamp(min=0)], places >= 0)
 
-    def _permutation(self, n: int) -> Tensor:
+    def _shuffled(self, rows: Tensor) -> Tensor:
         device = self.generator.device
-        return torch.randperm(n, generator=self.generator, device=device, dtype=torch.int32)
+        order = torch.randperm(
+            len(rows), generator=self.generator, device=device, dtype=torch.int32
+        )
+        return rows[order]
 
-    def of_own_tables(self, rows: Tensor) -> Examples:
-        """Return rows to be looked up in the tables of their own fold."""
-        batch = self._codes.take(rows, torch.ones_like(rows, dtype=torch.bool))
-        fold = self._fold_of(rows)
-        flat = batch.flat_rows(fold, self.n_rows)
+    def _of_own_tables(self, rows: Tensor, counts: Tensor) -> Examples:
+        """Return rows to be looked up in the tables of their own fold; those that count weigh."""
+        batch = self._codes.take(rows, torch.ones_like(counts))
+        flat = batch.flat_rows(self._fold_of(rows), self.n_rows)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
         items = [len(f) for f in flat]
-        return Examples(len(rows), items, fold, flat, lists, *self._numbers(rows), [])
+        context, target, weights = self._numbers(rows)
+        n_rows = len(rows), 0
+        return Examples(
+            len(rows), items, n_rows, flat, lists, context, target, weights.mul_(counts), []
+        )
 
-    def steps(self, of_head: Sequence[Tensor], more_of_tables: Sequence[Tensor]) -> list[Examples]:
+    def steps(self, n_steps: int, rows: Tensor, more: Tensor) -> list[Examples]:
         """Return what some steps need.
 
-        Step by step, `of_head` are rows that teach head and tables, `more_of_tables` rows that
-        teach the tables only.
+        Of the `rows` each teaches a head, and a table; those `more` teach tables only.
         """
-        parts, sizes = [], []
-        for first, more in zip(of_head, more_of_tables, strict=True):
-            parts += [first, first, more]
-            sizes += [len(first), len(first) + len(more)]
-        rows = torch.cat(parts)
-        own = torch.tensor([True, False] * len(of_head), device=rows.device)
-        own = own.repeat_interleave(torch.tensor(sizes, device=rows.device), output_size=len(rows))
-        batch = self._codes.take(rows, own)
+        others = torch.cat([rows, more]) if len(more) else rows
+        folds = self._fold_of(others)
+        tables = self._drawn(folds, self.n_tables)
+        heads = self._head_of[folds[: len(rows)]]
+        # Heads of all folds, or of one table, have no others to choose from.
+        heads = self._drawn(heads, self.n_heads)
+        of_heads, n_own = _dealt(heads, self.n_heads, n_steps)
+        of_tables, n_others = _dealt(self._head_of[tables], self.n_heads, n_steps)
+        places = torch.cat([of_heads.flatten(1), of_tables.flatten(1)], dim=1)
+        m, n = of_heads[0].numel(), places.shape[1]
+        own = torch.zeros(n_steps, n, dtype=torch.bool, device=places.device)
+        own[:, :m] = True
+        own, places = own.flatten(), places.flatten()
+        counts = places >= 0
+        places = places.clamp_(min=0)
+        taken, tables = others[places], tables[places]
+        batch = self._codes.take(taken, own)
         if self._unknown_rate > 0:
             batch.replace_some(self._unknown_rate, self.generator, spared=own)
-        tables = self._tables_of(rows, own)
+        tables = torch.where(own, folds[places], tables)
         flat = batch.flat_rows(tables, self.n_rows)
-        numbers = self._numbers(rows)
+        context, target, weights = self._numbers(taken)
+        weights.mul_(counts)
         if self._silent is not None:
-            numbers[-1].masked_fill_(own & self._silent.index_select(0, rows), 0.0)
+            weights.masked_fill_(own & self._silent.index_select(0, taken), 0.0)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
-        shrinkage = [self._shrink(j, flat[j], lists[j], numbers[-1]) for j in range(len(flat))]
-        return list(_split(sizes, tables, flat, lists, numbers, shrinkage))
+        shrinkage = [self._shrink(j, flat[j], lists[j], weights) for j in range(len(flat))]
+        numbers = context, target, weights
+        sizes = [m, n - m] * n_steps
+        n_rows = list(zip(n_own, n_others, strict=True))
+        return list(_split(sizes, n_rows, flat, lists, numbers, shrinkage))
 
-    def _tables_of(self, rows: Tensor, own: Tensor) -> Tensor:
-        """Return the rows' own tables, or random ones of other folds."""
-        fold = self._fold_of(rows)
-        if self.n_tables == 1:
-            return fold
-        shift = torch.randint(
-            1, self.n_tables, fold.shape, generator=self.generator, device=fold.device
-        )
-        return fold.add_(shift.masked_fill_(own, 0)).remainder_(self.n_tables)
+    def _drawn(self, own: Tensor, n: int) -> Tensor:
+        """Return another one of `n` for each, at random."""
+        if n == 1:
+            return own
+        shift = torch.randint(1, n, own.shape, generator=self.generator, device=own.device)
+        return (own + shift).remainder_(n)
 
     def _numbers(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return context, target and weights."""
@@ -340,7 +398,7 @@ class TrainingSet:
 
 def _split(
     sizes: Sequence[int],
-    tables: Tensor,
+    n_rows: Sequence[tuple[int, int]],
     flat: Sequence[Tensor],
     lists: Sequence[ListBatch | None],
     numbers: Sequence[Tensor],
@@ -364,7 +422,7 @@ def _split(
         yield Examples(
             n_own=sizes[k],
             n_own_items=[e[k + 1] - e[k] for e in item_edges],
-            tables=tables[start:end],
+            n_rows=n_rows[k // 2],
             flat=[f[i] for f, i in zip(flat, at, strict=True)],
             lists=[
                 None if c is None else c.part(i, slice(start, end))
@@ -375,6 +433,23 @@ def _split(
             weights=weights,
             shrinkage=[s[e[k + 1] : e[k + 2]] for s, e in zip(shrinkage, item_edges, strict=True)],
         )
+
+
+def _dealt(groups: Tensor, n_groups: int, n_steps: int) -> tuple[Tensor, list[int]]:
+    """Deal rows out to steps, by group.
+
+    Return their places, of shape (n_steps, n_groups, n), -1 where a step has fewer rows of a group
+    than others, and how many rows each step has.
+    """
+    counts = torch.zeros(n_groups, dtype=torch.int64, device=groups.device)
+    sizes: list[int] = counts.index_add_(0, groups, torch.ones_like(groups)).tolist()
+    most = max(1, -(-max(sizes) // n_steps))
+    places = groups.new_full((n_groups, most * n_steps), -1)
+    order = torch.argsort(groups, stable=True) if n_groups > 1 else torch.arange(len(groups))
+    for row, part in zip(places, torch.split(order.to(groups.device), sizes), strict=True):
+        row[: len(part)] = part
+    n_rows = [sum((n - i + n_steps - 1) // n_steps for n in sizes) for i in range(n_steps)]
+    return places.view(n_groups, most, n_steps).permute(2, 0, 1), n_rows
 
 
 def marked_codes(rows: TrainingRows) -> list[Codes]:

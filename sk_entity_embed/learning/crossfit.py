@@ -15,17 +15,21 @@ from torch import Tensor
 from sk_entity_embed.input.threads import submit, together
 from sk_entity_embed.learning.batches import Batches, Examples
 from sk_entity_embed.learning.heads import LossGradient, TorchHead
-from sk_entity_embed.learning.layers import Dropout
+from sk_entity_embed.learning.layers import Dropout, Layer
 from sk_entity_embed.learning.lookup import EmbeddingBank, LookUp
 from sk_entity_embed.learning.losses import torch_loss
-from sk_entity_embed.learning.optimizers import AdamW, RowAdam, RunningMean
+from sk_entity_embed.learning.optimizers import AdamW, Muon, RowAdam, RunningMean
 from sk_entity_embed.learning.poolings import TorchPooling
 from sk_entity_embed.learning.problem import TrainingConfig
 
-AVERAGED_EPOCHS = 6
-"""Epochs that the mean of the parameters reaches back over."""
+MEAN_POWER, UPDATES = 5.0, 120
+"""Power of time that states weigh by in the mean of the parameters, and its updates in all."""
 TABLE_STEP = 1.5
 """Step size of the tables over that of the heads: each table learns from a part of the rows."""
+NORMAL_BATCH, LARGEST_BATCH = 256, 512
+"""Rows a step that `learning_rate_init` is for, by whose root it grows, of heads up to a number."""
+MUON_BATCH = 2048
+"""Rows a step from which on hidden layers take orthogonal steps."""
 LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 
@@ -33,13 +37,12 @@ LINEAR_WEIGHT = 0.5
 class CrossFitting:
     """Embedding tables and heads under training.
 
-    Each step has two halves, both at the same parameters, and draws another fold than its own for
-    every row:
+    Each step has two halves, both at the same parameters:
 
-    1. *Tables.* The row is looked up in that fold's table and goes through that fold's head; the
-       gradient changes the table only.
-    2. *Heads.* The row is looked up in its own fold's table, which never saw it, and goes through
-       the other fold's head; the gradient changes the head only.
+    1. *Tables.* A row is looked up in the table of another fold, drawn for it, and goes through the
+       head that serves this fold; the gradient changes the table only.
+    2. *Heads.* A row is looked up in its own fold's table, which never saw it, and goes through one
+       of the heads that serve other folds; the gradient changes the head only.
 
     Heads that serve all folds (dot products) learn from all rows but the validation ones. With one
     table (no cross-fitting) both halves look into it, and validation rows take part in neither.
@@ -92,32 +95,24 @@ class CrossFitting:
         self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
         learned = [head, *(pool for pool in pools if pool is not None)]
         self.layers = [*learned, *head.add_companions(generator)]
-        self.head_optimizer = AdamW(
-            [
-                {
-                    "params": [w for layer in self.layers for w in layer.weights],
-                    "weight_decay": config.alpha,
-                },
-                {"params": [b for layer in self.layers for b in layer.biases], "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate_init,
-        )
+        self.head_optimizers = _head_optimizers(head, self.layers, config)
         self.average = RunningMean(
             [*bank.weights, *(p for layer in learned for p in layer.parameters())],
-            AVERAGED_EPOCHS,
-            n_updates=AVERAGED_EPOCHS if continued else 0,
+            MEAN_POWER,
+            n_updates=UPDATES if continued else 0,
         )
+        self._n_taken = 0
+        self._steps_an_update = max(1, config.max_iter * batches.n_steps // UPDATES)
 
-    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pass once over the rows; yield each step's summed losses and weight.
+    def iteration(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go over the rows of an iteration; yield each step's summed losses and weight.
 
         They stay on the device, so that no step waits for the one before.
         """
         self.head.train()
-        for steps in _ahead(self.batches.epoch(), self.executor):
+        for steps in _ahead(self.batches.iteration(), self.executor):
             for batch in steps:
                 yield self._step(batch)
-        self.average.update()
 
     def validation_loss(self) -> NDArray[np.float64]:
         """Return the mean loss of the validation rows, looked up in their own fold's tables."""
@@ -126,15 +121,13 @@ class CrossFitting:
         weight: Any = 0.0
         with torch.no_grad(), self.average.applied():
             for batch in self.batches.validation():
-                losses, weights = self._losses(
-                    self.head(self.look_up(batch).inputs, batch.tables), batch
-                )
+                losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)
                 total, weight = total + losses, weight + weights
         mean: NDArray[np.float64] = (total / weight).cpu().numpy()
         return mean
 
     def state(self, into: list[Tensor] | None = None) -> list[Tensor]:
-        """Copy the parameters' mean over the last epochs; themselves before the first.
+        """Copy the parameters' mean over the last steps; themselves before the first.
 
         The copy takes the place of an earlier one, if there is one: tables may fill the memory.
         """
@@ -153,14 +146,16 @@ class CrossFitting:
                 parameter.copy_(value)
 
     def set_learning_rate(self, factor: float) -> None:
-        """Scale the step size of both optimisers to a share of its initial value."""
+        """Set the step sizes of all optimisers to a share of the largest."""
         step = self.config.learning_rate_init * factor * self.config.head.step
-        self.table_optimizer.lr = step * TABLE_STEP
-        for group in self.head_optimizer.param_groups:
-            group["lr"] = step
+        n = self.config.batch_size
+        self.table_optimizer.lr = step * TABLE_STEP * (n / NORMAL_BATCH) ** 0.5
+        for optimizer in self.head_optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = step * (min(n, LARGEST_BATCH) / NORMAL_BATCH) ** 0.5
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on: tensors, numbers and lists of them.
+        """Return all that the next iteration depends on: tensors, numbers and lists of them.
 
         ``torch.save`` writes it, and a training with the same rows and settings that loads it goes
         on as this one would have. It shares the memory of the training: write it before the next
@@ -170,8 +165,10 @@ class CrossFitting:
             "tables": self.bank.weights,
             "layers": [layer.state_dict() for layer in self.layers],
             "table_optimizer": self.table_optimizer.state_dict(),
-            "head_optimizer": self.head_optimizer.state_dict(),
+            "head_optimizers": [o.state_dict() for o in self.head_optimizers],
             "average": self.average.state_dict(),
+            "n_taken": self._n_taken,
+            "batches": self.batches.state_dict(),
             "generators": [g.get_state() for g in self._generators()],
             "dropout": [d.state_dict() for d in self._dropouts()],
         }
@@ -184,8 +181,11 @@ class CrossFitting:
         for layer, values in zip(self.layers, state["layers"], strict=True):
             layer.load_state_dict(values)
         self.table_optimizer.load_state_dict(state["table_optimizer"])
-        self.head_optimizer.load_state_dict(state["head_optimizer"])
+        for optimizer, values in zip(self.head_optimizers, state["head_optimizers"], strict=True):
+            optimizer.load_state_dict(values)
         self.average.load_state_dict(state["average"])
+        self._n_taken = state["n_taken"]
+        self.batches.load_state_dict(state["batches"])
         for generator, value in zip(self._generators(), state["generators"], strict=True):
             generator.set_state(value.cpu())  # wherever the rest was loaded to
         for dropout, values in zip(self._dropouts(), state["dropout"], strict=True):
@@ -200,17 +200,17 @@ class CrossFitting:
 
     @property
     def n_steps(self) -> int:
-        """Steps of an epoch."""
+        """Steps of an iteration."""
         return self.batches.n_steps
 
     def _step(self, batch: Examples) -> tuple[Tensor, Tensor]:
         seen = self.look_up(batch)
         below = any(p is not None and p.learned.requires_grad for p in seen.pooled)
-        self.head_optimizer.zero_grad()
+        for optimizer in self.head_optimizers:
+            optimizer.zero_grad()
         raw, gradient = self.head.learn(
             seen.inputs,
             batch.n_own,
-            batch.tables,
             self._loss_gradient(batch),
             below=below,
             executor=self.executor,
@@ -219,12 +219,17 @@ class CrossFitting:
         rows = [f[m:] for f, m in zip(batch.flat, batch.n_own_items, strict=True)]
         with together(self.executor, partial(self._end_head_step, raw, batch)) as end:
             self.table_optimizer.step(rows, gradients)
-        return end.result()
+        losses = end.result()
+        self._n_taken += 1
+        if self._n_taken % self._steps_an_update == 0:
+            self.average.update()
+        return losses
 
     @torch.no_grad()  # of each thread its own
     def _end_head_step(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
         """Move the head; return its summed losses and the rows' weight."""
-        self.head_optimizer.step()
+        for optimizer in self.head_optimizers:
+            optimizer.step()
         return self._losses(raw, batch)
 
     def _losses(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
@@ -236,14 +241,31 @@ class CrossFitting:
     def _loss_gradient(self, batch: Examples) -> LossGradient:
         """Return the objective's gradient: mean losses of both halves."""
         n, n_losses = batch.n_own, self.config.loss.n_losses(self.config.n_outputs)
+        n_heads, n_tables = batch.n_rows
 
         def gradient(raw: Tensor, rows: slice, *, linear: bool = False) -> Tensor:
             of_tables = LINEAR_WEIGHT if linear else 1.0
-            weight = 1 / n if rows.start < n else of_tables / (len(batch) - n)
+            weight = 1 / n_heads if rows.start < n else of_tables / n_tables
             factors = batch.weights[rows].mul(weight / n_losses).unsqueeze(1)
             return self.loss.derivative(raw, batch.target[rows]).mul_(factors)
 
         return gradient
+
+
+def _head_optimizers(
+    head: TorchHead, layers: Sequence[Layer], config: TrainingConfig
+) -> list[AdamW | Muon]:
+    """Return what moves heads, poolings and companions; weights decay, biases do not."""
+    hidden = list(head.hidden_weights) if config.batch_size >= MUON_BATCH else []
+    apart = {id(w) for w in hidden}
+    lr, decay = config.learning_rate_init, config.alpha
+    weights = [w for layer in layers for w in layer.weights if id(w) not in apart]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": decay},
+        {"params": [b for layer in layers for b in layer.biases], "weight_decay": 0.0},
+    ]
+    adam = AdamW(groups, lr=lr)
+    return [adam, Muon(hidden, lr=lr, weight_decay=decay)] if hidden else [adam]
 
 
 def _ahead(

@@ -26,6 +26,7 @@ from sk_entity_embed.learning.problem import (
     TrainingResult,
     TrainingRows,
 )
+from sk_entity_embed.model.heads import heads_of_folds
 
 Float64 = NDArray[np.float64]
 
@@ -76,6 +77,7 @@ def learn(
                 n_iter_no_change=config.n_iter_no_change,
                 tol=config.tol,
                 verbose=config.verbose,
+                n_rows=batches.n_rows_an_iteration,
                 label=config.label,
                 baseline=start.head is not None,
             )
@@ -105,8 +107,9 @@ def _build(
     generator: torch.Generator,
 ) -> tuple[TorchHead, list[TorchPooling | None]]:
     """Return head and poolings, new ones or those to go on from."""
+    folds = heads_of_folds(rows.n_tables, config.n_heads)
     head = TORCH_HEADS[config.head](
-        HeadShape(widths, rows.context.shape[1], rows.n_tables), config, generator
+        HeadShape(widths, rows.context.shape[1], config.n_heads, folds), config, generator
     )
     if start.head is not None:
         head.set_from(start.head)

@@ -10,15 +10,18 @@ import torch
 from torch import Tensor
 
 _NOTHING = torch.empty(0)
+MUON_STEP = 0.1
+"""Entries of a step of `Muon` over the step size, root mean square: smaller than Adam's."""
 
 
 class RowAdam:
     """Lazy Adam without momentum: a step costs what its batch costs, whatever the tables' size.
 
-    The second moments of a row only move when the row takes part in a batch, as in
-    :class:`torch.optim.SparseAdam`, but without building sparse tensors. There is no first moment
-    (beta1 = 0): rare rows would carry the momentum of batches long past. (Kingma & Ba, "Adam: a
-    method for stochastic optimization", ICLR 2015.)
+    Each row has one second moment, the mean over its entries, which moves only when the row takes
+    part in a batch: a step's direction does not depend on the vectors' coordinates, and the moments
+    take little memory. (Gupta et al., "Training recommender systems at scale", DLP-KDD 2021.) There
+    is no first moment (beta1 = 0): rare rows would carry the momentum of batches long past. (Kingma
+    & Ba, "Adam: a method for stochastic optimization", ICLR 2015.)
 
     Entries marked in `fixed` never change. Tables of at most `whole` rows are gone through as a
     whole, side by side: where a batch touches about as many, that is quicker than to pick them. The
@@ -43,14 +46,13 @@ class RowAdam:
         self.n_steps = 0
         self._small = [j for j, w in enumerate(weights) if len(w) <= whole]
         self._large = [j for j, w in enumerate(weights) if len(w) > whole]
-        # Of small tables: one vector of all numbers, and where each table's are.
+        # Of small tables: one vector of all sums, and where each table's are.
         small = [weights[j] for j in self._small]
-        self._moments = torch.cat([torch.zeros_like(w).flatten() for w in small] or [_NOTHING])
-        self._totals = torch.zeros_like(self._moments)
+        self._totals = torch.cat([torch.zeros_like(w).flatten() for w in small] or [_NOTHING])
         parts = torch.split(self._totals, [w.numel() for w in small])
         self._total_of = [p.view(w.shape) for p, w in zip(parts, small, strict=True)]
-        # Of large tables: the moments, and where in the batch each row was met last.
-        self._moments_of = {j: torch.zeros_like(weights[j]) for j in self._large}
+        self._moments = [torch.zeros_like(w[:, :1]) for w in weights]
+        # Of large tables: where in the batch each row was met last.
         self._place = {
             j: torch.zeros(len(weights[j]), dtype=torch.int32, device=weights[j].device)
             for j in self._large
@@ -70,18 +72,13 @@ class RowAdam:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments and the number of steps."""
-        return {
-            "n_steps": self.n_steps,
-            "moments": self._moments,
-            "moments_of": self._moments_of,
-        }
+        return {"n_steps": self.n_steps, "moments": self._moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
         self.n_steps = state["n_steps"]
-        self._moments.copy_(state["moments"])
-        for column, moments in self._moments_of.items():
-            moments.copy_(state["moments_of"][column])
+        for moments, value in zip(self._moments, state["moments"], strict=True):
+            moments.copy_(value)
 
     def _step_small(
         self, rows: Sequence[Tensor], gradients: Sequence[Tensor], correction: float
@@ -92,19 +89,20 @@ class RowAdam:
             mask = self.fixed[j]
             if mask is not None:
                 total.masked_fill_(mask, 0.0)
-        square = self._totals.square()
-        # The moments of rows that were not touched stay: their gradients are zero.
-        self._moments.lerp_(square, square.sign().mul_(1 - self.beta))
-        self._totals.div_(self._moments.sqrt().add_(self.eps * correction))
-        for j, move in zip(self._small, self._total_of, strict=True):
-            self.weights[j].sub_(move, alpha=self.lr * correction)
+        for j, total in zip(self._small, self._total_of, strict=True):
+            moments = self._moments[j]
+            square = _mean_square(total)
+            # The moments of rows that were not touched stay: their gradients are zero.
+            moments.lerp_(square, square.sign().mul_(1 - self.beta))
+            size = moments.sqrt().add_(self.eps * correction)
+            self.weights[j].addcdiv_(total, size, value=-self.lr * correction)
 
     def _step_large(self, column: int, index: Tensor, gradient: Tensor, correction: float) -> None:
-        weight, moments, mask = self.weights[column], self._moments_of[column], self.fixed[column]
+        weight, moments, mask = self.weights[column], self._moments[column], self.fixed[column]
         total = self._sums(column, index, gradient)
         if mask is not None:
             total.masked_fill_(mask.index_select(0, index), 0.0)
-        square = total.square()
+        square = _mean_square(total)
         second = moments.index_select(0, index)
         second.lerp_(square, square.sign().mul_(1 - self.beta))
         moments.index_copy_(0, index, second)
@@ -124,6 +122,12 @@ class RowAdam:
         last = place.index_copy_(0, index, every).index_select(0, index)
         last = last.to(torch.int64)  # what torch adds up quickly
         return torch.zeros_like(gradient).index_add_(0, last, gradient).index_select(0, last)
+
+
+def _mean_square(gradient: Tensor) -> Tensor:
+    """Return the mean square of each row's entries, of shape (n, 1)."""
+    mean: Tensor = gradient.square().mean(1, keepdim=True)
+    return mean
 
 
 class AdamW:
@@ -186,6 +190,72 @@ class AdamW:
             parameter.grad = None
 
 
+class Muon:
+    """Momentum whose steps are orthogonal matrices: all directions of a layer learn at one rate.
+
+    For the matrices of hidden layers, several side by side: of shape (n, n_out, n_in). What costs
+    a few small matrix products a step pays where steps are large. (Jordan et al., "Muon: an
+    optimizer for hidden layers in neural networks", 2024; the size of steps as in Liu et al.,
+    "Muon is scalable for LLM training", 2025.)
+    """
+
+    _ITERATIONS = 5
+    _COEFFICIENTS = 3.4445, -4.7750, 2.0315
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+    ) -> None:
+        group = {"params": list(parameters), "lr": lr, "weight_decay": weight_decay}
+        self.param_groups: list[dict[str, Any]] = [group]
+        self.momentum = momentum
+        self._first = [torch.zeros_like(p) for p in parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take one step along the parameters' gradients."""
+        for group in self.param_groups:
+            lr = group["lr"]
+            for parameter, first in zip(group["params"], self._first, strict=True):
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                first.lerp_(gradient, 1 - self.momentum)
+                move = self._orthogonal(torch.lerp(gradient, first, self.momentum))
+                parameter.mul_(1 - lr * group["weight_decay"])
+                parameter.sub_(move, alpha=lr * MUON_STEP * max(parameter.shape[1:]) ** 0.5)
+
+    def _orthogonal(self, matrices: Tensor) -> Tensor:
+        """Return about the nearest orthogonal matrices, by a Newton-Schulz iteration."""
+        a, b, c = self._COEFFICIENTS
+        x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).add_(1e-7)
+        wide = x.shape[1] <= x.shape[2]
+        x = x if wide else x.transpose(1, 2)
+        for _ in range(self._ITERATIONS):
+            square = torch.bmm(x, x.transpose(1, 2))
+            x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+        return x if wide else x.transpose(1, 2)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the momentum."""
+        return {"first": self._first}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        for first, value in zip(self._first, state["first"], strict=True):
+            first.copy_(value)
+
+    def zero_grad(self) -> None:
+        """Forget the parameters' gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+
 def _gradient_of(parameter: Tensor) -> Tensor:
     """Return a parameter's gradient in one dimension; zeros if it has none."""
     gradient = parameter.grad
@@ -193,24 +263,25 @@ def _gradient_of(parameter: Tensor) -> Tensor:
 
 
 class RunningMean:
-    """Mean of parameters over epochs: the plain mean of the first ones, then an exponential one.
+    """Mean of parameters over the last part of a training, however long it has been so far.
 
     Averaging removes much of the noise that single batches leave in vectors, for all tables alike
-    and without a look at other folds. (Polyak & Juditsky, 1992; Izmailov et al., UAI 2018.) From
-    `window` epochs on each new one counts for ``1 / window``; the present state may stand for
-    `n_updates` already.
+    and without a look at other folds. (Polyak & Juditsky, 1992; Izmailov et al., UAI 2018.) States
+    weigh by a `power` of the time they were met at: the mean reaches back over about one part in
+    ``power + 1`` of all updates. (Shamir & Zhang, "Stochastic gradient descent for non-smooth
+    optimization", ICML 2013.) The present state may stand for `n_updates` already.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], window: int, n_updates: int = 0) -> None:
+    def __init__(self, parameters: Sequence[Tensor], power: float, n_updates: int = 0) -> None:
         self.parameters = parameters
-        self.window = window
+        self.power = power
         self.mean = [p.detach().clone() for p in parameters]
         self.n_updates = n_updates
 
     def update(self) -> None:
         """Take the present state in."""
         self.n_updates += 1
-        share = 1 / min(self.n_updates, self.window)
+        share = (1 + self.power) / (self.n_updates + self.power)
         for mean, parameter in zip(self.mean, self.parameters, strict=True):
             mean.lerp_(parameter.detach(), share)
 

@@ -16,6 +16,8 @@ from sk_entity_embed.model.poolings import Pooling
 
 Floats: TypeAlias = NDArray[np.float32]
 
+ROWS_AN_ITERATION = 500_000
+"""Rows of an iteration at most: a pass over more rows is divided into several."""
 _BLOCK = 16_384  # Items at a time, whose positions in stacked tables take 64 bits each.
 
 
@@ -99,7 +101,8 @@ class StartingPoint:
 class TrainingConfig:
     """Settings of network and training; most names are the encoder's.
 
-    `head` and `poolings` are kinds, the latter None for columns of single values. `link` and
+    `head` and `poolings` are kinds, the latter None for columns of single values; of heads of some
+    folds only there are `n_heads`. `link` and
     `scale` tell how the loss compares outputs where these are squashed. The `seed` decides all that
     is drawn, but for what comes after the first weights where there is a `branch`, a seed of its
     own: so several trainings start alike and go different ways. Progress has a `label`.
@@ -111,6 +114,7 @@ class TrainingConfig:
     link: Link
     scale: Scale
     n_outputs: int
+    n_heads: int
     hidden_layer_sizes: tuple[int, ...]
     dropout: float
     unknown_rate: float
@@ -144,3 +148,8 @@ class TrainingResult:
     validation_loss_curve: NDArray[np.float64] | None
     best_iteration: int
     interrupted: bool
+
+
+def parts_of_pass(n_rows: int) -> int:
+    """Return the iterations that a pass over so many rows is divided into."""
+    return max(1, -(-n_rows // ROWS_AN_ITERATION))

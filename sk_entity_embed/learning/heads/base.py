@@ -29,11 +29,16 @@ class LossGradient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeadShape:
-    """The input of a head: columns of vectors of these widths, then so many numbers."""
+    """The input of a head: columns of vectors of these widths, then so many numbers.
+
+    Of heads of some folds only there are `n_heads` side by side; those of `folds` say which one
+    each fold is served by.
+    """
 
     widths: Sequence[int]
     n_context: int
-    n_tables: int
+    n_heads: int
+    folds: NDArray[np.int64]
 
     @property
     def n_in(self) -> int:
@@ -70,6 +75,11 @@ class TorchHead(Layer):
         return ()
 
     @property
+    def hidden_weights(self) -> Sequence[Tensor]:
+        """Matrices of hidden layers, of shape (n_heads, n_out, n_in)."""
+        return ()
+
+    @property
     def n_products(self) -> int:
         """Multiplications of a row's forward pass that can be shared out among threads."""
         return 0
@@ -78,7 +88,6 @@ class TorchHead(Layer):
         self,
         x: Tensor,
         n: int,
-        tables: Tensor,
         error: LossGradient,
         *,
         below: bool = False,
@@ -86,18 +95,17 @@ class TorchHead(Layer):
     ) -> tuple[Tensor, Tensor]:
         """Give the parameters their gradients from the first `n` rows, and the input its own.
 
-        Here autograd does it. The first rows come again, as the first of the others: `tables` says
-        which ones they teach there, and it is the heads of these that learn from them. Return the
-        outputs of the first rows and the objective's gradient in the input `x`, of shape (n_rows,
-        n_in). That is zero for the first rows, unless what is `below` learns from them, too. The
-        `executor`, if any, takes a part of the work.
+        Here autograd does it. Both parts of the rows are in the order of the heads, as many for
+        each. Return the outputs of the first rows and the objective's gradient in the input `x`, of
+        shape (n_rows, n_in). That is zero for the first rows, unless what is `below` learns from
+        them, too. The `executor`, if any, takes a part of the work.
         """
         own, rest = x[:n].detach().requires_grad_(below), x[n:].detach().requires_grad_()
-        raw = self(own, tables[n : 2 * n])
+        raw = self(own)
         parameters = list(self.parameters())
         for parameter in parameters:  # of the other rows they learn nothing
             parameter.requires_grad_(False)
-        others = self(rest, tables[n:])
+        others = self(rest)
         for parameter in parameters:
             parameter.requires_grad_(True)
         outputs = raw.detach()

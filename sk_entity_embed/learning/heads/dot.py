@@ -41,7 +41,7 @@ class DotProduct(TorchHead):
         """Weights of the numbers: those of axes and biases are pulled towards nothing."""
         return [self.context]
 
-    def forward(self, x: Tensor, tables: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Return outputs of shape (n, 1)."""
         n_vectors = self.n_columns * self.width
         blocks = x[:, :n_vectors].view(len(x), self.n_columns, self.width)

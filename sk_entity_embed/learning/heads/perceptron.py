@@ -55,19 +55,20 @@ class Linears(Layer):
 
 
 class MLP(TorchHead):
-    """Multi-layer perceptrons with rectified, dropped-out hidden layers, one for each fold.
+    """Multi-layer perceptrons with rectified, dropped-out hidden layers, each for some folds.
 
-    The one of fold g learns from the rows of all others, and the tables of fold g learn through it.
-    So what a row is given has passed no head that saw its target. Beside those with hidden layers
-    linear models learn from the same rows; their losses, added to the tables' own, keep additive
-    effects in plain sight for other models on the vectors.
+    It learns from the rows of all others, and the tables of its folds learn through it. So what a
+    row is given has passed no head that saw its target. Beside those with hidden layers linear
+    models learn from the same rows; their losses, added to the tables' own, keep additive effects
+    in plain sight for other models on the vectors.
     """
 
     def __init__(
         self, shape: HeadShape, config: TrainingConfig, generator: torch.Generator
     ) -> None:
         super().__init__(shape, config, generator)
-        self.n_in, self.n_out, self.n_heads = shape.n_in, config.n_outputs, shape.n_tables
+        self.n_in, self.n_out, self.n_heads = shape.n_in, config.n_outputs, shape.n_heads
+        self.folds = shape.folds
         sizes = [self.n_in, *config.hidden_layer_sizes, self.n_out]
         try:
             self.linears = Linears(sizes, self.n_heads, generator)
@@ -89,16 +90,24 @@ class MLP(TorchHead):
         self._companions = (Linears([self.n_in, self.n_out], self.n_heads, generator),)
         return self._companions
 
-    def forward(self, x: Tensor, tables: Tensor) -> Tensor:
-        """Return the outputs of the last layer, each row's by the head of its table."""
-        groups = Groups(tables, self.n_heads)
-        state = groups.gather(x[:, : self.n_in])
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of the last layer, of rows in the order of the heads."""
+        state = self._by_head(x[:, : self.n_in])
         last = len(self._layers) - 1
         for i, (weight, bias) in enumerate(self._layers):
             state = torch.baddbmm(bias, state, weight.transpose(1, 2))
             if i < last:
                 state = F.relu(state)
-        return groups.scatter(state)
+        outputs: Tensor = state.flatten(0, 1)
+        return outputs
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """Rows in the order of the heads, of shape (n_heads, n, n_in)."""
+        return x.reshape(self.n_heads, -1, x.shape[1])
+
+    @property
+    def hidden_weights(self) -> Sequence[Tensor]:
+        return self.weights[:-1]
 
     @property
     def n_products(self) -> int:
@@ -106,7 +115,8 @@ class MLP(TorchHead):
 
     def to_numpy(self) -> MLPHead:
         weights = (to_numpy(w).transpose(0, 2, 1).copy() for w, _ in self._layers)
-        return MLPHead(tuple(weights), tuple(to_numpy(b)[:, 0] for _, b in self._layers))
+        biases = (to_numpy(b)[:, 0] for _, b in self._layers)
+        return MLPHead(tuple(weights), tuple(biases), folds=self.folds)
 
     def set_from(self, head: Head) -> None:
         assert isinstance(head, MLPHead)
@@ -120,7 +130,6 @@ class MLP(TorchHead):
         self,
         x: Tensor,
         n: int,
-        tables: Tensor,
         error: LossGradient,
         *,
         below: bool = False,
@@ -131,13 +140,13 @@ class MLP(TorchHead):
             linears = [self.linears, *self._companions]
             weights = [_padded(model.layers[0][0], x.shape[1]) for model in linears]
             of_input = torch.empty_like(x)
-            groups = Groups(tables[n:], self.n_heads)
             halves = []
             for rows, learns in ((slice(0, n), True), (slice(n, len(x)), False)):
                 wanted = of_input[rows] if below or not learns else None
                 # Drawn here, for generators are not for two threads.
-                factors = self._factors(groups.shape, x.device)
-                given = (self, x[rows], rows, groups, error, weights, factors, wanted, learns)
+                inputs = self._by_head(x[rows])
+                factors = self._factors(inputs.shape[:2], x.device)
+                given = (self, inputs, rows, error, weights, factors, wanted, learns)
                 halves.append(partial(_half, *given))
             if not below:
                 of_input[:n].zero_()
@@ -153,48 +162,6 @@ class MLP(TorchHead):
         return [self.dropout.factors((*shape, w.shape[1]), device) for w, _ in self._layers[:-1]]
 
 
-class Groups:
-    """Rows put together by table, in as many places for each as the most frequent one needs."""
-
-    def __init__(self, tables: Tensor, n_tables: int) -> None:
-        n, device = len(tables), tables.device
-        self.whole = n_tables == 1
-        if self.whole:
-            self.shape = (1, n)
-            return
-        order = torch.argsort(tables, stable=True)
-        counts = torch.bincount(tables, minlength=n_tables)
-        n_places = int(counts.max())
-        self.shape = (n_tables, n_places)
-        found = tables[order]
-        starts = counts.cumsum(0) - counts
-        places = found * n_places + torch.arange(n, device=device) - starts[found]
-        # The place of each row, and the row at each place: any of them where none is left.
-        self._at = torch.empty_like(order).index_copy_(0, order, places)
-        self._rows = torch.zeros(n_tables * n_places, dtype=torch.int64, device=device)
-        self._rows.index_copy_(0, places, order)
-        self._empty = torch.ones(n_tables * n_places, 1, dtype=torch.bool, device=device)
-        self._empty.index_fill_(0, places, False)
-
-    def gather(self, x: Tensor, *, clear: bool = False) -> Tensor:
-        """Return rows by table, of shape (n_tables, n_places, n_in).
-
-        Places that are left hold some row, or zeros if they are to be `clear`.
-        """
-        if self.whole:
-            return x.unsqueeze(0)
-        taken = x.index_select(0, self._rows)
-        if clear:
-            taken.masked_fill_(self._empty, 0.0)
-        return taken.view(*self.shape, x.shape[1])
-
-    def scatter(self, grouped: Tensor) -> Tensor:
-        """Return what was found by table in the rows' order."""
-        if self.whole:
-            return grouped[0]
-        return grouped.view(-1, grouped.shape[2]).index_select(0, self._at)
-
-
 def _padded(weight: Tensor, width: int) -> Tensor:
     """Weights of an input layer with zeros for the columns that are not read."""
     return F.pad(weight, (0, width - weight.shape[2])) if width > weight.shape[2] else weight
@@ -205,7 +172,6 @@ def _half(
     mlp: MLP,
     x: Tensor,
     rows: slice,
-    groups: Groups,
     error: LossGradient,
     input_weights: Sequence[Tensor],
     factors: Sequence[Tensor | None],
@@ -214,12 +180,12 @@ def _half(
 ) -> Tensor:
     """Go through one half of a step: forwards, errors, backwards; return the heads' outputs."""
     layers = mlp.linears.layers
-    units, weights = [groups.gather(x)], [input_weights[0], *(w for w, _ in layers[1:])]
+    units, weights = [x], [input_weights[0], *(w for w, _ in layers[1:])]
     for (_, bias), weight, factor in zip(layers, weights, factors, strict=False):
         layer = torch.baddbmm(bias, units[-1], weight.transpose(1, 2)).relu_()
         units.append(layer if factor is None else layer.mul_(factor))
-    raw = groups.scatter(torch.baddbmm(layers[-1][1], units[-1], weights[-1].transpose(1, 2)))
-    gradient = groups.gather(error(raw, rows), clear=True)
+    raw = torch.baddbmm(layers[-1][1], units[-1], weights[-1].transpose(1, 2)).flatten(0, 1)
+    gradient = error(raw, rows).view(*x.shape[:2], -1)
     scale = 1.0 if factors[:1] in ([], [None]) else mlp.dropout.scale
     for i in reversed(range(len(weights))):
         if learns:
@@ -229,17 +195,17 @@ def _half(
             # needs, and the scale of dropout goes into the product.
             down = torch.baddbmm(units[i], gradient, weights[i], beta=0.0, alpha=scale)
             gradient = _where_positive(down, units[i])
-    found = None if of_input is None else torch.bmm(gradient, weights[0])
+    found = None if of_input is None else of_input.view(x.shape)
+    if found is not None:
+        torch.bmm(gradient, weights[0], out=found)
     for linear, weight in zip(mlp._companions, input_weights[1:], strict=True):
         (only,) = linear.layers
-        outputs = groups.scatter(torch.baddbmm(only[1], units[0], weight.transpose(1, 2)))
-        gradient = groups.gather(error(outputs, rows, linear=True), clear=True)
+        outputs = torch.baddbmm(only[1], x, weight.transpose(1, 2)).flatten(0, 1)
+        gradient = error(outputs, rows, linear=True).view(*x.shape[:2], -1)
         if learns:
-            _set_gradients(only, gradient, units[0])
+            _set_gradients(only, gradient, x)
         if found is not None:
             found.baddbmm_(gradient, weight)
-    if of_input is not None and found is not None:
-        of_input.copy_(groups.scatter(found))
     return raw
 
 

@@ -40,6 +40,14 @@ class TrainedColumns:
     centered: list[bool]
 
 
+def heads_of_folds(n_folds: int, n_heads: int) -> NDArray[np.int64]:
+    """Return which of several heads serves each fold: the one that learns from none of its rows.
+
+    Each serves a run of folds, of about equal length.
+    """
+    return np.arange(n_folds, dtype=np.int64) * n_heads // n_folds
+
+
 class Head(ABC):
     """The layers above the tables: a frozen value that answers in NumPy."""
 
@@ -52,7 +60,7 @@ class Head(ABC):
     crosses: ClassVar[bool] = True
     """Whether pairs of columns can have tables of their own beside those of the columns."""
     cross_fits: ClassVar[bool] = False
-    """Whether there is one for each fold, which never sees its rows, rather than one for all."""
+    """Whether there are several, each for folds whose rows it never sees, not one for all."""
     moves_together: ClassVar[bool] = False
     """Whether columns move all alike or not at all, so that a frozen one keeps all as they are."""
     step: ClassVar[float] = 1.0

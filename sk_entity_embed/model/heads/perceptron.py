@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Self
 
 import numpy as np
@@ -24,7 +25,7 @@ _BLOCK = 1024  # Rows at a time that hold a number for each hidden unit.
 
 @dataclass(frozen=True, slots=True)
 class MLPHead(Head):
-    """Multi-layer perceptrons with rectified hidden layers, one for each fold, and their mean.
+    """Multi-layer perceptrons with rectified hidden layers, each for some folds, and their mean.
 
     All started from the same weights, those of other members too, so that their hidden units agree.
 
@@ -37,11 +38,14 @@ class MLPHead(Head):
     shift : ndarray of float64 of shape (n_heads, n_hidden) or None
         What brings the hidden layers of single heads to their common mean; None for nothing. In
         the mean over heads it is zero.
+    folds : ndarray of int64 of shape (n_folds,) or None
+        The perceptron of each fold, which has never seen its rows; None where each has its own.
     """
 
     weights: tuple[NDArray[np.float64], ...]
     biases: tuple[NDArray[np.float64], ...]
     shift: NDArray[np.float64] | None = None
+    folds: NDArray[np.int64] | None = None
 
     name = "mlp"
     cross_fits = True
@@ -51,6 +55,15 @@ class MLPHead(Head):
     def n_heads(self) -> int:
         """Number of perceptrons side by side."""
         return len(self.biases[-1])
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds that they serve."""
+        return self.n_heads if self.folds is None else len(self.folds)
+
+    def _heads_of(self, fold: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the perceptron that has never seen the rows of a fold."""
+        return fold if self.folds is None else self.folds[fold]
 
     @property
     def n_hidden(self) -> int:  # type: ignore[override]
@@ -74,7 +87,9 @@ class MLPHead(Head):
         rows beside it.
         """
         hidden = self._answer(vectors, context, len(self.weights) - 1, fold)
-        return hidden if fold is None or self.shift is None else hidden + self.shift[fold]
+        if fold is None or self.shift is None:
+            return hidden
+        return hidden + self.shift[self._heads_of(fold)]
 
     def raw(
         self,
@@ -98,8 +113,9 @@ class MLPHead(Head):
             return mean
         width = self.biases[n_layers - 1].shape[1] if n_layers else state.shape[1]
         own = np.empty((len(state), width))
+        heads = self._heads_of(fold)
         for g in range(self.n_heads):
-            rows = np.flatnonzero(fold == g)
+            rows = np.flatnonzero(heads == g)
             own[rows] = self._forward(state[rows], n_layers, slice(g, g + 1))[0]
         return own
 
@@ -122,7 +138,13 @@ class MLPHead(Head):
         """Return all perceptrons side by side, before their answers have one mean."""
         weights = zip(*(head.weights for head in heads), strict=True)
         biases = zip(*(head.biases for head in heads), strict=True)
-        return cls(tuple(map(np.concatenate, weights)), tuple(map(np.concatenate, biases)))
+        before = accumulate((head.n_heads for head in heads), initial=0)
+        folds = [h._heads_of(np.arange(h.n_folds)) + n for h, n in zip(heads, before, strict=False)]
+        return cls(
+            tuple(map(np.concatenate, weights)),
+            tuple(map(np.concatenate, biases)),
+            folds=np.concatenate(folds),
+        )
 
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         return self._with_first(*undo(*self._first(), edges, motions))
