@@ -69,7 +69,7 @@ from sk_entity_embed.input.messages import shown
 
 __all__ = ["load", "save"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The version that :func:`save` writes."""
 
 

@@ -175,7 +175,7 @@ def max_iter(
     if given != "auto":
         return int(given)
     n = n_samples / parts_of_pass(n_samples)  # rows of an iteration
-    usual = _STEPS * max(1.0, n_samples / _MANY) ** 0.5
+    usual = _STEPS * math.sqrt(max(1.0, n_samples / _MANY))
     iterations = min(40, math.ceil(usual / math.ceil(n / rows_a_step("auto", n_samples))))
     least = max(kind.steps.least for kind in kinds)
     return max(iterations, math.ceil(least / _n_steps(n_samples, batch_size)))

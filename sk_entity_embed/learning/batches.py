@@ -84,14 +84,19 @@ class Batch:
         """Make a share of the cells and items unknown, in place, but for `spared` rows."""
         owned = [(self.cells, None), *((lists.codes, lists.owners) for lists in self.lists)]
         for codes, owners in owned:
-            drawn = torch.rand(
-                codes.shape, generator=generator, device=codes.device, dtype=torch.float32
-            )
-            chosen = drawn < rate
+            chosen = _chosen(codes, rate, generator)
             if spared is not None:
                 left = ~spared if owners is None else ~spared[owners]
                 chosen &= left.unsqueeze(1) if owners is None else left
             codes.masked_fill_(chosen, 0)
+
+
+def _chosen(codes: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """Return whether each is chosen, in steps of 1/65,536: a draw of 64 bits serves four."""
+    words = torch.empty(-(-codes.numel() // 4), dtype=torch.int64, device=codes.device)
+    words.random_(-(2**63), None, generator=generator)
+    drawn = words.view(torch.int16)[: codes.numel()].view(codes.shape[::-1]).t()
+    return drawn < round(65_536 * rate) - 32_768
 
 
 class CodedColumns:

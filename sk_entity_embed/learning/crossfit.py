@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sk_entity_embed.input.threads import submit, together
+from sk_entity_embed.input.threads import submit
 from sk_entity_embed.learning.batches import Batches, Examples
 from sk_entity_embed.learning.heads import LossGradient, TorchHead
 from sk_entity_embed.learning.layers import Dropout, Layer
@@ -110,9 +109,10 @@ class CrossFitting:
         They stay on the device, so that no step waits for the one before.
         """
         self.head.train()
-        for steps in _ahead(self.batches.iteration(), self.executor):
+        ahead = _Ahead(self.batches.iteration(), self.executor)
+        for steps in ahead:
             for batch in steps:
-                yield self._step(batch)
+                yield self._step(batch, ahead)
 
     def validation_loss(self) -> NDArray[np.float64]:
         """Return the mean loss of the validation rows, looked up in their own fold's tables."""
@@ -203,7 +203,7 @@ class CrossFitting:
         """Steps of an iteration."""
         return self.batches.n_steps
 
-    def _step(self, batch: Examples) -> tuple[Tensor, Tensor]:
+    def _step(self, batch: Examples, ahead: _Ahead) -> tuple[Tensor, Tensor]:
         seen = self.look_up(batch)
         below = any(p is not None and p.learned.requires_grad for p in seen.pooled)
         for optimizer in self.head_optimizers:
@@ -215,11 +215,11 @@ class CrossFitting:
             below=below,
             executor=self.executor,
         )
+        ahead.prepare()  # beside what follows, which is made of small operations
         gradients = self.look_up.gradients(batch, seen, gradient)
         rows = [f[m:] for f, m in zip(batch.flat, batch.n_own_items, strict=True)]
-        with together(self.executor, partial(self._end_head_step, raw, batch)) as end:
-            self.table_optimizer.step(rows, gradients)
-        losses = end.result()
+        self.table_optimizer.step(rows, gradients)
+        losses = self._end_head_step(raw, batch)
         self._n_taken += 1
         if self._n_taken % self._steps_an_update == 0:
             self.average.update()
@@ -268,15 +268,23 @@ def _head_optimizers(
     return [adam, Muon(hidden, lr=lr, weight_decay=decay)] if hidden else [adam]
 
 
-def _ahead(
-    chunks: Iterable[Callable[[], list[Examples]]], executor: Executor | None
-) -> Iterator[list[Examples]]:
-    """Yield what the functions give, each called while what the one before gave is in use."""
-    following: Future[list[Examples]] | None = None
-    for chunk in chunks:
-        present = None if following is None else following.result()
-        following = submit(executor, chunk)  # only now: chunks draw from the same generator
-        if present is not None:
-            yield present
-    if following is not None:
-        yield following.result()
+class _Ahead:
+    """Steps, whose rows are prepared while those before are taken, once they are asked for."""
+
+    def __init__(
+        self, chunks: Iterable[Callable[[], list[Examples]]], executor: Executor | None
+    ) -> None:
+        self._chunks, self._executor = iter(chunks), executor
+        self._following: Future[list[Examples]] | None = None
+
+    def prepare(self) -> None:
+        """Begin with the rows of the next few steps, unless they are on their way."""
+        if self._following is None and (chunk := next(self._chunks, None)) is not None:
+            self._following = submit(self._executor, chunk)
+
+    def __iter__(self) -> Iterator[list[Examples]]:
+        self.prepare()
+        while self._following is not None:
+            steps, self._following = self._following.result(), None
+            yield steps
+            self.prepare()

@@ -180,7 +180,7 @@ def _threads(
         yield None
         return
     each = n // 2 if products >= 8 * _SHARED_PRODUCTS and not is_forked() else 1
-    with _THREADS.reduced(each), ThreadPoolExecutor(2) as executor:
+    with _THREADS.reduced(each), ThreadPoolExecutor(1) as executor:
         yield executor
 
 

@@ -199,7 +199,7 @@ class Muon:
     "Muon is scalable for LLM training", 2025.)
     """
 
-    _ITERATIONS = 5
+    _ITERATIONS = 4
     _COEFFICIENTS = 3.4445, -4.7750, 2.0315
 
     def __init__(
