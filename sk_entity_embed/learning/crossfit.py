@@ -91,7 +91,9 @@ class CrossFitting:
         self.config, self.executor, self.generator = config, executor, generator
         self.loss = torch_loss(config, generator.device)
         self.look_up = LookUp(bank, pools, batches.n_context, generator.device)
-        self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
+        self.table_optimizer = RowAdam(
+            bank.weights, fixed, lr=config.learning_rate_init, biased=config.head.biased
+        )
         learned = [head, *(pool for pool in pools if pool is not None)]
         self.layers = [*learned, *head.add_companions(generator)]
         self.head_optimizers = _head_optimizers(head, self.layers, config)

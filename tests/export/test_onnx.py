@@ -87,6 +87,7 @@ def encoder(rows):
     return make_encoder().fit(*rows)
 
 
+@pytest.mark.parametrize("n_heads", [5, 2])
 @pytest.mark.parametrize(
     ("head", "output", "remainder", "unknown"),
     [("mlp", "embedding", "passthrough", "learned"), ("mlp", "embedding", "drop", "nan"),
@@ -94,8 +95,11 @@ def encoder(rows):
      ("mlp", "stacking", "passthrough", "nan"), ("dot", "stacking", "drop", "learned"),
      ("dot", "embedding", "passthrough", "zero")],
 )  # fmt: skip
-def test_onnxruntime_gives_what_transform_gives(table, head, output, remainder, unknown):
+def test_onnxruntime_gives_what_transform_gives(
+    table, head, output, remainder, unknown, n_heads, monkeypatch
+):
     X, y = table
+    set_heads(monkeypatch, n_heads)
     encoder = make_encoder(
         categorical_features=CATEGORICAL,
         head=head,

@@ -71,6 +71,10 @@ class Head(ABC):
     """Steps of training that it needs."""
     n_hidden: int = 0
     """Width of the last hidden layer; 0 if there is none."""
+    n_heads: int = 1
+    """How many there are side by side, each for some folds."""
+    n_folds: int = 1
+    """Number of folds that they serve; 1 for one that serves all."""
 
     @property
     @abstractmethod
