@@ -6,6 +6,7 @@ fit itself uses, so that a change of defaults changes the counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from scipy.optimize import nnls
 
 from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.fitting.interactions import _COLUMNS, _ROWS
-from sk_entity_embed.fitting.options import batch_size, max_iter, resolve_dimensions
+from sk_entity_embed.fitting.options import max_iter, resolve_dimensions, rows_a_step
+from sk_entity_embed.learning.problem import parts_of_pass
 from sk_entity_embed.model.heads import HEADS
 
 RESERVED = 3  # rows of a table beside those of categories
@@ -50,10 +52,11 @@ def counts(size: Size) -> tuple[Counts, Counts]:
     """Return what makes up a fit's seconds, and its megabytes."""
     defaults: dict[str, Any] = EntityEmbeddingClassifier().get_params()
     n, n_columns = size.n_rows, len(size.levels)
-    rows_a_step = batch_size(defaults["batch_size"], n)
+    batch_size = rows_a_step(defaults["batch_size"], n)
     given = defaults["max_iter"] if size.epochs is None else size.epochs
-    epochs = max_iter(given, n, rows_a_step, [HEADS[defaults["head"]]])
-    steps = epochs * -(-n // rows_a_step)
+    epochs = max_iter(given, n, batch_size, [HEADS[defaults["head"]]])
+    rows = n / parts_of_pass(n)  # of an iteration
+    steps = epochs * math.ceil(rows / batch_size)
     names = [f"column{j}" for j in range(n_columns)]
     widths = resolve_dimensions(defaults["dimensions"], names, size.levels)
     n_tables = 5 if defaults["cross_fit"] else 1
@@ -68,8 +71,8 @@ def counts(size: Size) -> tuple[Counts, Counts]:
         "a million cells read": n * n_columns / 1e6,
         "a thousand steps": steps / 1e3,
         "a thousand steps, for each column": steps * n_columns / 1e3,
-        "a million rows learned from": epochs * n / 1e6,
-        "a million cells learned from": epochs * n * n_columns / 1e6,
+        "a million rows learned from": epochs * rows / 1e6,
+        "a million cells learned from": epochs * rows * n_columns / 1e6,
         "a million numbers of tables": numbers / 1e6,
         "a million numbers of tables, each epoch": epochs * numbers / 1e6,
     }

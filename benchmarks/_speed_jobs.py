@@ -227,14 +227,14 @@ def epoch_times() -> Iterator[list[float]]:
     from sk_entity_embed.learning.crossfit import CrossFitting
 
     seconds: list[float] = []
-    original: Callable[..., Iterator[Any]] = CrossFitting.epoch
+    original: Callable[..., Iterator[Any]] = CrossFitting.iteration
 
-    def epoch(task: CrossFitting) -> Iterator[Any]:
+    def iteration(task: CrossFitting) -> Iterator[Any]:
         start = time.perf_counter()
         yield from original(task)
         seconds.append(time.perf_counter() - start)
 
-    with patch.object(CrossFitting, "epoch", epoch):
+    with patch.object(CrossFitting, "iteration", iteration):
         yield seconds
 
 

@@ -179,7 +179,13 @@ def test_fits_of_several_members_differ_less() -> None:
     moved = {}
     for n_members in (1, 4):
         one, other = (
-            make_encoder(n_members=n_members, random_state=seed, max_iter=15, interactions=None)
+            make_encoder(
+                n_members=n_members,
+                random_state=seed,
+                max_iter=15,
+                learning_rate_init=0.02,
+                interactions=None,
+            )
             for seed in (0, 1)
         )
         found = drift(one.fit(X, y), other.fit(X, y), "level", k=5)

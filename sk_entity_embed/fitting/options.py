@@ -187,9 +187,7 @@ def min_iter(n_samples: int, batch_size: int, kinds: Sequence[type[Head | Poolin
     return -(-steps // _n_steps(n_samples, batch_size))
 
 
-def n_heads(
-    n_samples: int, n_tables: int, head: type[Head], before: Head | None = None
-) -> int:
+def n_heads(n_samples: int, n_tables: int, head: type[Head], before: Head | None = None) -> int:
     """Return how many heads there are: one for each fold of few rows, and fewer of many.
 
     Each learns from the rows of the folds that others serve, in an equal share of the steps' rows:

@@ -149,8 +149,9 @@ class CrossFitting:
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the step sizes of all optimisers to a share of the largest."""
-        step = self.config.learning_rate_init * factor * self.config.head.step
-        n = self.config.batch_size
+        head = self.config.head
+        step = self.config.learning_rate_init * factor * head.step
+        n = self.config.batch_size if head.step_grows else NORMAL_BATCH
         self.table_optimizer.lr = step * TABLE_STEP * (n / NORMAL_BATCH) ** 0.5
         for optimizer in self.head_optimizers:
             for group in optimizer.param_groups:

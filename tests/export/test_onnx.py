@@ -21,7 +21,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.export import _onnx_graph as onnx_graph
 from sk_entity_embed.export import to_onnx
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, set_heads
 
 CITIES = ["Lima", "Oslo", "", "ü漢😀", "a\0b", "q\"u'o\n\tte", "<script>", "</script>", "None", " "]
 REALS = [0.1, -0.0, 1e300, np.inf, np.nan, -5]

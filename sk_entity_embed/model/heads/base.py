@@ -65,6 +65,8 @@ class Head(ABC):
     """Whether columns move all alike or not at all, so that a frozen one keeps all as they are."""
     step: ClassVar[float] = 1.0
     """Step sizes over those of a perceptron."""
+    step_grows: ClassVar[bool] = True
+    """Whether step sizes grow with the root of the rows a step."""
     prior_rows: ClassVar[float] = 3.0
     """Rows that the shrinkage of a category's vector towards zero counts for."""
     steps: ClassVar[Steps] = Steps()
