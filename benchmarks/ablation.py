@@ -33,10 +33,10 @@ Patch = tuple[Any, str, Any]
 VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
     "no cross-fitting": ({"cross_fit": False}, []),
     "10 folds": ({"cv": 10}, []),
-    "no averaging over epochs": ({}, [(crossfit, "AVERAGED_EPOCHS", 1)]),
+    "no averaging over steps": ({}, [(crossfit, "MEAN_POWER", 1e9)]),
     "no averaging, steps fall to 5 %": (
         {},
-        [(crossfit, "AVERAGED_EPOCHS", 1), (loop, "_LAST_STEP", 0.05)],
+        [(crossfit, "MEAN_POWER", 1e9), (loop, "_LAST_STEP", 0.05)],
     ),
     "no linear model beside the head": ({}, [(crossfit, "LINEAR_WEIGHT", 0.0)]),
     "no shrinkage towards zero": ({}, [(MLPHead, "prior_rows", 0.0)]),
