@@ -854,6 +854,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> TrainingConfig:
         n, head = given.used.n_rows, HEADS[self.head]
         batch_size = rows_a_step(self.batch_size, n)
+        own = columns.vocabularies[: len(columns.categorical)]
+        n_levels = max((v.cardinality for v in own), default=0)
         kinds: list[type[Head | Pooling]] = [head, *(p for p in columns.poolings if p is not None)]
         return TrainingConfig(
             head=head,
@@ -869,7 +871,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             learning_rate_init=float(self.learning_rate_init),
             alpha=float(self.alpha),
             batch_size=batch_size,
-            max_iter=max_iter(self.max_iter, n, batch_size, kinds),
+            max_iter=max_iter(self.max_iter, n, n_levels, batch_size, kinds),
             min_iter=min_iter(n, batch_size, kinds),
             early_stopping=bool(self.early_stopping),
             n_iter_no_change=int(self.n_iter_no_change),
