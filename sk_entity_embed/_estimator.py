@@ -27,6 +27,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     LeakageWarning,
     TrainingInterruptedWarning,
+    UnfinishedTrainingWarning,
 )
 from sk_entity_embed.fitting.building import Member, build_member, build_model
 from sk_entity_embed.fitting.initialization import starting_point
@@ -87,6 +88,8 @@ _CONTINUED_ELSEWHERE = (
 
 _INTERRUPTED_EARLY = "Training was interrupted before the end of its first epoch"
 
+_TELLING, _STILL_FALLING = 5, 0.02
+"""Iterations that tell whether a loss is still falling, and by how much of it in the last fifth."""
 _LARGEST = 1e30
 """Of what training multiplies with: products with it are numbers of its type, float32."""
 
@@ -516,6 +519,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
         _warn_of_training(trained.results, self.n_members)
+        _warn_of_budget(trained.results[0])
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
@@ -936,6 +940,23 @@ def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:
     twin = object.__new__(type(estimator))
     twin.__dict__.update(estimator.__dict__)
     return twin
+
+
+def _warn_of_budget(result: TrainingResult) -> None:
+    """Say that a training ended early for want of iterations, if it has enough of them to tell."""
+    curve, n = result.validation_loss_curve, result.best_iteration
+    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
+        return
+    losses = curve.mean(axis=1)
+    before, last = losses[int(0.8 * n) - 1], losses[-1]
+    gain = (before - last) / abs(before) if before else 0.0
+    if gain > _STILL_FALLING:
+        warn(
+            f"Training ended after {n} iterations, and the validation loss was still falling: by "
+            f"{gain:.0%} in the last fifth of them. max_iter={2 * n}, twice as many, would "
+            "probably lower it further.",
+            UnfinishedTrainingWarning,
+        )
 
 
 def _warn_of_training(results: list[TrainingResult], n_members: int) -> None:
