@@ -27,6 +27,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     LeakageWarning,
     TrainingInterruptedWarning,
+    UnfinishedTrainingWarning,
 )
 from sk_entity_embed.fitting.building import Member, build_member, build_model
 from sk_entity_embed.fitting.initialization import starting_point
@@ -87,6 +88,8 @@ _CONTINUED_ELSEWHERE = (
 
 _INTERRUPTED_EARLY = "Training was interrupted before the end of its first epoch"
 
+_TELLING, _STILL_FALLING = 5, 0.02
+"""Iterations that tell whether a loss is still falling, and by how much of it in the last fifth."""
 _LARGEST = 1e30
 """Of what training multiplies with: products with it are numbers of its type, float32."""
 
@@ -516,6 +519,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
         _warn_of_training(trained.results, self.n_members)
+        _warn_of_budget(trained.results[0])
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
@@ -855,6 +859,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> TrainingConfig:
         n, head = given.used.n_rows, HEADS[self.head]
         batch_size = rows_a_step(self.batch_size, n)
+        own = columns.vocabularies[: len(columns.categorical)]
+        n_levels = max((v.cardinality for v in own), default=0)
         kinds: list[type[Head | Pooling]] = [head, *(p for p in columns.poolings if p is not None)]
         return TrainingConfig(
             head=head,
@@ -870,7 +876,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             learning_rate_init=float(self.learning_rate_init),
             alpha=float(self.alpha),
             batch_size=batch_size,
-            max_iter=max_iter(self.max_iter, n, batch_size, kinds),
+            max_iter=max_iter(self.max_iter, n, n_levels, batch_size, kinds),
             min_iter=min_iter(n, batch_size, kinds),
             early_stopping=bool(self.early_stopping),
             n_iter_no_change=int(self.n_iter_no_change),
@@ -935,6 +941,23 @@ def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:
     twin = object.__new__(type(estimator))
     twin.__dict__.update(estimator.__dict__)
     return twin
+
+
+def _warn_of_budget(result: TrainingResult) -> None:
+    """Say that a training ended early for want of iterations, if it has enough of them to tell."""
+    curve, n = result.validation_loss_curve, result.best_iteration
+    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
+        return
+    losses = curve.mean(axis=1)
+    before, last = losses[int(0.8 * n) - 1], losses[-1]
+    gain = (before - last) / abs(before) if before else 0.0
+    if gain > _STILL_FALLING:
+        warn(
+            f"Training ended after {n} iterations, and the validation loss was still falling: by "
+            f"{gain:.0%} in the last fifth of them. max_iter={2 * n}, twice as many, would "
+            "probably lower it further.",
+            UnfinishedTrainingWarning,
+        )
 
 
 def _warn_of_training(results: list[TrainingResult], n_members: int) -> None:

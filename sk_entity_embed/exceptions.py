@@ -6,6 +6,8 @@ catches scikit-learn's built-in exceptions catches these as well.
 
 from __future__ import annotations
 
+from sklearn.exceptions import ConvergenceWarning
+
 __all__ = [
     "ColumnRoleWarning",
     "EmptyColumnWarning",
@@ -20,6 +22,7 @@ __all__ = [
     "ProjectionWarning",
     "RareClassWarning",
     "TrainingInterruptedWarning",
+    "UnfinishedTrainingWarning",
     "UnknownCategoriesWarning",
     "UnmatchedCategoriesWarning",
     "UnsupportedDataError",
@@ -80,6 +83,10 @@ class RareClassWarning(EntityEmbedWarning):
 
 class TrainingInterruptedWarning(EntityEmbedWarning):
     """Training was interrupted from the keyboard; its best state or the earlier fit was kept."""
+
+
+class UnfinishedTrainingWarning(EntityEmbedWarning, ConvergenceWarning):
+    """Training came to the end of `max_iter` while the validation loss was still falling."""
 
 
 class UnknownCategoriesWarning(EntityEmbedWarning):

@@ -17,8 +17,9 @@ from sk_entity_embed.model.poolings import POOLINGS, Pooling
 
 _LONGEST = 2**62
 """Items of a list; larger numbers mean the same and do not fit 64 bits."""
-_STEPS, _MANY = 900, 225_000
-"""Steps of a training, and the rows from which on there are more."""
+_PASSES, _MOST_PASSES, _LEAST_PASSES = 4500, 60, 16
+"""Passes over the rows: so many, divided by the root of the rows, up to a limit, and where levels
+are rare not less than another."""
 _HEADS = ((200_000, 2), (50_000, 3))
 """Rows from which on there are so many heads."""
 
@@ -166,17 +167,23 @@ def rows_a_step(given: int | str, n_samples: int) -> int:
 
 
 def max_iter(
-    given: int | str, n_samples: int, batch_size: int, kinds: Sequence[type[Head | Pooling]]
+    given: int | str,
+    n_samples: int,
+    n_levels: int,
+    batch_size: int,
+    kinds: Sequence[type[Head | Pooling]],
 ) -> int:
-    """Return iterations at most: 900 steps of the usual size, more with the root of many rows.
+    """Return iterations at most: the fewer the more rows there are, and the more levels the more.
 
+    That is 30 passes over 22,500 rows and 9 over 250,000, falling with the root of the rows, 60 at
+    most; where the `n_levels` of a column have four rows each or fewer, 16 at least.
     Some `kinds` of head and poolings need a number of steps on small data, too.
     """
     if given != "auto":
         return int(given)
-    n = n_samples / parts_of_pass(n_samples)  # rows of an iteration
-    usual = _STEPS * math.sqrt(max(1.0, n_samples / _MANY))
-    iterations = min(40, math.ceil(usual / math.ceil(n / rows_a_step("auto", n_samples))))
+    passes = min(_MOST_PASSES, _PASSES / math.sqrt(n_samples))
+    passes = max(passes, _LEAST_PASSES * min(1.0, 4 * n_levels / n_samples))
+    iterations = math.ceil(passes * parts_of_pass(n_samples))
     least = max(kind.steps.least for kind in kinds)
     return max(iterations, math.ceil(least / _n_steps(n_samples, batch_size)))
 

@@ -142,10 +142,13 @@ class CrossFitting:
         return into
 
     def restore(self, state: list[Tensor]) -> None:
-        """Make a state the present one."""
+        """Make a state the present one, and the mean so far."""
         with torch.no_grad():
-            for parameter, value in zip(self.average.parameters, state, strict=True):
+            for parameter, mean, value in zip(
+                self.average.parameters, self.average.mean, state, strict=True
+            ):
                 parameter.copy_(value)
+                mean.copy_(value)
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the step sizes of all optimisers to a share of the largest."""

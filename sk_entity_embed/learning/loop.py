@@ -13,6 +13,9 @@ from tqdm.auto import tqdm
 _WARM_UP, _LAST_STEP = 0.1, 0.2
 """Share of the training in which steps grow, and the last step size as a share of the largest:
 averaging does what smaller ones would."""
+_FALL, _LOWEST = 0.2, 0.1
+"""Iterations in which steps fall once patience is over, as a share of those up to the best state,
+and the last step size as a share of the first."""
 
 
 class Task(Protocol):
@@ -48,8 +51,9 @@ class TrainingState:
 
     `iterations` hold the losses of training and, perhaps, validation, one value an output. `task`
     is the task's own state, as far as it was asked for, and `best` the state to go back to, None
-    before there is one. A training has `diverged` if a loss is no longer finite and there is no
-    better state to go back to.
+    before there is one. Once patience is over, `fall` says from which iteration on steps fall, up
+    to which, and from which size. A training has `diverged` if a loss is no longer finite and there
+    is no better state to go back to.
     """
 
     iterations: list[tuple[NDArray[np.float64], ...]] = field(default_factory=list)
@@ -57,6 +61,7 @@ class TrainingState:
     best_loss: float = np.inf
     best_iteration: int = 0
     iterations_without_change: int = 0
+    fall: tuple[int, int, float] | None = None
     interrupted: bool = False
     diverged: bool = False
     task: dict[str, Any] | None = None
@@ -119,7 +124,8 @@ def train(
 
     `max_iter` iterations are run at most, and `min_iter` in any case. The validation loss decides
     with `early_stopping` alone: `n_iter_no_change` iterations in a row without an improvement of
-    `tol`, relative to the best loss so far, end the training. With `baseline` the state at the
+    `tol`, relative to the best loss so far, end it: training goes back to the best state, and takes
+    a few iterations of ever smaller steps from there. With `baseline` the state at the
     start may be the best one, as when training goes on. `verbose` shows a progress bar with a
     `label`: rows done and a second, time left, iterations and losses. An iteration has `n_rows`
     rows.
@@ -141,9 +147,13 @@ def train(
             if early_stopping and baseline and done == 0:
                 state.offer(task, float(task.validation_loss().mean()), 0, tol)
             for i in range(done, max_iter):
-                if state.iterations_without_change >= n_iter_no_change and i >= min_iter:
+                impatient = state.iterations_without_change >= n_iter_no_change and i >= min_iter
+                if impatient and state.fall is None:
+                    state.fall = _fall(state.best_iteration, i, max_iter)
+                    task.restore(state.best)
+                if state.fall is not None and i >= state.fall[1]:
                     break
-                losses = _run_iteration(task, i, max_iter, progress)
+                losses = _run_iteration(task, i, max_iter, state.fall, progress)
                 # Recorded at once, so that an interruption leaves whole iterations only.
                 state.iterations.append(
                     (losses, task.validation_loss()) if early_stopping else (losses,)
@@ -200,13 +210,18 @@ class _Progress:
 
 
 def _run_iteration(
-    task: Task, iteration: int, max_iter: int, progress: _Progress
+    task: Task,
+    iteration: int,
+    max_iter: int,
+    fall: tuple[int, int, float] | None,
+    progress: _Progress,
 ) -> NDArray[np.float64]:
     total: Any = 0.0
     weight: Any = 0.0
     steps = iter(task.iteration())
     for k in range(task.n_steps):
-        task.set_learning_rate(step_size((iteration + (k + 0.5) / task.n_steps) / max_iter))
+        done = iteration + (k + 0.5) / task.n_steps
+        task.set_learning_rate(step_size(done, max_iter, fall))
         losses, step_weight = next(steps)
         total = total + losses
         weight = weight + step_weight
@@ -215,11 +230,22 @@ def _run_iteration(
     return np.asarray((total / weight).tolist(), dtype=np.float64)
 
 
-def step_size(progress: float) -> float:
-    """Return the share of the largest step size at a share of the training.
+def step_size(done: float, max_iter: int, fall: tuple[int, int, float] | None = None) -> float:
+    """Return the step size after so many iterations, as a share of the largest.
 
-    It grows to one in a straight line, and then falls to `_LAST_STEP`.
+    It grows to one in a straight line and falls to `_LAST_STEP`; once patience is over it falls
+    from where it was when the loss was lowest.
     """
+    if fall is not None:
+        start, end, height = fall
+        return height * (1 - (1 - _LOWEST) * (done - start) / (end - start))
+    progress = done / max_iter
     if progress < _WARM_UP:
         return progress / _WARM_UP
     return 1 - (1 - _LAST_STEP) * (progress - _WARM_UP) / (1 - _WARM_UP)
+
+
+def _fall(best_iteration: int, iteration: int, max_iter: int) -> tuple[int, int, float]:
+    """Return from when to when steps fall, and from which size; late ones are small already."""
+    n = max(1, round(_FALL * best_iteration)) if iteration < (1 - _FALL) * max_iter else 0
+    return iteration, min(iteration + n, max_iter), step_size(best_iteration, max_iter)

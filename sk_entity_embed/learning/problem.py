@@ -137,9 +137,10 @@ class TrainingConfig:
 class TrainingResult:
     """The result of a training, beside the tables.
 
-    `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the heads' pass in each
-    epoch, by output, in the network's units; `validation_loss_curve` that of the validation rows at
-    the end of each epoch, or None. After `best_iteration` epochs the state returned was reached.
+    `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the heads in each
+    iteration, by output, in the network's units; `validation_loss_curve` that of the validation
+    rows at the end of each, or None. After `best_iteration` iterations the state returned was
+    reached. All iterations may be `used_up`.
     """
 
     head: Head
@@ -148,6 +149,7 @@ class TrainingResult:
     validation_loss_curve: NDArray[np.float64] | None
     best_iteration: int
     interrupted: bool
+    used_up: bool
 
 
 def parts_of_pass(n_rows: int) -> int:
