@@ -271,7 +271,8 @@ class TrainingSet:
         more = only_tables & (rows.n_tables > 1)
         self._withheld = torch.as_tensor(np.flatnonzero(more), **numbers)
         self.n_parts = parts_of_pass(len(self._training))
-        self.n_steps = -(-len(self._training) // (config.batch_size * self.n_parts))
+        # Of parts that differ by a row, the smaller one's: no step is without rows.
+        self.n_steps = max(1, -(-(len(self._training) // self.n_parts) // config.batch_size))
         self.n_rows_an_iteration = len(self._training) / self.n_parts
         self._part, self._order = 0, (self._training, self._withheld)
         few = _ITEMS_AT_ONCE / self._codes.items_per_row
