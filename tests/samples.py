@@ -80,7 +80,9 @@ def of_own_heads(
         getattr(head_of_fold(head, k), ask)(vectors[[i]], context[[i]]) for i, k in enumerate(fold)
     ]
     own = np.concatenate(answers)
-    return own + head.shift[serving(head, fold)] if ask == "hidden" and head.shift is not None else own
+    if ask == "raw" or head.shift is None:
+        return own
+    return own + head.shift[serving(head, fold)]
 
 
 class Watched(NamedTuple):

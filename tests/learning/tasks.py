@@ -156,7 +156,7 @@ def naive_answers(layers, x, heads):
     out = []
     for state, k in zip(x, heads.tolist(), strict=True):
         for i, (weight, bias) in enumerate(layers):
-            state = weight[k] @ (state if i == 0 else torch.relu(state)) + bias[k, 0]  # noqa: PLW2901
+            state = weight[k] @ (state if i == 0 else torch.relu(state)) + bias[k, 0]
         out.append(state)
     return torch.stack(out)
 

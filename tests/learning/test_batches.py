@@ -110,7 +110,7 @@ def test_the_longest_column_of_lists_tells_the_items_of_a_row():
 
 
 def make_numbered(n_tables, n_heads, **settings):
-    """Rows whose context is their number, and a training set of them that takes few steps at once."""
+    """Rows whose context is their number, and a set of them that deals few steps at once."""
     rows, start, config = make_problem("plain", n_tables, n_heads=n_heads, **settings)
     rows = replace(rows, context=np.arange(60, dtype=np.float32)[:, None])
     dealt = TrainingSet(rows, config, start.shrinks, torch.Generator().manual_seed(0))

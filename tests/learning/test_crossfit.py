@@ -425,7 +425,7 @@ def test_hidden_matrices_of_perceptrons_take_orthogonal_steps_where_these_are_la
     settings = {"hidden_layer_sizes": (8, 6), "batch_size": MUON_BATCH}
     task = make_task(*make_problem(kind, **settings))
     hidden = [] if kind == "dot_sum" else list(task.head.linears.matrices)[:2]
-    adam, *others = task.head_optimizers
+    _, *others = task.head_optimizers
     assert [type(o) for o in others] == [Muon] * (len(hidden) > 0)
     parameters = [p for o in task.head_optimizers for g in o.param_groups for p in g["params"]]
     assert len(parameters) == len({id(p) for p in parameters})

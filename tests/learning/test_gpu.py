@@ -101,8 +101,8 @@ class Moved:
         self.n_context, self.generator = batches.n_context, generator
         self._batches = batches
 
-    def epoch(self) -> Iterator[Callable]:
-        for steps in self._batches.epoch():
+    def iteration(self) -> Iterator[Callable]:
+        for steps in self._batches.iteration():
             yield lambda steps=steps: [moved(batch) for batch in steps()]
 
     def validation(self) -> Iterator:
@@ -130,8 +130,8 @@ def test_steps_of_a_gpu_are_those_of_the_cpu(gpu, kind):
         for layer, other in zip(task.layers, on_gpu.layers, strict=True):
             other.load_state_dict(layer.state_dict())
     for _ in range(2):
-        losses = [(a.cpu(), b.cpu()) for a, b in on_gpu.epoch()]
-        torch.testing.assert_close(losses, list(task.epoch()), rtol=1e-3, atol=1e-4)
+        losses = [(a.cpu(), b.cpu()) for a, b in on_gpu.iteration()]
+        torch.testing.assert_close(losses, list(task.iteration()), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(on_gpu.validation_loss(), task.validation_loss(), rtol=1e-3)
     for weight, table in zip(on_gpu.bank.weights, tables_of(task), strict=True):
         # A gradient of nothing but rounding moves a number by a whole step, whatever its sign.
@@ -143,13 +143,13 @@ def test_steps_of_a_gpu_are_those_of_the_cpu(gpu, kind):
 def test_a_training_goes_on_from_a_state_that_was_loaded_to_the_cpu(gpu, kind):
     problem = make_problem(kind, dropout=0.3, unknown_rate=0.1)
     task = make_task(*problem, device=GPU)
-    list(task.epoch())
+    list(task.iteration())
     written = io.BytesIO()
     torch.save(task.state_dict(), written)
     written.seek(0)
     other = make_task(*problem, device=GPU)
     other.load_state_dict(torch.load(written, weights_only=True, map_location="cpu"))
-    losses = [[loss.item() for loss, _ in t.epoch()] for t in (task, other)]
+    losses = [[loss.item() for loss, _ in t.iteration()] for t in (task, other)]
     np.testing.assert_allclose(*losses, rtol=1e-3)
 
 

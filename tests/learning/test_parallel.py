@@ -45,7 +45,7 @@ def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
             task = make_task(rows, start, config, executor=pool if n_threads else None)
             task.batches._steps_at_once = max(1, 4 * rows_at_once // 16)
             for _ in range(4):
-                losses = [loss.tolist() for loss, _ in task.epoch()]
+                losses = [loss.tolist() for loss, _ in task.iteration()]
             states.append((losses, [t.numpy().tobytes() for t in task.state()]))
     assert all(state == states[0] for state in states)
 
