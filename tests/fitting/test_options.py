@@ -1,4 +1,4 @@
-"""Parameters that differ by column: widths, poolings, lengths of lists."""
+"""Parameters that differ by column, and how long a training runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.fitting.options import (
     RULES,
     by_column,
+    max_iter,
+    min_iter,
+    n_heads,
     resolve_dimensions,
     resolve_max_length,
     resolve_pooling,
+    rows_a_step,
 )
+from sk_entity_embed.learning.problem import ROWS_AN_ITERATION
+from sk_entity_embed.model.heads import DotHead, MLPHead
 from sk_entity_embed.model.heads.dot import dot_width
 from sk_entity_embed.model.poolings import GRU, Max, Mean, Sum
 
@@ -130,3 +136,59 @@ def test_a_column_is_named_once_and_names_win_over_positions_of_the_same_spellin
         resolve_pooling({"history": "gru", 4: "mean"}, NAMES, POSITIONS)
     assert by_column({"1": 7}, "dimensions", ["1", "a"], [0, 1]) == {"1": 7}
     assert by_column({1: 7}, "dimensions", ["1", "a"], [0, 1]) == {"a": 7}
+
+
+# How long a training runs ------------------------------------------------------------------
+
+
+def test_rows_a_step_are_a_power_of_two_that_gives_some_dozens_of_steps_a_pass():
+    for n in (1_500, 10_000, 40_000):
+        rows = rows_a_step("auto", n)
+        assert rows & (rows - 1) == 0
+        assert 22 <= n / rows < 44
+    assert [rows_a_step("auto", n) for n in (1, 60, 10**7)] == [32, 32, 2048]
+    assert rows_a_step(np.int64(7), 10**7) == 7
+
+
+def steps_of(n, kinds=(MLPHead,)):
+    """Steps of a training of so many rows at most, and its passes over them."""
+    rows = rows_a_step("auto", n)
+    iterations = max_iter("auto", n, rows, kinds)
+    parts = -(-n // ROWS_AN_ITERATION)
+    return iterations * -(-n // (rows * parts)), iterations / parts
+
+
+def test_few_rows_are_gone_over_many_times_and_many_rows_seldom():
+    for n in (40_000, 100_000, 225_000):
+        assert steps_of(n)[0] == pytest.approx(900, rel=0.1)
+    for n in (900_000, 5_400_000):  # steps go by the root of rows
+        assert steps_of(n)[0] == pytest.approx(900 * (n / 225_000) ** 0.5, rel=0.1)
+    passes = [steps_of(n)[1] for n in (200, 40_000, 200_000, 10**6, 10**7)]
+    assert passes[0] == 40
+    assert passes == sorted(passes, reverse=True)
+    assert passes[-1] < 2
+
+
+def test_given_iterations_are_kept():
+    assert max_iter(7, 10**6, 32, [MLPHead]) == 7
+    assert type(max_iter(np.int64(7), 10, 32, [MLPHead])) is int
+
+
+def test_kinds_that_need_steps_get_them_whatever_the_rows():
+    for kind in (GRU, DotHead):
+        n, rows = 300, 32
+        a_pass = -(-n // rows)
+        assert kind.steps.least > 0
+        assert max_iter("auto", n, rows, [MLPHead, kind]) >= kind.steps.least / a_pass
+        assert min_iter(n, rows, [MLPHead, kind]) == -(-kind.steps.before_patience // a_pass)
+        # An iteration over many rows is a part of a pass.
+        many = 4 * ROWS_AN_ITERATION
+        steps = min_iter(many, 2048, [kind]) * many / 4 / 2048
+        assert kind.steps.before_patience <= steps < kind.steps.before_patience + many / 4 / 2048
+
+
+def test_heads_are_as_many_as_folds_of_few_rows_and_fewer_of_many():
+    found = [n_heads(n, 5, MLPHead) for n in (100, 49_999, 50_000, 199_999, 200_000, 10**8)]
+    assert found == [5, 5, 3, 3, 2, 2]
+    assert [n_heads(10**8, n, MLPHead) for n in (1, 2, 3)] == [1, 2, 2]
+    assert [n_heads(n, 5, DotHead) for n in (100, 10**8)] == [1, 1]
