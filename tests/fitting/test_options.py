@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.fitting import options
 from sk_entity_embed.fitting.options import (
     RULES,
     by_column,
@@ -150,41 +151,46 @@ def test_rows_a_step_are_a_power_of_two_that_gives_some_dozens_of_steps_a_pass()
     assert rows_a_step(np.int64(7), 10**7) == 7
 
 
-def steps_of(n, kinds=(MLPHead,)):
-    """Steps of a training of so many rows at most, and its passes over them."""
-    rows = rows_a_step("auto", n)
-    iterations = max_iter("auto", n, rows, kinds)
-    parts = -(-n // ROWS_AN_ITERATION)
-    return iterations * -(-n // (rows * parts)), iterations / parts
+def passes_of(n, n_levels=5):
+    """Passes over so many rows at most."""
+    iterations = max_iter("auto", n, n_levels, rows_a_step("auto", n), [MLPHead])
+    return iterations / -(-n // ROWS_AN_ITERATION)
 
 
 def test_few_rows_are_gone_over_many_times_and_many_rows_seldom():
-    for n in (40_000, 100_000, 225_000):
-        assert steps_of(n)[0] == pytest.approx(900, rel=0.1)
-    for n in (900_000, 5_400_000):  # steps go by the root of rows
-        assert steps_of(n)[0] == pytest.approx(900 * (n / 225_000) ** 0.5, rel=0.1)
-    passes = [steps_of(n)[1] for n in (200, 40_000, 200_000, 10**6, 10**7)]
-    assert passes[0] == 40
+    passes = [passes_of(n) for n in (200, 2_000, 40_000, 200_000, 10**6, 10**7)]
     assert passes == sorted(passes, reverse=True)
-    assert passes[-1] < 2
+    assert passes[0] == passes[1] == options._MOST_PASSES
+    # as the root of the rows, whether or not a pass is divided into iterations
+    for n in (100_000, 200_000, 10**6, 10**7):
+        assert passes_of(n) == pytest.approx(passes_of(n // 4) / 2, rel=0.1)
+
+
+def test_columns_of_many_levels_are_gone_over_up_to_twice_as_often():
+    n = 100_000
+    passes = [passes_of(n, levels) for levels in (2, 12_500, 25_000, 90_000)]
+    few = passes[0]
+    assert passes == pytest.approx([few, 1.5 * few, 2 * few, 2 * few], rel=0.1)
+    assert passes_of(1_000, 1_000) == options._MOST_PASSES
 
 
 def test_given_iterations_are_kept():
-    assert max_iter(7, 10**6, 32, [MLPHead]) == 7
-    assert type(max_iter(np.int64(7), 10, 32, [MLPHead])) is int
+    assert max_iter(7, 10**6, 5, 32, [MLPHead, GRU]) == 7
+    assert type(max_iter(np.int64(7), 10, 5, 32, [MLPHead])) is int
 
 
-def test_kinds_that_need_steps_get_them_whatever_the_rows():
-    for kind in (GRU, DotHead):
-        n, rows = 300, 32
-        a_pass = -(-n // rows)
-        assert kind.steps.least > 0
-        assert max_iter("auto", n, rows, [MLPHead, kind]) >= kind.steps.least / a_pass
-        assert min_iter(n, rows, [MLPHead, kind]) == -(-kind.steps.before_patience // a_pass)
-        # An iteration over many rows is a part of a pass.
-        many = 4 * ROWS_AN_ITERATION
-        steps = min_iter(many, 2048, [kind]) * many / 4 / 2048
-        assert kind.steps.before_patience <= steps < kind.steps.before_patience + many / 4 / 2048
+@pytest.mark.parametrize("kind", [GRU, DotHead])
+def test_kinds_that_need_steps_get_them_whatever_the_rows(kind):
+    n, rows = 300, 32
+    a_pass = -(-n // rows)
+    assert kind.steps.least > 0
+    assert max_iter("auto", n, 5, rows, [MLPHead, kind]) == -(-kind.steps.least // a_pass)
+    assert min_iter(n, rows, [MLPHead, kind]) == -(-kind.steps.before_patience // a_pass)
+    assert min_iter(n, rows, [MLPHead]) == 0
+    # An iteration over many rows is a part of a pass.
+    many, an_iteration = 4 * ROWS_AN_ITERATION, ROWS_AN_ITERATION / 2048
+    steps = min_iter(many, 2048, [kind]) * an_iteration
+    assert kind.steps.before_patience <= steps < kind.steps.before_patience + 2 * an_iteration
 
 
 def test_heads_are_as_many_as_folds_of_few_rows_and_fewer_of_many():
