@@ -492,11 +492,12 @@ def unlike(task):
 
 
 def make_wide_problem(kind, *args, **settings):
-    """A problem with two outputs, where the head has so many."""
+    """A problem with two outputs, where the head has so many, and folds of unequal sizes."""
     n_outputs = 1 if kind.startswith("dot") else 2
     rows, start, config = make_problem(kind, *args, n_outputs=n_outputs, **settings)
     target = np.hstack([rows.target, 1 - 2 * rows.target**2])[:, :n_outputs]
-    return replace(rows, target=target), start, config
+    fold = np.where(np.arange(60) % 5 == 0, 0, rows.fold)
+    return replace(rows, target=target, fold=fold), start, config
 
 
 @pytest.mark.parametrize("kind", KINDS)

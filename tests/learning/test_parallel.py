@@ -76,6 +76,19 @@ def test_rows_are_prepared_one_chunk_ahead_in_the_other_thread_once_asked_for():
     assert get_ident() not in threads
 
 
+def test_each_step_asks_for_the_rows_of_the_next():
+    task = make_task(*make_problem("plain"))
+    task.batches._steps_at_once, prepare, asked = 1, task.batches.steps, []
+    task.batches.steps = lambda *given: asked.append(1) or prepare(*given)
+    with ThreadPoolExecutor(1) as pool:
+        task.executor = pool
+        steps = task.iteration()
+        for number in range(1, task.n_steps):
+            next(steps)
+            pool.submit(int).result()  # what was asked for before is done
+            assert len(asked) == number + 1
+
+
 @pytest.mark.parametrize("n_threads", [0, 1])
 def test_an_error_of_rows_that_are_prepared_is_raised(n_threads):
     with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):

@@ -29,6 +29,7 @@ def test_training_goes_on_from_a_written_state(monkeypatch, parameters, rows_an_
     # Two iterations are two passes over the rows, or the first half of one.
     monkeypatch.setattr(problem, "ROWS_AN_ITERATION", rows_an_iteration)
     monkeypatch.setattr(crossfit, "MUON_BATCH", 40)
+    monkeypatch.setattr(crossfit, "UPDATES", 7)  # one in some steps
     rng = np.random.default_rng(0)
     words = rng.choice(list("abcdefgh"), (300, 3))
     X = pd.DataFrame(
