@@ -6,7 +6,6 @@ fit itself uses, so that a change of defaults changes the counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,7 @@ FACTOR = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A table and a fit: rows, levels of each column, and epochs, None for the default's."""
+    """A table and a fit: rows, levels of each column, and iterations, None for the default's."""
 
     n_rows: int
     levels: tuple[int, ...]
@@ -54,9 +53,10 @@ def counts(size: Size) -> tuple[Counts, Counts]:
     n, n_columns = size.n_rows, len(size.levels)
     batch_size = rows_a_step(defaults["batch_size"], n)
     given = defaults["max_iter"] if size.epochs is None else size.epochs
-    epochs = max_iter(given, n, batch_size, [HEADS[defaults["head"]]])
-    rows = n / parts_of_pass(n)  # of an iteration
-    steps = epochs * math.ceil(rows / batch_size)
+    kinds = [HEADS[defaults["head"]]]
+    iterations = max_iter(given, n, max(size.levels), batch_size, kinds)
+    epochs = iterations / parts_of_pass(n)
+    steps = epochs * -(-n // batch_size)
     names = [f"column{j}" for j in range(n_columns)]
     widths = resolve_dimensions(defaults["dimensions"], names, size.levels)
     n_tables = 5 if defaults["cross_fit"] else 1
@@ -71,10 +71,10 @@ def counts(size: Size) -> tuple[Counts, Counts]:
         "a million cells read": n * n_columns / 1e6,
         "a thousand steps": steps / 1e3,
         "a thousand steps, for each column": steps * n_columns / 1e3,
-        "a million rows learned from": epochs * rows / 1e6,
-        "a million cells learned from": epochs * rows * n_columns / 1e6,
+        "a million rows learned from": epochs * n / 1e6,
+        "a million cells learned from": epochs * n * n_columns / 1e6,
         "a million numbers of tables": numbers / 1e6,
-        "a million numbers of tables, each epoch": epochs * numbers / 1e6,
+        "a million numbers of tables, each iteration": iterations * numbers / 1e6,
     }
     megabytes = {
         "a fit": 1.0,

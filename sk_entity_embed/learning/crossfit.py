@@ -103,7 +103,8 @@ class CrossFitting:
             n_updates=UPDATES if continued else 0,
         )
         self._n_taken = 0
-        self._steps_an_update = max(1, config.max_iter * batches.n_steps // UPDATES)
+        # Once an iteration at least: its validation loss is that of the mean.
+        self._steps_an_update = max(1, min(config.max_iter, UPDATES) * batches.n_steps // UPDATES)
 
     def iteration(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Go over the rows of an iteration; yield each step's summed losses and weight.
