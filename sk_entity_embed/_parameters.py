@@ -127,10 +127,11 @@ dropout : float, default=0.1
     vectors' coordinates.
 
 cross_fit : bool, default=True
-    Whether to use one table and one head a fold (one head for all under ``head="dot"``), so that
-    heads learn from vectors as they are for new rows, and training rows are given what tables and
-    head make of them that never saw them. Without it one table and one head learn from all rows
-    but those set aside for early stopping.
+    Whether to use one table for each fold and several heads, each for some folds (one head for all
+    under ``head="dot"``), so that heads learn from vectors as they are for new rows, and training
+    rows are given what a table and a head make of them that never saw them. There is one head for
+    each fold; from 50,000 rows on there are three, and from 200,000 on two. Without it one table
+    and one head learn from all rows but those set aside for early stopping.
 
 cv : int, splitter or iterable, default=5
     Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
@@ -179,31 +180,38 @@ freeze : bool or sequence of str, default=False
     own units.
 
 max_iter : int or "auto", default="auto"
-    Epochs at most. The step size falls along a half cosine over them. "auto" is 40 up to
-    100,000 rows and falls to 20 at 200,000 and more; under ``head="dot"`` or "gru" `pooling`,
-    which start slowly, at least 3,000 steps.
+    Iterations at most. An iteration is an epoch, a pass over the rows; a pass over more than
+    500,000 rows is divided into several. Over the first tenth of them the step size grows, then it
+    falls in a straight line to a fifth of the largest. "auto" gives fewer passes the more rows
+    there are: ``4500 / sqrt(n_samples)``, which is 30 for 22,500 rows and 9 for 250,000, but 60 at
+    most, and 16 at least where a column has a category for each four rows or more. Under
+    ``head="dot"`` or "gru" `pooling`, which start slowly, there are at least 3,000 steps.
 
 batch_size : int or "auto", default="auto"
-    Rows a step; "auto" makes about 100 steps an epoch, in powers of two from 32 to 1024 rows.
+    Rows a step; "auto" makes 22 to 44 steps a pass, in powers of two from 32 to 2048 rows (more
+    steps where there are very many rows). From 2048 rows on the hidden layers take the steps of
+    Muon, which are orthogonal matrices.
 
-learning_rate_init : float, default=0.004
-    First step size of Adam for the heads; that of the tables is one and a half times as large.
-    Under ``head="dot"`` both are 0.35 times as large.
+learning_rate_init : float, default=0.008
+    Largest step size of Adam for the heads with 256 rows a step; that of the tables is one and a
+    half times as large. Both grow with the square root of the rows a step, that of the heads up to
+    512 rows. Under ``head="dot"`` both are a quarter as large, however many rows a step has.
 
 alpha : float, default=0.1
     Decoupled weight decay (AdamW) of the heads' weights; their offsets do not decay.
 
 early_stopping : bool, default=True
-    Whether to stop when the validation loss no longer falls, and go back to its best epoch.
+    Whether to stop when the validation loss no longer falls, and go back to its best iteration.
+    From there training takes a few iterations more, with ever smaller steps, if it stops early.
 
 validation_fraction : float, default=0.1
-    Share of the rows, or groups, whose loss decides when to stop. With one head a fold none is
-    withheld: each row is judged by a table and a head that never saw it, and at least 10,000
+    Share of the rows, or groups, whose loss decides when to stop. With heads for some folds none
+    is withheld: each row is judged by a table and a head that never saw it, and at least 10,000
     rows, or all of smaller data, decide. Under ``head="dot"`` or "gru" `pooling` these rows never
     teach what all folds share, but tables of other folds; without `cross_fit` they teach nothing.
 
 n_iter_no_change : int, default=5
-    Epochs in a row without improvement that end the training; under ``head="dot"`` or "gru"
+    Iterations in a row without improvement that end the training; under ``head="dot"`` or "gru"
     `pooling` not before 750 steps.
 
 tol : float, default=1e-4
@@ -222,7 +230,8 @@ random_state : int, RandomState instance or None, default=None
     are identical on one machine's CPU; a GPU may sum in another order.
 
 verbose : int, default=0
-    1 shows a progress bar with the validation loss.
+    1 shows a progress bar: rows done and a second, the time left if no iteration is spared, the
+    iteration and its validation loss (its training loss without early stopping). 0 is silent.
 """
 
 _ATTRIBUTES = """\
@@ -256,16 +265,17 @@ fold_ : ndarray of int64 of shape (n_samples,) or (n_samples, n_members), or Non
     without categorical columns. Several members have a column each, and their folds are counted
     through.
 loss_curve_ : ndarray of float64 of shape (n_iter,)
-    Mean loss of the heads' pass in each epoch, in the units of `y`. Heads learn from these rows,
-    so that it flatters. Of several members this curve, and what follows of the training, are those
-    of the first.
+    Mean loss of the heads' pass in each iteration, in the units of `y`. Heads learn from these
+    rows, so that it flatters. Of several members this curve, and what follows of the training, are
+    those of the first.
 validation_loss_curve_ : ndarray of float64 of shape (n_iter,) or None
-    Mean loss of the validation rows at the end of each epoch, by tables and heads that never saw
-    them; None without early stopping.
+    Mean loss of the validation rows at the end of each iteration, by tables and heads that never
+    saw them; None without early stopping.
 best_iteration_ : int
-    Epochs after which the kept state was reached.
+    Iterations after which the kept state was reached; 0 if no iteration was better than the fit
+    before.
 n_iter_ : int
-    Epochs run.
+    Iterations run. An iteration is a pass over the rows, or over a part of more than 500,000.
 n_features_in_ : int
     Number of columns seen in fit.
 feature_names_in_ : ndarray of str of shape (n_features,)

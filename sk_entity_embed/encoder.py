@@ -26,9 +26,10 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     """Replace categories by dense vectors that a small supervised network has learned.
 
     Every categorical column has an embedding table, numeric columns are context, and a small
-    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` there are one
-    table a column and one head for each fold, which learn only from rows of the other folds; heads
-    learn from rows looked up in the table that never saw them. No table or head that makes up what
+    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` there is one
+    table a column for each fold, which learns only from rows of the other folds. Heads learn from
+    rows looked up in the table that never saw them, and each fold is served by a head that never
+    saw the fold. No table or head that makes up what
     a training row is given in :meth:`fit_transform` has received a gradient from its target. New
     rows are given the mean of the tables and heads.
 

@@ -20,6 +20,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.input.vocabulary import UNKNOWN
 from sk_entity_embed.learning import learn as learning
+from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.model.heads import DotHead
 from tests.list_samples import make_list_rows
 from tests.samples import make_encoder
@@ -419,10 +420,30 @@ def test_rare_clicks_are_predicted_as_rare() -> None:
     assert abs(model.predict_proba(X)[:, 1].mean() - clicks.mean()) < 0.02
 
 
+@pytest.mark.parametrize(("head", "growth"), [("dot", 1.0), ("mlp", 2.0)])
+def test_steps_of_dot_products_do_not_grow_with_the_rows_a_step(
+    head: str, growth: float, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+    original = CrossFitting.set_learning_rate
+
+    def spy(self: CrossFitting, factor: float) -> None:
+        original(self, factor)
+        taken.append(self.table_optimizer.lr / factor)
+
+    monkeypatch.setattr(CrossFitting, "set_learning_rate", spy)
+    for batch_size in (16, 64):
+        make_dot(head=head, batch_size=batch_size, max_iter=1).fit(*rows)
+    assert taken[-1] / taken[0] == pytest.approx(growth)
+
+
 def test_patience_does_not_end_the_training_of_dot_products_before_750_steps(rows: Rows) -> None:
     impatient = {"tol": 1e6, "n_iter_no_change": 1, "max_iter": 40, "batch_size": 8}  # 30 steps
-    assert make_dot(**impatient).fit(*rows).n_iter_ == 25
-    assert make_dot(**impatient, head="mlp").fit(*rows).n_iter_ == 2
+    # a fifth of the iterations up to the best state follow, with smaller steps
+    dot = make_dot(**impatient).fit(*rows)
+    best = np.argmin(dot.validation_loss_curve_[:25]) + 1
+    assert dot.n_iter_ == 25 + max(1, round(0.2 * best))
+    assert make_dot(**impatient, head="mlp").fit(*rows).n_iter_ == 2 + 1
 
 
 def test_canonical_coordinates_do_not_change_predictions() -> None:

@@ -421,15 +421,17 @@ def test_training_stops_after_n_iter_no_change_epochs_without_a_gain(
     for loss in curve[1:]:
         waited.append(0 if loss < best * (1 - encoder.tol) else waited[-1] + 1)
         best = min(best, loss)
-    assert waited[-1] == 3
-    assert max(waited[:-1]) < 3
+    assert max(waited) >= 3
+    stopped = waited.index(3) + 1
+    # from the best state on, a few iterations with smaller steps follow
+    assert len(curve) == stopped + max(1, round(0.2 * (np.argmin(curve[:stopped]) + 1)))
 
 
 def test_tol_decides_what_a_gain_is(rows: Rows) -> None:
     params = {"max_iter": 12, "learning_rate_init": 0.02, "n_iter_no_change": 2}
     patient, hasty = make_encoder(tol=0.0, **params), make_encoder(tol=0.9, **params)
-    assert hasty.fit(*rows).n_iter_ == 3
-    assert patient.fit(*rows).n_iter_ > 3
+    assert hasty.fit(*rows).n_iter_ == 1 + 2 + 1  # one that counts, patience, and one at the end
+    assert patient.fit(*rows).n_iter_ > 4
 
 
 def test_without_early_stopping_every_epoch_is_run_and_the_last_kept(rows: Rows) -> None:
@@ -519,10 +521,9 @@ def test_batch_size_is_the_rows_of_a_step(
 @pytest.mark.parametrize(
     ("n", "params", "n_iter"),
     [
-        (240, {}, 40),
-        (10_000, {}, 23),  # 900 steps of 256 rows
-        (10_000, {"batch_size": 4096}, 23),  # as many passes, however many steps they have
-        (300_000, {}, 8),
+        (240, {}, 60),
+        (10_000, {"batch_size": 4096}, 45),  # as many passes, however many steps they have
+        (300_000, {}, 9),
         (240, {"head": "dot", "batch_size": 64}, 750),  # 3,000 steps to leave the saddle
         (100_000, {"head": "dot", "batch_size": 1024}, 31),
     ],

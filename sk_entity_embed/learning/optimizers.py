@@ -19,9 +19,11 @@ class RowAdam:
 
     Each row has one second moment, the mean over its entries, which moves only when the row takes
     part in a batch: a step's direction does not depend on the vectors' coordinates, and the moments
-    take little memory. (Gupta et al., "Training recommender systems at scale", DLP-KDD 2021.) There
-    is no first moment (beta1 = 0): rare rows would carry the momentum of batches long past. (Kingma
-    & Ba, "Adam: a method for stochastic optimization", ICLR 2015.)
+    take little memory. (Lerer et al., "PyTorch-BigGraph: a large-scale graph embedding system",
+    SysML 2019, for Adagrad.) There is no first moment (beta1 = 0): rare rows would carry the
+    momentum of batches long past. (Kingma & Ba, "Adam: a method for stochastic optimization", ICLR
+    2015.) The biases that end `biased` vectors, whose gradients are far larger, have one of their
+    own.
 
     Entries marked in `fixed` never change. Tables of at most `whole` rows are gone through as a
     whole, side by side: where a batch touches about as many, that is quicker than to pick them. The
