@@ -371,8 +371,9 @@ def test_the_state_is_a_copy_and_can_be_restored():
     for one, other in zip(state, kept, strict=True):
         assert torch.equal(one, other)
     task.restore(state)
-    for found, wanted in zip(parameters_of(task), kept, strict=True):
+    for found, mean, wanted in zip(parameters_of(task), task.state(), kept, strict=True):
         assert torch.equal(found.detach(), wanted)
+        assert torch.equal(mean, wanted)  # training goes on from it
     assert not np.array_equal(tables_of(task)[0], present[0])  # the mean, not the last step
     run(task, 1)
     for one, other in zip(state, kept, strict=True):

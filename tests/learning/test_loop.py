@@ -165,14 +165,14 @@ def test_an_interruption_without_a_best_state_keeps_the_current_one(early_stoppi
 
 
 def test_the_state_at_the_start_may_be_the_best():
-    losses = [5, 6, 7, 8, 1, 2, 2, 2]
+    losses = [5, 6, 7, 8, 1, 2, 2, 2, 2]
     task = FakeTask(losses)
     history = run(task, baseline=True)
     assert (history.best_iteration, task.restored, task.n_iterations) == (0, 0, 3)
     task = FakeTask(losses)
     history = run(task, baseline=False)
     assert (history.best_iteration, task.restored) == (4, 4)
-    assert len(history.validation_losses) == task.n_validations == 7
+    assert len(history.validation_losses) == task.n_validations == 8
 
 
 def test_an_interruption_before_any_iteration_leaves_a_record_of_none():
