@@ -60,12 +60,17 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
 
 
 def head_of_fold(head: Any, fold: int) -> Any:
-    """The head of a fold alone, where there are several; else that of all folds."""
+    """The head that serves a fold alone, where there are several; else that of all folds."""
     if not head.cross_fits or head.n_heads == 1:
         return head
-    g = fold if head.folds is None else head.folds[fold]
-    parts = (tuple(a[g : g + 1] for a in part) for part in (head.weights, head.biases))
+    k = serving(head, fold)
+    parts = (tuple(a[k : k + 1] for a in part) for part in (head.weights, head.biases))
     return type(head)(*parts)
+
+
+def serving(head: Any, fold: Any) -> Any:
+    """The number of the head that serves a fold, or several."""
+    return fold if head.folds is None else head.folds[fold]
 
 
 def of_own_heads(
@@ -76,14 +81,9 @@ def of_own_heads(
         getattr(head_of_fold(head, k), ask)(vectors[[i]], context[[i]]) for i, k in enumerate(fold)
     ]
     own = np.concatenate(answers)
-    if ask != "hidden" or head.shift is None:
+    if ask == "raw" or head.shift is None:
         return own
-    return own + head.shift[fold if head.folds is None else head.folds[fold]]
-
-
-def set_heads(patch: pytest.MonkeyPatch, n_heads: int) -> None:
-    """Give fits of a few rows so many heads at most, as fits of many rows have."""
-    patch.setattr(options, "_HEADS", ((0, n_heads),))
+    return own + head.shift[serving(head, fold)]
 
 
 def set_heads(patch: pytest.MonkeyPatch, n_heads: int) -> None:
