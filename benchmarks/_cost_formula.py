@@ -16,7 +16,8 @@ from scipy.optimize import nnls
 
 from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.fitting.interactions import _COLUMNS, _ROWS
-from sk_entity_embed.fitting.options import batch_size, max_iter, resolve_dimensions
+from sk_entity_embed.fitting.options import max_iter, resolve_dimensions, rows_a_step
+from sk_entity_embed.learning.problem import parts_of_pass
 from sk_entity_embed.model.heads import HEADS
 
 RESERVED = 3  # rows of a table beside those of categories
@@ -26,7 +27,7 @@ FACTOR = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A table and a fit: rows, levels of each column, and epochs, None for the default's."""
+    """A table and a fit: rows, levels of each column, and iterations, None for the default's."""
 
     n_rows: int
     levels: tuple[int, ...]
@@ -50,10 +51,12 @@ def counts(size: Size) -> tuple[Counts, Counts]:
     """Return what makes up a fit's seconds, and its megabytes."""
     defaults: dict[str, Any] = EntityEmbeddingClassifier().get_params()
     n, n_columns = size.n_rows, len(size.levels)
-    rows_a_step = batch_size(defaults["batch_size"], n)
+    batch_size = rows_a_step(defaults["batch_size"], n)
     given = defaults["max_iter"] if size.epochs is None else size.epochs
-    epochs = max_iter(given, n, rows_a_step, [HEADS[defaults["head"]]])
-    steps = epochs * -(-n // rows_a_step)
+    kinds = [HEADS[defaults["head"]]]
+    iterations = max_iter(given, n, max(size.levels), batch_size, kinds)
+    epochs = iterations / parts_of_pass(n)
+    steps = epochs * -(-n // batch_size)
     names = [f"column{j}" for j in range(n_columns)]
     widths = resolve_dimensions(defaults["dimensions"], names, size.levels)
     n_tables = 5 if defaults["cross_fit"] else 1
@@ -71,7 +74,7 @@ def counts(size: Size) -> tuple[Counts, Counts]:
         "a million rows learned from": epochs * n / 1e6,
         "a million cells learned from": epochs * n * n_columns / 1e6,
         "a million numbers of tables": numbers / 1e6,
-        "a million numbers of tables, each epoch": epochs * numbers / 1e6,
+        "a million numbers of tables, each iteration": iterations * numbers / 1e6,
     }
     megabytes = {
         "a fit": 1.0,

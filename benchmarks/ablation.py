@@ -25,19 +25,26 @@ from _report import MODELS
 from _tables import Split, load_split, tables
 from quality import OURS, encode_ours, score_models
 
+from sk_entity_embed.fitting import options
 from sk_entity_embed.learning import crossfit, loop
 from sk_entity_embed.model.coordinates import canonicalise
 from sk_entity_embed.model.heads import MLPHead, perceptron
 
 Patch = tuple[Any, str, Any]
+_ALONE = 1e9
+"""A power of time at which the last state is all that counts."""
 VARIANTS: dict[str, tuple[dict[str, Any], list[Patch]]] = {
     "no cross-fitting": ({"cross_fit": False}, []),
     "10 folds": ({"cv": 10}, []),
-    "no averaging over epochs": ({}, [(crossfit, "AVERAGED_EPOCHS", 1)]),
+    "no averaging over steps": ({}, [(crossfit, "MEAN_POWER", _ALONE)]),
     "no averaging, steps fall to 5 %": (
         {},
-        [(crossfit, "AVERAGED_EPOCHS", 1), (loop, "_LAST_STEP", 0.05)],
+        [(crossfit, "MEAN_POWER", _ALONE), (loop, "_LAST_STEP", 0.05)],
     ),
+    "averaging over a half": ({}, [(crossfit, "MEAN_POWER", 1.0)]),
+    "steps do not grow at first": ({}, [(loop, "_WARM_UP", 1e-9)]),
+    "a head for each fold": ({}, [(options, "_HEADS", ())]),
+    "two heads": ({}, [(options, "_HEADS", ((0, 2),))]),
     "no linear model beside the head": ({}, [(crossfit, "LINEAR_WEIGHT", 0.0)]),
     "no shrinkage towards zero": ({}, [(MLPHead, "prior_rows", 0.0)]),
     "tables step like the head": ({}, [(crossfit, "TABLE_STEP", 1.0)]),

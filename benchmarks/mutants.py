@@ -70,8 +70,9 @@ MUTANTS = [
         "own-fold-teaches-table",
         "The tables' half of a step draws among all tables, the row's own fold's among them.",
         "learning/batches.py",
-        "torch.randint(\n            1, self.n_tables",
-        "torch.randint(\n            0, self.n_tables",
+        "tables = self._drawn(folds, self.n_tables)",
+        'shape, draws = folds.shape, {"generator": self.generator, "device": folds.device}\n'
+        "        tables = torch.randint(0, self.n_tables, shape, **draws)",
         ("tests/learning/test_crossfit.py", "tests/test_encoder_fitting.py"),
     ),
     Mutant(
@@ -104,11 +105,47 @@ MUTANTS = [
     Mutant(
         "leakage",
         "own-head-learns",
-        "Rows teach the head of their own fold instead of that of the table that they teach.",
-        "learning/heads/perceptron.py",
-        "groups = Groups(tables[n:], self.n_heads)",
-        "groups = Groups(tables[:n], self.n_heads)",
+        "Rows teach the head that serves their own fold instead of another one.",
+        "learning/batches.py",
+        "heads = self._drawn(heads, self.n_heads)",
+        "heads = heads.clone()",
         ("tests/learning/test_crossfit.py", "tests/test_encoder_fitting.py"),
+    ),
+    Mutant(
+        "leakage",
+        "head-of-another-fold",
+        "Where there are fewer heads than folds, rows get one that saw them.",
+        "model/heads/perceptron.py",
+        "return fold if self.folds is None else self.folds[fold]",
+        "return fold % self.n_heads",
+        ("tests/test_encoder_fitting.py",),
+    ),
+    Mutant(
+        "leakage",
+        "continued-heads-change-places",
+        "A training that goes on with the same rows has as many heads as a new one.",
+        "fitting/options.py",
+        "before.n_folds == n_tables",
+        "before.n_folds < 0",
+        ("tests/test_encoder_fitting.py",),
+    ),
+    Mutant(
+        "leakage",
+        "table-through-other-head",
+        "Rows teach another fold's table through the head of their own fold, not through its own.",
+        "learning/batches.py",
+        "of_tables, n_others = _dealt(self._head_of[tables], self.n_heads, n_steps)",
+        "of_tables, n_others = _dealt(self._head_of[folds], self.n_heads, n_steps)",
+        ("tests/learning/test_batches.py", "tests/learning/test_crossfit.py"),
+    ),
+    Mutant(
+        "leakage",
+        "heads-serve-other-folds",
+        "What is saved says that heads serve the folds in turn, not runs of them.",
+        "model/heads/base.py",
+        "return np.arange(n_folds, dtype=np.int64) * n_heads // n_folds",
+        "return np.arange(n_folds, dtype=np.int64) % n_heads",
+        ("tests/model/test_heads.py",),
     ),
     Mutant(
         "leakage",
@@ -247,10 +284,20 @@ MUTANTS = [
         "The validation loss counts all rows alike in its sum.",
         "learning/crossfit.py",
         "total, weight = total + losses, weight + weights",
-        "raw = self.head(self.look_up(batch).inputs, batch.tables)\n"
-        "                losses = self.loss.value(raw, batch.target).sum(0, dtype=torch.float64)\n"
+        "losses = self.loss.value(self.head(self.look_up(batch).inputs), batch.target)\n"
+        "                counts = (batch.weights > 0).to(torch.float64)\n"
+        "                losses = (losses * counts[:, None]).sum(0)\n"
         "                total, weight = total + losses, weight + weights",
         ("tests/learning/test_crossfit.py",),
+    ),
+    Mutant(
+        "weights",
+        "filling-rows-weigh",
+        "Rows that fill the part of a head up, to as many as others have, weigh as others do.",
+        "learning/batches.py",
+        "weights.mul_(counts)\n        if self._silent",
+        "if self._silent",
+        ("tests/learning/test_batches.py", "tests/learning/test_crossfit.py"),
     ),
     Mutant(
         "weights",
@@ -315,9 +362,18 @@ MUTANTS = [
         "patience-not-renewed",
         "An improvement does not renew the patience.",
         "learning/loop.py",
-        "self.epochs_without_change = 0 if enough else self.epochs_without_change + 1",
-        "self.epochs_without_change += 0 if enough else 1",
+        "self.iterations_without_change = 0 if enough else self.iterations_without_change + 1",
+        "self.iterations_without_change += 0 if enough else 1",
         ("tests/learning/test_loop.py",),
+    ),
+    Mutant(
+        "stopping",
+        "pass-begins-again",
+        "A training that goes on in the middle of a pass over the rows begins with another pass.",
+        "learning/batches.py",
+        'self._part = state["part"]',
+        "self._part = 0",
+        ("tests/learning/test_state.py", "tests/learning/test_batches.py"),
     ),
     Mutant(
         "losses",

@@ -542,7 +542,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         n_tables = 0
         for i, (seeds, folds, tables, start) in enumerate(members):
             rows = training_rows(given, columns, folds, scale)
-            config = self._training_config(given, columns, folds.n_tables, scale, link, seeds)
+            heads = n_heads(given.used.n_rows, folds.n_tables, HEADS[self.head], start.head)
+            config = self._training_config(given, columns, heads, scale, link, seeds)
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             result = learn(tables, rows, start, config)
@@ -851,7 +852,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         self,
         given: CheckedInput,
         columns: EncodedColumns,
-        n_tables: int,
+        heads: int,
         scale: Scale,
         link: Link,
         seeds: Seeds,
@@ -868,7 +869,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             link=link,
             scale=scale,
             n_outputs=given.target.n_outputs,
-            n_heads=n_heads(n, n_tables, head),
+            n_heads=heads,
             hidden_layer_sizes=head.hidden_sizes(self._hidden_sizes()),
             dropout=float(self.dropout),
             unknown_rate=float(self.unknown_rate),

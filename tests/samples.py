@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import sk_entity_embed.learning.learn as learning
 from sk_entity_embed import EntityEmbeddingEncoder
+from sk_entity_embed.fitting import options
 
 EFFECTS = {"a": -2.0, "b": -1.0, "c": 0.0, "d": 1.0, "e": 2.0}
 """What each level of the column "letter" adds to the target of :func:`make_rows`."""
@@ -59,11 +60,17 @@ def make_encoder(**params: Any) -> EntityEmbeddingEncoder:
 
 
 def head_of_fold(head: Any, fold: int) -> Any:
-    """The head of a fold alone, where there is one for each; else that of all folds."""
+    """The head that serves a fold alone, where there are several; else that of all folds."""
     if not head.cross_fits or head.n_heads == 1:
         return head
-    parts = (tuple(a[fold : fold + 1] for a in part) for part in (head.weights, head.biases))
+    k = serving(head, fold)
+    parts = (tuple(a[k : k + 1] for a in part) for part in (head.weights, head.biases))
     return type(head)(*parts)
+
+
+def serving(head: Any, fold: Any) -> Any:
+    """The number of the head that serves a fold, or several."""
+    return fold if head.folds is None else head.folds[fold]
 
 
 def of_own_heads(
@@ -74,7 +81,14 @@ def of_own_heads(
         getattr(head_of_fold(head, k), ask)(vectors[[i]], context[[i]]) for i, k in enumerate(fold)
     ]
     own = np.concatenate(answers)
-    return own + head.shift[fold] if ask == "hidden" and head.shift is not None else own
+    if ask == "raw" or head.shift is None:
+        return own
+    return own + head.shift[serving(head, fold)]
+
+
+def set_heads(patch: pytest.MonkeyPatch, n_heads: int) -> None:
+    """Give fits of a few rows so many heads at most, as fits of many rows have."""
+    patch.setattr(options, "_HEADS", ((0, n_heads),))
 
 
 class Watched(NamedTuple):

@@ -36,6 +36,7 @@ from tests.samples import (
     make_encoder,
     make_rows,
     of_own_heads,
+    set_heads,
     watch_learning,
     watch_training,
 )
@@ -116,12 +117,89 @@ def test_no_target_of_a_fold_reaches_the_hidden_layer_of_its_rows(fold: int, row
     assert np.abs(after[~own] - before[~own]).max() > 1e-2
 
 
+@pytest.mark.parametrize(("n_heads", "heads"), [(2, [0, 0, 0, 1, 1]), (3, [0, 0, 1, 1, 2])])
+def test_with_fewer_heads_than_folds_training_rows_get_that_of_their_fold(
+    n_heads: int, heads: list[int], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = rows
+    set_heads(monkeypatch, n_heads)
+    encoder = make_encoder(output="both", max_iter=4)
+    out = encoder.fit_transform(X, y)
+    head, width = encoder._model.head, encoder._model.edges[-1]
+    assert head.folds.tolist() == heads
+    assert head.n_heads == n_heads
+    context = encoder._model.scaling.apply(X[["size"]].to_numpy())
+    hidden = of_own_heads("hidden", head, out[:, :width], context, encoder.fold_)
+    np.testing.assert_allclose(out[:, width:], hidden, rtol=1e-5, atol=1e-6)
+    stacking = make_encoder(output="stacking", max_iter=4).fit_transform(X, y)
+    np.testing.assert_array_equal(stacking[:, :width], out[:, :width])
+    raw = of_own_heads("raw", head, out[:, :width], context, encoder.fold_)
+    np.testing.assert_allclose(stacking[:, width:], raw, rtol=1e-5, atol=1e-6)
+    # new rows get the mean of all heads, each of which counts once
+    new = encoder.transform(X)
+    each = [head_of_fold(head, heads.index(g)) for g in range(n_heads)]
+    hidden = np.mean([h.hidden(new[:, :width], context) for h in each], axis=0)
+    np.testing.assert_allclose(new[:, width:], hidden, rtol=1e-5, atol=1e-6)
+    assert np.ptp([h.hidden(new[:, :width], context) for h in each], axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("fold", [0, 4])
+@pytest.mark.parametrize("output", ["both", "stacking"])
+def test_with_fewer_heads_no_target_of_a_fold_reaches_rows_of_the_same_head(
+    output: str, fold: int, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above; a head serves several folds, and has learned from none of them."""
+    X, y = rows
+    set_heads(monkeypatch, 2)
+    params = {"freeze": True, "early_stopping": False, "max_iter": 6, "output": output}
+    encoders = [make_encoder(hidden_layer_sizes=(8, 6), **params) for _ in range(2)]
+    before = encoders[0].fit_transform(X, y)
+    folds = encoders[0].fold_
+    swapped = y.copy()
+    swapped[folds == fold] = y[folds == fold][::-1]  # same mean and width
+    after = encoders[1].fit_transform(X, swapped)
+    np.testing.assert_array_equal(encoders[1].fold_, folds)
+    heads = encoders[1]._model.head.folds
+    assert heads.tolist() == [0, 0, 0, 1, 1]
+    width = encoders[0]._model.edges[-1]
+    np.testing.assert_array_equal(after[:, :width], before[:, :width])
+    before, after = before[:, width:], after[:, width:]
+    own = heads[folds] == heads[fold]
+    before, after = (out - out[own].mean(axis=0) for out in (before, after))
+    before, after = (out / np.abs(out[own]).max() for out in (before, after))
+    np.testing.assert_allclose(after[own], before[own], rtol=1e-4, atol=1e-5)
+    assert np.abs(after[~own] - before[~own]).max() > 1e-2
+
+
+@pytest.mark.parametrize(("first", "second"), [(5, 2), (2, 5), (3, 2)])
+def test_of_the_same_rows_the_head_of_each_fold_goes_on_whatever_their_number(
+    first: int, second: int, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one would have seen the fold."""
+    X, y = rows
+    encoder = make_encoder(warm_start=True, learning_rate_init=1e-9)
+    set_heads(monkeypatch, first)
+    head = encoder.fit(X, y)._model.head
+    set_heads(monkeypatch, second)
+    again = encoder.fit(X, y)._model.head
+    assert again.n_heads == first
+    np.testing.assert_array_equal(again.folds, head.folds)
+    with pytest.warns(LeakageWarning):  # of other folds no head is free
+        assert encoder.set_params(cv=4).fit(X, y)._model.head.n_heads == min(second, 4)
+
+
+@pytest.mark.parametrize("n_heads", [5, 2])
 @pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"hidden_layer_sizes": (6,)}], ids=str)
 @pytest.mark.parametrize("output", ["both", "stacking"])
 def test_heads_do_not_tell_the_fold_of_rows_that_are_all_unknown(
-    output: str, params: dict[str, Any], rows: Rows
+    output: str,
+    params: dict[str, Any],
+    n_heads: int,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ids that occur once are unknown to the tables of their rows: all rows look alike."""
+    set_heads(monkeypatch, n_heads)
     X = pd.DataFrame({"id": [f"id {i}" for i in range(len(rows[1]))]})
     out = make_encoder(max_iter=4, output=output, **params).fit_transform(X, rows[1])
     assert (out == out[0]).all()
@@ -439,21 +517,23 @@ def test_batch_size_is_the_rows_of_a_step(
 
 
 @pytest.mark.parametrize(
-    ("n", "params", "n_epochs"),
+    ("n", "params", "n_iter"),
     [
         (240, {}, 40),
-        (300_000, {}, 20),
+        (10_000, {}, 23),  # 900 steps of 256 rows
+        (10_000, {"batch_size": 4096}, 23),  # as many passes, however many steps they have
+        (300_000, {}, 8),
         (240, {"head": "dot", "batch_size": 64}, 750),  # 3,000 steps to leave the saddle
-        (100_000, {"head": "dot", "batch_size": 1024}, 40),
+        (100_000, {"head": "dot", "batch_size": 1024}, 31),
     ],
 )
-def test_automatic_epochs_are_fewer_for_many_rows(
-    n: int, params: dict[str, Any], n_epochs: int
+def test_automatic_iterations_are_fewer_for_many_rows(
+    n: int, params: dict[str, Any], n_iter: int
 ) -> None:
     X = pd.DataFrame({"p": pd.Categorical(np.arange(n) % 7), "q": pd.Categorical(np.arange(n) % 3)})
     X, y = pd.concat([X, X[:40]]), np.arange(n + 40) % 11 / 7
     weight = np.r_[np.ones(n), np.zeros(40)]  # rows that take no part are not counted
-    for max_iter, expected in (("auto", n_epochs), (3, 3)):
+    for max_iter, expected in (("auto", n_iter), (3, 3)):
         encoder = EntityEmbeddingEncoder(max_iter=max_iter, **params)
         watched = watch_training(
             lambda encoder=encoder: encoder.fit(X, y, sample_weight=weight), run=False
@@ -477,15 +557,15 @@ def test_ctrl_c_keeps_the_best_so_far_and_warns(
     early_stopping: bool, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
     X, y = rows
-    epoch, runs = CrossFitting.epoch, []
+    iteration, runs = CrossFitting.iteration, []
 
     def interrupted(self: Any) -> Any:
         runs.append(1)
         if len(runs) == 3:
             raise KeyboardInterrupt
-        return epoch(self)
+        return iteration(self)
 
-    monkeypatch.setattr(CrossFitting, "epoch", interrupted)
+    monkeypatch.setattr(CrossFitting, "iteration", interrupted)
     encoder = make_encoder(max_iter=9, early_stopping=early_stopping)
     with pytest.warns(TrainingInterruptedWarning, match=r"after 2 full epoch\(s\)"):
         out = encoder.fit_transform(X, y)
@@ -558,7 +638,7 @@ def test_warm_start_on_the_same_rows_keeps_folds_and_does_not_get_worse(
     fold = encoder.fold_
     first = best = encoder.validation_loss_curve_[encoder.best_iteration_ - 1]
     for _ in range(3):
-        encoder.set_params(learning_rate_init=0.02).fit(*rows)
+        encoder.set_params(learning_rate_init=0.04).fit(*rows)
         np.testing.assert_array_equal(encoder.fold_, fold)
         if encoder.best_iteration_:  # 0 where the fit before was better throughout
             assert encoder.validation_loss_curve_[encoder.best_iteration_ - 1] < best

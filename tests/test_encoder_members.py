@@ -32,18 +32,24 @@ from sk_entity_embed.input.vocabulary import N_RESERVED
 from sk_entity_embed.inspection import drift
 from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.model.symmetry import Motion
-from tests.samples import make_encoder, make_rows, of_own_heads
+from tests.samples import make_encoder, make_rows, of_own_heads, set_heads
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 BOTH: dict[str, Any] = {"n_members": 3, "output": "both", "remainder": "passthrough", "max_iter": 4}
 
 
-def test_training_rows_get_the_mean_of_what_their_own_folds_give(rows: Rows) -> None:
+@pytest.mark.parametrize(("n_heads", "heads"), [(5, [0, 1, 2, 3, 4]), (2, [0, 0, 0, 1, 1])])
+def test_training_rows_get_the_mean_of_what_their_own_folds_give(
+    n_heads: int, heads: list[int], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     X, y = rows
+    set_heads(monkeypatch, n_heads)
     encoder = make_encoder(**BOTH)
     out = encoder.fit_transform(X, y)
     model, folds = encoder._model, encoder.fold_
     assert folds.shape == (len(X), 3)
+    assert model.head.folds.tolist() == [g + n_heads * i for i in range(3) for g in heads]
+    assert model.head.n_heads == 3 * n_heads
     assert [t.stack.shape[0] for t in model.tables] == [16] * len(model.tables)
     parts, context = [], model.scaling.apply(X[["size"]].to_numpy())
     codes = model.code(encoder._read(X)).codes
@@ -173,7 +179,13 @@ def test_fits_of_several_members_differ_less() -> None:
     moved = {}
     for n_members in (1, 4):
         one, other = (
-            make_encoder(n_members=n_members, random_state=seed, max_iter=15, interactions=None)
+            make_encoder(
+                n_members=n_members,
+                random_state=seed,
+                max_iter=15,
+                learning_rate_init=0.02,
+                interactions=None,
+            )
             for seed in (0, 1)
         )
         found = drift(one.fit(X, y), other.fit(X, y), "level", k=5)
@@ -203,11 +215,17 @@ def test_without_cross_fitting_fit_transform_is_fit_and_transform(rows: Rows) ->
     assert encoder.fold_ is None
 
 
+@pytest.mark.parametrize("n_heads", [5, 2])
 @pytest.mark.parametrize("params", [{}, {"head": "dot"}, {"cross_fit": False}], ids=str)
 def test_files_and_onnx_models_of_members_answer_alike(
-    params: dict[str, Any], rows: Rows, tmp_path: Path
+    params: dict[str, Any],
+    n_heads: int,
+    rows: Rows,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     X, y = rows
+    set_heads(monkeypatch, n_heads)
     output = {} if "head" in params else {"output": "both"}
     encoder = make_encoder(n_members=2, **output, **params).fit(X, y)
     expected = encoder.transform(X)
@@ -300,7 +318,7 @@ def test_progress_names_the_member(rows: Rows, capfd: pytest.CaptureFixture[str]
 def test_ctrl_c_keeps_the_members_so_far(
     epoch: int, kept: int, monkeypatch: pytest.MonkeyPatch, rows: Rows
 ) -> None:
-    original, runs = CrossFitting.epoch, []
+    original, runs = CrossFitting.iteration, []
 
     def interrupted(self: Any) -> Any:
         runs.append(1)
@@ -308,7 +326,7 @@ def test_ctrl_c_keeps_the_members_so_far(
             raise KeyboardInterrupt
         return original(self)
 
-    monkeypatch.setattr(CrossFitting, "epoch", interrupted)
+    monkeypatch.setattr(CrossFitting, "iteration", interrupted)
     encoder = make_encoder(n_members=3)
     with pytest.warns(TrainingInterruptedWarning, match="member 2 of 3"):
         out = encoder.fit_transform(*rows)

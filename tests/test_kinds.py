@@ -61,7 +61,7 @@ class TorchLengthHead(TorchHead):
         self.linear = nn.Parameter(torch.ones(1 + shape.n_context))
         self.bias = nn.Parameter(-torch.ones(1))  # vectors of zero answer zero
 
-    def forward(self, x, tables):
+    def forward(self, x):
         total = x[:, : self.n_vectors].view(len(x), -1, self.width).sum(1)
         length = (1 + total.square().sum(1)).sqrt().unsqueeze(1)
         inputs = torch.cat([length, x[:, self.n_vectors : self.n_in]], dim=1)

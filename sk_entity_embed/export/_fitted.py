@@ -77,6 +77,7 @@ SHAPES: dict[type, dict[str, str]] = {
     CrossVocabulary: {"pairs": "n", "counts": "n", "rows": "n"},
     EmbeddingTable: {"stack": "trw", "center": "w", "unknown": "w", "missing": "w"},
     GRU: {"input_weights": "wg", "hidden_weights": "wg", "input_bias": "g", "hidden_bias": "g"},
+    MLPHead: {"folds": "f"},
     DotHead: {"axes": "a", "bias_weights": "t", "context_weights": "c"},
     ContextScaling: {"missing_shares": "c"},
     Scale: {"center": "n", "width": "n"},

@@ -194,14 +194,17 @@ def min_iter(n_samples: int, batch_size: int, kinds: Sequence[type[Head | Poolin
     return -(-steps // _n_steps(n_samples, batch_size))
 
 
-def n_heads(n_samples: int, n_tables: int, head: type[Head]) -> int:
+def n_heads(n_samples: int, n_tables: int, head: type[Head], before: Head | None = None) -> int:
     """Return how many heads there are: one for each fold of few rows, and fewer of many.
 
     Each learns from the rows of the folds that others serve, in an equal share of the steps' rows:
-    few heads learn sooner, many learn from more of the rows.
+    few heads learn sooner, many learn from more of the rows. Heads of the fit `before` go on, for
+    each fold the one that never saw it.
     """
     if not head.cross_fits:
         return 1
+    if before is not None and before.n_folds == n_tables:
+        return before.n_heads
     most = next((m for rows, m in _HEADS if n_samples >= rows), n_tables)
     return min(most, n_tables)
 

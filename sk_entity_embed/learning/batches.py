@@ -271,7 +271,8 @@ class TrainingSet:
         more = only_tables & (rows.n_tables > 1)
         self._withheld = torch.as_tensor(np.flatnonzero(more), **numbers)
         self.n_parts = parts_of_pass(len(self._training))
-        self.n_steps = -(-len(self._training) // (config.batch_size * self.n_parts))
+        # Of parts that differ by a row, the smaller one's: no step is without rows.
+        self.n_steps = max(1, -(-(len(self._training) // self.n_parts) // config.batch_size))
         self.n_rows_an_iteration = len(self._training) / self.n_parts
         self._part, self._order = 0, (self._training, self._withheld)
         few = _ITEMS_AT_ONCE / self._codes.items_per_row
@@ -450,10 +451,15 @@ def _dealt(groups: Tensor, n_groups: int, n_steps: int) -> tuple[Tensor, list[in
     sizes: list[int] = counts.index_add_(0, groups, torch.ones_like(groups)).tolist()
     most = max(1, -(-max(sizes) // n_steps))
     places = groups.new_full((n_groups, most * n_steps), -1)
-    order = torch.argsort(groups, stable=True) if n_groups > 1 else torch.arange(len(groups))
-    for row, part in zip(places, torch.split(order.to(groups.device), sizes), strict=True):
+    order = torch.arange(len(groups), device=groups.device)
+    if n_groups > 1:
+        order = torch.argsort(groups, stable=True)
+    first = 0  # of a group, the step after that of the last row of the group before
+    for row, part in zip(places, torch.split(order, sizes), strict=True):
         row[: len(part)] = part
-    n_rows = [sum((n - i + n_steps - 1) // n_steps for n in sizes) for i in range(n_steps)]
+        row.copy_(row.view(most, n_steps).roll(first, 1).flatten())
+        first = (first + len(part)) % n_steps
+    n_rows = [(len(groups) - i + n_steps - 1) // n_steps for i in range(n_steps)]
     return places.view(n_groups, most, n_steps).permute(2, 0, 1), n_rows
 
 

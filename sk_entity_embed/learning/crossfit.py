@@ -91,7 +91,9 @@ class CrossFitting:
         self.config, self.executor, self.generator = config, executor, generator
         self.loss = torch_loss(config, generator.device)
         self.look_up = LookUp(bank, pools, batches.n_context, generator.device)
-        self.table_optimizer = RowAdam(bank.weights, fixed, lr=config.learning_rate_init)
+        self.table_optimizer = RowAdam(
+            bank.weights, fixed, lr=config.learning_rate_init, biased=config.head.biased
+        )
         learned = [head, *(pool for pool in pools if pool is not None)]
         self.layers = [*learned, *head.add_companions(generator)]
         self.head_optimizers = _head_optimizers(head, self.layers, config)
@@ -101,7 +103,8 @@ class CrossFitting:
             n_updates=UPDATES if continued else 0,
         )
         self._n_taken = 0
-        self._steps_an_update = max(1, config.max_iter * batches.n_steps // UPDATES)
+        # Once an iteration at least: its validation loss is that of the mean.
+        self._steps_an_update = max(1, min(config.max_iter, UPDATES) * batches.n_steps // UPDATES)
 
     def iteration(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Go over the rows of an iteration; yield each step's summed losses and weight.
@@ -150,8 +153,9 @@ class CrossFitting:
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the step sizes of all optimisers to a share of the largest."""
-        step = self.config.learning_rate_init * factor * self.config.head.step
-        n = self.config.batch_size
+        head = self.config.head
+        step = self.config.learning_rate_init * factor * head.step
+        n = self.config.batch_size if head.step_grows else NORMAL_BATCH
         self.table_optimizer.lr = step * TABLE_STEP * (n / NORMAL_BATCH) ** 0.5
         for optimizer in self.head_optimizers:
             for group in optimizer.param_groups:

@@ -37,6 +37,7 @@ class RowAdam:
         beta: float = 0.999,
         eps: float = 1e-8,
         whole: int = 1024,
+        biased: bool = False,
     ) -> None:
         self.weights = weights
         self.fixed = fixed
@@ -51,7 +52,8 @@ class RowAdam:
         self._totals = torch.cat([torch.zeros_like(w).flatten() for w in small] or [_NOTHING])
         parts = torch.split(self._totals, [w.numel() for w in small])
         self._total_of = [p.view(w.shape) for p, w in zip(parts, small, strict=True)]
-        self._moments = [torch.zeros_like(w[:, :1]) for w in weights]
+        self._biased = biased
+        self._moments = [torch.zeros_like(self._mean_square(w)) for w in weights]
         # Of large tables: where in the batch each row was met last.
         self._place = {
             j: torch.zeros(len(weights[j]), dtype=torch.int32, device=weights[j].device)
@@ -91,24 +93,24 @@ class RowAdam:
                 total.masked_fill_(mask, 0.0)
         for j, total in zip(self._small, self._total_of, strict=True):
             moments = self._moments[j]
-            square = _mean_square(total)
+            square = self._mean_square(total)
             # The moments of rows that were not touched stay: their gradients are zero.
             moments.lerp_(square, square.sign().mul_(1 - self.beta))
             size = moments.sqrt().add_(self.eps * correction)
-            self.weights[j].addcdiv_(total, size, value=-self.lr * correction)
+            self.weights[j].addcdiv_(total, self._spread(size, total), value=-self.lr * correction)
 
     def _step_large(self, column: int, index: Tensor, gradient: Tensor, correction: float) -> None:
         weight, moments, mask = self.weights[column], self._moments[column], self.fixed[column]
         total = self._sums(column, index, gradient)
         if mask is not None:
             total.masked_fill_(mask.index_select(0, index), 0.0)
-        square = _mean_square(total)
+        square = self._mean_square(total)
         second = moments.index_select(0, index)
         second.lerp_(square, square.sign().mul_(1 - self.beta))
         moments.index_copy_(0, index, second)
         size = second.sqrt_().add_(self.eps * correction)
         moved = weight.index_select(0, index)
-        moved.addcdiv_(total, size, value=-self.lr * correction)
+        moved.addcdiv_(total, self._spread(size, total), value=-self.lr * correction)
         weight.index_copy_(0, index, moved)
 
     def _sums(self, column: int, index: Tensor, gradient: Tensor) -> Tensor:
@@ -123,11 +125,19 @@ class RowAdam:
         last = last.to(torch.int64)  # what torch adds up quickly
         return torch.zeros_like(gradient).index_add_(0, last, gradient).index_select(0, last)
 
+    def _mean_square(self, gradient: Tensor) -> Tensor:
+        """Return the mean square of each row's entries, of shape (n, 1), and that of a bias."""
+        square = gradient.square()
+        if not self._biased:
+            return square.mean(1, keepdim=True)
+        return torch.cat([square[:, :-1].mean(1, keepdim=True), square[:, -1:]], dim=1)
 
-def _mean_square(gradient: Tensor) -> Tensor:
-    """Return the mean square of each row's entries, of shape (n, 1)."""
-    mean: Tensor = gradient.square().mean(1, keepdim=True)
-    return mean
+    def _spread(self, size: Tensor, gradient: Tensor) -> Tensor:
+        """Return sizes as wide as the gradient, or one of all entries."""
+        if not self._biased:
+            return size
+        axes = size[:, :1].expand(-1, gradient.shape[1] - 1)
+        return torch.cat([axes, size[:, 1:]], dim=1)
 
 
 class AdamW:

@@ -21,7 +21,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.export import _onnx_graph as onnx_graph
 from sk_entity_embed.export import to_onnx
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, set_heads
 
 CITIES = ["Lima", "Oslo", "", "ü漢😀", "a\0b", "q\"u'o\n\tte", "<script>", "</script>", "None", " "]
 REALS = [0.1, -0.0, 1e300, np.inf, np.nan, -5]
@@ -87,6 +87,7 @@ def encoder(rows):
     return make_encoder().fit(*rows)
 
 
+@pytest.mark.parametrize("n_heads", [5, 2])
 @pytest.mark.parametrize(
     ("head", "output", "remainder", "unknown"),
     [("mlp", "embedding", "passthrough", "learned"), ("mlp", "embedding", "drop", "nan"),
@@ -94,8 +95,11 @@ def encoder(rows):
      ("mlp", "stacking", "passthrough", "nan"), ("dot", "stacking", "drop", "learned"),
      ("dot", "embedding", "passthrough", "zero")],
 )  # fmt: skip
-def test_onnxruntime_gives_what_transform_gives(table, head, output, remainder, unknown):
+def test_onnxruntime_gives_what_transform_gives(
+    table, head, output, remainder, unknown, n_heads, monkeypatch
+):
     X, y = table
+    set_heads(monkeypatch, n_heads)
     encoder = make_encoder(
         categorical_features=CATEGORICAL,
         head=head,

@@ -52,7 +52,7 @@ from sk_entity_embed.model.poolings import GRU, Mean
 from tests.export import make_golden
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows, make_new_lists
 from tests.export.saved import KEY, assert_same, put_together, take_apart
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, set_heads, watch_training
 
 ROOT = Path(sk_entity_embed.__file__).parent.parent
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.safetensors"))
@@ -91,10 +91,17 @@ def make_predictor(kind, change, **params):
     return kind(**{**quick, **params}).fit(X, change(y))
 
 
+def make_few_heads():
+    with pytest.MonkeyPatch.context() as patch:
+        set_heads(patch, 2)
+        return make_encoder(output="both", warm_start=True, max_iter=4).fit(*make_rows(120))
+
+
 MAKERS = {
     "classes": make_classes,
     "dot": lambda: make_dot(warm_start=True, pooling="sum", max_length=2).fit(*rows_of_tags()),
     "lists": lambda: make_list_encoder(warm_start=True).fit(*make_list_rows()),
+    "few heads": make_few_heads,
     "several": lambda: make_encoder(cross_fit=False, output="both", remainder="passthrough").fit(
         make_rows(60)[0], np.column_stack([make_rows(60)[1]] * 2)
     ),
@@ -381,6 +388,9 @@ CHANGES = {
         ("_model.head.biases.1", [lambda b: b[1:], lambda b: b[..., None]]),
         ("_model.head", [lambda h: heads(h, slice(0, 2)), lambda h: heads(h, slice(0, 0))]),
         ("_model.head", [lambda h: heads(h, [0, 1, 2, 3, 4, 0])]),
+        ("_model.head.folds", [put(0, 5), put(0, -1), put(0, 1), lambda f: f[:-1]]),
+        ("_model.head.folds", [lambda f: np.append(f, 0), lambda f: f[:, None], lambda f: f[0]]),
+        ("_model.head.folds", [lambda f: f.astype(np.int32), list]),
         ("_model.scaling.scores.0", [lambda a: a[:-1], lambda a: a[:, 0], lambda a: a[:, :0]]),
         ("_model.scaling.scores.0", [lambda a: a[:, 1:], lambda a: a.astype(np.float32)]),
         ("_model.scaling.knots", [()]),
@@ -695,16 +705,29 @@ def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch
         ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
         ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
-        ({**document, "format_version": 3}, "reads up to 2: pip install --upgrade"),
+        ({**document, "format_version": 4}, "reads up to 3: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {2: lambda old, _: {**old, "format_version": 3, "package_version": "9"}}
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 3)
+    upgrade = {3: lambda old, _: {**old, "format_version": 4, "package_version": "9"}}
+    monkeypatch.setattr(saving, "FORMAT_VERSION", 4)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
     with pytest.raises(InvalidFileError, match="'Older', written by sk_entity_embed 9"):
         load(path)
+
+
+@pytest.mark.parametrize("forged", [[0, 1, 2, 3, 5], [0, 1, 2, 3, -1], [0, 0, 1, 2, 3]], ids=str)
+def test_files_whose_folds_name_no_head_or_leave_one_out_are_refused(fitted, tmp_path, forged):
+    path = tmp_path / "file"
+    save(fitted["classes"], path)
+    header, document, data = take_apart(path.read_bytes())
+    start, end = header["model.head.folds"]["data_offsets"]
+    assert data[start:end] == np.arange(5).tobytes()
+    changed = data[:start] + np.array(forged).tobytes() + data[end:]
+    refused(path, put_together(header, document, changed), "the heads are not those of the folds")
+    path.write_bytes(put_together(header, document, data))
+    load(path)
 
 
 def test_a_crowded_file_costs_no_more_memory_than_a_good_one(path, monkeypatch):
@@ -799,6 +822,22 @@ def test_files_of_the_first_version_hold_one_perceptron_and_one_number_a_column(
     lists = load(golden("lists", 1))  # a warm start goes on from the one for every fold
     X = make_golden.golden_rows(12)[list(lists.feature_names_in_)]
     assert lists.fit(X, np.linspace(-1, 1, 72))._model.head.n_heads == 2
+
+
+@pytest.mark.parametrize("name", ["plain", "lists", "classifier", "crosses"])
+def test_files_of_the_second_version_hold_a_perceptron_of_each_fold(name, monkeypatch):
+    before = load(golden(name, 2))
+    head, n_folds = before._model.head, len(before._model.tables[0].stack) - 1
+    assert head.folds is None
+    assert head.n_heads == head.n_folds == n_folds == 2
+    assert load(golden(name))._model.head.folds.tolist() == [0, 1]
+    if before._model.warm_start is None:
+        return
+    # Of the same rows each fold's own goes on: another one has seen the fold.
+    set_heads(monkeypatch, 1)
+    X = make_golden.golden_rows(12)[list(before.feature_names_in_)]
+    watched = watch_training(lambda: before.fit(X, np.linspace(-1, 1, 72)), run=False)
+    assert (watched.rows.n_tables, watched.config.n_heads) == (2, 2)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

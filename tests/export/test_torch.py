@@ -22,7 +22,7 @@ from sk_entity_embed.exceptions import (
 from sk_entity_embed.export import EntityEmbeddings, to_torch
 from tests.containers import make_container
 from tests.export.fitted import make_dot, make_list_encoder, make_list_rows
-from tests.samples import make_encoder, make_rows
+from tests.samples import make_encoder, make_rows, set_heads
 
 KINDS = {
     "a.b": ["x", "", "q\"u'o\n\tte", "<script>", "ü漢", None],
@@ -105,8 +105,10 @@ def test_the_module_gives_what_transform_gives(table, unknown, min_frequency):
     assert np.isnan(out).any() == (unknown == "nan")
 
 
-def test_the_vectors_are_those_of_the_columns_whatever_the_output(rows):
+@pytest.mark.parametrize("n_heads", [5, 2])
+def test_the_vectors_are_those_of_the_columns_whatever_the_output(rows, n_heads, monkeypatch):
     X, y = rows
+    set_heads(monkeypatch, n_heads)
     out = vectors_of(to_torch(make_encoder(output="both", remainder="passthrough").fit(X, y)), X)
     np.testing.assert_array_equal(out, make_encoder().fit(X, y).transform(X))
 

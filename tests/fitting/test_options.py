@@ -1,4 +1,4 @@
-"""Parameters that differ by column: widths, poolings, lengths of lists."""
+"""Parameters that differ by column, and how long a training runs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.fitting import options
 from sk_entity_embed.fitting.options import (
     RULES,
     by_column,
+    max_iter,
+    min_iter,
+    n_heads,
     resolve_dimensions,
     resolve_max_length,
     resolve_pooling,
+    rows_a_step,
 )
+from sk_entity_embed.learning.problem import ROWS_AN_ITERATION
+from sk_entity_embed.model.heads import DotHead, MLPHead
 from sk_entity_embed.model.heads.dot import dot_width
 from sk_entity_embed.model.poolings import GRU, Max, Mean, Sum
 
@@ -130,3 +137,64 @@ def test_a_column_is_named_once_and_names_win_over_positions_of_the_same_spellin
         resolve_pooling({"history": "gru", 4: "mean"}, NAMES, POSITIONS)
     assert by_column({"1": 7}, "dimensions", ["1", "a"], [0, 1]) == {"1": 7}
     assert by_column({1: 7}, "dimensions", ["1", "a"], [0, 1]) == {"a": 7}
+
+
+# How long a training runs ------------------------------------------------------------------
+
+
+def test_rows_a_step_are_a_power_of_two_that_gives_some_dozens_of_steps_a_pass():
+    for n in (1_500, 10_000, 40_000):
+        rows = rows_a_step("auto", n)
+        assert rows & (rows - 1) == 0
+        assert 22 <= n / rows < 44
+    assert [rows_a_step("auto", n) for n in (1, 60, 10**7)] == [32, 32, 2048]
+    assert rows_a_step(np.int64(7), 10**7) == 7
+
+
+def passes_of(n, n_levels=5):
+    """Passes over so many rows at most."""
+    iterations = max_iter("auto", n, n_levels, rows_a_step("auto", n), [MLPHead])
+    return iterations / -(-n // ROWS_AN_ITERATION)
+
+
+def test_few_rows_are_gone_over_many_times_and_many_rows_seldom():
+    passes = [passes_of(n) for n in (200, 2_000, 40_000, 200_000, 10**6, 10**7)]
+    assert passes == sorted(passes, reverse=True)
+    assert passes[0] == passes[1] == options._MOST_PASSES
+    # as the root of the rows, whether or not a pass is divided into iterations
+    for n in (100_000, 200_000, 10**6, 10**7):
+        assert passes_of(n) == pytest.approx(passes_of(n // 4) / 2, rel=0.1)
+
+
+def test_columns_of_rare_levels_are_gone_over_some_times_at_least():
+    n, least = 10**7, options._LEAST_PASSES
+    assert passes_of(n) < 0.2 * least
+    assert passes_of(n, n // 8) == pytest.approx(least / 2, rel=0.1)  # eight rows each
+    assert passes_of(n, n // 4) == passes_of(n, n // 2) == pytest.approx(least, rel=0.1)
+    assert passes_of(1_000, 1_000) == options._MOST_PASSES
+
+
+def test_given_iterations_are_kept():
+    assert max_iter(7, 10**6, 5, 32, [MLPHead, GRU]) == 7
+    assert type(max_iter(np.int64(7), 10, 5, 32, [MLPHead])) is int
+
+
+@pytest.mark.parametrize("kind", [GRU, DotHead])
+def test_kinds_that_need_steps_get_them_whatever_the_rows(kind):
+    n, rows = 300, 32
+    a_pass = -(-n // rows)
+    assert kind.steps.least > 0
+    assert max_iter("auto", n, 5, rows, [MLPHead, kind]) == -(-kind.steps.least // a_pass)
+    assert min_iter(n, rows, [MLPHead, kind]) == -(-kind.steps.before_patience // a_pass)
+    assert min_iter(n, rows, [MLPHead]) == 0
+    # An iteration over many rows is a part of a pass.
+    many, an_iteration = 4 * ROWS_AN_ITERATION, ROWS_AN_ITERATION / 2048
+    steps = min_iter(many, 2048, [kind]) * an_iteration
+    assert kind.steps.before_patience <= steps < kind.steps.before_patience + 2 * an_iteration
+
+
+def test_heads_are_as_many_as_folds_of_few_rows_and_fewer_of_many():
+    found = [n_heads(n, 5, MLPHead) for n in (100, 49_999, 50_000, 199_999, 200_000, 10**8)]
+    assert found == [5, 5, 3, 3, 2, 2]
+    assert [n_heads(10**8, n, MLPHead) for n in (1, 2, 3)] == [1, 2, 2]
+    assert [n_heads(n, 5, DotHead) for n in (100, 10**8)] == [1, 1]

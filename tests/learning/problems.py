@@ -28,6 +28,7 @@ CONFIG = TrainingConfig(
     link=Link(),
     scale=Scale(np.zeros(1), np.ones(1)),
     n_outputs=1,
+    n_heads=3,
     hidden_layer_sizes=(8,),
     dropout=0.0,
     unknown_rate=0.0,
@@ -71,7 +72,7 @@ def fit(rows: TrainingRows, start: Start, config: TrainingConfig) -> SimpleNames
 
 
 def make_config(**changes: Any) -> TrainingConfig:
-    """The settings of these tests with some changed."""
+    """The settings of these tests, of three heads, with some changed."""
     return replace(CONFIG, **changes)
 
 
@@ -133,7 +134,7 @@ def make_problem(
 
     Validation rows are withheld where a head or a pooling learns from all folds.
     """
-    rows, config = make_rows(n, n_tables), make_config(**settings)
+    rows = make_rows(n, n_tables)
     way = kind.removeprefix("dot").removeprefix("_")
     way = None if way in ("", "plain") else way
     if way is not None:
@@ -141,6 +142,10 @@ def make_problem(
     head = DotHead if kind.startswith("dot") else MLPHead
     if not head.cross_fits or (way is not None and POOLINGS[way].learns):
         rows = replace(rows, withheld=rows.validation)
-    config = replace(config, head=head, poolings=(POOLINGS.get(way), None))
+    config = make_config(
+        head=head,
+        poolings=(POOLINGS.get(way), None),
+        **{"n_heads": n_tables if head.cross_fits else 1, **settings},
+    )
     widths = (3, 3) if head.biased else WIDTHS
     return rows, make_start(n_tables, same=same, widths=widths), config

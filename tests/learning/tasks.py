@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from sk_entity_embed.learning.batches import TrainingSet
 from sk_entity_embed.learning.crossfit import LINEAR_WEIGHT, TABLE_STEP, CrossFitting
 from sk_entity_embed.learning.learn import _branch, _build, _fixed_entries
 from sk_entity_embed.learning.lookup import EmbeddingBank
-from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.heads import DotHead, MLPHead, heads_of_folds
 from tests.learning.problems import make_config, make_start
 
 
@@ -28,7 +29,7 @@ def make_task(
     **options,
 ):
     """A task ready for its first step; either half can be held fixed, and batches given."""
-    config = config or make_config()
+    config = config or make_config(n_heads=rows.n_tables)
     start = start or make_start(rows.n_tables)
     generator = torch.Generator(device=device).manual_seed(config.seed)
     bank = EmbeddingBank([torch.tensor(t, device=generator.device) for t in start.tables])
@@ -40,14 +41,20 @@ def make_task(
     if not train_tables:
         task.table_optimizer.lr = 0.0
     if not train_head:
-        for group in task.head_optimizer.param_groups:
-            group["lr"] = 0.0
+        hold_head(task)
     return task
 
 
-def run(task, n_epochs=2):
-    """Train for some epochs; the losses and weights of all steps."""
-    return [step for _ in range(n_epochs) for step in task.epoch()]
+def hold_head(task):
+    """Let no step move head, poolings and companions."""
+    for optimizer in task.head_optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0
+
+
+def run(task, n_iterations=2):
+    """Train for some iterations; the losses and weights of all steps."""
+    return [step for _ in range(n_iterations) for step in task.iteration()]
 
 
 def settings_of(kind):
@@ -58,7 +65,7 @@ def settings_of(kind):
 
 
 def served_parts(task):
-    """Head and poolings in NumPy, and the flat tables, in the mean over the last epochs."""
+    """Head and poolings in NumPy, and the flat tables, in the mean over the last steps."""
     with task.average.applied():
         poolings = [None if pool is None else pool.to_numpy() for pool in task.pools]
         return task.head.to_numpy(), poolings, [w.numpy().copy() for w in task.bank.weights]
@@ -77,13 +84,13 @@ def tables_of(task):
 
 
 def mean_tables_of(task):
-    """The same in the mean over the last epochs."""
+    """The same in the mean over the last steps."""
     with task.average.applied():
         return tables_of(task)
 
 
 def all_tables_of(task):
-    """Tables as they are, and in the mean over the last epochs."""
+    """Tables as they are, and in the mean over the last steps."""
     return [*tables_of(task), *mean_tables_of(task)]
 
 
@@ -102,20 +109,20 @@ def head_of(task):
 
 
 def heads_of(task):
-    """The same of each fold's perceptron and linear model, without recurrent units."""
+    """The same of each perceptron and linear model side by side, without recurrent units."""
     kept = [*task.head.parameters()]
     with task.average.applied():
         mean = [p.detach().numpy().copy() for p in kept]
     beside = [p for layer in task.layers[len(layers_of(task)) :] for p in layer.parameters()]
     arrays = [p.detach().numpy() for p in (*kept, *beside)] + mean
-    return [[a[fold].tobytes() for a in arrays] for fold in range(task.batches.n_tables)]
+    return [[a[head].tobytes() for a in arrays] for head in range(task.config.n_heads)]
 
 
 def gradients_of(task):
     """Gradient of the tables in one step, of shape (n_tables, n_rows, width) for each column."""
     caught = []
     task.table_optimizer.step = lambda *given: caught.append(given)
-    next(task.epoch())
+    next(task.iteration())
     ((flat, gradients),) = caught
     totals = [torch.zeros_like(w) for w in task.bank.weights]
     for total, index, gradient in zip(totals, flat, gradients, strict=True):
@@ -128,18 +135,35 @@ def without_losses(task):
     with torch.no_grad():
         task.head.weights[-1].zero_()
         task.layers[-1].weights[0].zero_()
-    for group in task.head_optimizer.param_groups:
-        group["lr"] = 0.0
+    hold_head(task)
     return task
 
 
+def answers_of(task, x, heads):
+    """Outputs of rows that each go through a head of their own."""
+    head = task.head
+    return naive_answers(head.linears.layers, x, heads) if hasattr(head, "linears") else head(x)
+
+
 def linear_of(task):
-    """The linear models beside the head, as a function like it; None if there are none."""
+    """The linear models beside the head, as a function of rows and heads; None without them."""
     beside = task.layers[len(layers_of(task)) :]
-    if not beside:
-        return None
-    ((weight, bias),) = beside[0].layers
-    return lambda x, tables: torch.einsum("ni,noi->no", x, weight[tables]) + bias[tables].squeeze(1)
+    return partial(naive_answers, beside[0].layers) if beside else None
+
+
+def naive_answers(layers, x, heads):
+    """Outputs of layers of several heads side by side, one row at a time."""
+    out = []
+    for state, k in zip(x, heads.tolist(), strict=True):
+        for i, (weight, bias) in enumerate(layers):
+            state = weight[k] @ (state if i == 0 else torch.relu(state)) + bias[k, 0]
+        out.append(state)
+    return torch.stack(out)
+
+
+def heads_serving(task, folds):
+    """The head that serves each fold."""
+    return torch.as_tensor(heads_of_folds(task.batches.n_tables, task.config.n_heads)[folds])
 
 
 def codes_of(task, *, own=False):

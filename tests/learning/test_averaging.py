@@ -9,7 +9,7 @@ from torch import nn
 
 from sk_entity_embed.learning.optimizers import RunningMean
 
-WINDOW = 3
+POWER = 2.0
 
 
 def make_parameters():
@@ -21,9 +21,9 @@ def make_parameters():
     ]
 
 
-def walk(parameters, n_steps):
+def walk(parameters, n_steps, power=POWER):
     """Change the parameters and update their mean; the states on the way, and the mean."""
-    average = RunningMean(parameters, WINDOW)
+    average = RunningMean(parameters, power)
     generator = torch.Generator().manual_seed(1)
     states = []
     for _ in range(n_steps):
@@ -46,20 +46,27 @@ def assert_close(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("n_steps", [1, WINDOW])
-def test_it_is_the_plain_mean_up_to_the_window(n_steps):
-    states, average = walk(make_parameters(), n_steps)
-    assert_close(values_of(average.mean), [np.mean(v, axis=0) for v in zip(*states, strict=True)])
-
-
-def test_beyond_the_window_older_states_fade():
-    n_steps = WINDOW + 5
-    states, average = walk(make_parameters(), n_steps)
-    weights = np.ones(WINDOW) / WINDOW
-    for _ in range(n_steps - WINDOW):
-        weights = np.append(weights * (1 - 1 / WINDOW), 1 / WINDOW)
+@pytest.mark.parametrize("power", [0.0, 1.0, 5.0])
+def test_states_weigh_by_a_power_of_their_time(power):
+    states, average = walk(make_parameters(), n_steps := 9, power)
+    weights = np.ones(1)  # state k of n by about k to the power: exactly so for whole powers 0, 1
+    for n in range(2, n_steps + 1):
+        share = (1 + power) / (n + power)
+        weights = np.append(weights * (1 - share), share)
+    if power <= 1:
+        plain = np.arange(1.0, n_steps + 1) ** power
+        np.testing.assert_allclose(weights, plain / plain.sum())
+    assert (np.diff(weights) > 0).all() == (power > 0)
     expected = [np.tensordot(weights, np.stack(v), 1) for v in zip(*states, strict=True)]
     assert_close(values_of(average.mean), expected)
+
+
+def test_the_present_state_may_stand_for_many_updates():
+    (parameter,) = parameters = [torch.ones(2)]
+    average = RunningMean(parameters, 1.0, n_updates=3)
+    parameter.zero_()
+    average.update()
+    assert_close(average.mean, [np.full(2, 1 - 2 / 5)])
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])

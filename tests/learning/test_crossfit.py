@@ -10,18 +10,28 @@ import pytest
 import torch
 
 from sk_entity_embed.input.lists import Lists, offsets_of
-from sk_entity_embed.learning import batches
-from sk_entity_embed.learning.crossfit import AVERAGED_EPOCHS
+from sk_entity_embed.learning import batches, problem
+from sk_entity_embed.learning.crossfit import (
+    LARGEST_BATCH,
+    MEAN_POWER,
+    MUON_BATCH,
+    NORMAL_BATCH,
+    UPDATES,
+)
+from sk_entity_embed.learning.optimizers import Muon
+from sk_entity_embed.model.heads import heads_of_folds
 from sk_entity_embed.model.losses import Bounded
 from sk_entity_embed.model.tables import gather
 from tests.learning.problems import KINDS, N_ROWS, make_config, make_problem, make_rows, make_start
 from tests.learning.tasks import (
     all_tables_of,
+    answers_of,
     codes_of,
     first_codes,
     gradients_of,
     head_of,
     heads_of,
+    heads_serving,
     items_of,
     linear_of,
     make_task,
@@ -36,89 +46,117 @@ from tests.learning.tasks import (
 )
 from tests.samples import of_own_heads
 
-FOLDS = [(0, "plain"), (1, "plain"), (2, "plain"), (1, "mean"), (2, "max"), (0, "gru")]
-FOLDS += [(1, "dot_sum")]
+FOLDS = [(0, "plain", 3, 3), (1, "plain", 3, 3), (2, "plain", 3, 2), (3, "plain", 5, 2)]
+FOLDS += [(2, "plain", 5, 3), (1, "mean", 3, 3), (2, "max", 3, 3), (0, "gru", 5, 3)]
+FOLDS += [(1, "dot_sum", 3, 1)]
+"""A fold, a kind, and the numbers of tables and heads."""
+WITH_HEADS = [case for case in FOLDS if case[3] > 1]
 
 
-@pytest.mark.parametrize(("fold", "kind"), FOLDS)
-def test_steps_on_rows_of_one_fold_leave_its_table_and_its_head_as_they_are(fold, kind):
-    rows, start, config = make_problem(kind, unknown_rate=0.3, dropout=0.2, alpha=0.0)
+@pytest.mark.parametrize(("fold", "kind", "n_tables", "n_heads"), FOLDS)
+def test_steps_on_rows_of_one_fold_leave_its_table_and_its_head_as_they_are(
+    fold, kind, n_tables, n_heads
+):
+    settings = {"unknown_rate": 0.3, "dropout": 0.2, "alpha": 0.0, "n_heads": n_heads}
+    rows, start, config = make_problem(kind, n_tables, **settings)
     task = make_task(replace(rows, fold=np.full(60, fold)), start, config)
+    own = heads_of_folds(n_tables, n_heads)[fold]
     before, heads = all_tables_of(task), cross_fitted_heads_of(task)
     run(task)
     for old, new in zip(before, all_tables_of(task), strict=True):
-        for table in range(3):
+        for table in range(n_tables):
             assert (old[table].tobytes() == new[table].tobytes()) == (table == fold)
     for head, (old, new) in enumerate(zip(heads, cross_fitted_heads_of(task), strict=True)):
-        assert {a == b for a, b in zip(old, new, strict=True)} == {head == fold}
+        assert {a == b for a, b in zip(old, new, strict=True)} == {head == own}
 
 
 def cross_fitted_heads_of(task):
-    """The parameters of each fold's head, where there is one for each."""
+    """The parameters of each head, where there are several."""
     return heads_of(task) if task.config.head.cross_fits else []
 
 
-def with_a_fold_changed(rows, fold):
-    """The rows as they are, and with other targets and with other weights in one fold."""
-    # class weights would tell its targets
-    weights = np.where(rows.fold == fold, first_codes(rows) * rows.weights, rows.weights)
+def with_some_changed(rows, which):
+    """The rows as they are, and some of them with other targets and with other weights."""
+    # class weights would tell their targets
+    weights = np.where(which, first_codes(rows) * rows.weights, rows.weights)
     other_weights = replace(rows, weights=weights.astype(np.float32))
-    return rows, with_other_targets(rows, rows.fold == fold), other_weights
+    return rows, with_other_targets(rows, which), other_weights
 
 
-@pytest.mark.parametrize(("fold", "kind"), FOLDS)
-def test_targets_and_weights_of_a_fold_move_no_vector_of_its_table(fold, kind):
-    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
-    kinds = with_a_fold_changed(rows, fold)
+@pytest.mark.parametrize(("fold", "kind", "n_tables", "n_heads"), FOLDS)
+def test_targets_and_weights_of_a_fold_move_no_vector_of_its_table(fold, kind, n_tables, n_heads):
+    settings = {"unknown_rate": 0.1, "dropout": 0.2, "n_heads": n_heads}
+    rows, start, config = make_problem(kind, n_tables, **settings)
+    kinds = with_some_changed(rows, rows.fold == fold)
     tasks = [make_task(r, start, config, train_head=False) for r in kinds]
     for task in tasks:
-        run(task, AVERAGED_EPOCHS + 2)
+        run(task, 5)
     expected, *changed = map(all_tables_of, tasks)
     for found in changed:
         for one, other in zip(expected, found, strict=True):
-            for table in range(3):
+            for table in range(n_tables):
                 assert (one[table].tobytes() == other[table].tobytes()) == (table == fold)
 
 
-@pytest.mark.parametrize(("fold", "kind"), [(0, "plain"), (1, "plain"), (2, "mean"), (1, "max")])
-def test_targets_and_weights_of_a_fold_do_not_move_its_head(fold, kind):
-    rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.2)
-    kinds = with_a_fold_changed(rows, fold)
+@pytest.mark.parametrize(("fold", "kind", "n_tables", "n_heads"), WITH_HEADS)
+def test_targets_and_weights_of_the_folds_of_a_head_do_not_move_it(fold, kind, n_tables, n_heads):
+    settings = {"unknown_rate": 0.1, "dropout": 0.2, "n_heads": n_heads}
+    rows, start, config = make_problem(kind, n_tables, **settings)
+    # A unit that learns is one for all folds, and stays as it is for this.
+    serving = heads_of_folds(n_tables, n_heads)
+    kinds = with_some_changed(rows, serving[rows.fold] == serving[fold])
     tasks = [make_task(r, start, config, train_tables=False) for r in kinds]
     for task in tasks:
-        run(task, AVERAGED_EPOCHS + 2)
+        for pool in filter(None, task.pools):
+            for parameter in pool.parameters():
+                parameter.requires_grad_(False)
+        run(task, 5)
     expected, *changed = map(heads_of, tasks)
     for found in changed:
         for head, (old, new) in enumerate(zip(expected, found, strict=True)):
-            assert {a == b for a, b in zip(old, new, strict=True)} == {head == fold}
+            assert {a == b for a, b in zip(old, new, strict=True)} == {head == serving[fold]}
 
 
-@pytest.mark.parametrize("fold", range(3))
-def test_a_step_of_both_halves_brings_nothing_of_a_fold_to_its_head_and_table(fold):
-    rows, start, config = make_problem("plain", unknown_rate=0.1, dropout=0.2, batch_size=60)
-    tasks = [make_task(r, start, config) for r in with_a_fold_changed(rows, fold)]
-    for task in tasks:
-        assert len(run(task, 1)) == 1
-    expected, *changed = ((all_tables_of(task), heads_of(task)) for task in tasks)
-    for found in changed:
-        for k in range(3):
-            tables, others = ([t[k].tobytes() for t in part[0]] for part in (expected, found))
-            assert (tables == others) == (expected[1][k] == found[1][k]) == (k == fold)
+@pytest.mark.parametrize(("fold", "kind", "n_tables", "n_heads"), WITH_HEADS)
+def test_a_step_of_both_halves_brings_nothing_of_a_fold_to_its_head_and_table(
+    fold, kind, n_tables, n_heads
+):
+    settings = {"unknown_rate": 0.1, "dropout": 0.2, "batch_size": 60, "n_heads": n_heads}
+    rows, start, config = make_problem(kind, n_tables, **settings)
+    serving = heads_of_folds(n_tables, n_heads)
+    own = serving[fold]
+    of_fold = rows.fold == fold
+    for changed in (of_fold, serving[rows.fold] == own):
+        tasks = [make_task(r, start, config) for r in with_some_changed(rows, changed)]
+        for task in tasks:
+            assert len(run(task, 1)) == 1
+        expected, *others = ((all_tables_of(task), heads_of(task)) for task in tasks)
+        for tables, heads in others:
+            for head in range(n_heads):
+                assert (heads[head] == expected[1][head]) == (head == own)
+            if changed is not of_fold:  # other folds of the head teach the fold's table
+                continue
+            for one, other in zip(expected[0], tables, strict=True):
+                for k in range(n_tables):
+                    assert (one[k].tobytes() == other[k].tobytes()) == (k == fold)
 
 
-def test_heads_start_alike_and_each_table_learns_through_its_own():
-    task = make_task(*make_problem("plain", dropout=0.2))
+@pytest.mark.parametrize(("n_tables", "n_heads"), [(3, 3), (5, 3)])
+def test_heads_start_alike_and_each_table_learns_through_the_one_that_serves_it(n_tables, n_heads):
+    settings = {"n_heads": n_heads, "batch_size": 60}
+    task = make_task(*make_problem("plain", n_tables, dropout=0.2, **settings))
     assert heads_of(task)[0] == heads_of(task)[1] == heads_of(task)[2]
     run(task)
     assert len({head[0] for head in heads_of(task)}) == 3
-    # a head that answers nothing, and whose linear model does, teaches its table nothing
-    rows, start, config = make_problem("plain", batch_size=60)
+    # a head that answers nothing, and whose linear model does, teaches its tables nothing
+    rows, start, config = make_problem("plain", n_tables, **settings)
     task = make_task(rows, replace(start, shrinks=[False, False]), config)
     with torch.no_grad():
         for weight in (task.head.weights[-1], task.layers[-1].weights[0]):
             weight[1] = 0.0
+    serving = heads_of_folds(n_tables, n_heads)
     for gradient in gradients_of(task):
-        assert [bool(g.any()) for g in gradient] == [True, False, True]
+        assert [bool(g.any()) for g in gradient] == (serving != 1).tolist()
 
 
 @pytest.mark.parametrize("kind", ["dot", "dot_sum", "gru"])
@@ -236,15 +274,32 @@ def test_both_halves_of_a_step_use_the_same_parameters():
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "kind", "n"), [(7, "plain", 60), (60, "plain", 60), (7, "dot", 48)]
+    ("batch_size", "kind", "n"),
+    [(1, "plain", 60), (7, "plain", 60), (60, "plain", 60), (7, "dot", 48)],
 )
-def test_every_row_that_is_not_withheld_takes_part_once_an_epoch(batch_size, kind, n):
+def test_every_row_that_is_not_withheld_takes_part_once_an_iteration(batch_size, kind, n):
     rows, start, config = make_problem(kind, batch_size=batch_size)
     task = make_task(rows, start, config)
     steps = run(task, 1)
     assert len(steps) == task.n_steps == -(-n // batch_size)
     total = sum(weight for _, weight in steps)
     np.testing.assert_allclose(total, rows.weights[~rows.withheld].sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["plain", "dot"])
+def test_a_pass_over_many_rows_is_divided_into_iterations(kind, monkeypatch):
+    monkeypatch.setattr(problem, "ROWS_AN_ITERATION", 25)
+    rows, start, config = make_problem(kind, batch_size=10)
+    task = make_task(rows, start, config)
+    n = (~rows.withheld).sum()
+    n_parts = -(-n // 25)
+    assert task.n_steps == n // n_parts // 10 + (n // n_parts % 10 > 0)
+    weights = [float(weight) for _, weight in run(task, 2 * n_parts)]
+    assert len(weights) == 2 * n_parts * task.n_steps
+    wanted = rows.weights[~rows.withheld].sum()
+    passes = np.split(np.array(weights), 2)
+    np.testing.assert_allclose([p.sum() for p in passes], wanted, rtol=1e-5)
+    assert not np.allclose(*passes)  # in another order
 
 
 @pytest.mark.parametrize("kind", ["plain", "mean"])
@@ -281,22 +336,30 @@ def test_weights_scale_what_a_row_teaches():
 # The state ---------------------------------------------------------------------------------
 
 
-def test_the_state_is_the_present_one_until_an_epoch_ends_and_changes_only_then():
-    task = make_task(make_rows())
-    before = task.state()
-    steps = task.epoch()
-    next(steps)
-    assert not torch.equal(before[0], task.state()[0])
-    for _ in steps:
-        pass
-    before = task.state()
-    steps = task.epoch()
-    for _ in range(task.n_steps):
-        next(steps)
-        for one, other in zip(before, task.state(), strict=True):
-            assert torch.equal(one, other)
-    assert next(steps, None) is None
-    assert not torch.equal(before[0], task.state()[0])
+def test_the_state_is_the_mean_over_steps_and_moves_so_many_times_a_training():
+    settings = {"max_iter": 90, "batch_size": 15}
+    task = make_task(*make_problem("plain", **settings))
+    every = 90 * task.n_steps // UPDATES
+    assert every == 3
+    state, moved = task.state(), []
+    steps = (step for _ in range(90) for step in task.iteration())
+    for number, _ in enumerate(steps, start=1):
+        present = task.state()
+        if number < every:  # before the first mean the state is the present one
+            assert torch.equal(present[0], task.average.parameters[0])
+        elif not torch.equal(present[0], state[0]):
+            moved.append(number)
+        state = present
+    assert moved == [every * k for k in range(1, UPDATES + 1)]
+
+
+def test_each_iteration_of_a_long_training_has_its_own_validation_loss():
+    task = make_task(*make_problem("plain", max_iter=1000))
+    losses = []
+    for _ in range(3):
+        run(task, 1)
+        losses.append(float(task.validation_loss()[0]))
+    assert len(set(losses)) == 3
 
 
 def test_the_state_is_a_copy_and_can_be_restored():
@@ -308,8 +371,9 @@ def test_the_state_is_a_copy_and_can_be_restored():
     for one, other in zip(state, kept, strict=True):
         assert torch.equal(one, other)
     task.restore(state)
-    for found, wanted in zip(parameters_of(task), kept, strict=True):
+    for found, mean, wanted in zip(parameters_of(task), task.state(), kept, strict=True):
         assert torch.equal(found.detach(), wanted)
+        assert torch.equal(mean, wanted)  # training goes on from it
     assert not np.array_equal(tables_of(task)[0], present[0])  # the mean, not the last step
     run(task, 1)
     for one, other in zip(state, kept, strict=True):
@@ -317,20 +381,27 @@ def test_the_state_is_a_copy_and_can_be_restored():
 
 
 def test_a_continued_training_starts_from_the_mean_of_the_one_before():
-    task = make_task(make_rows(), continued=True)
+    task = make_task(*make_problem("plain", batch_size=60), continued=True)
     before = [p.detach().clone() for p in parameters_of(task)]
     run(task, 1)
+    share = (1 + MEAN_POWER) / (UPDATES + 1 + MEAN_POWER)
     for mean, old, new in zip(task.state(), before, parameters_of(task), strict=True):
-        torch.testing.assert_close(mean, old + (new.detach() - old) / AVERAGED_EPOCHS)
+        torch.testing.assert_close(mean, old + (new.detach() - old) * share)
 
 
+@pytest.mark.parametrize("batch_size", [16, LARGEST_BATCH, 4 * LARGEST_BATCH])
 @pytest.mark.parametrize("kind", ["plain", "dot_sum"])
-def test_the_learning_rate_of_both_halves_is_scaled(kind):
-    task = make_task(*make_problem(kind))
+def test_step_sizes_of_both_halves_are_scaled_and_may_grow_with_the_root_of_rows(kind, batch_size):
+    task = make_task(*make_problem(kind, batch_size=batch_size))
     task.set_learning_rate(0.5)
     head, tables, _, linear = settings_of(kind)
-    assert task.table_optimizer.lr == pytest.approx(0.025 * tables)
-    assert [g["lr"] for g in task.head_optimizer.param_groups] == pytest.approx([0.025 * head] * 2)
+    n = batch_size if task.config.head.step_grows else NORMAL_BATCH
+    of_tables = (n / NORMAL_BATCH) ** 0.5
+    of_head = (min(n, LARGEST_BATCH) / NORMAL_BATCH) ** 0.5
+    assert task.table_optimizer.lr == pytest.approx(0.025 * tables * of_tables)
+    sizes = [g["lr"] for o in task.head_optimizers for g in o.param_groups]
+    assert len(sizes) == (3 if kind == "plain" and batch_size >= MUON_BATCH else 2)
+    assert sizes == pytest.approx([0.025 * head * of_head] * len(sizes))
     assert (linear_of(task) is None) == (linear == 0)
 
 
@@ -340,7 +411,8 @@ BIASES = re.compile("bias|offset|intercept|roots")  # roots: the axes' weights s
 @pytest.mark.parametrize(("kind", "n_biases"), [("plain", 3), ("gru", 5), ("dot_sum", 3)])
 def test_only_weights_decay(kind, n_biases):
     task = make_task(*make_problem(kind))
-    weights, biases = task.head_optimizer.param_groups
+    (optimizer,) = task.head_optimizers
+    weights, biases = optimizer.param_groups
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
     names = [(name, p) for layer in task.layers for name, p in layer.named_parameters()]
     of_biases = {id(p) for name, p in names if BIASES.search(name)}
@@ -348,6 +420,25 @@ def test_only_weights_decay(kind, n_biases):
     assert {id(p) for p in biases["params"]} == of_biases
     assert {id(p) for p in weights["params"]} == {id(p) for _, p in names} - of_biases
     assert len(weights["params"]) + len(biases["params"]) == len(names)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gru", "dot_sum"])
+def test_hidden_matrices_of_perceptrons_take_orthogonal_steps_where_these_are_large(kind):
+    settings = {"hidden_layer_sizes": (8, 6), "batch_size": MUON_BATCH}
+    task = make_task(*make_problem(kind, **settings))
+    hidden = [] if kind == "dot_sum" else list(task.head.linears.matrices)[:2]
+    _, *others = task.head_optimizers
+    assert [type(o) for o in others] == [Muon] * (len(hidden) > 0)
+    parameters = [p for o in task.head_optimizers for g in o.param_groups for p in g["params"]]
+    assert len(parameters) == len({id(p) for p in parameters})
+    assert {id(p) for p in parameters} == {id(p) for x in task.layers for p in x.parameters()}
+    if others:
+        (group,) = others[0].param_groups
+        assert [id(p) for p in group["params"]] == [id(p) for p in hidden]
+        assert group["weight_decay"] == 0.01
+    before = [p.detach().clone() for p in parameters]
+    run(task, 1)
+    assert not any(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))
 
 
 # What both halves learn, against loops over rows and items ----------------------------------
@@ -403,11 +494,12 @@ def unlike(task):
 
 
 def make_wide_problem(kind, *args, **settings):
-    """A problem with two outputs, where the head has so many."""
+    """A problem with two outputs, where the head has so many, and folds of unequal sizes."""
     n_outputs = 1 if kind.startswith("dot") else 2
     rows, start, config = make_problem(kind, *args, n_outputs=n_outputs, **settings)
     target = np.hstack([rows.target, 1 - 2 * rows.target**2])[:, :n_outputs]
-    return replace(rows, target=target), start, config
+    fold = np.where(np.arange(60) % 5 == 0, 0, rows.fold)
+    return replace(rows, target=target, fold=fold), start, config
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -426,8 +518,8 @@ def test_tables_learn_from_head_linear_model_and_shrinkage(n_tables, kind):
     tables = [torch.tensor(t, requires_grad=True) for t in tables_of(task)]
     inputs = naive_inputs(task, rows, tables, which, table_of)
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])
-    through = torch.tensor([table_of(row) for row in which])  # the head of each table
-    loss = ((task.head(inputs, through) - target) ** 2).mean(1)
+    through = heads_serving(task, table_of(which))  # the head of each table
+    loss = ((answers_of(task, inputs, through) - target) ** 2).mean(1)
     if linear:
         loss = loss + linear * ((linear_of(task)(inputs, through) - target) ** 2).mean(1)
     gradients = torch.autograd.grad((loss * weights).mean(), tables)
@@ -453,8 +545,8 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
     assert not rows.seen[1][0, 8]
     inputs = naive_inputs(task, rows, tables, which, lambda row: rows.fold[row])
     target, weights = torch.tensor(rows.target[which]), torch.tensor(rows.weights[which])[:, None]
-    others = torch.tensor(1 - rows.fold[which])  # it teaches the head of the other fold
-    errors = (task.head(inputs, others) - target) ** 2 * weights
+    others = heads_serving(task, 1 - rows.fold[which])  # it teaches the head of the other fold
+    errors = (answers_of(task, inputs, others) - target) ** 2 * weights
     loss = (
         errors
         if linear_of(task) is None
@@ -463,20 +555,25 @@ def test_the_head_and_units_learn_from_the_own_tables_alone(kind):
     parameters = [p for layer in task.layers for p in layer.parameters()]
     n_rows = len(rows.fold) if config.head.cross_fits else len(which)  # withheld ones weigh nothing
     expected = torch.autograd.grad(loss.mean() * len(which) / n_rows, parameters)
-    losses, weight = next(task.epoch())
+    losses, weight = next(task.iteration())
     for parameter, wanted in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, wanted, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(losses, errors.sum(0).tolist(), rtol=1e-4)
     np.testing.assert_allclose(weight, weights.sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_tables", [1, 3])
-def test_the_validation_loss_is_that_of_the_model_served_through_the_own_head(n_tables, kind):
+@pytest.mark.parametrize(
+    ("kind", "n_tables", "n_heads"),
+    [*((kind, n, None) for kind in KINDS for n in (1, 3)), ("plain", 5, 2), ("gru", 4, 3)],
+)
+def test_the_validation_loss_is_that_of_the_model_served_through_the_own_head(
+    kind, n_tables, n_heads
+):
     link = Bounded(-4.0, 4.0)
     rows, start, config = make_problem(
         kind, n_tables, same=False, dropout=0.5, unknown_rate=0.3, link=link
     )
+    config = replace(config, n_heads=n_heads or config.n_heads)
     rows = with_foreign_categories(rows)
     task = make_task(rows, start, config)
     run(task, 3)
@@ -505,10 +602,10 @@ def test_batches_of_the_validation_loss_do_not_change_it(kind, monkeypatch):
     expected = make_task(rows, start, config).validation_loss()
     monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 9)
     task = make_task(rows, start, config)
-    assert 1 <= task.batches._rows_at_once <= 9
+    assert 1 <= task.batches._validation[1][0].numel() <= 9
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-6)
     monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 0)
-    assert make_task(rows, start, config).batches._rows_at_once == 1
+    assert len(make_task(rows, start, config).batches._validation[1]) == rows.validation.sum()
 
 
 def test_shrinkage_leads_all_but_the_unknown_row_to_zero():

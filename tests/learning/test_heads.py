@@ -10,17 +10,18 @@ import torch
 
 from sk_entity_embed.learning.heads import HeadShape, TorchHead
 from sk_entity_embed.learning.heads.dot import DotProduct
-from sk_entity_embed.learning.heads.perceptron import MLP, Groups
+from sk_entity_embed.learning.heads.perceptron import MLP
 from sk_entity_embed.learning.layers import Dropout
-from sk_entity_embed.model.heads import MLPHead
+from sk_entity_embed.model.heads import MLPHead, heads_of_folds
 from tests.learning.problems import make_config
+from tests.learning.tasks import naive_answers
 
 
 def make_mlp(n_in=4, hidden=(6, 5), n_out=2, *, n_heads=1, dropout=0.0, seed=0):
     """Perceptrons of their own generator, with biases, that differ."""
     config = make_config(hidden_layer_sizes=hidden, n_outputs=n_out, dropout=dropout)
     generator = torch.Generator().manual_seed(seed)
-    mlp = MLP(HeadShape([n_in], 0, n_heads), config, generator)
+    mlp = MLP(shape_of([n_in], 0, n_heads), config, generator)
     disturb(mlp, generator)
     return mlp
 
@@ -32,10 +33,14 @@ def disturb(layer, generator):
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.5)
 
 
-def tables_for(n, n_heads, seed=5):
-    """A random head for each row; one of them has no row if there are several."""
-    n_used = max(1, n_heads - 1)
-    return torch.randint(n_used, (n,), generator=torch.Generator().manual_seed(seed))
+def shape_of(widths, n_context, n_heads):
+    """The shape of heads that serve a fold each."""
+    return HeadShape(widths, n_context, n_heads, heads_of_folds(n_heads, n_heads))
+
+
+def in_order(n, n_heads):
+    """The head of each row, as many for each."""
+    return torch.arange(n_heads).repeat_interleave(n // n_heads)
 
 
 def parameters_of(mlp):
@@ -48,12 +53,19 @@ def test_forward_is_that_of_the_numpy_heads(hidden, n_heads):
     mlp = make_mlp(hidden=hidden, n_heads=n_heads).eval()
     head = mlp.to_numpy()
     assert head.n_heads == n_heads
-    x = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
-    tables = torch.tensor([0, 2, 2, 1, 0, 2, 2]) % n_heads  # no row is of the last of four
-    found = mlp(torch.from_numpy(x), tables).detach().numpy()
-    for row, k in enumerate(tables.tolist()):
+    x = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+    found = mlp(torch.from_numpy(np.pad(x, ((0, 0), (0, 3)), constant_values=np.nan)))
+    for row, k in enumerate(in_order(8, n_heads).tolist()):
         own = MLPHead(*(tuple(a[k : k + 1] for a in part) for part in (head.weights, head.biases)))
-        np.testing.assert_allclose(found[row], own.raw(x[[row], :3], x[[row], 3:])[0], atol=1e-5)
+        expected = own.raw(x[[row], :3], x[[row], 3:])[0]
+        np.testing.assert_allclose(found[row].detach().numpy(), expected, atol=1e-5)
+
+
+def test_heads_of_several_folds_come_back_with_whom_they_serve():
+    shape = HeadShape([4], 0, 2, heads_of_folds(5, 2))
+    head = MLP(shape, make_config(), torch.Generator().manual_seed(0)).to_numpy()
+    assert (head.n_heads, head.n_folds) == (2, 5)
+    assert head.folds.tolist() == [0, 0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("n_heads", "n_before"), [(3, 3), (3, 1), (2, 3), (5, 2)])
@@ -71,13 +83,13 @@ def test_dropout_drops_hidden_units_in_training_only():
         for weight, bias in zip(mlp.weights, mlp.biases, strict=True):
             weight.fill_(1.0)
             bias.zero_()
-    x, tables = torch.ones(2, 1), torch.zeros(2, dtype=torch.int64)
+    x = torch.ones(2, 1)
 
     def answer():
-        return mlp.learn(x, 1, tables, lambda raw, rows, *, linear=False: raw)[0].item()
+        return mlp.learn(x, 1, lambda raw, rows, *, linear=False: raw)[0].item()
 
     mlp.eval()
-    assert answer() == mlp(x, tables)[0].item() == pytest.approx(4000)
+    assert answer() == mlp(x)[0].item() == pytest.approx(4000)
     mlp.train()
     kept = answer() * 0.75  # those kept are scaled up to make up for it
     assert kept == pytest.approx(3000, abs=150)
@@ -94,23 +106,20 @@ def test_randomness_comes_from_the_generator_alone():
     assert parameters_of(first) == parameters_of(again)
     assert parameters_of(first) != parameters_of(other)
     x, target = make_input()
-    tables, error = tables_for(N, 3), errors_of(target)
-    one, two = (m.learn(x, N_OWN, tables, error)[0] for m in (first, again))
+    error = errors_of(target)
+    one, two = (m.learn(x, N_OWN, error)[0] for m in (first, again))
     assert torch.equal(one, two)
-    assert not torch.equal(one, first.learn(x, N_OWN, tables, error)[0])
+    assert not torch.equal(one, first.learn(x, N_OWN, error)[0])
     assert torch.equal(torch.get_rng_state(), state)
 
 
 # Dot products ------------------------------------------------------------------------------
 
-ANY = torch.empty(0, dtype=torch.int64)
-"""Tables of rows, which a head of all folds does not read."""
-
 
 def make_dot(n_columns=3, width=4, n_context=2, *, dropout=0.0, seed=0):
     """Dot products of random weights."""
     generator = torch.Generator().manual_seed(seed)
-    shape = HeadShape([width] * n_columns, n_context, 3)
+    shape = shape_of([width] * n_columns, n_context, 1)
     dot = DotProduct(shape, make_config(dropout=dropout), generator)
     with torch.no_grad():
         for parameter in dot.parameters():
@@ -129,29 +138,29 @@ def make_rows_for(n_columns, width, n_context, n=7):
 def test_dot_products_are_those_of_the_numpy_head(n_columns, width, n_context):
     dot = make_dot(n_columns, width, n_context)
     vectors, context = make_rows_for(n_columns, width, n_context)
-    found = dot(torch.tensor(np.hstack([vectors, context])), ANY).detach().numpy()
+    found = dot(torch.tensor(np.hstack([vectors, context]))).detach().numpy()
     assert found.shape == (7, 1)
     np.testing.assert_allclose(found, dot.to_numpy().raw(vectors, context), atol=1e-5)
 
 
 def test_fresh_dot_products_are_plain():
-    dot = DotProduct(HeadShape([3, 3], 1, 3), make_config(), torch.Generator())
+    dot = DotProduct(shape_of([3, 3], 1, 1), make_config(), torch.Generator())
     assert dot.roots.tolist() == [1, 1]
     assert dot.bias_weights.tolist() == [1, 1]
     assert dot.context.tolist() == dot.intercept.tolist() == [0]
     x = torch.tensor([[1.0, 2.0, 0.5, 3.0, -1.0, 0.25, 9.0]])
-    assert dot(x, ANY).tolist() == [[1.75]]
+    assert dot(x).tolist() == [[1.75]]
 
 
 def test_dropout_of_vectors_leaves_biases_and_numbers_alone():
     dot = make_dot(2, 4, 2, dropout=0.5)
     vectors, context = make_rows_for(2, 4, 2, 400)
     x = torch.tensor(np.hstack([vectors, context]))
-    dropped = (dot.train()(x, ANY) - dot.eval()(x, ANY)).detach()
+    dropped = (dot.train()(x) - dot.eval()(x)).detach()
     assert (dropped != 0).float().mean() > 0.9
     vectors.reshape(400, 2, 4)[:, :, :3] = 0.0
     x = torch.tensor(np.hstack([vectors, context]))
-    assert torch.equal(dot.train()(x, ANY), dot.eval()(x, ANY))
+    assert torch.equal(dot.train()(x), dot.eval()(x))
 
 
 def test_dot_products_are_float32_and_draw_from_their_generator_alone():
@@ -159,24 +168,24 @@ def test_dot_products_are_float32_and_draw_from_their_generator_alone():
     try:
         torch.set_default_dtype(torch.float64)
         dot = DotProduct(
-            HeadShape([3, 3], 1, 3), make_config(dropout=0.5), torch.Generator().manual_seed(0)
+            shape_of([3, 3], 1, 1), make_config(dropout=0.5), torch.Generator().manual_seed(0)
         )
     finally:
         torch.set_default_dtype(torch.float32)
     assert {p.dtype for p in dot.parameters()} == {torch.float32}
     x = torch.ones(5, 7)
-    first = dot.train()(x, ANY)
+    first = dot.train()(x)
     again = DotProduct(
-        HeadShape([3, 3], 1, 3), make_config(dropout=0.5), torch.Generator().manual_seed(0)
+        shape_of([3, 3], 1, 1), make_config(dropout=0.5), torch.Generator().manual_seed(0)
     )
-    assert torch.equal(again.train()(x, ANY), first)
-    assert not torch.equal(again(x, ANY), first)
+    assert torch.equal(again.train()(x), first)
+    assert not torch.equal(again(x), first)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 # Learning ----------------------------------------------------------------------------------
 
-N, N_OWN, N_IN, N_OUT = 40, 20, 5, 2
+N, N_OWN, N_IN, N_OUT = 36, 24, 5, 2
 
 
 def make_input(width=N_IN):
@@ -194,19 +203,17 @@ def errors_of(target):
     return errors
 
 
-def objective(model, x, tables, target, weight=1.0):
-    """What those are the gradient of. The first rows go through the heads that the others teach."""
-    through = torch.cat([tables[N_OWN:], tables[N_OWN:]])
-    squares = 0.5 * (model(x, through) - target).square().sum(1)
+def naive(layers, x):
+    """Outputs of both halves, each in the order of the heads, row by row."""
+    n_heads = len(layers[0][0])
+    halves = (x[:N_OWN], x[N_OWN:])
+    return torch.cat([naive_answers(layers, h, in_order(len(h), n_heads)) for h in halves])
+
+
+def objective(layers, x, target, weight=1.0):
+    """What those are the gradient of."""
+    squares = 0.5 * (naive(layers, x) - target).square().sum(1)
     return squares[:N_OWN].sum(), weight * squares[N_OWN:].sum()
-
-
-def by_rows(layers):
-    """Linear models, each row's that of its table, one row at a time."""
-    ((weight, bias),) = layers
-    return lambda x, tables: torch.stack(
-        [weight[k] @ row + bias[k, 0] for row, k in zip(x, tables, strict=True)]
-    )
 
 
 @pytest.mark.parametrize(
@@ -222,26 +229,24 @@ def by_rows(layers):
 )
 def test_gradients_are_those_of_torch(hidden, with_linear, below, n_threads, n_heads):
     mlp = make_mlp(N_IN, hidden, N_OUT, n_heads=n_heads)
-    models = [(mlp, 1.0)]
+    models = [(mlp.linears.layers, 1.0)]
     if with_linear:
         (beside,) = mlp.add_companions(torch.Generator().manual_seed(3))
         disturb(beside, torch.Generator().manual_seed(6))
-        models.append((by_rows(beside.layers), 0.5))
+        models.append((beside.layers, 0.5))
     x, target = make_input()
-    tables = tables_for(N, n_heads)
     given = x.clone().requires_grad_()
-    parts = [objective(m, given, tables, target, w) for m, w in models]
+    parts = [objective(m, given, target, w) for m, w in models]
     own, other = (sum(part[k] for part in parts) for k in range(2))
     parameters = [*mlp.parameters(), *(beside.parameters() if with_linear else [])]
     of_parameters = torch.autograd.grad(own, parameters, retain_graph=True)
     (of_input,) = torch.autograd.grad(own + other if below else other, given)
-    expected = mlp(x[:N_OWN], tables[N_OWN:]).detach()
+    expected = mlp(x[:N_OWN]).detach()
 
     with ThreadPoolExecutor(2) as pool:
         raw, found = mlp.learn(
             torch.nn.functional.pad(x, (0, 3)),
             N_OWN,
-            tables,
             errors_of(target),
             below=below,
             executor=pool if n_threads else None,
@@ -256,51 +261,34 @@ def test_gradients_are_those_of_torch(hidden, with_linear, below, n_threads, n_h
 def test_dropped_units_have_no_part_in_the_gradient(n_heads):
     mlp, twin = (make_mlp(N_IN, (50, 40), N_OUT, n_heads=n_heads, dropout=0.5) for _ in range(2))
     x, target = make_input()
-    tables = tables_for(N, n_heads)
     given = x.clone().requires_grad_()
     # the same factors in the same order: those of one half, then those of the other
-    groups = Groups(tables[N_OWN:], n_heads)
-    halves = [given[:N_OWN], given[N_OWN:]]
-    out = torch.cat([dropped(twin.train(), half, tables[N_OWN:], groups) for half in halves])
+    out = torch.cat([dropped(twin.train(), half) for half in (given[:N_OWN], given[N_OWN:])])
     squares = 0.5 * (out - target).square().sum(1)
     parameters = list(twin.parameters())
     of_parameters = torch.autograd.grad(squares[:N_OWN].sum(), parameters, retain_graph=True)
     (of_input,) = torch.autograd.grad(squares[N_OWN:].sum(), given)
-    raw, found = mlp.train().learn(x, N_OWN, tables, errors_of(target))
+    raw, found = mlp.train().learn(x, N_OWN, errors_of(target))
     near = {"rtol": 1e-4, "atol": 1e-3}
     torch.testing.assert_close(raw, out[:N_OWN].detach(), **near)
-    assert not torch.allclose(raw, mlp(x[:N_OWN], tables[N_OWN:]), rtol=0.01)
+    assert not torch.allclose(raw, mlp(x[:N_OWN]), rtol=0.01)
     torch.testing.assert_close(found, of_input, **near)
     for parameter, wanted in zip(mlp.parameters(), of_parameters, strict=True):
         torch.testing.assert_close(parameter.grad, wanted, **near)
 
 
-def dropped(mlp, x, tables, groups):
+def dropped(mlp, x):
     """Outputs row by row, with the next factors of the perceptrons' dropout."""
-    factors, places, out = mlp._factors(groups.shape, x.device), [0] * mlp.n_heads, []
-    for row, k in zip(x, tables.tolist(), strict=True):
-        place, places[k] = places[k], places[k] + 1
-        state = row
+    n = len(x) // mlp.n_heads
+    factors, out = mlp._factors((mlp.n_heads, n), x.device), []
+    for number, state in enumerate(x):
+        k, place = divmod(number, n)
         for i, (weight, bias) in enumerate(mlp.linears.layers):
             state = weight[k] @ state + bias[k, 0]
             if i < len(factors):
                 state = torch.relu(state) * factors[i][k, place]
         out.append(state)
     return torch.stack(out)
-
-
-@pytest.mark.parametrize("tables", [[2, 0, 2, 2, 0], [3, 3], [1]])
-def test_rows_come_back_from_their_groups(tables):
-    groups = Groups(torch.tensor(tables), 4)
-    x = 1.0 + torch.arange(2.0 * len(tables)).view(-1, 2)
-    grouped = groups.gather(x, clear=True)
-    assert grouped.shape == (4, max(map(tables.count, tables)), 2)
-    for k in range(4):
-        own = x[torch.tensor(tables) == k]
-        assert torch.equal(grouped[k, : len(own)], own)
-        assert not grouped[k, len(own) :].any()
-    assert torch.equal(groups.scatter(grouped), x)
-    assert torch.equal(groups.scatter(groups.gather(x)), x)
 
 
 def test_an_error_in_the_other_thread_is_raised():
@@ -312,16 +300,15 @@ def test_an_error_in_the_other_thread_is_raised():
     x, _ = make_input()
     mlp = make_mlp(N_IN, (7,), N_OUT, n_heads=2)
     with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
-        mlp.learn(x, N_OWN, tables_for(N, 2), failing, executor=pool)
+        mlp.learn(x, N_OWN, failing, executor=pool)
 
 
 @pytest.mark.parametrize("below", [False, True])
 def test_a_heads_learning_by_autograd_is_that_of_the_perceptron(below):
     mlp, twin = (make_mlp(N_IN, (7, 6), N_OUT, n_heads=3) for _ in range(2))
     x, target = make_input()
-    tables = tables_for(N, 3)
-    raw, found = mlp.learn(x, N_OWN, tables, errors_of(target), below=below)
-    others = TorchHead.learn(twin, x, N_OWN, tables, errors_of(target), below=below)
+    raw, found = mlp.learn(x, N_OWN, errors_of(target), below=below)
+    others = TorchHead.learn(twin, x, N_OWN, errors_of(target), below=below)
     torch.testing.assert_close((raw, found), others)
     for one, other in zip(mlp.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)

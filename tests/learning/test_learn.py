@@ -124,6 +124,14 @@ def test_arrays_come_back_in_numpy():
     assert not learned.interrupted
 
 
+def test_fewer_heads_than_folds_come_back_with_the_folds_that_they_serve():
+    head = fit_plain(5, n_heads=2).head
+    assert [w.shape for w in head.weights] == [(2, 6, 8), (2, 8, 1)]
+    assert head.folds.tolist() == [0, 0, 0, 1, 1]
+    again = fit_plain(5, make_start(5, head=head), n_heads=3).head
+    assert (again.n_heads, again.folds.tolist()) == (3, [0, 0, 1, 1, 2])
+
+
 def test_rows_and_an_earlier_head_are_not_changed():
     rows, start = make_rows(), make_start(head=earlier_head())
     given = [*rows.codes, rows.context, rows.target, *start.head.weights]
@@ -166,7 +174,7 @@ def test_dot_products_start_from_the_log_odds_of_the_rows_that_teach_the_head():
     assert learned.head.intercept == pytest.approx(logit(share), abs=1e-3)
 
 
-def test_the_best_epoch_is_returned():
+def test_the_best_iteration_is_returned():
     noise = np.random.default_rng(3).standard_normal((60, 1)).astype(np.float32)
     rows = make_rows(target=noise)  # the longer, the worse
     wide = {"hidden_layer_sizes": (64,)}

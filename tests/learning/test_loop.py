@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
 from sk_entity_embed.learning import loop
-from sk_entity_embed.learning.loop import train
+from sk_entity_embed.learning.loop import TrainingState, step_size, train
 
 
 class FakeTask:
-    """A task whose state is the number of its finished epochs.
+    """A task whose state is the number of its finished iterations.
 
     Parameters
     ----------
     validation : sequence
         Validation losses, the one before training first.
     interrupt : tuple of (str, int)
-        A place, "epoch" or "validation", and the epoch in which Ctrl-C is pressed there.
+        A place, "iteration" or "validation", and the iteration in which Ctrl-C is pressed there.
     """
 
     n_steps = 2
@@ -25,36 +27,43 @@ class FakeTask:
     def __init__(self, validation=(), interrupt=(None, 0)):
         self.validation = [np.atleast_1d(np.array(v, dtype=float)) for v in validation]
         self.interrupt = interrupt
-        self.n_epochs = 0
-        self.restored = "nothing"
+        self.n_iterations = 0
+        self.restored, self.all_restored = "nothing", []
         self.factors = []
         self.n_validations = 0
 
-    def epoch(self):
+    def iteration(self):
         yield np.array([2.0, 4.0]), 1.0
-        if self.interrupt == ("epoch", self.n_epochs + 1):
+        if self.interrupt == ("iteration", self.n_iterations + 1):
             raise KeyboardInterrupt
-        self.n_epochs += 1
+        self.n_iterations += 1
         yield np.array([6.0, 0.0]), 3.0
 
     def validation_loss(self):
         self.n_validations += 1
-        if self.interrupt == ("validation", self.n_epochs):
+        if self.interrupt == ("validation", self.n_iterations):
             raise KeyboardInterrupt
-        return self.validation[self.n_epochs]
+        return self.validation[self.n_iterations]
 
     def state(self, into=None):
-        return self.n_epochs
+        return self.n_iterations
 
     def restore(self, state):
         self.restored = state
+        self.all_restored.append(state)
 
     def set_learning_rate(self, factor):
         self.factors.append(factor)
 
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        assert state == {}
+
 
 def run(task, **changes):
-    """Train with settings that stop after three epochs without improvement."""
+    """Train with settings that stop after three iterations without improvement."""
     settings = {
         "max_iter": 10,
         "early_stopping": True,
@@ -65,62 +74,79 @@ def run(task, **changes):
     return train(task, **{**settings, **changes})
 
 
-def test_training_stops_when_patience_runs_out_and_goes_back_to_the_best_state():
-    task = FakeTask([9, 3, 2, 2.5, 2.1, 2.2, 1, 1, 1, 1, 1])
-    history = run(task)
-    assert task.n_epochs == 5
-    assert history.best_iteration == task.restored == 2
-    assert [v.tolist() for v in history.validation_losses] == [[3], [2], [2.5], [2.1], [2.2]]
+def test_when_patience_runs_out_training_goes_on_from_the_best_state_with_smaller_steps():
+    losses = [9, 8, 7, 6, 5, 4, 3, 2, 2.5, 2.1, 2.2, 2.3, 1.9, 1, 1]
+    task = FakeTask([*losses, *[1] * 100])
+    history = run(task, max_iter=100)
+    # the best after 7; patience is over after 10, and a fifth of 7 iterations follows
+    assert task.n_iterations == 11
+    assert [v.item() for v in history.validation_losses] == losses[1:12]
+    assert task.all_restored == [7, 7]
+    assert (history.best_iteration, history.fall) == (7, (10, 11, step_size(7, 100)))
     assert not history.interrupted
+    task = FakeTask([*range(100, 80, -1), *[90] * 3, 82, 83, 70, 71, 60, *[60] * 99])
+    history = run(task, max_iter=100)
+    # patience is not asked for again, and what is better in the end is kept
+    assert history.fall == (22, 26, step_size(19, 100))
+    assert task.n_iterations == 26
+    assert (history.best_iteration, task.all_restored) == (25, [19, 25])
 
 
-def test_as_many_epochs_as_asked_for_are_run_in_any_case():
+def test_late_in_a_training_steps_are_small_already():
+    task = FakeTask([9, *range(8, 0, -1), *[1.5] * 5])
+    history = run(task, n_iter_no_change=1)
+    assert task.n_iterations == 9
+    assert task.all_restored == [8, 8]
+    assert history.best_iteration == 8
+
+
+def test_as_many_iterations_as_asked_for_are_run_in_any_case():
     task = FakeTask([9, 3, 2, 2.5, 2.1, 2.2, 1.5, 3, 3, 3, 3])
     assert run(task, min_iter=7).best_iteration == 6
-    assert task.n_epochs == 9
+    assert task.n_iterations == 9
 
 
 def test_an_improvement_renews_the_patience():
     task = FakeTask([9, 3, 4, 4, 2, 4, 4, 1, 4, 4, 4])
     history = run(task)
-    assert task.n_epochs == 10
+    assert task.n_iterations == 10
     assert history.best_iteration == task.restored == 7
 
 
 def test_small_improvements_are_kept_but_do_not_renew_the_patience():
-    task = FakeTask([9, 1.0, 0.999, 0.998, 0.997, 0.1, 0, 0, 0, 0, 0])
+    task = FakeTask([9, 1.0, 0.999, 0.998, 0.997, 0.996, 0.1, 0, 0, 0, 0])
     history = run(task, tol=0.01)
-    assert task.n_epochs == 4
-    assert history.best_iteration == task.restored == 4
+    assert history.fall[:2] == (4, 5)
+    assert task.n_iterations == history.best_iteration == task.restored == 5
 
 
 @pytest.mark.parametrize(("scale", "sign"), [(1e-9, 1), (1e9, -1)])
 def test_tol_is_relative(scale, sign):
     losses = [scale * (sign * 100 - 5 * i) for i in range(11)]
-    assert run(task := FakeTask(losses), tol=0.03).best_iteration == task.n_epochs == 10
-    assert run(task := FakeTask(losses), tol=0.2).best_iteration == task.n_epochs == 4
+    assert run(task := FakeTask(losses), tol=0.03).best_iteration == task.n_iterations == 10
+    assert run(FakeTask(losses), tol=0.2).fall[0] == 4
 
 
 def test_outputs_are_averaged_to_decide():
-    task = FakeTask([[9, 9], [3, 1], [1, 2], [0, 4], [0, 4], [0, 4]])
+    task = FakeTask([[9, 9], [3, 1], [1, 2], [0, 4], [0, 4], [0, 4], [0, 4]])
     assert run(task).best_iteration == 2
 
 
-def test_losses_of_an_epoch_are_weighted_means():
+def test_losses_of_an_iteration_are_weighted_means():
     history = run(FakeTask([1] * 3), max_iter=2)
     assert [v.tolist() for v in history.losses] == [[2.0, 1.0], [2.0, 1.0]]
 
 
-def test_all_epochs_are_run_without_early_stopping():
+def test_all_iterations_are_run_without_early_stopping():
     task = FakeTask()
     history = run(task, early_stopping=False, baseline=True)
-    assert task.n_epochs == history.best_iteration == len(history.losses) == 10
+    assert task.n_iterations == history.best_iteration == len(history.losses) == 10
     assert task.n_validations == 0
     assert task.restored == 10
     assert history.validation_losses == []
 
 
-@pytest.mark.parametrize(("interrupt", "best"), [(("validation", 4), 2), (("epoch", 2), 1)])
+@pytest.mark.parametrize(("interrupt", "best"), [(("validation", 4), 2), (("iteration", 2), 1)])
 def test_an_interruption_keeps_the_best_state(interrupt, best):
     task = FakeTask([9, 3, 2, 4, 1, 1], interrupt)
     history = run(task)
@@ -132,39 +158,37 @@ def test_an_interruption_keeps_the_best_state(interrupt, best):
 
 @pytest.mark.parametrize(("early_stopping", "n"), [(True, 0), (False, 2)])
 def test_an_interruption_without_a_best_state_keeps_the_current_one(early_stopping, n):
-    task = FakeTask([9, 3], ("epoch", n + 1))
+    task = FakeTask([9, 3], ("iteration", n + 1))
     history = run(task, early_stopping=early_stopping)
     assert history.interrupted
     assert history.best_iteration == len(history.losses) == task.restored == n
 
 
 def test_the_state_at_the_start_may_be_the_best():
-    losses = [5, 6, 7, 8, 1, 2, 2, 2]
+    losses = [5, 6, 7, 8, 1, 2, 2, 2, 2]
     task = FakeTask(losses)
     history = run(task, baseline=True)
-    assert (history.best_iteration, task.restored, task.n_epochs) == (0, 0, 3)
+    assert (history.best_iteration, task.restored, task.n_iterations) == (0, 0, 3)
     task = FakeTask(losses)
     history = run(task, baseline=False)
     assert (history.best_iteration, task.restored) == (4, 4)
-    assert len(history.validation_losses) == task.n_validations == 7
+    assert len(history.validation_losses) == task.n_validations == 8
 
 
-def test_an_interruption_before_any_epoch_leaves_a_record_of_none():
+def test_an_interruption_before_any_iteration_leaves_a_record_of_none():
     task = FakeTask([9, 3], ("validation", 0))  # of the state that training goes on from
     history = run(task, baseline=True)
     assert history.interrupted
     assert (history.losses, history.validation_losses, task.restored) == ([], [], 0)
 
 
-def test_an_interruption_between_an_epochs_end_and_its_record_leaves_whole_epochs(monkeypatch):
+def test_an_interruption_between_an_iterations_end_and_its_record_leaves_whole_ones(monkeypatch):
     class Bar:
-        """A progress bar that Ctrl-C is pressed in, once the first epoch is done."""
+        """A progress bar that Ctrl-C is pressed in, once the first iteration is done."""
 
         def __init__(self, **settings): ...
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error): ...
+        def close(self): ...
+        def update(self, n): ...
         def set_postfix(self, shown):
             raise KeyboardInterrupt
 
@@ -178,7 +202,7 @@ def test_an_interruption_between_an_epochs_end_and_its_record_leaves_whole_epoch
 def test_a_loss_that_is_not_finite_ends_the_training_at_the_best_state():
     task = FakeTask([9, 3, 2, np.inf, 1, 1])
     history = run(task)
-    assert task.n_epochs == 3
+    assert task.n_iterations == 3
     assert history.best_iteration == task.restored == 2
     assert not history.diverged
 
@@ -188,24 +212,56 @@ def test_without_a_finite_state_to_go_back_to_training_has_diverged(value):
     assert run(FakeTask([9, value, 1])).diverged
     assert not run(FakeTask([9, value, 1]), baseline=True).diverged
     task = FakeTask()
-    task.epoch = lambda: iter([(np.array([value]), 1.0)])
+    task.iteration = lambda: iter([(np.array([value]), 1.0)] * 2)
     assert run(task, early_stopping=False).diverged
 
 
-def test_the_learning_rate_falls_along_a_half_cosine():
+def test_steps_grow_to_the_largest_and_then_fall_in_a_straight_line():
     task = FakeTask()
     run(task, early_stopping=False)
-    expected = 0.3 + 0.7 * (1 + np.cos(np.pi * np.arange(10) / 10)) / 2
-    np.testing.assert_allclose(task.factors, expected)
-    assert task.factors[0] == 1.0
+    progress = (np.arange(20) + 0.5) / 20  # the middle of each of two steps an iteration
+    np.testing.assert_allclose(task.factors, np.interp(progress, [0, 0.1, 1], [0, 1, 0.2]))
+    assert step_size(1, 10) == pytest.approx(1.0)
+    assert step_size(30, 30) == pytest.approx(0.2)
 
 
-def test_a_progress_bar_shows_the_validation_loss_when_asked_for(capfd):
+def test_steps_of_the_fall_begin_at_the_size_of_the_best_state():
+    task = FakeTask([*range(200, 180, -1), *[190] * 200])
+    fall = run(task, max_iter=100).fall
+    assert fall == (22, 26, step_size(19, 100))
+    done = np.arange(22, 26, 0.5) + 0.25
+    expected = step_size(19, 100) * np.interp(done, [22, 26], [1.0, 0.1])
+    np.testing.assert_allclose(task.factors[44:], expected)
+
+
+def test_a_training_that_goes_on_takes_the_steps_of_one_without_a_stop():
+    losses = [*range(200, 180, -1), *[190] * 200]
+    for stop in (4, 21, 22, 24):  # before steps fall, and as they do
+        whole, stopped = FakeTask(losses), []
+        run(whole, max_iter=100)
+
+        def stop_there(state, stop=stop, stopped=stopped):
+            if len(state.iterations) == stop:
+                stopped.append(TrainingState.of(deepcopy(state.state_dict())))
+                raise KeyboardInterrupt
+
+        run(FakeTask(losses), max_iter=100, after_iteration=stop_there)
+        rest = FakeTask(losses)
+        rest.n_iterations = stop
+        history = run(rest, max_iter=100, state=stopped[0])
+        assert rest.factors == whole.factors[2 * stop :]
+        assert (rest.n_iterations, history.best_iteration) == (26, 19)
+        assert history.fall == (22, 26, step_size(19, 100))
+        assert len(history.losses) == 26
+
+
+def test_a_progress_bar_counts_rows_and_shows_the_validation_loss_when_asked_for(capfd):
     run(FakeTask([1] * 11), verbose=False)
     assert capfd.readouterr() == ("", "")
-    run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3)
-    shown = capfd.readouterr().err
-    assert "3/3" in shown
+    run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3, n_rows=5_000, label="vectors")
+    shown = capfd.readouterr().err.rpartition("\r")[2]
+    for part in ("vectors: 100%", "15.0k/15.0k", " rows/s", "iteration=3/3"):
+        assert part in shown
     assert "validation_loss=1.2500" in shown
 
 
@@ -217,11 +273,11 @@ def test_an_interrupt_while_a_state_is_copied_leaves_a_whole_one():
 
         def state(self, into=None):
             into = [None, None] if into is None else into
-            into[0] = self.n_epochs
-            if self.n_epochs == 3 and not self.pressed:
+            into[0] = self.n_iterations
+            if self.n_iterations == 3 and not self.pressed:
                 self.pressed = True
                 raise KeyboardInterrupt
-            into[1] = self.n_epochs
+            into[1] = self.n_iterations
             return into
 
     task = Copying(validation=[9, 8, 7, 6, 5])

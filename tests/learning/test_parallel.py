@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
+from functools import partial
+from threading import Event, get_ident
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sk_entity_embed.input.threads import together
 from sk_entity_embed.learning import learn as module
+from sk_entity_embed.learning.crossfit import _Ahead
 from tests.learning.problems import KINDS, fit, make_problem
 from tests.learning.tasks import make_task
 
@@ -35,19 +37,62 @@ def test_a_failing_body_waits_for_the_task():
 
 
 @pytest.mark.parametrize(
-    ("kind", "rows_at_once"), [("plain", 2048), *((kind, 4) for kind in KINDS)]
+    ("kind", "rows_at_once", "n_heads"),
+    [("plain", 2048, 3), ("plain", 4, 2), *((kind, 4, None) for kind in KINDS)],
 )
-def test_threads_change_no_bit_of_a_training(kind, rows_at_once):
+def test_threads_change_no_bit_of_a_training(kind, rows_at_once, n_heads):
     rows, start, config = make_problem(kind, unknown_rate=0.1, dropout=0.3, batch_size=8)
+    config = replace(config, n_heads=n_heads or config.n_heads)
     states = []
-    for n_threads in (0, 2, 2):
-        with ThreadPoolExecutor(2) as pool:
+    for n_threads in (0, 1, 2, 2):
+        with ThreadPoolExecutor(max(1, n_threads)) as pool:
             task = make_task(rows, start, config, executor=pool if n_threads else None)
             task.batches._steps_at_once = max(1, 4 * rows_at_once // 16)
             for _ in range(4):
-                losses = [loss.tolist() for loss, _ in task.epoch()]
+                losses = [loss.tolist() for loss, _ in task.iteration()]
             states.append((losses, [t.numpy().tobytes() for t in task.state()]))
     assert all(state == states[0] for state in states)
+
+
+def test_rows_are_prepared_one_chunk_ahead_in_the_other_thread_once_asked_for():
+    done, threads = [Event() for _ in range(4)], set()
+
+    def chunk(number):
+        threads.add(get_ident())
+        done[number].set()
+        return [number]
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = _Ahead((partial(chunk, number) for number in range(4)), pool)
+        steps = iter(ahead)
+        assert next(steps) == [0]
+        assert not done[1].is_set()
+        for _ in range(2):  # asked for by each step
+            ahead.prepare()
+        assert done[1].wait(10)
+        assert not done[2].wait(0.05)
+        assert list(steps) == [[1], [2], [3]]
+    assert len(threads) == 1
+    assert get_ident() not in threads
+
+
+def test_each_step_asks_for_the_rows_of_the_next():
+    task = make_task(*make_problem("plain"))
+    task.batches._steps_at_once, prepare, asked = 1, task.batches.steps, []
+    task.batches.steps = lambda *given: asked.append(1) or prepare(*given)
+    with ThreadPoolExecutor(1) as pool:
+        task.executor = pool
+        steps = task.iteration()
+        for number in range(1, task.n_steps):
+            next(steps)
+            pool.submit(int).result()  # what was asked for before is done
+            assert len(asked) == number + 1
+
+
+@pytest.mark.parametrize("n_threads", [0, 1])
+def test_an_error_of_rows_that_are_prepared_is_raised(n_threads):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
+        list(_Ahead([lambda: [1], lambda: [1 / 0]], pool if n_threads else None))
 
 
 @pytest.mark.parametrize(

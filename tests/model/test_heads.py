@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from sk_entity_embed.model.heads import DotHead, MLPHead
+from sk_entity_embed.model.heads import DotHead, MLPHead, heads_of_folds
 from sk_entity_embed.model.heads.perceptron import HIDDEN_VARIANCE
 
 
@@ -49,22 +50,47 @@ def naive(head, k, inputs):
     return hidden, state
 
 
+FOLD = np.array([2, 0, 1, 1, 0, 2, 4, 3, 1])
+
+
 @pytest.mark.parametrize("hidden", [(6,), (6, 4)])
-def test_new_rows_get_the_mean_of_all_perceptrons_and_training_rows_their_own(hidden):
-    head, vectors, context = make_mlp(*hidden)
-    assert (head.n_heads, head.n_hidden, head.n_outputs) == (3, hidden[-1], 2)
-    fold = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1])
+@pytest.mark.parametrize("n_heads", [1, 2, 3, 5])
+def test_new_rows_get_the_mean_of_all_perceptrons_and_training_rows_their_own(hidden, n_heads):
+    head, vectors, context = make_mlp(*hidden, n_heads=n_heads)
+    serving = heads_of_folds(5, n_heads)
+    head = replace(head, folds=None if n_heads == 5 else serving)
+    assert (head.n_heads, head.n_folds, head.n_outputs) == (n_heads, 5, 2)
+    assert head.n_hidden == hidden[-1]
     rows = np.hstack([vectors, context])
-    parts = [[naive(head, k, row) for k in range(3)] for row in rows]
+    parts = [[naive(head, k, row) for k in range(n_heads)] for row in rows]
     states, raw = (np.array([[p[i] for p in row] for row in parts]) for i in range(2))
     np.testing.assert_allclose(head.raw(vectors, context), raw.mean(axis=1))
     np.testing.assert_allclose(head.hidden(vectors, context), states.mean(axis=1))
-    own = head.hidden(vectors, context, fold)
-    np.testing.assert_allclose(own, states[np.arange(9), fold])
-    np.testing.assert_allclose(head.raw(vectors, context, fold), raw[np.arange(9), fold])
-    single = MLPHead(*(tuple(a[:1] for a in part) for part in (head.weights, head.biases)))
-    folds_of_one = single.hidden(vectors, context, fold)  # one for all folds
-    np.testing.assert_allclose(folds_of_one, states[:, 0])
+    own = np.arange(9), serving[FOLD]
+    np.testing.assert_allclose(head.hidden(vectors, context, FOLD), states[own])
+    np.testing.assert_allclose(head.raw(vectors, context, FOLD), raw[own])
+    shifted = replace(head, shift=np.random.default_rng(4).normal(size=(n_heads, hidden[-1])))
+    expected = states[own] + shifted.shift[serving[FOLD]]
+    np.testing.assert_allclose(shifted.hidden(vectors, context, FOLD), expected)
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "n_heads", "serving"),
+    [(5, 5, [0, 1, 2, 3, 4]), (5, 3, [0, 0, 1, 1, 2]), (5, 2, [0, 0, 0, 1, 1]), (3, 1, [0, 0, 0])],
+)
+def test_each_head_serves_a_run_of_folds(n_folds, n_heads, serving):
+    assert heads_of_folds(n_folds, n_heads).tolist() == serving
+
+
+def test_heads_of_several_trainings_serve_the_folds_of_each():
+    (head, vectors, context), (other, *_) = make_mlp(6, n_heads=2), make_mlp(6, n_heads=3)
+    head = replace(head, folds=heads_of_folds(3, 2))
+    joined = MLPHead.joined([head, other, head])
+    assert (joined.n_heads, joined.n_folds) == (7, 9)
+    fold = np.array([2, 0, 1, 1, 0, 2, 0, 2, 1])
+    for first, member in ((0, head), (3, other), (6, head)):
+        found = joined.raw(vectors, context, first + fold)
+        np.testing.assert_array_equal(found, member.raw(vectors, context, fold))
 
 
 @pytest.mark.parametrize(("n_columns", "n_axes", "n_context"), [(2, 1, 0), (5, 4, 2), (3, 0, 2)])

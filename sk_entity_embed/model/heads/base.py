@@ -65,12 +65,18 @@ class Head(ABC):
     """Whether columns move all alike or not at all, so that a frozen one keeps all as they are."""
     step: ClassVar[float] = 1.0
     """Step sizes over those of a perceptron."""
+    step_grows: ClassVar[bool] = True
+    """Whether step sizes grow with the root of the rows a step."""
     prior_rows: ClassVar[float] = 3.0
     """Rows that the shrinkage of a category's vector towards zero counts for."""
     steps: ClassVar[Steps] = Steps()
     """Steps of training that it needs."""
     n_hidden: int = 0
     """Width of the last hidden layer; 0 if there is none."""
+    n_heads: int = 1
+    """How many there are side by side, each for some folds."""
+    n_folds: int = 1
+    """Number of folds that they serve; 1 for one that serves all."""
 
     @property
     @abstractmethod

@@ -69,7 +69,8 @@ class DotHead(Head):
     crosses = False
     biased = True
     moves_together = True
-    step = 0.35  # noise in one vector multiplies that in the other
+    step = 0.25  # noise in one vector multiplies that in the other
+    step_grows = False
     prior_rows = 8.0
     steps = SLOW_START
     n_outputs = 1

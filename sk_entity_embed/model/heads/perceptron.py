@@ -52,12 +52,12 @@ class MLPHead(Head):
     symmetry = AFFINE
 
     @property
-    def n_heads(self) -> int:
+    def n_heads(self) -> int:  # type: ignore[override]
         """Number of perceptrons side by side."""
         return len(self.biases[-1])
 
     @property
-    def n_folds(self) -> int:
+    def n_folds(self) -> int:  # type: ignore[override]
         """Number of folds that they serve."""
         return self.n_heads if self.folds is None else len(self.folds)
 
