@@ -292,11 +292,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="rows to fit; all other sizes in proportion")
     parser.add_argument("--repeats", type=int, help="runs of each job: 5, or 3 with --quick")
     parser.add_argument("--environments", type=Path, default=RESULTS / "cache" / "environments")
+    parser.add_argument("--without", nargs="+", default=[], help="peers not to be measured")
     args = parser.parse_args()
     sizes = QUICK if args.quick else Sizes()
     sizes = fitting_memory(scaled(sizes, args.rows) if args.rows else sizes)
     slow_to_import = (EMBEDDING_ENCODER, PYTORCH_TABULAR)
     left_out = {e.name: "left out by --quick" for e in slow_to_import} if args.quick else {}
+    left_out |= dict.fromkeys(args.without, "left out by --without")
     bench = Bench(args.repeats or (3 if args.quick else 5), args.environments, left_out)
     load = os.getloadavg()[0]
     print(f"load of the machine before: {load:.1f} on {os.cpu_count()} cores")

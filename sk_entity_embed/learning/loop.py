@@ -247,5 +247,7 @@ def step_size(done: float, max_iter: int, fall: tuple[int, int, float] | None = 
 
 def _fall(best_iteration: int, iteration: int, max_iter: int) -> tuple[int, int, float]:
     """Return from when to when steps fall, and from which size; late ones are small already."""
-    n = max(1, round(_FALL * best_iteration)) if iteration < (1 - _FALL) * max_iter else 0
-    return iteration, min(iteration + n, max_iter), step_size(best_iteration, max_iter)
+    height = step_size(best_iteration, max_iter)  # zero of a state before all steps
+    falls = height > 0 and iteration < (1 - _FALL) * max_iter
+    n = max(1, round(_FALL * best_iteration)) if falls else 0
+    return iteration, min(iteration + n, max_iter), height

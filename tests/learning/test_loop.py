@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
 from sk_entity_embed.learning import loop
-from sk_entity_embed.learning.loop import step_size, train
+from sk_entity_embed.learning.loop import TrainingState, step_size, train
 
 
 class FakeTask:
@@ -26,7 +28,7 @@ class FakeTask:
         self.validation = [np.atleast_1d(np.array(v, dtype=float)) for v in validation]
         self.interrupt = interrupt
         self.n_iterations = 0
-        self.restored = "nothing"
+        self.restored, self.all_restored = "nothing", []
         self.factors = []
         self.n_validations = 0
 
@@ -48,6 +50,7 @@ class FakeTask:
 
     def restore(self, state):
         self.restored = state
+        self.all_restored.append(state)
 
     def set_learning_rate(self, factor):
         self.factors.append(factor)
@@ -71,13 +74,30 @@ def run(task, **changes):
     return train(task, **{**settings, **changes})
 
 
-def test_training_stops_when_patience_runs_out_and_goes_back_to_the_best_state():
-    task = FakeTask([9, 3, 2, 2.5, 2.1, 2.2, 1, 1, 1, 1, 1])
-    history = run(task)
-    assert task.n_iterations == 5
-    assert history.best_iteration == task.restored == 2
-    assert [v.tolist() for v in history.validation_losses] == [[3], [2], [2.5], [2.1], [2.2]]
+def test_when_patience_runs_out_training_goes_on_from_the_best_state_with_smaller_steps():
+    losses = [9, 8, 7, 6, 5, 4, 3, 2, 2.5, 2.1, 2.2, 2.3, 1.9, 1, 1]
+    task = FakeTask([*losses, *[1] * 100])
+    history = run(task, max_iter=100)
+    # the best after 7; patience is over after 10, and a fifth of 7 iterations follows
+    assert task.n_iterations == 11
+    assert [v.item() for v in history.validation_losses] == losses[1:12]
+    assert task.all_restored == [7, 7]
+    assert (history.best_iteration, history.fall) == (7, (10, 11, step_size(7, 100)))
     assert not history.interrupted
+    task = FakeTask([*range(100, 80, -1), *[90] * 3, 82, 83, 70, 71, 60, *[60] * 99])
+    history = run(task, max_iter=100)
+    # patience is not asked for again, and what is better in the end is kept
+    assert history.fall == (22, 26, step_size(19, 100))
+    assert task.n_iterations == 26
+    assert (history.best_iteration, task.all_restored) == (25, [19, 25])
+
+
+def test_late_in_a_training_steps_are_small_already():
+    task = FakeTask([9, *range(8, 0, -1), *[1.5] * 5])
+    history = run(task, n_iter_no_change=1)
+    assert task.n_iterations == 9
+    assert task.all_restored == [8, 8]
+    assert history.best_iteration == 8
 
 
 def test_as_many_iterations_as_asked_for_are_run_in_any_case():
@@ -94,21 +114,21 @@ def test_an_improvement_renews_the_patience():
 
 
 def test_small_improvements_are_kept_but_do_not_renew_the_patience():
-    task = FakeTask([9, 1.0, 0.999, 0.998, 0.997, 0.1, 0, 0, 0, 0, 0])
+    task = FakeTask([9, 1.0, 0.999, 0.998, 0.997, 0.996, 0.1, 0, 0, 0, 0])
     history = run(task, tol=0.01)
-    assert task.n_iterations == 4
-    assert history.best_iteration == task.restored == 4
+    assert history.fall[:2] == (4, 5)
+    assert task.n_iterations == history.best_iteration == task.restored == 5
 
 
 @pytest.mark.parametrize(("scale", "sign"), [(1e-9, 1), (1e9, -1)])
 def test_tol_is_relative(scale, sign):
     losses = [scale * (sign * 100 - 5 * i) for i in range(11)]
     assert run(task := FakeTask(losses), tol=0.03).best_iteration == task.n_iterations == 10
-    assert run(task := FakeTask(losses), tol=0.2).best_iteration == task.n_iterations == 4
+    assert run(FakeTask(losses), tol=0.2).fall[0] == 4
 
 
 def test_outputs_are_averaged_to_decide():
-    task = FakeTask([[9, 9], [3, 1], [1, 2], [0, 4], [0, 4], [0, 4]])
+    task = FakeTask([[9, 9], [3, 1], [1, 2], [0, 4], [0, 4], [0, 4], [0, 4]])
     assert run(task).best_iteration == 2
 
 
@@ -145,14 +165,14 @@ def test_an_interruption_without_a_best_state_keeps_the_current_one(early_stoppi
 
 
 def test_the_state_at_the_start_may_be_the_best():
-    losses = [5, 6, 7, 8, 1, 2, 2, 2]
+    losses = [5, 6, 7, 8, 1, 2, 2, 2, 2]
     task = FakeTask(losses)
     history = run(task, baseline=True)
     assert (history.best_iteration, task.restored, task.n_iterations) == (0, 0, 3)
     task = FakeTask(losses)
     history = run(task, baseline=False)
     assert (history.best_iteration, task.restored) == (4, 4)
-    assert len(history.validation_losses) == task.n_validations == 7
+    assert len(history.validation_losses) == task.n_validations == 8
 
 
 def test_an_interruption_before_any_iteration_leaves_a_record_of_none():
@@ -201,18 +221,38 @@ def test_steps_grow_to_the_largest_and_then_fall_in_a_straight_line():
     run(task, early_stopping=False)
     progress = (np.arange(20) + 0.5) / 20  # the middle of each of two steps an iteration
     np.testing.assert_allclose(task.factors, np.interp(progress, [0, 0.1, 1], [0, 1, 0.2]))
-    assert step_size(0.1) == pytest.approx(1.0)
-    assert step_size(1.0) == pytest.approx(0.2)
+    assert step_size(1, 10) == pytest.approx(1.0)
+    assert step_size(30, 30) == pytest.approx(0.2)
+
+
+def test_steps_of_the_fall_begin_at_the_size_of_the_best_state():
+    task = FakeTask([*range(200, 180, -1), *[190] * 200])
+    fall = run(task, max_iter=100).fall
+    assert fall == (22, 26, step_size(19, 100))
+    done = np.arange(22, 26, 0.5) + 0.25
+    expected = step_size(19, 100) * np.interp(done, [22, 26], [1.0, 0.1])
+    np.testing.assert_allclose(task.factors[44:], expected)
 
 
 def test_a_training_that_goes_on_takes_the_steps_of_one_without_a_stop():
-    states, whole = [], FakeTask()
-    run(whole, early_stopping=False)
-    run(FakeTask(), early_stopping=False, max_iter=4, after_iteration=states.append)
-    rest = FakeTask()
-    history = run(rest, early_stopping=False, state=states[-1])
-    assert rest.factors == whole.factors[8:]
-    assert (rest.n_iterations, history.best_iteration, len(history.losses)) == (6, 10, 10)
+    losses = [*range(200, 180, -1), *[190] * 200]
+    for stop in (4, 21, 22, 24):  # before steps fall, and as they do
+        whole, stopped = FakeTask(losses), []
+        run(whole, max_iter=100)
+
+        def stop_there(state, stop=stop, stopped=stopped):
+            if len(state.iterations) == stop:
+                stopped.append(TrainingState.of(deepcopy(state.state_dict())))
+                raise KeyboardInterrupt
+
+        run(FakeTask(losses), max_iter=100, after_iteration=stop_there)
+        rest = FakeTask(losses)
+        rest.n_iterations = stop
+        history = run(rest, max_iter=100, state=stopped[0])
+        assert rest.factors == whole.factors[2 * stop :]
+        assert (rest.n_iterations, history.best_iteration) == (26, 19)
+        assert history.fall == (22, 26, step_size(19, 100))
+        assert len(history.losses) == 26
 
 
 def test_a_progress_bar_counts_rows_and_shows_the_validation_loss_when_asked_for(capfd):

@@ -91,6 +91,21 @@ def test_small_tables_as_a_whole_and_picked_rows_take_the_same_steps(whole):
         torch.testing.assert_close(weight, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("whole", [0, 100])
+def test_biases_have_moments_of_their_own(whole):
+    weights = make_weights()
+    axes, biases = ([w[:, part].clone() for w in weights] for part in (slice(-1), slice(-1, None)))
+    together = RowAdam(weights, FREE, lr=0.1, whole=whole, biased=True)
+    apart = [RowAdam(w, FREE, lr=0.1, whole=whole) for w in (axes, biases)]
+    for rows, gradients in make_steps(10):
+        gradients = [100 ** torch.arange(g.shape[1]) * g for g in gradients]
+        together.step(rows, gradients)
+        for optimizer, part in zip(apart, (slice(-1), slice(-1, None)), strict=True):
+            optimizer.step(rows, [g[:, part] for g in gradients])
+    for weight, *parts in zip(weights, axes, biases, strict=True):
+        torch.testing.assert_close(weight, torch.cat(parts, dim=1))
+
+
 # The heads' optimisers ---------------------------------------------------------------------
 
 
