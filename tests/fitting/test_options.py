@@ -143,7 +143,7 @@ def test_a_column_is_named_once_and_names_win_over_positions_of_the_same_spellin
 
 
 def test_rows_a_step_are_a_power_of_two_that_gives_some_dozens_of_steps_a_pass():
-    for n in (1_500, 10_000, 40_000):
+    for n in (1_500, 10_000, 40_000, 80_000):
         rows = rows_a_step("auto", n)
         assert rows & (rows - 1) == 0
         assert 40 <= n / rows < 80

@@ -263,6 +263,9 @@ def test_a_progress_bar_counts_rows_and_shows_the_validation_loss_when_asked_for
     for part in ("vectors: 100%", "15.0k/15.0k", " rows/s", "iteration=3/3"):
         assert part in shown
     assert "validation_loss=1.2500" in shown
+    state = TrainingState(iterations=[(np.ones(1), np.ones(1))] * 2)  # two of three are done
+    run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3, n_rows=5_000, state=state)
+    assert "15.0k/15.0k" in capfd.readouterr().err.rpartition("\r")[2]
 
 
 def test_an_interrupt_while_a_state_is_copied_leaves_a_whole_one():
