@@ -17,7 +17,7 @@ from sk_entity_embed.model.poolings import POOLINGS, Pooling
 
 _LONGEST = 2**62
 """Items of a list; larger numbers mean the same and do not fit 64 bits."""
-_PASSES, _MOST_PASSES, _LEAST_PASSES = 4500, 60, 16
+_PASSES, _MOST_PASSES, _LEAST_PASSES = 4500, 100, 16
 """Passes over the rows: so many, divided by the root of the rows, up to a limit, and where levels
 are rare not less than another."""
 _HEADS = ((200_000, 2), (50_000, 3))
@@ -161,7 +161,7 @@ def resolve_max_length(
 def rows_a_step(given: int | str, n_samples: int) -> int:
     """Return rows a step: 40 to 80 steps a pass over the rows, in powers of two from 32 to 2048."""
     if given != "auto":
-        return int(given)
+        return min(int(given), max(1, n_samples))
     power = math.floor(math.log2(max(1.0, n_samples / 40)))
     return int(np.clip(2**power, 32, 2048))
 
@@ -175,14 +175,14 @@ def max_iter(
 ) -> int:
     """Return iterations at most: the fewer the more rows there are, and the more levels the more.
 
-    That is 30 passes over 22,500 rows and 9 over 250,000, falling with the root of the rows, 60 at
+    That is 30 passes over 22,500 rows and 9 over 250,000, falling with the root of the rows, 100 at
     most; where the `n_levels` of a column have four rows each or fewer, 16 at least.
     Some `kinds` of head and poolings need a number of steps on small data, too.
     """
     if given != "auto":
         return int(given)
     passes = min(_MOST_PASSES, _PASSES / math.sqrt(n_samples))
-    passes = max(passes, _LEAST_PASSES * min(1.0, 4 * n_levels / n_samples))
+    passes = max(1.0, passes, _LEAST_PASSES * min(1.0, 4 * n_levels / n_samples))
     iterations = math.ceil(passes * parts_of_pass(n_samples))
     least = max(kind.steps.least for kind in kinds)
     return max(iterations, math.ceil(least / _n_steps(n_samples, batch_size)))

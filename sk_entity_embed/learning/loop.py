@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-_WARM_UP, _LAST_STEP = 0.1, 0.2
-"""Share of the training in which steps grow, and the last step size as a share of the largest:
-averaging does what smaller ones would."""
+_WARM_UP, _LONGEST_WARM_UP, _LAST_STEP = 0.1, 6, 0.2
+"""Share of the training in which steps grow, up to a number of iterations, and the last step size
+as a share of the largest: averaging does what smaller ones would."""
 _FALL, _LOWEST = 0.2, 0.1
 """Iterations in which steps fall once patience is over, as a share of those up to the best state,
 and the last step size as a share of the first."""
@@ -239,10 +239,10 @@ def step_size(done: float, max_iter: int, fall: tuple[int, int, float] | None = 
     if fall is not None:
         start, end, height = fall
         return height * (1 - (1 - _LOWEST) * (done - start) / (end - start))
-    progress = done / max_iter
-    if progress < _WARM_UP:
-        return progress / _WARM_UP
-    return 1 - (1 - _LAST_STEP) * (progress - _WARM_UP) / (1 - _WARM_UP)
+    warm_up = min(_WARM_UP * max_iter, _LONGEST_WARM_UP)
+    if done < warm_up:
+        return done / warm_up
+    return 1 - (1 - _LAST_STEP) * (done - warm_up) / (max_iter - warm_up)
 
 
 def _fall(best_iteration: int, iteration: int, max_iter: int) -> tuple[int, int, float]:
