@@ -181,11 +181,11 @@ freeze : bool or sequence of str, default=False
 
 max_iter : int or "auto", default="auto"
     Iterations at most. An iteration is an epoch, a pass over the rows; a pass over more than
-    500,000 rows is divided into several. Over the first tenth of them the step size grows, then it
-    falls in a straight line to a fifth of the largest. "auto" gives fewer passes the more rows
-    there are: ``4500 / sqrt(n_samples)``, which is 30 for 22,500 rows and 9 for 250,000, but 60 at
-    most, and 16 at least where a column has a category for each four rows or more. Under
-    ``head="dot"`` or "gru" `pooling`, which start slowly, there are at least 3,000 steps.
+    500,000 rows is divided into several. Over the first tenth of them, six at most, the step size
+    grows, then it falls in a straight line to a fifth of the largest. "auto" gives fewer passes the
+    more rows there are: ``4500 / sqrt(n_samples)``, which is 30 for 22,500 rows and 9 for 250,000,
+    but 100 at most, and 16 at least where a column has a category for each four rows or more.
+    Under ``head="dot"`` or "gru" `pooling`, which start slowly, there are at least 3,000 steps.
 
 batch_size : int or "auto", default="auto"
     Rows a step; "auto" makes 40 to 80 steps a pass, in powers of two from 32 to 2048 rows (more
