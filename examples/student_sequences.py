@@ -98,7 +98,7 @@ def network(pooling: str) -> EntityEmbeddingClassifier:
         pooling=pooling,
         dimensions={"history": 48, "skill": 16},
         cross_fit=False,  # 110 skills and their answers are frequent, and one table learns faster
-        learning_rate_init=0.006,
+        learning_rate_init=0.004,
         max_iter=12,
         random_state=0,
     )

@@ -29,6 +29,9 @@ NORMAL_BATCH, LARGEST_BATCH = 256, 512
 """Rows a step that `learning_rate_init` is for, by whose root it grows, of heads up to a number."""
 MUON_BATCH = 2048
 """Rows a step from which on hidden layers take orthogonal steps."""
+UPDATED_A_ROW = 300
+"""Numbers that the mean takes in for each row of the steps between its updates, at most: a tenth of
+the time that steps take. Large tables are taken in less often."""
 LINEAR_WEIGHT = 0.5
 """Weight of the linear model's loss in the tables' gradient."""
 
@@ -103,8 +106,11 @@ class CrossFitting:
             n_updates=UPDATES if continued else 0,
         )
         self._n_taken = 0
+        n_numbers = sum(p.numel() for p in self.average.parameters)
+        every = config.max_iter * batches.n_steps // UPDATES
+        every = max(1, every, n_numbers // (UPDATED_A_ROW * config.batch_size))
         # Once an iteration at least: its validation loss is that of the mean.
-        self._steps_an_update = max(1, min(config.max_iter, UPDATES) * batches.n_steps // UPDATES)
+        self._steps_an_update = min(every, batches.n_steps)
 
     def iteration(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Go over the rows of an iteration; yield each step's summed losses and weight.

@@ -353,6 +353,17 @@ def test_the_state_is_the_mean_over_steps_and_moves_so_many_times_a_training():
     assert moved == [every * k for k in range(1, UPDATES + 1)]
 
 
+def test_the_mean_of_large_tables_moves_less_often_but_in_each_iteration(monkeypatch):
+    settings = {"max_iter": 3, "batch_size": 4}
+    n_steps = make_task(*make_problem("plain", **settings)).n_steps
+    numbers = sum(p.numel() for p in parameters_of(make_task(*make_problem("plain", **settings))))
+    for a_row, every in ((numbers, 1), (numbers / 20, 5), (1e-9, n_steps)):
+        monkeypatch.setattr("sk_entity_embed.learning.crossfit.UPDATED_A_ROW", a_row)
+        task = make_task(*make_problem("plain", **settings))
+        run(task, 1)
+        assert task.average.n_updates == n_steps // every
+
+
 def test_each_iteration_of_a_long_training_has_its_own_validation_loss():
     task = make_task(*make_problem("plain", max_iter=1000))
     losses = []
