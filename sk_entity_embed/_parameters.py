@@ -188,7 +188,7 @@ max_iter : int or "auto", default="auto"
     Under ``head="dot"`` or "gru" `pooling`, which start slowly, there are at least 3,000 steps.
 
 batch_size : int or "auto", default="auto"
-    Rows a step; "auto" makes 40 to 80 steps a pass, in powers of two from 32 to 2048 rows (more
+    Rows a step; "auto" makes 27 to 54 steps a pass, in powers of two from 32 to 2048 rows (more
     steps where there are very many rows). From 2048 rows on the hidden layers take the steps of
     Muon, which are orthogonal matrices.
 

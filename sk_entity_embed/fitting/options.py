@@ -159,10 +159,10 @@ def resolve_max_length(
 
 
 def rows_a_step(given: int | str, n_samples: int) -> int:
-    """Return rows a step: 40 to 80 steps a pass over the rows, in powers of two from 32 to 2048."""
+    """Return rows a step: 27 to 54 steps a pass over the rows, in powers of two from 32 to 2048."""
     if given != "auto":
         return min(int(given), max(1, n_samples))
-    power = math.floor(math.log2(max(1.0, n_samples / 40)))
+    power = math.floor(math.log2(max(1.0, n_samples / 27)))
     return int(np.clip(2**power, 32, 2048))
 
 
