@@ -59,7 +59,7 @@ SETTINGS = {
     "dimensions": WIDTH,
     "cross_fit": False,
     "early_stopping": False,
-    "learning_rate_init": 0.014,
+    "learning_rate_init": 0.01,
     "random_state": 0,
 }
 
