@@ -230,7 +230,7 @@ random_state : int, RandomState instance or None, default=None
     are identical on one machine's CPU; a GPU may sum in another order.
 
 verbose : int, default=0
-    1 shows a progress bar: rows done and a second, the time left if no iteration is spared, the
+    1 shows a progress line: share done, rows a second, the time left if no iteration is spared, the
     iteration and its validation loss (its training loss without early stopping). 0 is silent.
 """
 

@@ -126,8 +126,8 @@ def train(
     with `early_stopping` alone: `n_iter_no_change` iterations in a row without an improvement of
     `tol`, relative to the best loss so far, end it: training goes back to the best state, and takes
     a few iterations of ever smaller steps from there. With `baseline` the state at the
-    start may be the best one, as when training goes on. `verbose` shows a progress bar with a
-    `label`: rows done and a second, time left, iterations and losses. An iteration has `n_rows`
+    start may be the best one, as when training goes on. `verbose` shows a progress line with a
+    `label`: time left, rows a second, iterations and losses. An iteration has `n_rows`
     rows.
 
     `after_iteration` is given the state after each one, that of the task included, which is valid
@@ -178,7 +178,7 @@ def train(
 
 
 class _Progress:
-    """A bar of rows, with rows a second and the time left, or nothing."""
+    """A line of 80 characters: time, rows a second, iteration and loss; or nothing."""
 
     def __init__(
         self, n_rows: float, n_steps: int, max_iter: int, done: int, label: str, verbose: bool
@@ -191,6 +191,7 @@ class _Progress:
             unit_scale=True,
             disable=not verbose,
             desc=label,
+            bar_format="{desc}: {percentage:3.0f}% [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
         )
 
     def __enter__(self) -> Self:
@@ -205,8 +206,8 @@ class _Progress:
 
     def show(self, iteration: int, **losses: float) -> None:
         """Show iterations and losses."""
-        shown = {name: f"{loss:.4f}" for name, loss in losses.items()}
-        self._bar.set_postfix({"iteration": f"{iteration}/{self.max_iter}", **shown})
+        shown = "".join(f", {name}={loss:.4f}" for name, loss in losses.items())
+        self._bar.set_postfix_str(f"{iteration}/{self.max_iter}{shown}")
 
 
 def _run_iteration(

@@ -260,12 +260,15 @@ def test_a_progress_bar_counts_rows_and_shows_the_validation_loss_when_asked_for
     assert capfd.readouterr() == ("", "")
     run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3, n_rows=5_000, label="vectors")
     shown = capfd.readouterr().err.rpartition("\r")[2]
-    for part in ("vectors: 100%", "15.0k/15.0k", " rows/s", "iteration=3/3"):
+    for part in ("vectors: 100%", " rows/s", ", 3/3, validation_loss=1.2500]"):
         assert part in shown
-    assert "validation_loss=1.2500" in shown
+    assert len(shown.strip()) <= 80
     state = TrainingState(iterations=[(np.ones(1), np.ones(1))] * 2)  # two of three are done
     run(FakeTask([9, 3, 2, 1.25]), verbose=True, max_iter=3, n_rows=5_000, state=state)
-    assert "15.0k/15.0k" in capfd.readouterr().err.rpartition("\r")[2]
+    shown = capfd.readouterr().err
+    assert "vectors:  67% [" in shown.replace("embeddings", "vectors")
+    assert " 100% [" in shown
+    assert ", 3/3, " in shown.rpartition("\r")[2]
 
 
 def test_an_interrupt_while_a_state_is_copied_leaves_a_whole_one():
