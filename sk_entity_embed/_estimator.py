@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -27,7 +26,6 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     LeakageWarning,
     TrainingInterruptedWarning,
-    UnfinishedTrainingWarning,
 )
 from sk_entity_embed.fitting.building import Member, build_member, build_model
 from sk_entity_embed.fitting.initialization import starting_point
@@ -41,6 +39,7 @@ from sk_entity_embed.fitting.options import (
     resolve_pooling,
     rows_a_step,
 )
+from sk_entity_embed.fitting.outcome import warn_of_budget, warn_of_training
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -86,10 +85,8 @@ _CONTINUED_ELSEWHERE = (
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
 
-_INTERRUPTED_EARLY = "Training was interrupted before the end of its first epoch"
+_INTERRUPTED_EARLY = "Training was interrupted before the end of its first iteration"
 
-_TELLING, _STILL_FALLING = 5, 0.02
-"""Iterations that tell whether a loss is still falling, and by how much of it in the last fifth."""
 _LARGEST = 1e30
 """Of what training multiplies with: products with it are numbers of its type, float32."""
 
@@ -122,8 +119,8 @@ class _Untrained(NamedTuple):
 class _Trained:
     """Members, what their trainings told, and the table of each row, of shape (n_used, n_members).
 
-    Tables of all members are counted through. Of a training that was interrupted in its first epoch
-    there is a result alone.
+    Tables of all members are counted through. Of a training that was interrupted in its first
+    iteration there is a result alone.
     """
 
     members: list[Member]
@@ -229,7 +226,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
-            If training is interrupted before the end of its first epoch and there is no earlier
+            If training is interrupted before the end of its first iteration and there is no earlier
             fit.
 
         Warns
@@ -245,6 +242,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If rows have copies in other folds, or ``warm_start`` goes on with other rows.
         RareClassWarning
             If classes have fewer members than there are folds.
+        UnfinishedTrainingWarning
+            If `max_iter` ends a training whose validation loss is still falling.
         UnmatchedCategoriesWarning
             If few vectors of `init` belong to categories, or ``warm_start`` finds none it knows.
 
@@ -252,7 +251,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         -----
         An error leaves the estimator as it was before. Only warnings about a training that has
         ended come after its result is in place. Ctrl-C ends the training
-        early: the best state so far is kept, with a warning. Before the end of the first epoch
+        early: the best state so far is kept, with a warning. Before the end of the first iteration
         there is none, and an earlier fit stays, with a warning, too.
         """
         if self._fit(X, y, sample_weight, groups) is None:
@@ -297,8 +296,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         ValueError, TypeError
             As :meth:`fit`.
         KeyboardInterrupt
-            If training is interrupted before the end of its first epoch. An earlier fit stays, but
-            has no vectors of these rows that are out of fold.
+            If training is interrupted before the end of its first iteration. An earlier fit stays,
+            but has no vectors of these rows that are out of fold.
         """
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
         if fitted is None:  # vectors of an earlier fit would not be out of fold
@@ -471,7 +470,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, transforms: bool = False
     ) -> _TrainingRows | None:
-        """Fit, and return the rows for ``fit_transform``; None where no whole epoch was run.
+        """Fit, and return the rows for ``fit_transform``; None where no whole iteration was run.
 
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
@@ -518,8 +517,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted.__dict__.pop("categories_", None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
-        _warn_of_training(trained.results, self.n_members)
-        _warn_of_budget(trained.results[0])
+        warn_of_training(trained.results, self.n_members)
+        warn_of_budget(trained.results[0])
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
@@ -532,7 +531,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         scale: Scale,
         link: Link,
     ) -> _Trained | None:
-        """Train one member after the other; None where no whole epoch was run."""
+        """Train one member after the other; None where no whole iteration was run."""
         with first_import("torch"):
             from sk_entity_embed.learning.learn import learn
 
@@ -941,37 +940,3 @@ def _twin(estimator: EmbeddingEstimator) -> EmbeddingEstimator:
     twin = object.__new__(type(estimator))
     twin.__dict__.update(estimator.__dict__)
     return twin
-
-
-def _warn_of_budget(result: TrainingResult) -> None:
-    """Say that a training ended early for want of iterations, if it has enough of them to tell."""
-    curve, n = result.validation_loss_curve, result.best_iteration
-    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
-        return
-    losses = curve.mean(axis=1)
-    before, last = losses[int(0.8 * n) - 1], losses[-1]
-    gain = (before - last) / abs(before) if before else 0.0
-    if gain > _STILL_FALLING:
-        warn(
-            f"Training ended after {n} iterations, and the validation loss was still falling: by "
-            f"{gain:.0%} in the last fifth of them. max_iter={2 * n}, twice as many, would "
-            "probably lower it further.",
-            UnfinishedTrainingWarning,
-        )
-
-
-def _warn_of_training(results: list[TrainingResult], n_members: int) -> None:
-    """Say what went wrong in trainings that have a result nevertheless."""
-    result = results[-1]
-    kept = f"the best state so far, after {result.best_iteration} full epoch(s), was kept."
-    if result.best_iteration == 0:
-        kept = "no epoch was better than the fit before, whose state was kept."
-    if result.interrupted and n_members > 1:
-        kept = f"it was that of member {len(results)} of {n_members}, and those so far were kept."
-    if result.interrupted:
-        message = f"Training was interrupted; {kept}"
-        warn(message, TrainingInterruptedWarning)
-    curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
-    if not all(np.isfinite(c).all() for c in curves if c is not None):
-        message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
-        warn(message, ConvergenceWarning)

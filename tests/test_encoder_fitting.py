@@ -568,7 +568,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_warns(
 
     monkeypatch.setattr(CrossFitting, "iteration", interrupted)
     encoder = make_encoder(max_iter=9, early_stopping=early_stopping)
-    with pytest.warns(TrainingInterruptedWarning, match=r"after 2 full epoch\(s\)"):
+    with pytest.warns(TrainingInterruptedWarning, match=r"after 2 iteration\(s\)"):
         out = encoder.fit_transform(X, y)
     monkeypatch.undo()
     assert encoder.n_iter_ == encoder.best_iteration_ == len(encoder.loss_curve_) == 2
@@ -593,7 +593,7 @@ def test_ctrl_c_in_the_first_epoch_of_a_first_fit_is_raised(
 ) -> None:
     press_ctrl_c(monkeypatch, where)
     encoder = make_encoder()
-    with pytest.raises(KeyboardInterrupt, match="before the end of its first epoch"):
+    with pytest.raises(KeyboardInterrupt, match="before the end of its first iteration"):
         getattr(encoder, method)(*rows)
     assert vars(encoder) == encoder.get_params()
 
@@ -621,7 +621,7 @@ def test_ctrl_c_in_the_first_epoch_of_a_refit_keeps_the_earlier_fit(
         with pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
             encoder.fit_transform(*again)
     interrupted = [str(w.message) for w in caught if w.category is TrainingInterruptedWarning]
-    assert "first epoch; the estimator keeps its earlier fit" in interrupted[0]
+    assert "first iteration; the estimator keeps its earlier fit" in interrupted[0]
     assert all(vars(encoder)[name] is value for name, value in before.items())
     assert vars(encoder).keys() == before.keys()
 
@@ -751,7 +751,7 @@ def test_a_loss_that_diverges_after_a_good_epoch_warns(
 
     monkeypatch.setattr(CrossFitting, "validation_loss", broken)
     encoder = make_encoder(max_iter=5)
-    with pytest.warns(ConvergenceWarning, match=r"after 1 full epoch.*learning_rate_init"):
+    with pytest.warns(ConvergenceWarning, match=r"after 1 iteration.*learning_rate_init"):
         encoder.fit(*rows)
     assert (encoder.n_iter_, encoder.best_iteration_) == (2, 1)
     epochs.clear()

@@ -1,0 +1,47 @@
+"""How trainings ended: what is said of those that have a result but did not go well."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_entity_embed.exceptions import TrainingInterruptedWarning, UnfinishedTrainingWarning
+from sk_entity_embed.input.messages import warn
+from sk_entity_embed.learning.problem import TrainingResult
+
+_TELLING, _STILL_FALLING = 5, 0.02
+"""Iterations that tell whether a loss is still falling, and by how much of it in the last fifth."""
+
+
+def warn_of_budget(result: TrainingResult) -> None:
+    """Say that a training ended early for want of iterations, if it has enough of them to tell."""
+    curve, n = result.validation_loss_curve, result.best_iteration
+    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
+        return
+    losses = curve.mean(axis=1)
+    before, last = losses[int(0.8 * n) - 1], losses[-1]
+    gain = (before - last) / abs(before) if before else 0.0
+    if gain > _STILL_FALLING:
+        warn(
+            f"Training ended after {n} iterations, and the validation loss was still falling: by "
+            f"{gain:.0%} in the last fifth of them. max_iter={2 * n}, twice as many, would "
+            "probably lower it further.",
+            UnfinishedTrainingWarning,
+        )
+
+
+def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
+    """Say what went wrong in trainings that have a result nevertheless."""
+    result = results[-1]
+    kept = f"the best state so far, after {result.best_iteration} iteration(s), was kept."
+    if result.best_iteration == 0:
+        kept = "no iteration was better than the fit before, whose state was kept."
+    if result.interrupted and n_members > 1:
+        kept = f"it was that of member {len(results)} of {n_members}, and those so far were kept."
+    if result.interrupted:
+        message = f"Training was interrupted; {kept}"
+        warn(message, TrainingInterruptedWarning)
+    curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
+    if not all(np.isfinite(c).all() for c in curves if c is not None):
+        message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
+        warn(message, ConvergenceWarning)
