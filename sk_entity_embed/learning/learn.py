@@ -21,10 +21,10 @@ from sk_entity_embed.learning.loop import train
 from sk_entity_embed.learning.poolings import TORCH_POOLINGS, TorchPooling
 from sk_entity_embed.learning.problem import (
     Floats,
+    Rows,
     StartingPoint,
     TrainingConfig,
     TrainingResult,
-    TrainingRows,
 )
 from sk_entity_embed.model.heads import heads_of_folds
 
@@ -35,7 +35,7 @@ _SHARED_PRODUCTS = 8_000_000
 
 
 def learn(
-    tables: list[Floats], rows: TrainingRows, start: StartingPoint, config: TrainingConfig
+    tables: list[Floats], rows: Rows, start: StartingPoint, config: TrainingConfig
 ) -> TrainingResult:
     """Train tables and head.
 
@@ -102,7 +102,7 @@ def learn(
 
 def _build(
     widths: Sequence[int],
-    rows: TrainingRows,
+    rows: Rows,
     start: StartingPoint,
     config: TrainingConfig,
     generator: torch.Generator,
@@ -110,7 +110,7 @@ def _build(
     """Return head and poolings, new ones or those to go on from."""
     folds = heads_of_folds(rows.n_tables, config.n_heads)
     head = TORCH_HEADS[config.head](
-        HeadShape(widths, rows.context.shape[1], config.n_heads, folds), config, generator
+        HeadShape(widths, rows.n_context, config.n_heads, folds), config, generator
     )
     if start.head is not None:
         head.set_from(start.head)
@@ -206,11 +206,10 @@ def _branch(generator: torch.Generator) -> torch.Generator:
     return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
 
 
-def _start_outputs(rows: TrainingRows, config: TrainingConfig) -> Float64 | None:
+def _start_outputs(rows: Rows, config: TrainingConfig) -> Float64 | None:
     """Return the outputs that suit all rows that teach the head alike; None where they are zero."""
-    learned_from = ~rows.withheld
-    target = rows.target[learned_from].astype(np.float64)
-    return config.loss.constant(target, rows.weights[learned_from].astype(np.float64))
+    mean, _ = rows.mean_target()
+    return config.loss.constant(mean[None], np.ones(1))
 
 
 def _fixed_entries(
