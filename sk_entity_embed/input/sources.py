@@ -455,16 +455,25 @@ class _Dataset:
     @cached_property
     def n_rows(self) -> int | None:
         """Of Parquet files, for their ends say it; others would have to be read."""
-        is_parquet = isinstance(getattr(self._dataset, "format", None), ds.ParquetFileFormat)
-        return self._dataset.count_rows() if is_parquet else None
+        return self._dataset.count_rows() if self._is_parquet else None
+
+    @property
+    def _is_parquet(self) -> bool:
+        return isinstance(getattr(self._dataset, "format", None), ds.ParquetFileFormat)
 
     def pieces(self, columns: list[Any]) -> Iterator[_Piece]:
         self._check_files()
+        options: dict[str, Any] = {}
+        if self._is_parquet:  # page by page, not a row group at once
+            options["fragment_scan_options"] = ds.ParquetFragmentScanOptions(
+                use_buffered_stream=True, buffer_size=_BUFFER, pre_buffer=False
+            )
         scanner = self._dataset.scanner(
             columns=columns,
             batch_size=BLOCK_ROWS,
             batch_readahead=_READ_AHEAD,
             fragment_readahead=_READ_AHEAD,
+            **options,
         )
         last: str | None = None
         batches = scanner.scan_batches()
