@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
-from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -272,7 +273,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         sample_weight: str | None = None,
         groups: str | None = None,
         rows_in_memory: int = ROWS_IN_MEMORY,
-        spill_dir: str | PathLike[str] | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Learn from rows that need not fit in memory.
 
@@ -411,6 +412,100 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         return self._model.transform(rows)
+
+    def transform_batches(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] = (),
+        rows_a_file: int = 1_048_576,
+        compression: str | None = "zstd",
+    ) -> Path:
+        """Encode more rows than memory holds, to a folder of Parquet files.
+
+        Files are complete or not there: each gets its name when it is whole. After a stop, of
+        whatever kind, the same call goes on: it reads the source from the start, checks that the
+        parts that are there hold its rows, and writes those that are missing. With `verbose` a line
+        shows rows a second and the time left.
+
+        Parameters
+        ----------
+        source : str, path-like, list of them, Dataset, RecordBatchReader, frame or iterable
+            Rows with the columns of fit, by name, in any order and among others. A Parquet file or
+            folder, a list of these or a pattern such as ``"rows/2026-*.parquet"``; a pyarrow
+            dataset, table or reader of record batches; a data frame of pandas or polars; a lazy
+            frame of polars; a relation of DuckDB; or any iterable of tables, or function without
+            arguments that returns one. It is read once. Of folders, files are read in the order
+            of their paths, names like ``month=5`` of their folders make columns, and what is hidden
+            or begins with ``_`` is left out.
+        path : str or path-like
+            The folder, which is made if it is not there. It gets ``part-00000.parquet`` and so on.
+            One call at a time may write to it.
+        keep : sequence of str, default=()
+            Columns of the source to write in front of the vectors, such as ids.
+        rows_a_file : int, default=1_048_576
+            Rows of each file, but for the last one.
+        compression : {"zstd", "snappy", "gzip", "brotli", "lz4"} or None, default="zstd"
+            Compression of the files.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder. Its files have the columns `keep`, and those of
+            :meth:`get_feature_names_out`, of type float32: the bits of :meth:`transform`.
+
+        Raises
+        ------
+        InvalidDataError
+            If rows cannot be encoded, as in :meth:`transform`, or columns are missing, or differ
+            between parts of the source, which the message names; or if the folder has parts of
+            other rows.
+        InvalidFileError
+            If a file of the source cannot be read, or the folder has parts of another model, with
+            other columns, or files that are not of this method.
+        InvalidParameterError
+            If a parameter is not as described above, or fit was given columns without names.
+        UnsupportedDataError
+            If `source` is of another kind.
+        OSError
+            If a file cannot be written. The parts written before stay.
+
+        See Also
+        --------
+        transform : Rows that are in memory.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> import pyarrow.parquet as pq
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X = pd.DataFrame({"id": range(60), "city": ["Oslo", "Rome", "Lima"] * 20})
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+        >>> encoder = encoder.fit(X[["city"]], [-4.0, 16.0, 19.0] * 20)
+        >>> blocks = [X[:25], X[25:]]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = encoder.transform_batches(blocks, f"{folder}/vectors", keep=["id"])
+        ...     vectors = pq.read_table(written).to_pandas()
+        >>> vectors.columns.tolist()
+        ['id', 'city_0', 'city_1']
+        >>> bool((vectors[["city_0", "city_1"]] == encoder.transform(X[["city"]])).all(axis=None))
+        True
+        """
+        check_is_fitted(self)
+        from sk_entity_embed._batches import write_batches
+        from sk_entity_embed.input.sources import open_source
+
+        with open_source(source, once=True) as opened:
+            return write_batches(
+                self,
+                opened,
+                path,
+                keep=keep,
+                rows_a_file=rows_a_file,
+                compression=compression,
+            )
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Category of the nearest vector, column by column.

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "model": "exceptions input",
     "learning": "exceptions input model",
     "fitting": "exceptions input learning model",
-    "estimators": "_lazy _parameters exceptions fitting input learning model",
+    "estimators": "_lazy _parameters _writing exceptions fitting input learning model",
     "evaluation": "_lazy _parameters estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",
     "export": "_lazy _writing estimators exceptions input inspection learning model",
