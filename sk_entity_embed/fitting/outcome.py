@@ -42,6 +42,26 @@ def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
         message = f"Training was interrupted; {kept}"
         warn(message, TrainingInterruptedWarning)
     curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
-    if not all(np.isfinite(c).all() for c in curves if c is not None):
+    if all(np.isfinite(c).all() for c in curves if c is not None):
+        return
+    exploded = next((r for r in results if _recovered(r)), None)
+    if exploded is None:
         message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
-        warn(message, ConvergenceWarning)
+    else:
+        message = (
+            f"The loss was not finite in iteration {exploded.exploded}: training went back to its "
+            "best state so far and on from there with a quarter of the step size. Lower "
+            "`learning_rate_init`."
+        )
+    warn(message, ConvergenceWarning)
+
+
+def _recovered(result: TrainingResult) -> bool:
+    """Return whether the training went on after an explosion and ended well."""
+    n = len(result.loss_curve)
+    return result.exploded is not None and result.exploded < n and _is_finite(result, n - 1)
+
+
+def _is_finite(result: TrainingResult, iteration: int) -> bool:
+    curves = (result.loss_curve, result.validation_loss_curve)
+    return all(np.isfinite(c[iteration]).all() for c in curves if c is not None)

@@ -97,6 +97,7 @@ def learn(
             best_iteration=state.best_iteration,
             interrupted=state.interrupted,
             used_up=len(state.iterations) == config.max_iter and state.fall is None,
+            exploded=state.exploded,
         )
 
 
