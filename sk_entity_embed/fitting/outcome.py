@@ -30,8 +30,13 @@ def warn_of_budget(result: TrainingResult) -> None:
         )
 
 
-def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
-    """Say what went wrong in trainings that have a result nevertheless."""
+def warn_of_training(
+    results: list[TrainingResult], n_members: int, checkpoint: str | None = None
+) -> None:
+    """Say what went wrong in trainings that have a result nevertheless.
+
+    An interrupted one may have left a `checkpoint` in a folder.
+    """
     result = results[-1]
     kept = f"the best state so far, after {result.best_iteration} iteration(s), was kept."
     if result.best_iteration == 0:
@@ -40,6 +45,8 @@ def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
         kept = f"it was that of member {len(results)} of {n_members}, and those so far were kept."
     if result.interrupted:
         message = f"Training was interrupted; {kept}"
+        if checkpoint is not None:
+            message += f" The next fit of the same rows goes on from the files in {checkpoint!r}."
         warn(message, TrainingInterruptedWarning)
     curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
     if all(np.isfinite(c).all() for c in curves if c is not None):

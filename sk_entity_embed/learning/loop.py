@@ -58,9 +58,9 @@ class TrainingState:
     is the task's own state, as far as it was asked for, and `best` the state to go back to: with
     early stopping that at the start, whose loss counts as infinite, before there is a better one.
     Once patience is over, `fall` says from which iteration on steps fall, up to which, and from
-    which size. The number of iterations after which the loss exploded is in `exploded`: training
-    went back once. A training has `diverged` if a loss is no longer finite and there is no better
-    state to go back to.
+    which size. `exploded` is the number of iterations after which a loss was not finite and
+    training went back, once. A training has `diverged` if a loss is not finite in the end and there
+    is no better state to go back to. One that has `ended` has its parameters in `best`.
     """
 
     iterations: list[tuple[NDArray[np.float64], ...]] = field(default_factory=list)
@@ -71,6 +71,7 @@ class TrainingState:
     fall: tuple[int, int, float] | None = None
     exploded: int | None = None
     interrupted: bool = False
+    ended: bool = False
     diverged: bool = False
     task: dict[str, Any] | None = None
 
@@ -164,6 +165,10 @@ def train(
     elif state.task is not None:
         task.load_state_dict(state.task)
         state.task = None
+    if state.ended:
+        task.restore(state.best)
+        state.best = None
+        return state
     done = len(state.iterations)
     with _Progress(n_rows, task.n_steps, max_iter, done, label, verbose) as progress:
         try:
