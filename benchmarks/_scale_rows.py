@@ -33,9 +33,7 @@ def write_table(path: Path, n_rows: int, seed: int = 0) -> None:
     for start in range(0, n_rows, _BLOCK):
         n = min(_BLOCK, n_rows - start)
         # Skewed, as ids are: a few levels have many rows.
-        codes = {
-            name: (m * rng.random(n) ** 2).astype(np.int32) for name, m in LEVELS.items()
-        }
+        codes = {name: (m * rng.random(n) ** 2).astype(np.int32) for name, m in LEVELS.items()}
         number = rng.normal(size=n)
         logit = 0.4 * np.sin(2 * number) + 0.5 * pair[codes["device"], codes["hour"]]
         for name, code in codes.items():
@@ -73,9 +71,7 @@ def fit_job(given: dict[str, Any]) -> dict[str, Any]:
         model.fit(table.drop_columns("y"), table["y"])
     seconds = time.perf_counter() - start
     test = pq.read_table(given["test"])
-    auc = roc_auc_score(
-        test["y"].to_numpy(), model.predict_proba(test.drop_columns("y"))[:, 1]
-    )
+    auc = roc_auc_score(test["y"].to_numpy(), model.predict_proba(test.drop_columns("y"))[:, 1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"seconds": seconds, "peak_gb": peak, "auc": auc, "iterations": model.n_iter_}
 

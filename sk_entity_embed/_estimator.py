@@ -30,6 +30,7 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.fitting.building import Member, build_member, build_model
+from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in, data_marks
 from sk_entity_embed.fitting.initialization import starting_point
 from sk_entity_embed.fitting.interactions import choose_pairs
 from sk_entity_embed.fitting.options import (
@@ -188,6 +189,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, _LARGEST, closed="both")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_interval": [Interval(Real, 0, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -656,13 +659,29 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
         """
+        folder, interval = self.checkpoint, self.checkpoint_interval
+        with checkpoints_in(folder, interval, self._described()) as kept:
+            return self._fit_kept(kept, X, y, sample_weight, groups, transforms, frame)
+
+    def _fit_kept(
+        self,
+        kept: Checkpoints | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        transforms: bool,
+        frame: Any,
+    ) -> _TrainingRows | None:
+        """Fit, with checkpoints if there are any."""
         self._check_output()
         if self.warm_start and self.n_members > 1:
             raise InvalidParameterError(
                 "warm_start=True goes on from one training, but `n_members` asks for "
                 f"{self.n_members}; use n_members=1 or warm_start=False."
             )
-        seeds, *others = Seeds.draw(self.random_state, self.n_members)
+        decide = Seeds.numbers(self.random_state, self.n_members)
+        seeds, *others = Seeds.of(decide if kept is None else kept.seeds(decide))
         given = self._check_input(X, y, sample_weight, groups)
         before = getattr(self, "_model", None) if self.warm_start else None
         if before is not None and before.warm_start is None:
@@ -675,6 +694,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         mark = self._fingerprint(given, columns)
         folds, tables, start = self._start(given, columns, before, mark, drawn, seeds)
         self._check_names(tables, columns, given.target.n_outputs)
+        if kept is not None:
+            kept.check_data(data_marks(given, columns, folds, tables, before))
         output = self._output()
         if not (transforms and (output.reads_head or output.numbers)):  # as large as X
             columns = replace(columns, numbers=np.empty((given.table.n_rows, 0)))
@@ -683,7 +704,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             first if one is seeds else self._another(given, columns, folds, one)
             for one in (seeds, *others)
         )
-        trained = self._train(members, given, columns, scale, link)
+        trained = self._train(members, given, columns, scale, link, kept)
         if trained is None:
             return None
         self._become(
@@ -694,10 +715,15 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             trained,
             given,
             columns,
+            kept,
         )
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+
+    def _described(self) -> dict[str, Any]:
+        """Return what a checkpoint compares of the estimator."""
+        return {"estimator": type(self).__name__, **self.get_params(deep=False)}
 
     def _keep_earlier_fit(self) -> None:
         """Say that a training ended before there was anything to keep."""
@@ -722,6 +748,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         trained: _Trained,
         given: CheckedInput,
         columns: EncodedColumns,
+        kept: Checkpoints | None,
         **more: Any,
     ) -> None:
         """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
@@ -730,7 +757,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted.__dict__.pop("categories_", None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__
-        warn_of_training(trained.results, self.n_members)
+        left = None
+        if kept is not None and trained.results[-1].interrupted:
+            left = str(kept.folder) if kept.files() else None
+        elif kept is not None:
+            kept.remove()
+        warn_of_training(trained.results, self.n_members, left)
         warn_of_budget(trained.results[0])
 
     def _train(
@@ -740,6 +772,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         columns: EncodedColumns,
         scale: Scale,
         link: Link,
+        kept: Checkpoints | None,
     ) -> _Trained | None:
         """Train one member after the other; None where no whole iteration was run."""
         with first_import("torch"):
@@ -756,7 +789,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             config = self._training_config(given, columns, n, heads, scale, link, seeds)
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
-            result = learn(tables, rows, start, config)
+            keeper = None if kept is None else kept.keeper(i, self.n_members)
+            result = learn(tables, rows, start, config, keeper)
             results.append(result)
             if len(result.loss_curve):
                 found.append(build_member(tables, result, start, rows, columns, scale, link))
