@@ -34,7 +34,8 @@ from sk_entity_embed.fitting.streaming import (
     encode_sample,
     temporary_folder,
 )
-from sk_entity_embed.fitting.survey import BlockRows, Roles, Survey, TargetSurvey, read_block
+from sk_entity_embed.fitting.survey import Survey, TargetSurvey
+from sk_entity_embed.input.blocks import BlockRows, Roles, read_block
 from sk_entity_embed.input.folds import is_integer
 from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
