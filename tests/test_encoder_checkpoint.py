@@ -273,6 +273,26 @@ def test_an_interrupted_fit_keeps_its_checkpoint_for_the_next(tmp_path: Path) ->
     assert "files" not in str(caught[0].message)
 
 
+def test_ctrl_c_within_a_write_leaves_the_file_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, synced = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(None)
+        if len(synced) == 5:  # that of the third file; each is followed by that of the folder
+            press_ctrl_c()
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    encoder = keeping(tmp_path)
+    with pytest.warns(TrainingInterruptedWarning, match=r"after 3 iteration\(s\)"):
+        encoder.fit(X, Y)
+    (path,) = tmp_path.iterdir()
+    assert len(torch.load(path, weights_only=True)["state"]["iterations"]) == 2
+    assert_same(results(encoder), results(keeping(None)))
+
+
 @contextmanager
 def no_room(n_bytes: int) -> Iterator[None]:
     """Let files be no larger than so: the system refuses to write more."""
