@@ -31,6 +31,8 @@ FITS: dict[str, dict[str, Any]] = {
     "recurrent lists": {"checkpoint_interval": 0, "pooling": "gru", "max_iter": 4},
 }
 """The fits that are killed in turn, and what is special of each."""
+MOST_A_FIT = 4
+"""Kills of a fit; then it may end, so that there are many of them."""
 
 
 def make_rows(n_rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -95,7 +97,7 @@ def kill_fits(
             while not found.exists():
                 process = context.Process(target=fit, args=(name, n_rows, str(folder), str(found)))
                 process.start()
-                more = sum(kills.values()) < n_kills
+                more = sum(kills.values()) < n_kills and n_of_fit < MOST_A_FIT
                 process.join(draw.uniform(0, 1.05 * seconds) if more else None)
                 if process.is_alive():
                     process.kill()
