@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -576,12 +576,16 @@ class _DuckDBRelation:
         return list(self._relation.columns)
 
     def pieces(self, columns: list[Any]) -> Iterator[_Piece]:
+        with closing(self._batches(columns)) as batches:
+            yield from _results(batches, "the relation")
+
+    def _batches(self, columns: list[Any]) -> Generator[Any]:
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
         query = self._relation.project(quoted)
         is_new = hasattr(query, "to_arrow_reader")
-        reader = (query.to_arrow_reader if is_new else query.fetch_record_batch)(BLOCK_ROWS)
-        with closing(reader):
-            yield from _results(reader, "the relation")
+        start = query.to_arrow_reader if is_new else query.fetch_record_batch
+        with closing(start(BLOCK_ROWS)) as reader:
+            yield from reader
 
 
 class _Tables:
