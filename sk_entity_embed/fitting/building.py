@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.fitting.preparation import EncodedColumns
 from sk_entity_embed.input.vocabulary import UNKNOWN
-from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingResult, TrainingRows
+from sk_entity_embed.learning.problem import Floats, Rows, StartingPoint, TrainingResult
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.heads.base import Head, TrainedColumns
 from sk_entity_embed.model.losses import Link, Scale
 from sk_entity_embed.model.procrustes import nearest_motion, nearest_rotation
 from sk_entity_embed.model.symmetry import Motion
-from sk_entity_embed.model.tables import EmbeddingTable, merge_tables, take
+from sk_entity_embed.model.tables import EmbeddingTable, merge_tables
 
 _SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""
@@ -34,7 +34,7 @@ def build_member(
     tables: list[Floats],
     result: TrainingResult,
     start: StartingPoint,
-    rows: TrainingRows,
+    rows: Rows,
     columns: EncodedColumns,
     scale: Scale,
     link: Link,
@@ -44,16 +44,12 @@ def build_member(
     The trained `tables`, of shape (n_tables, n_rows, width) each, are taken over: none are left in
     the list, so that no more memory is taken than has to be.
     """
-    counts = []
-    for j, vocabulary in enumerate(columns.vocabularies):
-        codes, owners = rows.items(j)
-        weights = np.bincount(codes, rows.weights[owners], minlength=vocabulary.n_rows)
-        counts.append(weights.astype(np.float64))
+    counts = rows.label_weights()
     frozen = [bool(fixed.any()) for fixed in start.fixed]
     head = result.head
     if not any(frozen):
         tables[:], head = head.align_folds(tables, rows.seen, counts, result.poolings)
-    some = np.linspace(0, len(rows.fold) - 1, min(len(rows.fold), _SCALE_ROWS)).astype(np.intp)
+    some = rows.some(_SCALE_ROWS)
     trained = TrainedColumns(
         stacks=[
             merge_tables(tables.pop(0), seen, fixed)
@@ -62,9 +58,9 @@ def build_member(
         counts=counts,
         poolings=list(result.poolings),
         frozen=frozen,
-        codes=[take(codes, some) for codes in rows.codes],
-        fold=rows.fold[some].astype(np.int64),
-        context=rows.context[some],
+        codes=some.codes,
+        fold=some.fold.astype(np.int64),
+        context=some.context,
         numbers=columns.scaling.varying,
         unit=link.output_unit(scale),
         centered=[False] * len(frozen),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.learning.problem import (
     Floats,
+    Rows,
     TrainingConfig,
     TrainingRows,
     parts_of_pass,
@@ -118,13 +119,6 @@ class CodedColumns:
         numbers = {False: iter(range(len(plain))), True: iter(range(-1, -1 - len(lists), -1))}
         self._places = [next(numbers[isinstance(c, Lists)]) for c in codes]
 
-    @property
-    def items_per_row(self) -> float:
-        """Mean items of a row, in the column of the longest lists; 1 without lists."""
-        return max(
-            [1.0, *(len(i) / (len(o) - 1) for i, o in zip(self._items, self._offsets, strict=True))]
-        )
-
     def take(self, rows: Tensor, own: Tensor | None = None) -> Batch:
         """Return codes of some rows, copied.
 
@@ -222,28 +216,61 @@ class Batches(Protocol):
         """Yield the validation rows, to be looked up in the tables of their own fold."""
 
 
+class Window:
+    """Some training rows on a device, ready to be dealt out.
+
+    Rows of `training` teach the heads, and these and those `withheld` the tables. Where withheld
+    rows go through heads, too, they are `silent`: of no weight there.
+    """
+
+    def __init__(self, rows: TrainingRows, *, silences: bool, device: torch.device) -> None:
+        self.codes = CodedColumns(marked_codes(rows), rows.n_samples, device)
+        self.context = torch.as_tensor(rows.context, device=device)
+        self.target = torch.as_tensor(rows.target, device=device)
+        self.weights = torch.as_tensor(rows.weights, device=device)
+        fold_type = np.min_scalar_type(-rows.n_tables)
+        self.fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
+        self.silent = torch.as_tensor(rows.withheld, device=device) if silences else None
+        only_tables = np.zeros_like(rows.withheld) if silences else rows.withheld
+        self.training = numbers_of(~only_tables, device)
+        self.withheld = numbers_of(only_tables & rows.cross_fitted, device)
+
+    def fold_of(self, rows: Tensor) -> Tensor:
+        """Return the fold of each row."""
+        return self.fold.index_select(0, rows).to(torch.int64)
+
+    def numbers(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return context, target and weights, copied."""
+        context, target, weights = (
+            t.index_select(0, rows) for t in (self.context, self.target, self.weights)
+        )
+        return context, target, weights
+
+
+def numbers_of(chosen: NDArray[np.bool_], device: torch.device) -> Tensor:
+    """Return the numbers of the rows chosen."""
+    return torch.as_tensor(np.flatnonzero(chosen), dtype=torch.int32, device=device)
+
+
 class TrainingSet:
-    """All training rows on a device: the :class:`Batches` of data that fit in its memory.
+    """The :class:`Batches` of rows of which a window at a time is on the device: all, if they fit.
 
     All rows but those withheld teach the heads, and these and the withheld ones the tables. An
     iteration is a pass over the rows, or a part of one where they are many. The generator draws
-    the order of rows, unknown cells, and the tables and heads that rows teach.
+    the order of rows, unknown cells, and the tables and heads that rows teach. Where there are
+    several windows it draws the order of the chunks of rows that they are made of, too.
     """
 
     def __init__(
         self,
-        rows: TrainingRows,
+        rows: Rows,
         config: TrainingConfig,
         shrinks: Sequence[bool],
         generator: torch.Generator,
     ) -> None:
         self.generator, device = generator, generator.device
-        self.n_rows, self.n_tables, self.n_context = (
-            rows.n_rows,
-            rows.n_tables,
-            rows.context.shape[1],
-        )
-        self.n_heads = config.n_heads
+        self.rows, self.n_rows, self.n_tables = rows, rows.n_rows, rows.n_tables
+        self.n_context, self.n_heads = rows.n_context, config.n_heads
         head_of = heads_of_folds(rows.n_tables, config.n_heads)
         self._head_of = torch.as_tensor(head_of, device=device)
         self._shrinkage = [
@@ -254,69 +281,98 @@ class TrainingSet:
         # and so does the shrinkage that weighs as much.
         self._shares_gradient = [p is not None and p.shares_gradient for p in config.poolings]
         self._unknown_rate = config.unknown_rate
-        self._codes = CodedColumns(marked_codes(rows), len(rows.fold), device)
-        self._context = torch.as_tensor(rows.context, device=device)
-        self._target = torch.as_tensor(rows.target, device=device)
-        self._weights = torch.as_tensor(rows.weights, device=device)
-        fold_type = np.min_scalar_type(-rows.n_tables)
-        self._fold = torch.as_tensor(rows.fold.astype(fold_type), device=device)
         # Heads of folds go through the rows that teach tables, where withheld ones weigh nothing.
-        self._silent = None
-        only_tables = rows.withheld
-        if rows.withheld.any() and rows.cross_fitted and config.head.cross_fits:
-            self._silent = torch.as_tensor(rows.withheld, device=device)
-            only_tables = np.zeros_like(rows.withheld)
-        numbers: dict[str, Any] = {"dtype": torch.int32, "device": device}
-        self._training = torch.as_tensor(np.flatnonzero(~only_tables), **numbers)
-        more = only_tables & (rows.n_tables > 1)
-        self._withheld = torch.as_tensor(np.flatnonzero(more), **numbers)
-        self.n_parts = parts_of_pass(len(self._training))
+        self._silences = rows.n_withheld > 0 and rows.cross_fitted and config.head.cross_fits
+        n_training = rows.n_samples - (0 if self._silences else rows.n_withheld)
+        self._parts = parts_of_pass(-(-n_training // rows.n_windows))
+        self.n_parts = rows.n_windows * self._parts
+        self._parts_an_iteration = max(1, self.n_parts // parts_of_pass(n_training))
         # Of parts that differ by a row, the smaller one's: no step is without rows.
-        self.n_steps = max(1, -(-(len(self._training) // self.n_parts) // config.batch_size))
-        self.n_rows_an_iteration = len(self._training) / self.n_parts
-        self._part, self._order = 0, (self._training, self._withheld)
-        few = _ITEMS_AT_ONCE / self._codes.items_per_row
+        self._n_steps = max(1, -(-(n_training // self.n_parts) // config.batch_size))
+        self.n_steps = self._n_steps * self._parts_an_iteration
+        self.n_rows_an_iteration = n_training * self._parts_an_iteration / self.n_parts
+        few = _ITEMS_AT_ONCE / rows.items_per_row
         rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
         self._steps_at_once = max(1, 4 * rows_at_once // (2 * config.batch_size))
-        judges = torch.as_tensor(np.flatnonzero(rows.validation), **numbers)
+        judging, places = rows.judges()
+        self._judging = self._window = self._on_device(judging)
+        judges = torch.as_tensor(places, dtype=torch.int32, device=device)
         n_blocks = max(1, -(-len(judges) // rows_at_once))
-        own_heads = self._head_of[self._fold_of(judges)]
-        self._validation = judges, _dealt(own_heads, self.n_heads, n_blocks)[0]
+        own_heads = self._head_of[self._judging.fold_of(judges)]
+        self._judges = judges, _dealt(own_heads, self.n_heads, n_blocks)[0]
+        self._part = 0
+        self._chunks = np.arange(rows.n_chunks)
+        self._windows: Iterator[TrainingRows] = iter(())
+        self._order = (self._window.training, self._window.withheld)
 
     def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of several steps, coded in one go."""
-        if self._part == 0:
-            self._order = self._shuffled(self._training), self._shuffled(self._withheld)
-        rows, more = (order.tensor_split(self.n_parts)[self._part] for order in self._order)
+        for _ in range(self._parts_an_iteration):
+            yield from self._next_part()
+
+    def _next_part(self) -> Iterator[Callable[[], list[Examples]]]:
+        """Yield those of the part of a pass that comes next: of a window, or a part of one."""
+        if self._part == 0 and self.rows.n_windows > 1:
+            device = self.generator.device
+            drawn = torch.randperm(len(self._chunks), generator=self.generator, device=device)
+            self._chunks = drawn.cpu().numpy()
+        window, part = divmod(self._part, self._parts)
+        if part == 0:
+            self._next_window(window)
+            held = self._window
+            self._order = self._shuffled(held.training), self._shuffled(held.withheld)
+        rows, more = (order.tensor_split(self._parts)[part] for order in self._order)
         self._part = (self._part + 1) % self.n_parts
         for_steps = [
-            min(self._steps_at_once, self.n_steps - first)
-            for first in range(0, self.n_steps, self._steps_at_once)
+            min(self._steps_at_once, self._n_steps - first)
+            for first in range(0, self._n_steps, self._steps_at_once)
         ]
         edges = list(accumulate(for_steps))[:-1]
-        cuts = [[len(r) * edge // self.n_steps for edge in edges] for r in (rows, more)]
+        cuts = [[len(r) * edge // self._n_steps for edge in edges] for r in (rows, more)]
         for n, some, others in zip(
             for_steps, rows.tensor_split(cuts[0]), more.tensor_split(cuts[1]), strict=True
         ):
             yield partial(self.steps, n, some, others)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the part of the pass that comes next, and the pass's order of rows."""
-        return {"part": self._part, "order": self._order if self._part else None}
+        """Return the part of the pass that comes next, and the orders of chunks and rows."""
+        inside = self._part % self._parts
+        return {
+            "part": self._part,
+            "chunks": torch.as_tensor(self._chunks),
+            "order": self._order if inside else None,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
-        self._part = state["part"]
-        if state["order"] is not None:
+        self._part, self._chunks = state["part"], state["chunks"].numpy()
+        self._windows = iter(())
+        window, part = divmod(self._part, self._parts)
+        if part:
+            self._next_window(window)
             rows, more = (order.to(self.generator.device) for order in state["order"])
             self._order = rows, more
 
     def validation(self) -> Iterator[Examples]:
         """Yield the validation rows, some at a time, by the heads of their own folds."""
-        judges, blocks = self._validation
+        judges, blocks = self._judges
         for block in blocks:
             places = block.flatten()
             yield self._of_own_tables(judges[places.clamp(min=0)], places >= 0)
+
+    def _next_window(self, window: int) -> None:
+        """Read the window of that number, unless it is the only one, which stays."""
+        if self.rows.n_windows == 1 and self.rows.n_chunks == 1:
+            return
+        windows = self._windows
+        if (rows := next(windows, None)) is None:
+            windows = self._windows = self.rows.windows(self._chunks)
+            rows = next(islice(windows, window, None))
+        del self._window  # before the next one takes memory
+        self._window = self._on_device(rows)
+
+    def _on_device(self, rows: TrainingRows) -> Window:
+        return Window(rows, silences=self._silences, device=self.generator.device)
 
     def _shuffled(self, rows: Tensor) -> Tensor:
         device = self.generator.device
@@ -327,11 +383,12 @@ class TrainingSet:
 
     def _of_own_tables(self, rows: Tensor, counts: Tensor) -> Examples:
         """Return rows to be looked up in the tables of their own fold; those that count weigh."""
-        batch = self._codes.take(rows, torch.ones_like(counts))
-        flat = batch.flat_rows(self._fold_of(rows), self.n_rows)
+        held = self._judging
+        batch = held.codes.take(rows, torch.ones_like(counts))
+        flat = batch.flat_rows(held.fold_of(rows), self.n_rows)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
         items = [len(f) for f in flat]
-        context, target, weights = self._numbers(rows)
+        context, target, weights = held.numbers(rows)
         n_rows = len(rows), 0
         return Examples(
             len(rows), items, n_rows, flat, lists, context, target, weights.mul_(counts), []
@@ -342,8 +399,9 @@ class TrainingSet:
 
         Of the `rows` each teaches a head, and a table; those `more` teach tables only.
         """
+        held = self._window
         others = torch.cat([rows, more]) if len(more) else rows
-        folds = self._fold_of(others)
+        folds = held.fold_of(others)
         tables = self._drawn(folds, self.n_tables)
         heads = self._head_of[folds[: len(rows)]]
         # Heads of all folds, or of one table, have no others to choose from.
@@ -358,15 +416,15 @@ class TrainingSet:
         counts = places >= 0
         places = places.clamp_(min=0)
         taken, tables = others[places], tables[places]
-        batch = self._codes.take(taken, own)
+        batch = held.codes.take(taken, own)
         if self._unknown_rate > 0:
             batch.replace_some(self._unknown_rate, self.generator, spared=own)
         tables = torch.where(own, folds[places], tables)
         flat = batch.flat_rows(tables, self.n_rows)
-        context, target, weights = self._numbers(taken)
+        context, target, weights = held.numbers(taken)
         weights.mul_(counts)
-        if self._silent is not None:
-            weights.masked_fill_(own & self._silent.index_select(0, taken), 0.0)
+        if held.silent is not None:
+            weights.masked_fill_(own & held.silent.index_select(0, taken), 0.0)
         lists = [batch.list_of(j) for j in range(len(self.n_rows))]
         shrinkage = [self._shrink(j, flat[j], lists[j], weights) for j in range(len(flat))]
         numbers = context, target, weights
@@ -381,13 +439,6 @@ class TrainingSet:
         shift = torch.randint(1, n, own.shape, generator=self.generator, device=own.device)
         return (own + shift).remainder_(n)
 
-    def _numbers(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return context, target and weights."""
-        context, target, weights = (
-            t.index_select(0, rows) for t in (self._context, self._target, self._weights)
-        )
-        return context, target, weights
-
     def _shrink(
         self, column: int, flat: Tensor, lists: ListBatch | None, weights: Tensor
     ) -> Tensor:
@@ -397,9 +448,6 @@ class TrainingSet:
         if self._shares_gradient[column]:
             weights = weights / lists.lengths.square()
         return strength.mul_(weights[lists.owners]).unsqueeze(1)
-
-    def _fold_of(self, rows: Tensor) -> Tensor:
-        return self._fold.index_select(0, rows).to(torch.int64)
 
 
 def _split(
@@ -474,25 +522,17 @@ def marked_codes(rows: TrainingRows) -> list[Codes]:
     return marked
 
 
-def shrinkage(rows: TrainingRows, shrinks: Sequence[bool], prior_rows: float) -> list[Floats]:
+def shrinkage(rows: Rows, shrinks: Sequence[bool], prior_rows: float) -> list[Floats]:
     """Return, for each row of the stacked tables, prior rows over the weight it learns from.
 
     Summed over the rows that it learns from, the shrinkage is that of `prior_rows` rows, however
     many they are. Weights of a table's own fold stay out of it, for class weights tell its targets.
     The unknown row, which stands for no rows of its own, has none.
     """
-    if rows.cross_fitted:
-        train_masks = [rows.fold != table for table in range(rows.n_tables)]
-    else:
-        train_masks = [~rows.withheld]
     out = []
-    for j, n in enumerate(rows.n_rows):
-        codes, owners = rows.items(j)
-        weights = rows.weights[owners]
-        chosen = [mask[owners] for mask in train_masks]
-        weight = np.stack([np.bincount(codes[t], weights[t], n) for t in chosen])
+    for weight, shrinking in zip(rows.table_weights(), shrinks, strict=True):
         strength = np.divide(prior_rows, weight, out=np.zeros_like(weight), where=weight > 0)
         strength[:, 0] = 0.0
         finite = np.minimum(strength, np.finfo(np.float32).max)  # of weights that all but vanish
-        out.append((finite * shrinks[j]).ravel().astype(np.float32))
+        out.append((finite * shrinking).ravel().astype(np.float32))
     return out

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock, local
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.batches import TrainingSet
+from sk_entity_embed.learning.checkpoints import Keeper
 from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.learning.heads import TORCH_HEADS, HeadShape, TorchHead
 from sk_entity_embed.learning.lookup import EmbeddingBank
@@ -21,10 +25,10 @@ from sk_entity_embed.learning.loop import train
 from sk_entity_embed.learning.poolings import TORCH_POOLINGS, TorchPooling
 from sk_entity_embed.learning.problem import (
     Floats,
+    Rows,
     StartingPoint,
     TrainingConfig,
     TrainingResult,
-    TrainingRows,
 )
 from sk_entity_embed.model.heads import heads_of_folds
 
@@ -35,12 +39,17 @@ _SHARED_PRODUCTS = 8_000_000
 
 
 def learn(
-    tables: list[Floats], rows: TrainingRows, start: StartingPoint, config: TrainingConfig
+    tables: list[Floats],
+    rows: Rows,
+    start: StartingPoint,
+    config: TrainingConfig,
+    keeper: Keeper | None = None,
 ) -> TrainingResult:
     """Train tables and head.
 
     The `tables`, of shape (n_tables, n_rows, width) each, are taken over: in the list they are
-    replaced by trained ones, perhaps in their memory.
+    replaced by trained ones, perhaps in their memory. The `keeper` gives the state to go on from,
+    and keeps later ones.
 
     Raises
     ------
@@ -69,6 +78,7 @@ def learn(
                 continued=start.head is not None,
                 executor=executor,
             )
+            kept = {} if keeper is None else _kept(keeper, generator.device, config)
             state = train(
                 task,
                 max_iter=config.max_iter,
@@ -80,12 +90,17 @@ def learn(
                 n_rows=batches.n_rows_an_iteration,
                 label=config.label,
                 baseline=start.head is not None,
+                **kept,
             )
         if state.diverged or not _finite(task.average.parameters):
+            if keeper is not None:
+                keeper.forget()
             raise InvalidParameterError(
                 "Training diverged: the loss is no longer finite. Lower `learning_rate_init` or "
                 "`alpha`, or look for extreme values in y and sample_weight."
             )
+        if keeper is not None and not state.interrupted:
+            keeper.end(state, [*task.average.parameters])
         tables[:] = [w.cpu().numpy().reshape(rows.n_tables, -1, w.shape[1]) for w in bank.weights]
         return TrainingResult(
             head=head.to_numpy(),
@@ -97,12 +112,13 @@ def learn(
             best_iteration=state.best_iteration,
             interrupted=state.interrupted,
             used_up=len(state.iterations) == config.max_iter and state.fall is None,
+            exploded=state.exploded,
         )
 
 
 def _build(
     widths: Sequence[int],
-    rows: TrainingRows,
+    rows: Rows,
     start: StartingPoint,
     config: TrainingConfig,
     generator: torch.Generator,
@@ -110,7 +126,7 @@ def _build(
     """Return head and poolings, new ones or those to go on from."""
     folds = heads_of_folds(rows.n_tables, config.n_heads)
     head = TORCH_HEADS[config.head](
-        HeadShape(widths, rows.context.shape[1], config.n_heads, folds), config, generator
+        HeadShape(widths, rows.n_context, config.n_heads, folds), config, generator
     )
     if start.head is not None:
         head.set_from(start.head)
@@ -123,6 +139,16 @@ def _build(
             pool.set_from(earlier)
         pools.append(pool)
     return head, pools
+
+
+def _kept(keeper: Keeper, device: torch.device, config: TrainingConfig) -> dict[str, Any]:
+    """Return where the loop goes on from, and how it keeps its state."""
+    state = keeper.load(device)
+    if state is not None and config.verbose:
+        n = len(state.iterations)
+        said = f"{config.label}: goes on after {n} iteration(s), from {str(keeper.path)!r}"
+        tqdm.write(said, file=sys.stderr)
+    return {"state": state, "after_iteration": keeper.save, "due": keeper.due}
 
 
 def _finite(values: Sequence[torch.Tensor]) -> bool:
@@ -206,11 +232,10 @@ def _branch(generator: torch.Generator) -> torch.Generator:
     return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
 
 
-def _start_outputs(rows: TrainingRows, config: TrainingConfig) -> Float64 | None:
+def _start_outputs(rows: Rows, config: TrainingConfig) -> Float64 | None:
     """Return the outputs that suit all rows that teach the head alike; None where they are zero."""
-    learned_from = ~rows.withheld
-    target = rows.target[learned_from].astype(np.float64)
-    return config.loss.constant(target, rows.weights[learned_from].astype(np.float64))
+    mean, _ = rows.mean_target()
+    return config.loss.constant(mean[None], np.ones(1))
 
 
 def _fixed_entries(

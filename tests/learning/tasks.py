@@ -168,7 +168,7 @@ def heads_serving(task, folds):
 
 def codes_of(task, *, own=False):
     """Codes of all 60 rows; with `own`, as the rows' own tables know them."""
-    return task.batches._codes.take(torch.arange(60), torch.full((60,), own))
+    return task.batches._window.codes.take(torch.arange(60), torch.full((60,), own))
 
 
 def items_of(codes, row):

@@ -13,7 +13,7 @@ from sk_entity_embed.learning import problem
 from sk_entity_embed.learning.batches import CodedColumns, TrainingSet
 from sk_entity_embed.model.heads import heads_of_folds
 from tests.learning.problems import N_ROWS as SIZES
-from tests.learning.problems import make_problem
+from tests.learning.problems import make_problem, make_rows
 
 N, N_ROWS = 30, [7, 9, 5, 11]
 CPU = torch.device("cpu")
@@ -101,9 +101,10 @@ def test_some_codes_become_unknown_in_the_batch_alone():
 def test_the_longest_column_of_lists_tells_the_items_of_a_row():
     codes = make_codes()
     means = [len(c.items) / N for c in codes if isinstance(c, Lists)]
-    assert CodedColumns(codes, N, CPU).items_per_row == pytest.approx(max(means))
-    assert CodedColumns([codes[1]], N, CPU).items_per_row == 1
-    assert CodedColumns([], N, CPU).items_per_row == 1
+    rows = make_rows(N)
+    for some, items in ((codes, max(means)), ([codes[1]], 1), ([], 1)):
+        held = replace(rows, codes=some, n_rows=[1000] * len(some))
+        assert held.items_per_row == pytest.approx(items)
 
 
 # Rows dealt to steps and heads -------------------------------------------------------------

@@ -613,10 +613,10 @@ def test_batches_of_the_validation_loss_do_not_change_it(kind, monkeypatch):
     expected = make_task(rows, start, config).validation_loss()
     monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 9)
     task = make_task(rows, start, config)
-    assert 1 <= task.batches._validation[1][0].numel() <= 9
+    assert 1 <= task.batches._judges[1][0].numel() <= 9
     np.testing.assert_allclose(task.validation_loss(), expected, rtol=1e-6)
     monkeypatch.setattr(batches, "_ITEMS_AT_ONCE", 0)
-    assert len(make_task(rows, start, config).batches._validation[1]) == rows.validation.sum()
+    assert len(make_task(rows, start, config).batches._judges[1]) == rows.validation.sum()
 
 
 def test_shrinkage_leads_all_but_the_unknown_row_to_zero():
