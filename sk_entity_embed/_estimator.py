@@ -231,7 +231,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them.
+            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them; or if
+            the folder `checkpoint` is in use, or holds the checkpoint of another fit or a damaged
+            one.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
@@ -240,6 +242,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
         Warns
         -----
+        CheckpointWarning
+            If a checkpoint cannot be written; the fit goes on.
         ColumnRoleWarning
             If ``categorical_features="auto"`` may have taken ids for quantities or the other way
             round.
@@ -247,6 +251,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If columns have only missing values.
         FoldsReducedWarning
             If there are too few rows or groups for `cv` folds.
+        ConvergenceWarning
+            If the loss was no longer finite, and training went back to an earlier state.
         LeakageWarning
             If rows have copies in other folds, or ``warm_start`` goes on with other rows.
         RareClassWarning
@@ -261,7 +267,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         An error leaves the estimator as it was before. Only warnings about a training that has
         ended come after its result is in place. Ctrl-C ends the training
         early: the best state so far is kept, with a warning. Before the end of the first iteration
-        there is none, and an earlier fit stays, with a warning, too.
+        there is none, and an earlier fit stays, with a warning, too. A `checkpoint` stays after
+        Ctrl-C, and the next fit of the same rows goes on from there.
         """
         if self._fit(X, y, sample_weight, groups) is None:
             self._keep_earlier_fit()
