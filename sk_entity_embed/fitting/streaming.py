@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -302,6 +302,13 @@ class Spilled:
             window_rows=window_rows,
         )
         return rows, columns
+
+    def close(self) -> None:
+        """End the writing, whatever it came to."""
+        files: list[Any] = [self.folds, *self.files.codes, *self.files.numbers.values()]
+        for file in files:
+            with suppress(OSError):  # of what was left to write to a full disk
+                file.close()
 
     def marks(self, columns: EncodedColumns, tables: Sequence[Floats]) -> dict[str, str]:
         """Return what tells these rows, and what training starts from, from others."""
