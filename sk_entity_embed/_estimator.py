@@ -514,7 +514,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        fitted.__dict__.pop("categories_", None)
+        for name in ("categories_", "_growth"):  # of the fit before
+            fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns))
         self.__dict__ = fitted.__dict__
         warn_of_training(trained.results, self.n_members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -33,6 +33,7 @@ from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import (
     Target,
+    TargetForm,
     apply_class_weight,
     check_target,
     read_target,
@@ -128,7 +129,7 @@ class EncodedColumns:
                 max_categories=max_categories,
             )
             positions = vocabulary.locate(first, second)
-            means = _target_means(positions, None, len(vocabulary.pairs), given)
+            means = target_means(positions, None, len(vocabulary.pairs), given)
             added.append((vocabulary, vocabulary.rows_of(positions), means))
         return replace(
             self,
@@ -201,8 +202,12 @@ def check_input(
     target_type: str,
     loss: str,
     class_weight: Any,
+    form: Callable[[NDArray[Any]], TargetForm] | None = None,
 ) -> CheckedInput:
-    """Read and check everything passed to ``fit``; errors name what is wrong."""
+    """Read and check everything passed to ``fit``; errors name what is wrong.
+
+    Where rows come in parts, a `form` says how to read the target.
+    """
     table = read_table(X)
     y_array = check_target(y, table.n_rows)
     weights = _check_weights(sample_weight, table.n_rows)
@@ -213,7 +218,7 @@ def check_input(
         used = table.take(np.flatnonzero(kept))
         y_array, weights = y_array[kept], weights[kept]
         group_array = None if group_array is None else group_array[kept]
-    target = read_target(y_array, target_type)
+    target = read_target(y_array, target_type) if form is None else form(y_array).read(y_array)
     return CheckedInput(
         table=table,
         used=used,
@@ -408,9 +413,9 @@ def _code(
     n_labels = len(vocabulary.labels)
     if column.is_list:
         items, offsets = _locate_items(column, vocabulary)
-        return vocabulary.encode(column), _target_means(items, offsets, n_labels, given)
+        return vocabulary.encode(column), target_means(items, offsets, n_labels, given)
     positions = vocabulary.locate(column)
-    return vocabulary.rows_of(positions), _target_means(positions, None, n_labels, given)
+    return vocabulary.rows_of(positions), target_means(positions, None, n_labels, given)
 
 
 def _locate_items(
@@ -425,13 +430,28 @@ def _locate_items(
     return positions, column.offsets + np.append(0, np.cumsum(column.absent))
 
 
-def _target_means(
+def target_means(
     positions: NDArray[np.integer[Any]],
     offsets: NDArray[np.int64] | None,
     n_labels: int,
     given: CheckedInput,
 ) -> NDArray[np.float64]:
     """Return the weighted target mean of each label, over the cells or items that hold it."""
+    sums, totals = target_sums(positions, offsets, n_labels, given)
+    means = sums / totals[:, None]
+    return means[:, 0] if given.target.is_single else means
+
+
+def target_sums(
+    positions: NDArray[np.integer[Any]],
+    offsets: NDArray[np.int64] | None,
+    n_labels: int,
+    given: CheckedInput,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each label's weighted sums of the target, and the weight of its cells or items.
+
+    Sums have shape (n_labels, n_outputs).
+    """
     target = given.target
     n_outputs = target.n_outputs
     sums, totals = np.zeros(n_labels * n_outputs), np.zeros(n_labels)
@@ -449,8 +469,7 @@ def _target_means(
         else:
             for j in range(n_outputs):
                 np.add.at(sums, labels * n_outputs + j, weights * values[:, j])
-    means = sums.reshape(n_labels, n_outputs) / totals[:, None]
-    return means[:, 0] if target.is_single else means
+    return sums.reshape(n_labels, n_outputs), totals
 
 
 def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:

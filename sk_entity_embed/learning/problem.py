@@ -51,6 +51,11 @@ class TrainingRows:
         seen = [self._seen(j, n) for j, n in enumerate(self.n_rows)]
         object.__setattr__(self, "seen", seen)
 
+    def add_seen(self, before: Sequence[NDArray[np.bool_]]) -> None:
+        """Count what each table has learned in an earlier training as seen, too."""
+        for seen, earlier in zip(self.seen, before, strict=True):
+            np.logical_or(seen, earlier, out=seen)
+
     @property
     def cross_fitted(self) -> bool:
         """Whether the tables that learn from a row are not the one it is looked up in."""

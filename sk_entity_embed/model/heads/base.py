@@ -129,6 +129,15 @@ class Head(ABC):
         """
         return self
 
+    def with_context(
+        self, matrix: NDArray[np.float64], offset: NDArray[np.float64]
+    ) -> Self | None:
+        """Return the head that gives the same answers on other numbers; None if there is none.
+
+        The numbers that it reads now are ``others @ matrix + offset``.
+        """
+        return None
+
     @classmethod
     def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return those of the parameter `hidden_layer_sizes` that it uses."""

@@ -136,6 +136,14 @@ class DotHead(Head):
             )
         return list(equal.values())
 
+    def with_context(self, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        constant = float(offset @ self.context_weights)
+        return replace(
+            self,
+            context_weights=matrix @ self.context_weights,
+            intercept=self.intercept + constant,
+        )
+
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Move the weights of axes and biases into the vectors, so that all weights are one."""
         absorbed = [
