@@ -22,7 +22,9 @@ from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.datasets import load_flights
 
 
-def growth(n_rows: int | None = None, seed: int = 0, *, once: bool = True, **params: Any) -> dict[str, Any]:
+def growth(
+    n_rows: int | None = None, seed: int = 0, *, once: bool = True, **params: Any
+) -> dict[str, Any]:
     """Return held-out AUCs of flights, a fifth of each month, and seconds.
 
     Without `once` the fit on all rows is left out.
@@ -49,7 +51,9 @@ def growth(n_rows: int | None = None, seed: int = 0, *, once: bool = True, **par
                     np.concatenate(vectors), np.concatenate(targets)
                 ),
             }
-            out["after six"] = {n: _auc(m, grown, X[early], y[early]) for n, m in downstream.items()}
+            out["after six"] = {
+                n: _auc(m, grown, X[early], y[early]) for n, m in downstream.items()
+            }
             out["network after six"] = roc_auc_score(y[early], grown.decision_function(X[early]))
     assert downstream is not None
     out["after twelve"] = {n: _auc(m, grown, X[early], y[early]) for n, m in downstream.items()}

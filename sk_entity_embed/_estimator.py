@@ -822,7 +822,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             classes=given.target.classes,
             layers=self._layers(given, link),
             fixed=start.fixed,
-            shrinks=start.shrinks,
+            shrinks=tuple(map(bool, start.shrinks)),
         )
 
     def _fingerprint(self, given: CheckedInput, columns: EncodedColumns) -> str:

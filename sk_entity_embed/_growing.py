@@ -19,7 +19,7 @@ from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
 from sk_entity_embed.fitting.building import build_member, build_model
-from sk_entity_embed.fitting.growing import Block, Names
+from sk_entity_embed.fitting.growing import Block
 from sk_entity_embed.fitting.initialization import check_init
 from sk_entity_embed.fitting.options import n_heads
 from sk_entity_embed.fitting.outcome import warn_of_training
@@ -33,21 +33,24 @@ from sk_entity_embed.fitting.preparation import (
     training_rows,
 )
 from sk_entity_embed.input.context import fit_context
+from sk_entity_embed.input.duplicates import check_duplicates
 from sk_entity_embed.input.folds import is_integer
 from sk_entity_embed.input.target import TargetForm
-from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingConfig
+from sk_entity_embed.learning.problem import Floats, StartingPoint
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.growth import Growth, KeptRows
 from sk_entity_embed.model.heads import HEADS
 from sk_entity_embed.model.losses import Link, Scale
+from sk_entity_embed.model.tables import take
 
+_SEEDS = np.iinfo(np.int32).max
 _SETTINGS = (
     *("categorical_features", "dimensions", "pooling", "max_length", "interactions", "head"),
     *("y_range", "hidden_layer_sizes", "loss", "target_type", "cross_fit", "cv"),
 )
 """Parameters that decide shapes, folds, or what the outputs mean: they stay from call to call."""
-_SEEDS = np.iinfo(np.int32).max
-PASSES, STEP = 0.3, 0.5
+_PASSES = 0.5
+"""Passes of a call that goes on, as a share of those of a first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,9 @@ class _Before:
 class _Task:
     """A training of a block, and perhaps rows before: all that :func:`learn` is given.
 
-    `seen` says what each table has learned from before, if the training `continues` another.
-    `growth` is what is kept afterwards.
+    `seen` says what each table has learned from before, if the training goes on from another.
+    `growth` is what is kept afterwards, and `row_weight` the mean number of rows that one stands
+    for.
     """
 
     block: Block
@@ -78,7 +82,12 @@ class _Task:
     start: StartingPoint
     growth: Growth
     seen: list[NDArray[np.bool_]] | None = None
-    continues: bool = False
+    row_weight: float = 1.0
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on from an earlier training."""
+        return self.seen is not None
 
 
 class GrowingEstimator(EmbeddingEstimator):
@@ -95,6 +104,90 @@ class GrowingEstimator(EmbeddingEstimator):
         groups: ArrayLike | None = None,
         classes: ArrayLike | None = None,
     ) -> Self:
+        """Learn from a block of rows, and go on from the calls before.
+
+        The first call decides columns, classes, pairs of columns and the network's layers. Later
+        ones go on: vocabularies, counts and target means grow, new categories start from the
+        unknown vector, and vectors stay where they were as far as the network allows, so that a
+        model fitted on vectors of an earlier call still understands those of a later one. Each
+        block is trained on together with a sample of the rows before, of at most 100,000, weighted
+        so that it stands for all of them: what is still so is not forgotten.
+
+        To encode the rows of the block itself use :meth:`transform_training`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with the columns of the first call, in any of the containers listed above.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target. It is required. A block need not hold all classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, in one unit for all calls. Rows of zero weight are dropped.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row. The rows of a group share a fold, in all calls. See Notes.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that `y` may hold, in whatever call. The first call needs them where `y` is
+            one column of classes; later ones may leave them out. Quantities and indicator
+            matrices have none.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` hold what cannot be learned from, or what does not go with the calls
+            before: other columns, categories of another type, a class that is not one of
+            `classes`, parameters that had to stay; if `classes` are needed and not given; if
+            `n_members` is not 1 or `cv` is no number.
+        TypeError
+            If a container or the type of a column is not supported.
+        KeyboardInterrupt
+            If training is interrupted. The estimator has learned nothing of the block then.
+
+        Warns
+        -----
+        ColumnRoleWarning, EmptyColumnWarning
+            As :meth:`fit`, in the first call.
+        LeakageWarning
+            If rows of the block have copies in other folds.
+
+        Notes
+        -----
+        Folds are drawn by a hash, so that a row that comes again keeps its fold, and no table or
+        head that makes up its vectors has ever learned from it. The hash is that of the row's
+        group, if there are `groups`, or else of its content: cells and target. Content is a name
+        only where rows differ. Where contents repeat by chance, and more than one row in ten is
+        expected to have a copy among the rows so far, a row is known within its block only. So
+        pass `groups`, such as the number of the row, where rows come again and many are alike.
+
+        The first call trains as long as :meth:`fit`, and later ones for half as many iterations as
+        a fit of the block and the sample would take, or for `max_iter`. Pairs
+        that ``interactions="auto"`` finds are those of the first block; name the pairs where one
+        block says little of them, as a single month says nothing of pairs with the month.
+
+        `partial_fit` after :meth:`fit` goes on from it, but without a sample of its rows, and
+        without their folds: rows of fit that come again have been seen. :meth:`fit` starts
+        afresh.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> rng = np.random.default_rng(0)
+        >>> encoder = EntityEmbeddingEncoder(target_type="continuous", random_state=0)
+        >>> for cities in (["Oslo", "Rome"], ["Oslo", "Rome", "Lima"]):
+        ...     X = pd.DataFrame({"city": rng.choice(cities, 200)})
+        ...     y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0})
+        ...     encoder = encoder.partial_fit(X, y + rng.normal(size=200))
+        >>> encoder.embeddings_["city"].index.tolist()
+        ['Lima', 'Oslo', 'Rome']
+        >>> int(encoder.category_counts_["city"].sum())
+        400
+        """
         self._validate_params()  # scikit-learn leaves it out of later calls
         before = self._before_growing()
         seeds = Seeds.draw(self.random_state)[0]
@@ -110,6 +203,36 @@ class GrowingEstimator(EmbeddingEstimator):
         return self
 
     def transform_training(self, X: Any) -> NDArray[np.float32]:
+        """Encode the rows of the last :meth:`partial_fit` without leakage.
+
+        It is to :meth:`partial_fit` what :meth:`fit_transform` is to :meth:`fit`: each row gets its
+        vectors from the tables, and hidden layer and predictions from the head, of its own fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows of the last call, all of them, in their order.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+            C-contiguous; or the container chosen by ``set_output``. Rows of zero weight get the
+            vectors of :meth:`transform`.
+
+        Raises
+        ------
+        ValueError
+            If `X` holds other rows, or the last fit was none by :meth:`partial_fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Oslo"], ["Rome"], ["Lima"]] * 20, np.linspace(0, 1, 60)
+        >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).partial_fit(X, y)
+        >>> encoder.transform_training(X).shape
+        (60, 3)
+        """
         check_is_fitted(self)
         growth = getattr(self, "_growth", None)
         if growth is None or not growth.block:
@@ -243,13 +366,9 @@ class GrowingEstimator(EmbeddingEstimator):
         growth = growing.after_block(growth, block, names, given, kept, start, class_rows)
         return _Task(block, training, columns, folds, scale, link, tables, start, growth)
 
-    def _next_task(
-        self, given: CheckedInput, owners: Any, unit: float, before: _Before
-    ) -> _Task:
+    def _next_task(self, given: CheckedInput, owners: Any, unit: float, before: _Before) -> _Task:
         """Return the training of a further block, and of a sample of the rows before."""
         model, growth = before.model, before.growth
-        scale = model.scale
-        link = resolve_link(getattr(self, "y_range", None), given, scale)
         block = growing.next_block(
             given,
             model,
@@ -264,10 +383,14 @@ class GrowingEstimator(EmbeddingEstimator):
         new = growing.as_kept(block, names, given, unit)
         earlier = growing.others(growth.kept, block, names)
         kept = growing.sample(new, earlier, growth.seed)
-        rows, weights = growing.with_replay(new, earlier, growth)
-        head, scaling = growing.carried_over(
+        rows, weights = growing.with_earlier(new, earlier)
+        head, scaling = growing.with_numbers(
             model.head, kept.numbers, model.scaling, fit_context(kept.numbers)
         )
+        target = replace(given.target, values=kept.target)
+        scale = given.loss.scale(target, kept.weights)
+        link = resolve_link(getattr(self, "y_range", None), given, scale)
+        head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
         folds = self._assign(rows, n_folds, columns)
         class_rows = growing.class_rows(given.target)
@@ -279,12 +402,20 @@ class GrowingEstimator(EmbeddingEstimator):
         )
         growth = growing.after_block(growth, block, names, given, kept, start, class_rows)
         return _Task(
-            block, training, columns, folds, scale, link, tables, start, growth, seen, True
+            block,
+            training,
+            columns,
+            folds,
+            scale,
+            link,
+            tables,
+            start,
+            growth,
+            seen,
+            float(weights.sum() / rows.weights.sum()),
         )
 
-    def _assign(
-        self, rows: KeptRows, n_folds: int, columns: EncodedColumns
-    ) -> FoldAssignment:
+    def _assign(self, rows: KeptRows, n_folds: int, columns: EncodedColumns) -> FoldAssignment:
         return growing.assign(
             rows,
             n_folds,
@@ -309,19 +440,24 @@ class GrowingEstimator(EmbeddingEstimator):
 
         block, training, columns, folds = task.block, task.training, task.columns, task.folds
         self._check_names(task.tables, block.columns, given.target.n_outputs)
+        if folds.n_tables > 1:
+            codes = [take(c, np.arange(given.used.n_rows)) for c in columns.codes]
+            numbers, own = columns.context_values[: given.used.n_rows], folds.fold
+            check_duplicates(codes, numbers, given.target, own[: given.used.n_rows])
         rows = training_rows(training, columns, folds, task.scale)
         if task.seen is not None:
             rows.add_seen(task.seen)
         heads = n_heads(len(rows.fold), folds.n_tables, HEADS[self.head], task.start.head)
         config = self._training_config(training, columns, heads, task.scale, task.link, seeds)
-        if task.continues:
-            config = self._continued(config)
-        result = learn(task.tables, rows, task.start, config)
+        if task.continues and self.max_iter == "auto":
+            config = replace(config, max_iter=max(1, round(_PASSES * config.max_iter)), min_iter=0)
+        start = task.start
+        if task.continues:  # shrinkage is that of rows, of which the weights have the mean of one
+            start = replace(start, shrinks=tuple(s / task.row_weight for s in start.shrinks))
+        result = learn(task.tables, rows, start, config)
         if result.interrupted:
             raise KeyboardInterrupt("partial_fit was interrupted; the estimator is as it was.")
-        member = build_member(
-            task.tables, result, task.start, rows, columns, task.scale, task.link
-        )
+        member = build_member(task.tables, result, task.start, rows, columns, task.scale, task.link)
         model = build_model([member], columns, task.scale, task.link)
         if before is not None:
             model = growing.aligned(model, before.model, block, task.start.fixed)
@@ -340,15 +476,3 @@ class GrowingEstimator(EmbeddingEstimator):
         fitted._growth = task.growth
         warn_of_training([result], 1)
         return fitted
-
-    def _continued(self, config: TrainingConfig) -> TrainingConfig:
-        """Return the settings of a training that goes on."""
-        n = config.max_iter
-        if self.max_iter == "auto":
-            n = max(1, round(PASSES * n))
-        return replace(
-            config,
-            max_iter=n,
-            min_iter=0,
-            learning_rate_init=STEP * config.learning_rate_init,
-        )

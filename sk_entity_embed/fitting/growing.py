@@ -7,7 +7,7 @@ for them. So nothing is forgotten that is still so, and one call costs about the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from sk_entity_embed.fitting.preparation import (
     FoldAssignment,
     target_sums,
 )
-from sk_entity_embed.input.context import ContextScaling, fit_context, stack_numbers
+from sk_entity_embed.input.context import ContextScaling, stack_numbers
 from sk_entity_embed.input.crosses import CrossVocabulary
 from sk_entity_embed.input.growing import (
     codes_of,
@@ -58,14 +58,14 @@ from sk_entity_embed.learning.problem import Floats, StartingPoint
 from sk_entity_embed.model.fitted import EmbeddingModel
 from sk_entity_embed.model.growth import Growth, KeptRows
 from sk_entity_embed.model.heads import Head
+from sk_entity_embed.model.losses import Link, Scale
 from sk_entity_embed.model.procrustes import nearest_motion, nearest_rotation
 from sk_entity_embed.model.symmetry import Motion
 
 KEPT = 100_000
 """Rows of the sample, at most."""
-REPLAY = None
 NATURAL = 0.1
-"""Rows seen so far that have the content of a row by chance, from which on contents name no rows."""
+"""Rows seen so far that have a row's content by chance, from which on contents name no rows."""
 _FITTED_ON = 20_000
 """Rows on which numbers in one scaling are expressed by those in another, at most."""
 
@@ -260,30 +260,15 @@ def after_block(
         class_rows=class_rows,
         label_weights=block.label_weights,
         fixed=start.fixed,
-        shrinks=start.shrinks,
+        shrinks=tuple(map(bool, start.shrinks)),
         block=mark_of(given.table, block.columns.categorical),
         kept=kept,
     )
 
 
-def with_replay(
-    new: KeptRows, earlier: KeptRows, growth: Growth
-) -> tuple[KeptRows, NDArray[np.float64]]:
-    """Return the rows to train on and their weights: new ones, and earlier ones that stand for all.
-
-    Of the earlier ones as many are drawn as ...
-    """
-    factor = 1 / earlier.share
-    if REPLAY is not None:
-        n = int(max(REPLAY[0] * len(new), REPLAY[1]))
-        if n < len(earlier):
-            place = shares(earlier.keys, _salt(growth.seed + growth.n_calls, 3))
-            at = np.sort(np.argpartition(place, n)[:n]) if n else np.arange(0)
-            factor *= len(earlier) / max(n, 1)
-            earlier = earlier.take(at)
-        factor = min(factor, REPLAY[2])
-    weights = np.concatenate([new.weights, earlier.weights * factor])
-    return join(new, earlier), weights
+def with_earlier(new: KeptRows, earlier: KeptRows) -> tuple[KeptRows, NDArray[np.float64]]:
+    """Return new rows and earlier ones, which stand for all that were seen, and their weights."""
+    return join(new, earlier), np.concatenate([new.weights, earlier.weights / earlier.share])
 
 
 def mark_of(table: Table, categorical: Sequence[int]) -> str:
@@ -471,7 +456,7 @@ def growing_point(
     return tables, StartingPoint(tuple(masks), tuple(shrinks), head, model.poolings), seen
 
 
-def carried_over(
+def with_numbers(
     head: Head, numbers: NDArray[np.float64], old: ContextScaling, new: ContextScaling
 ) -> tuple[Head, ContextScaling]:
     """Return the head for numbers in a new scaling; itself, and the old one, if it cannot follow.
@@ -485,6 +470,15 @@ def carried_over(
     design = np.column_stack([now, np.ones(len(some))])
     found = np.linalg.lstsq(design, old.apply(numbers[some]).astype(np.float64), rcond=1e-6)[0]
     moved = head.with_context(found[:-1], found[-1])
+    return (head, old) if moved is None else (moved, new)
+
+
+def with_scale(head: Head, model: EmbeddingModel, new: Scale, link: Link) -> tuple[Head, Scale]:
+    """Return the head for targets in new units; itself, and the old ones, if it cannot follow."""
+    old = model.scale
+    if np.array_equal(old.center, new.center) and np.array_equal(old.width, new.width):
+        return head, old
+    moved = head.with_outputs(*link.carried(old, new))
     return (head, old) if moved is None else (moved, new)
 
 

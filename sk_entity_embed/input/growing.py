@@ -48,9 +48,9 @@ def grow_vocabulary(
     """
     if old.n_categories and new.n_categories and not _may_meet(old, new):
         raise InvalidDataError(
-            f"Column {old.name!r} held categories like {typed(old.categories[0])} in the calls before, "
-            f"but holds ones like {typed(new.categories[0])} now, which cannot be equal; give the column "
-            "the type that it had."
+            f"Column {old.name!r} held categories like {typed(old.categories[0])} in the calls "
+            f"before, but holds ones like {typed(new.categories[0])} now, which cannot be equal; "
+            "give the column the type that it had."
         )
     fresh = old.locate(_as_column(new)) > old.n_categories
     merged = old
@@ -62,9 +62,7 @@ def grow_vocabulary(
         counts[merged.locate(_as_column(one))] += one.counts
     missing_count = old.missing_count + new.missing_count
     empty_count = old.empty_count + new.empty_count
-    rare = infrequent_mask(
-        counts, int(counts.sum()) + missing_count, min_frequency, max_categories
-    )
+    rare = infrequent_mask(counts, int(counts.sum()) + missing_count, min_frequency, max_categories)
     rows = np.full(len(counts), INFREQUENT, dtype=np.int32)
     end = N_RESERVED + int((~rare).sum())
     rows[~rare] = np.arange(N_RESERVED, end)
@@ -138,9 +136,7 @@ def cross_positions_before(
     return new.locate(first, second)
 
 
-def cross_rows_before(
-    old: CrossVocabulary, new: CrossVocabulary, sides: Sequence[_Rows]
-) -> _Rows:
+def cross_rows_before(old: CrossVocabulary, new: CrossVocabulary, sides: Sequence[_Rows]) -> _Rows:
     """Return the old row of each row of grown pairs, from those of each row of the parents."""
     rows = np.full(new.n_rows, UNKNOWN, dtype=np.int32)
     if (old.rows == INFREQUENT).any():

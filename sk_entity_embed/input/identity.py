@@ -37,8 +37,7 @@ def mixed(keys: Keys, salt: int = 0) -> Keys:
 
 def shares(keys: Keys, salt: int) -> NDArray[np.float64]:
     """Return numbers from 0 to 1, evenly spread, one for each key."""
-    found: NDArray[np.float64] = (mixed(keys, salt) >> np.uint64(11)) * 2.0**-53
-    return found
+    return (mixed(keys, salt) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def hash_values(values: NDArray[Any]) -> Keys:
@@ -115,7 +114,9 @@ def _text(value: Hashable) -> bytes:
         return b"t" + value.encode("utf-8", "surrogatepass")
     if isinstance(value, _REALS):
         try:
-            return f"n{int(value)}".encode() if value == int(value) else f"n{float(value)!r}".encode()
+            return (
+                f"n{int(value)}".encode() if value == int(value) else f"n{float(value)!r}".encode()
+            )
         except (OverflowError, ValueError):
             return f"n{value}".encode()
     if isinstance(value, bytes):

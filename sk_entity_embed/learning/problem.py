@@ -91,13 +91,14 @@ class TrainingRows:
 class StartingPoint:
     """Where the parameters start, beside the tables, which training takes over.
 
-    Training leaves `fixed` rows of the tables as they are; their biases learn all the same. Columns
-    that start from given vectors do not `shrink` towards zero. `head` and `poolings` are earlier
-    ones to go on from, None for new ones.
+    Training leaves `fixed` rows of the tables as they are; their biases learn all the same.
+    `shrinks` says how strongly each column's vectors shrink towards zero, 1 for as usual; those
+    that start from given vectors do not. `head` and `poolings` are earlier ones to go on from, None
+    for new ones.
     """
 
     fixed: tuple[NDArray[np.bool_], ...]
-    shrinks: tuple[bool, ...]
+    shrinks: tuple[float, ...]
     head: Head | None
     poolings: tuple[Pooling | None, ...]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,5 +101,3 @@ class Growth:
     shrinks: tuple[bool, ...]
     block: str
     kept: KeptRows
-
-

@@ -156,6 +156,13 @@ class MLPHead(Head):
             np.vstack([first[:n], matrix @ first[n:]]), bias + offset @ first[n:]
         )
 
+    def with_outputs(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        return replace(
+            self,
+            weights=(*self.weights[:-1], self.weights[-1] * factor),
+            biases=(*self.biases[:-1], self.biases[-1] * factor + offset),
+        )
+
     def _first(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the first layer of all heads as one."""
         return np.hstack(list(self.weights[0])), self.biases[0].ravel()
