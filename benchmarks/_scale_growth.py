@@ -3,7 +3,7 @@
 Two questions. Is what twelve calls have learned as good as one fit on all rows? And does a logistic
 regression, fitted on vectors after the sixth month, still work on vectors of later encoders?
 
-Run with the folder of the repository on the path: ``python -m benchmarks._scale_growth --rows 30000``.
+Run it with ``python benchmarks/_scale_growth.py [--rows 30000] [--seed 0]``.
 """
 
 from __future__ import annotations

@@ -193,12 +193,11 @@ class GrowingEstimator(EmbeddingEstimator):
         seeds = Seeds.draw(self.random_state)[0]
         given = self._check_block(X, y, sample_weight, groups, classes, before)
         owners = None if groups is None else growing.group_keys(groups, given.kept)
-        unit = growing.weight_unit(sample_weight, given)
         self._check_output()
         if before is None:
-            task = self._first_task(X, given, owners, unit, seeds)
+            task = self._first_task(X, given, owners, seeds)
         else:
-            task = self._next_task(given, owners, unit, before)
+            task = self._next_task(given, owners, before)
         self.__dict__ = self._trained_on(given, task, before, seeds).__dict__
         return self
 
@@ -337,14 +336,13 @@ class GrowingEstimator(EmbeddingEstimator):
         given = check_input(X, y, sample_weight, groups, form=form, **options)
         header, first = given.table.header(), before is None
         validate_data(_twin(self), header, reset=first, skip_check_array=True)
-        return given
+        return growing.in_own_unit(given, sample_weight)
 
     def _first_task(
         self,
         X: Any,
         given: CheckedInput,
         owners: Any,
-        unit: float,
         seeds: Seeds,
     ) -> _Task:
         """Return the training of a first block."""
@@ -355,7 +353,7 @@ class GrowingEstimator(EmbeddingEstimator):
         n_folds = (5 if self.cv is None else int(self.cv)) if self._cross_fits(columns) else 1
         growth = growing.before_first(int(seeds.folds.randint(_SEEDS)), self._settings())
         names = growing.name_rows(block, given, owners, n_folds, growth)
-        new = growing.as_kept(block, names, given, unit)
+        new = growing.as_kept(block, names, given)
         folds = self._assign(new, n_folds, columns)
         columns = self._cross(given, columns, None, folds, seeds)
         block = growing.with_crosses(block, given, columns)
@@ -366,7 +364,7 @@ class GrowingEstimator(EmbeddingEstimator):
         growth = growing.after_block(growth, block, names, given, kept, start, class_rows)
         return _Task(block, training, columns, folds, scale, link, tables, start, growth)
 
-    def _next_task(self, given: CheckedInput, owners: Any, unit: float, before: _Before) -> _Task:
+    def _next_task(self, given: CheckedInput, owners: Any, before: _Before) -> _Task:
         """Return the training of a further block, and of a sample of the rows before."""
         model, growth = before.model, before.growth
         block = growing.next_block(
@@ -380,7 +378,7 @@ class GrowingEstimator(EmbeddingEstimator):
         )
         n_folds = max(1, len(model.tables[0].stack) - 1) if model.tables else 1
         names = growing.name_rows(block, given, owners, n_folds, growth)
-        new = growing.as_kept(block, names, given, unit)
+        new = growing.as_kept(block, names, given)
         earlier = growing.others(growth.kept, block, names)
         kept = growing.sample(new, earlier, growth.seed)
         rows, weights = growing.with_earlier(new, earlier)

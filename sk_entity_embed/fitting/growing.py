@@ -51,7 +51,7 @@ from sk_entity_embed.input.identity import (
 )
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.table import Table
-from sk_entity_embed.input.target import Target, apply_class_weight
+from sk_entity_embed.input.target import Target, apply_class_weight, to_unit
 from sk_entity_embed.input.values import read_array
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN, Vocabulary, learn_vocabulary
 from sk_entity_embed.learning.problem import Floats, StartingPoint
@@ -66,6 +66,8 @@ KEPT = 100_000
 """Rows of the sample, at most."""
 NATURAL = 0.1
 """Rows seen so far that have a row's content by chance, from which on contents name no rows."""
+_WEIGHTS = (1e-100, 1e100)
+"""The largest weight of a block lies between these."""
 _FITTED_ON = 20_000
 """Rows on which numbers in one scaling are expressed by those in another, at most."""
 
@@ -300,7 +302,7 @@ def nothing_kept(model: EmbeddingModel, n_columns: int) -> KeptRows:
     )
 
 
-def as_kept(block: Block, names: Names, given: CheckedInput, unit: float) -> KeptRows:
+def as_kept(block: Block, names: Names, given: CheckedInput) -> KeptRows:
     """Return all rows of a block in the form of the sample."""
     return KeptRows(
         names.keys,
@@ -309,7 +311,7 @@ def as_kept(block: Block, names: Names, given: CheckedInput, unit: float) -> Kep
         tuple(block.positions),
         block.used,
         given.target.values,
-        given.sample_weight * unit,
+        given.sample_weight,
         1.0,
     )
 
@@ -356,7 +358,7 @@ def training_input(
     class_weight: Any,
 ) -> CheckedInput:
     """Return what is trained on: the rows of a block and kept ones, `rows` together."""
-    n = len(rows)
+    n, weights = len(rows), to_unit(weights)
     target = replace(given.target, values=rows.target)
     return replace(
         given,
@@ -518,12 +520,18 @@ def aligned(
     return model.moved(motions) if any(m is not None for m in motions) else model
 
 
-def weight_unit(sample_weight: Any, given: CheckedInput) -> float:
-    """Return what a weight of one is in the user's unit: weights of other blocks are in it, too."""
+def in_own_unit(given: CheckedInput, sample_weight: Any) -> CheckedInput:
+    """Return the block with weights in the user's unit, in which those of other blocks are, too."""
     if sample_weight is None:
-        return 1.0
+        return given
     largest = np.max(read_array(np.atleast_1d(sample_weight), "sample_weight").astype(np.float64))
-    return float(largest / given.sample_weight.max())
+    if not _WEIGHTS[0] < largest < _WEIGHTS[1]:
+        raise InvalidDataError(
+            f"sample_weight has {largest:.1g} as its largest value, which weights of other calls "
+            "cannot be compared with; give weights nearer to one."
+        )
+    unit = largest / given.sample_weight.max()
+    return replace(given, sample_weight=given.sample_weight * unit, weights=given.weights * unit)
 
 
 def balanced(class_weight: Any, class_rows: NDArray[np.float64] | None, target: Target) -> Any:
