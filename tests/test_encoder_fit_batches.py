@@ -361,7 +361,7 @@ def test_a_source_that_changes_between_passes_is_refused():
         later = frame if len(calls) < 3 else frame.replace({"late": {"yes": "perhaps"}})
         return iter(parts_of(later))
 
-    with small_blocks(), pytest.raises(InvalidDataError, match=r"the class 'perhaps'.*'no', 'yes'"):
+    with small_blocks(), pytest.raises(InvalidDataError, match=r"y holds 'perhaps'.*'no', 'yes'"):
         make().fit_batches(source, "late", rows_in_memory=1500)
 
 

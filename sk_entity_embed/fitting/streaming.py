@@ -212,7 +212,7 @@ class Spilled:
             columns.scaling.n_context,
             target.values.shape[1],
         )
-        sums = [LabelSums(v, target) for v in vocabularies]
+        sums = [LabelSums(len(v.label_rows), target) for v in vocabularies]
         return cls(files, ArrayFile(folder / "source-folds.bin", np.int16), sums)
 
     def add(
@@ -338,7 +338,7 @@ class Spilled:
             counter.add(*both)
         cross = counter.vocabulary(min_frequency=min_frequency, max_categories=max_categories)
         target = found.given.target
-        sums, file = LabelSums(cross, target), self.files.new_column(cross.n_rows)
+        sums, file = LabelSums(len(cross.label_rows), target), self.files.new_column(cross.n_rows)
         start = 0
         for both in self._codes_of(pair):
             at, start = (start, start + len(both[0])), start + len(both[0])
