@@ -99,8 +99,10 @@ def test_the_files_have_the_bits_of_transform(kind, encoder, frame, tmp_path, sm
 def test_predictors_write_batches_too(frame, tmp_path):
     X = frame[["city", "n"]]
     model = EntityEmbeddingClassifier(max_iter=1, cv=2, random_state=0).fit(X, frame["n"] > 0)
-    written = pq.read_table(model.transform_batches(frame, tmp_path / "vectors"))
-    np.testing.assert_array_equal(written.to_pandas().to_numpy(), model.transform(X))
+    folder = model.transform_batches(frame, tmp_path / "vectors", keep="id")
+    written = pq.read_table(folder).to_pandas()
+    np.testing.assert_array_equal(written.pop("id"), frame["id"])
+    np.testing.assert_array_equal(written.to_numpy(), model.transform(X))
 
 
 STOPPED = """
@@ -206,6 +208,8 @@ def test_bad_rows_name_their_place_and_write_no_half_part(encoder, frame, tmp_pa
         encoder.transform_batches(frame, tmp_path / "none", keep=["key"])
     with pytest.raises(InvalidParameterError, match="`keep` names the column 'n', but an output"):
         encoder.transform_batches(frame, tmp_path / "none", keep=["n"])
+    with pytest.raises(InvalidParameterError, match="`keep` names a column twice"):
+        encoder.transform_batches(frame, tmp_path / "none", keep=["id", "id"])
     with pytest.raises(InvalidParameterError, match="`rows_a_file` must be a positive integer"):
         encoder.transform_batches(frame, tmp_path / "none", rows_a_file=0)
     with pytest.raises(InvalidParameterError, match="`compression`"):
@@ -273,3 +277,9 @@ def test_fingerprints_are_of_answers(encoder, frame, tmp_path):
     command = [sys.executable, "-c", code, tmp_path / "saved"]
     assert subprocess.check_output(command, text=True, env=environment) == mark
     assert fingerprint(encoder._model.with_unknown("zero")) != mark
+
+    objects = [frozenset({"a", "b"}), ("a", 1), 1.5, "\ud800"] * 25
+    X = pd.DataFrame({"mixed": pd.Series(objects, dtype=object)})
+    other = EntityEmbeddingEncoder(max_iter=1, cv=2, random_state=0).fit(X, np.arange(100) + 0.5)
+    again = pickle.loads(pickle.dumps(other))
+    assert fingerprint(again._model) == fingerprint(other._model) != mark
