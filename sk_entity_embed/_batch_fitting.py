@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from sk_entity_embed._batches import Folds, write_batches
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
@@ -77,6 +79,28 @@ class _Blocks:
                 bar.update(len(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Where the vectors of training rows are to be written, and how; see ``write_batches``."""
+
+    path: str | PathLike[str]
+    keep: Sequence[str]
+    rows_a_file: int
+    compression: str | None
+
+    def write(self, estimator: EmbeddingEstimator, source: Source, folds: Folds | None) -> Path:
+        """Write vectors out of fold; those of all tables where there are no folds."""
+        return write_batches(
+            estimator,
+            source,
+            self.path,
+            keep=self.keep,
+            rows_a_file=self.rows_a_file,
+            compression=self.compression,
+            folds=folds,
+        )
+
+
 def fit_batches(
     estimator: EmbeddingEstimator,
     source: Any,
@@ -85,8 +109,12 @@ def fit_batches(
     groups: str | None,
     rows_in_memory: int,
     spill_dir: str | PathLike[str] | None,
-) -> None:
-    """Fit an estimator; see :meth:`EmbeddingEstimator.fit_batches`."""
+    out: OutOfFold | None = None,
+) -> Path | None:
+    """Fit an estimator, and write vectors of its rows if there is a place for them.
+
+    See :meth:`EmbeddingEstimator.fit_batches` and :meth:`EmbeddingEstimator.fit_transform_batches`.
+    """
     if not isinstance(rows_in_memory, Integral) or rows_in_memory < 1:
         raise InvalidParameterError(
             f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
@@ -104,8 +132,8 @@ def fit_batches(
             if n_held > rows_in_memory:
                 break
         else:
-            _fit_in_memory(estimator, [rows for rows, _ in held])
-            return
+            folds = _fit_in_memory(estimator, [rows for rows, _ in held])
+            return None if out is None else out.write(estimator, opened, folds)
         with (
             checkpoints_in(
                 estimator.checkpoint, estimator.checkpoint_interval, estimator._described()
@@ -113,11 +141,12 @@ def fit_batches(
             temporary_folder(spill_dir) as folder,
         ):
             streamed = _Streamed(estimator, blocks, int(rows_in_memory), folder)
-            streamed.fit(held, blocks_read, kept)
+            folds = streamed.fit(held, blocks_read, kept)
+            return None if out is None else out.write(estimator, opened, folds)
 
 
-def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> None:
-    """Fit blocks that fit in memory as one table."""
+def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Folds | None:
+    """Fit blocks that fit in memory as one table; return the folds of its rows."""
     weights = [part.weights for part in parts if part.weights is not None]
     groups = [part.groups for part in parts if part.groups is not None]
     table, y = joined_tables([part.table for part in parts]), [part.y for part in parts]
@@ -130,6 +159,10 @@ def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Non
     )
     if rows is None:
         estimator._keep_earlier_fit()
+    fold: NDArray[np.int64] | None = getattr(estimator, "fold_", None)
+    if rows is None or fold is None:
+        return None
+    return lambda start, stop: fold[start:stop].reshape(stop - start, -1)
 
 
 class _Streamed:
@@ -147,8 +180,8 @@ class _Streamed:
         held: list[tuple[BlockRows, str]],
         following: Iterator[tuple[BlockRows, str]],
         kept: Checkpoints | None,
-    ) -> None:
-        """Fit from blocks that are `held`, and those `following` them."""
+    ) -> Folds | None:
+        """Fit blocks that are `held`, and those `following` them; return the folds of the rows."""
         e: Any = self.estimator
         e._check_output()
         decide = Seeds.numbers(e.random_state, 1)
@@ -163,18 +196,18 @@ class _Streamed:
         first, _ = e._first_vectors(given, columns, drawn, deepcopy(seeds))
         e._check_names(first, columns, given.target.n_outputs)
         del first
-        withholds = e._withholds(columns)
-        spilled = self._spill(found, columns, self._drawing(survey, drawn, withholds))
-        rows, columns = spilled.finish(
-            columns,
-            found,
-            min_frequency=e.min_frequency,
-            max_categories=e.max_categories,
-            n_tables=drawn.n_tables,
-            withholds=withholds,
-            window_rows=self.window_rows,
-            judges=e.early_stopping,
-        )
+        with self._spilled(columns, found) as spilled:
+            self._write(spilled, found, columns, self._drawing(survey, drawn))
+            rows, columns = spilled.finish(
+                columns,
+                found,
+                min_frequency=e.min_frequency,
+                max_categories=e.max_categories,
+                n_tables=drawn.n_tables,
+                withholds=e._withholds(columns),
+                window_rows=self.window_rows,
+                judges=e.early_stopping,
+            )
         # Now that all pairs have been counted: their tables have other sizes.
         tables, start = e._first_vectors(given, columns, drawn, seeds)
         heads = n_heads(rows.n_samples, drawn.n_tables, HEADS[e.head])
@@ -188,12 +221,15 @@ class _Streamed:
         result = learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
             e._keep_earlier_fit()
-            return
+            return None
         member = build_member(tables, result, start, rows, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         trained = _Trained([member], [result], None)
         e._become(model, trained, given, columns, kept, category_count_errors_=errors)
+        if not e._cross_fits(columns):
+            return None
+        return lambda start, stop: spilled.folds.read(start, stop).astype(np.int64)[:, None]
 
     def _check_parameters(self) -> None:
         """Refuse parameters that need all rows in memory."""
@@ -275,24 +311,32 @@ class _Streamed:
         check_roles(chosen, table, survey.categorical, context, columns.codes, target)
         return columns
 
-    def _drawing(self, survey: Survey, drawn: FoldAssignment, withholds: bool) -> Drawing:
+    def _drawing(self, survey: Survey, drawn: FoldAssignment) -> Drawing:
         e: Any = self.estimator
         n, share = survey.n_rows, float(e.validation_fraction)
         judged = min(share, MOST_JUDGED / n) if e.early_stopping else 0.0
         return Drawing(drawn.n_tables, judged, survey.seed)
 
-    def _spill(self, found: Surveyed, columns: EncodedColumns, drawing: Drawing) -> Spilled:
-        """Read the source once more and write coded rows."""
-        y_range = getattr(self.estimator, "y_range", None)
+    @contextmanager
+    def _spilled(self, columns: EncodedColumns, found: Surveyed) -> Iterator[Spilled]:
+        """Give files to write to; say where they are if there is no space."""
         spilled = Spilled.start(self.folder, columns, found.given.target)
         try:
-            for number, (rows, place) in enumerate(self.blocks.told("coding")):
-                with reading(place):
-                    spilled.add(rows, number, found, columns, drawing, y_range)
+            yield spilled
         except OSError as error:
             error.add_note(
                 f"Coded rows are written to {str(self.folder.parent)!r}; give `spill_dir` a folder "
                 "with more space."
             )
             raise
-        return spilled
+        finally:
+            spilled.close()
+
+    def _write(
+        self, spilled: Spilled, found: Surveyed, columns: EncodedColumns, drawing: Drawing
+    ) -> None:
+        """Read the source once more and write coded rows."""
+        y_range = getattr(self.estimator, "y_range", None)
+        for number, (rows, place) in enumerate(self.blocks.told("coding")):
+            with reading(place):
+                spilled.add(rows, number, found, columns, drawing, y_range)

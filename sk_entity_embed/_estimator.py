@@ -350,6 +350,68 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform_batches(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        y: str | Sequence[str],
+        *,
+        sample_weight: str | None = None,
+        groups: str | None = None,
+        keep: Sequence[str] = (),
+        rows_in_memory: int = ROWS_IN_MEMORY,
+        spill_dir: str | os.PathLike[str] | None = None,
+        rows_a_file: int = 1_048_576,
+        compression: str | None = "zstd",
+    ) -> Path:
+        """Learn from rows that need not fit in memory, and encode them without leakage.
+
+        With `cross_fit`, each row gets what tables and head that never saw its target say of it,
+        as in :meth:`fit_transform`: this is what to fit the next model on.
+        :meth:`transform_batches` is for new rows.
+
+        Parameters
+        ----------
+        source, y, sample_weight, groups, rows_in_memory, spill_dir
+            As in :meth:`fit_batches`.
+        path, keep, rows_a_file, compression
+            As in :meth:`transform_batches`. `keep` may name the columns of `y` and of weights.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder `path`, with rows in the order of the source.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            As :meth:`fit_batches` and :meth:`transform_batches`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> import pyarrow.parquet as pq
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> rows = pd.DataFrame({"city": ["Oslo", "Rome", "Lima"] * 40})
+        >>> rows["temperature"] = rows["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0})
+        >>> encoder = EntityEmbeddingEncoder(dimensions=1, max_iter=2, random_state=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = encoder.fit_transform_batches(
+        ...         [rows], f"{folder}/vectors", "temperature", keep=["temperature"]
+        ...     )
+        ...     pq.read_table(written).column_names
+        ['temperature', 'city_0']
+        """
+        from sk_entity_embed._batch_fitting import OutOfFold, fit_batches
+
+        out = OutOfFold(path, keep, rows_a_file, compression)
+        rows = (source, y, sample_weight, groups, rows_in_memory, spill_dir)
+        written = fit_batches(self, *rows, out)
+        assert written is not None
+        return written
+
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
         self,
         X: Any,

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from sk_entity_embed.fitting.preparation import (
     resolve_link,
     warn_of_empty_columns,
 )
-from sk_entity_embed.fitting.survey import BlockRows, Survey
+from sk_entity_embed.fitting.survey import Survey
+from sk_entity_embed.input.blocks import BlockRows
 from sk_entity_embed.input.context import fit_context, stack_numbers
 from sk_entity_embed.input.crosses import AnyVocabulary, CrossVocabulary, PairCounter
 from sk_entity_embed.input.lists import Lists
@@ -301,6 +302,13 @@ class Spilled:
             window_rows=window_rows,
         )
         return rows, columns
+
+    def close(self) -> None:
+        """End the writing, whatever it came to."""
+        files: list[Any] = [self.folds, *self.files.codes, *self.files.numbers.values()]
+        for file in files:
+            with suppress(OSError):  # of what was left to write to a full disk
+                file.close()
 
     def marks(self, columns: EncodedColumns, tables: Sequence[Floats]) -> dict[str, str]:
         """Return what tells these rows, and what training starts from, from others."""
