@@ -189,6 +189,18 @@ def test_parts_of_something_else_are_refused_and_left(encoder, frame, tmp_path, 
         run()
 
 
+def test_vectors_out_of_fold_are_never_taken_for_others(frame, tmp_path):
+    settings = {"max_iter": 1, "cv": 2, "random_state": 0}
+    encoder = EntityEmbeddingEncoder(["city"], **settings)
+    rows, target = frame[["city", "n", "id"]], {"y": "n", "keep": ["id"]}
+    encoder.fit_transform_batches(rows, tmp_path / "vectors", **target)
+    with pytest.raises(InvalidFileError, match="with what another method gives;"):
+        encoder.transform_batches(rows, tmp_path / "vectors", keep=["id"])
+    encoder.transform_batches(rows, tmp_path / "others", keep=["id"])
+    with pytest.raises(InvalidFileError, match="with what another method gives;"):
+        encoder.fit_transform_batches(rows, tmp_path / "others", **target)
+
+
 def test_bad_rows_name_their_place_and_write_no_half_part(encoder, frame, tmp_path, small):
     folder = tmp_path / "vectors"
     blocks = [frame[:300], frame[300:600].assign(n=np.inf), frame[600:]]
