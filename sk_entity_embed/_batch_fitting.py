@@ -216,7 +216,7 @@ class _Streamed:
             from sk_entity_embed._estimator import _Trained
             from sk_entity_embed.learning.learn import learn
         if kept is not None:
-            kept.check_data(spilled.marks(columns, tables))
+            kept.check_data(spilled.marks(columns, tables, self.window_rows))
         keeper = None if kept is None else kept.keeper(0, 1)
         result = learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):

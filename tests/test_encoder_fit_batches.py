@@ -293,6 +293,8 @@ def test_a_fit_that_is_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatch
             streamed(make(**settings), frame, "late")
     with pytest.raises(InvalidParameterError, match=r"another fit: .*y"):
         streamed(make(**settings), frame.assign(late=frame["late"].to_numpy()[::-1]), "late")
+    with pytest.raises(InvalidParameterError, match="another fit: `rows_in_memory`"):
+        streamed(make(**settings), frame, "late", rows_in_memory=1400)
     assert_same(streamed(make(**settings), frame, "late"), whole, X)
     assert not list(tmp_path.iterdir())
 
