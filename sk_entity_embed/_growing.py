@@ -287,7 +287,8 @@ class GrowingEstimator(EmbeddingEstimator):
 
     def _after_fit(self, model: EmbeddingModel) -> Growth:
         """Return what a call can know of an earlier fit."""
-        if (model.head.name, model.head.n_hidden) != (self.head, self._n_hidden()):
+        layers = HEADS[self.head].hidden_sizes(self._hidden_sizes())
+        if (model.head.name, model.head.layers) != (self.head, layers):
             raise InvalidParameterError(
                 "partial_fit goes on from the fit before, but `head` or `hidden_layer_sizes` "
                 "differ from those there. Set them back, or start over with a clone."
@@ -388,6 +389,11 @@ class GrowingEstimator(EmbeddingEstimator):
         target = replace(given.target, values=kept.target)
         scale = given.loss.scale(target, kept.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
+        if link != model.link:
+            raise InvalidParameterError(
+                "partial_fit goes on from the fit before, but `loss` or `y_range` differ from "
+                "those there. Set them back, or start over with a clone."
+            )
         head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
         folds = self._assign(rows, len(new), n_folds, columns)
@@ -448,7 +454,7 @@ class GrowingEstimator(EmbeddingEstimator):
         rows = training_rows(training, columns, folds, task.scale)
         if task.seen is not None:
             rows.add_seen(task.seen)
-        heads = n_heads(len(rows.fold), folds.n_tables, HEADS[self.head], task.start.head)
+        heads = n_heads(training.used.n_rows, folds.n_tables, HEADS[self.head], task.start.head)
         config = self._training_config(training, columns, heads, task.scale, task.link, seeds)
         if task.continues and self.max_iter == "auto":
             config = replace(config, max_iter=max(1, round(_PASSES * config.max_iter)), min_iter=0)

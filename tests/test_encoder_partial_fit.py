@@ -487,6 +487,16 @@ def test_parameters_that_have_to_stay_are_named(change: dict[str, Any], message:
     unchanged(encoder, lambda: encoder.partial_fit(*blocks[1]), ValueError, message)
 
 
+@pytest.mark.parametrize(
+    "change", [{"hidden_layer_sizes": (7, 4)}, {"loss": "poisson"}, {"head": "dot"}]
+)
+def test_another_network_than_that_of_a_fit_is_refused(change: dict[str, Any]) -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(hidden_layer_sizes=(6, 4)).fit(X, y).set_params(**change)
+    message = next(iter(change))
+    unchanged(encoder, lambda: encoder.partial_fit(X, y**2), ValueError, f"fit before.*{message}")
+
+
 def test_columns_that_differ_are_named() -> None:
     blocks = make_blocks()
     encoder = grown(blocks[:1], handle_missing="category")
