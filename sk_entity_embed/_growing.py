@@ -454,7 +454,7 @@ class GrowingEstimator(EmbeddingEstimator):
         rows = training_rows(training, columns, folds, task.scale)
         if task.seen is not None:
             rows.add_seen(task.seen)
-        heads = n_heads(training.used.n_rows, folds.n_tables, HEADS[self.head], task.start.head)
+        heads = n_heads(len(rows.fold), folds.n_tables, HEADS[self.head], task.start.head)
         config = self._training_config(training, columns, heads, task.scale, task.link, seeds)
         if task.continues and self.max_iter == "auto":
             config = replace(config, max_iter=max(1, round(_PASSES * config.max_iter)), min_iter=0)
