@@ -141,7 +141,7 @@ class GrowingEstimator(EmbeddingEstimator):
             If `X` or `y` hold what cannot be learned from, or what does not go with the calls
             before: other columns, categories of another type, a class that is not one of
             `classes`, parameters that had to stay; if `classes` are needed and not given; if
-            `n_members` is not 1 or `cv` is no number.
+            `n_members` is not 1, `cv` is no number, or a `checkpoint` is asked for.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
@@ -262,6 +262,11 @@ class GrowingEstimator(EmbeddingEstimator):
             raise InvalidParameterError(
                 "partial_fit goes on from one training, but `n_members` asks for "
                 f"{self.n_members}; use n_members=1."
+            )
+        if getattr(self, "checkpoint", None) is not None:
+            raise InvalidParameterError(
+                "partial_fit writes no checkpoints, but `checkpoint` names a folder; set "
+                "checkpoint=None, and save the estimator after each call."
             )
         if not is_integer(self.cv):
             raise InvalidParameterError(

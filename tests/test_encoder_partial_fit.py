@@ -497,6 +497,13 @@ def test_another_network_than_that_of_a_fit_is_refused(change: dict[str, Any]) -
     unchanged(encoder, lambda: encoder.partial_fit(X, y**2), ValueError, f"fit before.*{message}")
 
 
+def test_checkpoints_are_refused() -> None:
+    encoder = make_encoder()
+    encoder.checkpoint = "folder"
+    with pytest.raises(InvalidParameterError, match="partial_fit writes no checkpoints"):
+        encoder.partial_fit(*make_rows(60))
+
+
 def test_columns_that_differ_are_named() -> None:
     blocks = make_blocks()
     encoder = grown(blocks[:1], handle_missing="category")
