@@ -1,4 +1,4 @@
-"""Training rows of which each worker holds a part, and what all of them have to know of the rest."""
+"""Training rows of which each worker holds a part, and what all have to know of the rest."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _joined(parts: Sequence[TrainingRows]) -> TrainingRows:
 def _joined_codes(parts: Sequence[Codes]) -> Codes:
     lists = [part for part in parts if isinstance(part, Lists)]
     if not lists:
-        return np.concatenate(parts)
+        return np.concatenate([part for part in parts if not isinstance(part, Lists)])
     return Lists(
         np.concatenate([part.items for part in lists]),
         offsets_of(np.concatenate([part.lengths for part in lists])),
