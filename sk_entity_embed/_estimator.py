@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -59,6 +60,7 @@ from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.table import Table
+from sk_entity_embed.input.target import Target
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
@@ -86,6 +88,9 @@ _CONTINUED_ELSEWHERE = (
 )
 
 _INTERRUPTED_EARLY = "Training was interrupted before the end of its first iteration"
+
+ROWS_IN_MEMORY = 2_000_000
+"""Rows that `fit_batches` holds in memory, by default."""
 
 _LARGEST = 1e30
 """Of what training multiplies with: products with it are numbers of its type, float32."""
@@ -119,13 +124,13 @@ class _Untrained(NamedTuple):
 class _Trained:
     """Members, what their trainings told, and the table of each row, of shape (n_used, n_members).
 
-    Tables of all members are counted through. Of a training that was interrupted in its first
-    iteration there is a result alone.
+    Tables of all members are counted through; None stands for rows that are not in memory. Of a
+    training that was interrupted in its first iteration there is a result alone.
     """
 
     members: list[Member]
     results: list[TrainingResult]
-    fold: NDArray[np.int64]
+    fold: NDArray[np.int64] | None
 
 
 class EmbeddingEstimator(TransformerMixin, BaseEstimator):
@@ -255,10 +260,82 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         there is none, and an earlier fit stays, with a warning, too.
         """
         if self._fit(X, y, sample_weight, groups) is None:
-            if not hasattr(self, "_model"):
-                raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
-            message = f"{_INTERRUPTED_EARLY}; the estimator keeps its earlier fit."
-            warn(message, TrainingInterruptedWarning)
+            self._keep_earlier_fit()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_batches(
+        self,
+        source: Any,
+        y: str | Sequence[str],
+        *,
+        sample_weight: str | None = None,
+        groups: str | None = None,
+        rows_in_memory: int = ROWS_IN_MEMORY,
+        spill_dir: str | PathLike[str] | None = None,
+    ) -> Self:
+        """Learn from rows that need not fit in memory.
+
+        The source is read from its start twice: once to count categories and targets, once to
+        write coded rows to temporary files, from which training reads. What takes memory are the
+        distinct categories, their vectors, and `rows_in_memory` coded rows.
+
+        Parameters
+        ----------
+        source : path, table or iterable of tables
+            A Parquet file or a folder of them, a list of such paths, a pyarrow dataset, table or
+            record batch reader, a pandas or polars data frame, a polars lazy frame, a DuckDB
+            relation, an iterable of tables that can be started again, or a function without
+            arguments that returns a fresh iterator over tables. It gives the same rows each time.
+        y : str or sequence of str
+            Name of the column of targets, or names of several.
+        sample_weight : str, default=None
+            Name of the column of weights; see :meth:`fit`.
+        groups : str, default=None
+            Name of the column of groups; see :meth:`fit`.
+        rows_in_memory : int, default=2_000_000
+            If there are no more rows, they are fitted in memory, and the result is that of
+            :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time.
+        spill_dir : path, default=None
+            Folder for temporary files, about 4 bytes a row and column; by default that of
+            :func:`tempfile.gettempdir`. They are removed at the end, whatever happens.
+
+        Returns
+        -------
+        Self
+            The fitted estimator. Beside the attributes of :meth:`fit` it has
+            ``category_count_errors_``: by how much the counts of a column may be off, where it
+            had so many more values than `max_categories` that a sketch counted them.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`; or if the source is empty, its parts differ in their columns, or a
+            parameter needs all rows in memory. The message says in which file or block.
+        OSError
+            If a file cannot be read, or the disk is full.
+
+        Notes
+        -----
+        Of more rows than fit in memory, folds are drawn for each row (or are a hash of its
+        group), at most 100,000 rows decide when to stop, and what is not counted (ranks of context
+        numbers, pairs of columns, roles, copies of rows) is judged by a sample of 300,000 rows.
+        ``fold_`` is None. ``warm_start``, several members, an `init` that is an encoder and a `cv`
+        that is no number need :meth:`fit`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> month = pd.DataFrame({"city": ["Oslo", "Rome", "Lima"] * 40})
+        >>> month["temperature"] = month["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0})
+        >>> encoder = EntityEmbeddingEncoder(random_state=0)
+        >>> encoder.fit_batches([month, month], y="temperature").n_features_in_
+        1
+        """
+        from sk_entity_embed._batch_fitting import fit_batches
+
+        fit_batches(self, source, y, sample_weight, groups, rows_in_memory, spill_dir)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -468,9 +545,18 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return tags
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, transforms: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        *,
+        transforms: bool = False,
+        frame: Any = None,
     ) -> _TrainingRows | None:
         """Fit, and return the rows for ``fit_transform``; None where no whole iteration was run.
+
+        A table that has been read comes with the `frame` it was, or a part of it.
 
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
@@ -488,7 +574,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             before = None
         scale = before.scale if before else given.loss.scale(given.target, given.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
-        columns = self._encode_columns(given, X, before, link)
+        columns = self._encode_columns(given, X if frame is None else frame, before, link)
         drawn = None if before else self._draw_folds(given, columns, seeds)
         columns = self._cross(given, columns, before, drawn, seeds)
         mark = self._fingerprint(given, columns)
@@ -505,23 +591,52 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         trained = self._train(members, given, columns, scale, link)
         if trained is None:
             return None
-        model = replace(
-            build_model(trained.members, columns, scale, link)
-            .with_output(output)
-            .with_unknown(self.handle_unknown)
-            .with_missing(self.handle_missing),
-            warm_start=self._warm_start_state(mark, given, folds, start, link),
+        self._become(
+            replace(
+                self._served(build_model(trained.members, columns, scale, link)),
+                warm_start=self._warm_start_state(mark, given, folds, start, link),
+            ),
+            trained,
+            given,
+            columns,
         )
-        fitted = _twin(self)
-        validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        fitted.__dict__.pop("categories_", None)
-        fitted.__dict__.update(self._attributes(model, trained, given, columns))
-        self.__dict__ = fitted.__dict__
-        warn_of_training(trained.results, self.n_members)
-        warn_of_budget(trained.results[0])
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+
+    def _keep_earlier_fit(self) -> None:
+        """Say that a training ended before there was anything to keep."""
+        if not hasattr(self, "_model"):
+            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
+        warn(
+            f"{_INTERRUPTED_EARLY}; the estimator keeps its earlier fit.",
+            TrainingInterruptedWarning,
+        )
+
+    def _served(self, model: EmbeddingModel) -> EmbeddingModel:
+        """Return the model that serves as the parameters say."""
+        return (
+            model.with_output(self._output())
+            .with_unknown(self.handle_unknown)
+            .with_missing(self.handle_missing)
+        )
+
+    def _become(
+        self,
+        model: EmbeddingModel,
+        trained: _Trained,
+        given: CheckedInput,
+        columns: EncodedColumns,
+        **more: Any,
+    ) -> None:
+        """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
+        fitted = _twin(self)
+        validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
+        fitted.__dict__.pop("categories_", None)
+        fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
+        self.__dict__ = fitted.__dict__
+        warn_of_training(trained.results, self.n_members)
+        warn_of_budget(trained.results[0])
 
     def _train(
         self,
@@ -542,7 +657,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         for i, (seeds, folds, tables, start) in enumerate(members):
             rows = training_rows(given, columns, folds, scale)
             heads = n_heads(given.used.n_rows, folds.n_tables, HEADS[self.head], start.head)
-            config = self._training_config(given, columns, heads, scale, link, seeds)
+            n = given.used.n_rows
+            config = self._training_config(given, columns, n, heads, scale, link, seeds)
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             result = learn(tables, rows, start, config)
@@ -656,13 +772,33 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if before is not None:
             layers = self._layers(given, link)
             check_continuation(before, names, categorical, given.target, layers)
-        lists = [j for j in categorical if given.used.columns[j].is_list]
-        of_lists = [names[j] for j in lists], lists
-        pooling = dict(zip(lists, resolve_pooling(self.pooling, *of_lists), strict=True))
-        lengths = dict(zip(lists, resolve_max_length(self.max_length, *of_lists), strict=True))
+        table, target = given.used, given.target
+        columns = encode_columns(
+            given,
+            categorical,
+            context,
+            min_frequency=self.min_frequency,
+            max_categories=self.max_categories,
+            handle_missing=self.handle_missing,
+            scaling=None if before is None else before.scaling,
+            poolings=self._poolings(table, categorical, target),
+            max_lengths=self._lengths_of_lists(table, categorical),
+        )
+        chosen = self.categorical_features
+        check_roles(chosen, table, categorical, context, columns.codes, target)
+        return columns
+
+    def _poolings(
+        self, table: Table, categorical: Sequence[int], target: Target
+    ) -> list[type[Pooling] | None]:
+        """Return each categorical column's kind of pooling, None of single values."""
+        lists = [j for j in categorical if table.columns[j].is_list]
+        names = [c.name for c in table.columns]
+        kinds = resolve_pooling(self.pooling, [names[j] for j in lists], lists)
+        pooling = dict(zip(lists, kinds, strict=True))
         HEADS[self.head].check(
             [names[j] for j in categorical],
-            given.target.n_outputs,
+            target.n_outputs,
             {names[j]: kind for j, kind in pooling.items()},
         )
         for j, kind in pooling.items():
@@ -672,20 +808,14 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                     f"{kind.name!r} for column {names[j]!r}, which learns one of its own; use "
                     "n_members=1 or another pooling."
                 )
-        columns = encode_columns(
-            given,
-            categorical,
-            context,
-            min_frequency=self.min_frequency,
-            max_categories=self.max_categories,
-            handle_missing=self.handle_missing,
-            scaling=None if before is None else before.scaling,
-            poolings=[pooling.get(j) for j in categorical],
-            max_lengths=[lengths.get(j) for j in categorical],
-        )
-        chosen, target = self.categorical_features, given.target
-        check_roles(chosen, given.used, categorical, context, columns.codes, target)
-        return columns
+        return [pooling.get(j) for j in categorical]
+
+    def _lengths_of_lists(self, table: Table, categorical: Sequence[int]) -> list[int | None]:
+        """Return how many last items of each categorical column's lists are used."""
+        lists = [j for j in categorical if table.columns[j].is_list]
+        named = resolve_max_length(self.max_length, [table.columns[j].name for j in lists], lists)
+        lengths = dict(zip(lists, named, strict=True))
+        return [lengths.get(j) for j in categorical]
 
     def _start(
         self,
@@ -851,12 +981,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         self,
         given: CheckedInput,
         columns: EncodedColumns,
+        n: int,
         heads: int,
         scale: Scale,
         link: Link,
         seeds: Seeds,
     ) -> TrainingConfig:
-        n, head = given.used.n_rows, HEADS[self.head]
+        head = HEADS[self.head]
         batch_size = rows_a_step(self.batch_size, n)
         own = columns.vocabularies[: len(columns.categorical)]
         n_levels = max((v.cardinality for v in own), default=0)
@@ -896,7 +1027,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """The fitted attributes by name; the course of the training is that of the first member."""
         target, result = given.target, trained.results[0]
         fold = None
-        if self._cross_fits(columns):
+        if self._cross_fits(columns) and trained.fold is not None:
             own = trained.fold[:, 0] if trained.fold.shape[1] == 1 else trained.fold
             fold = np.full((given.table.n_rows, *own.shape[1:]), -1, dtype=np.int64)
             fold[given.kept] = own

@@ -128,7 +128,7 @@ class EncodedColumns:
                 max_categories=max_categories,
             )
             positions = vocabulary.locate(first, second)
-            means = _target_means(positions, None, len(vocabulary.pairs), given)
+            means = _target_means(positions, None, vocabulary, given)
             added.append((vocabulary, vocabulary.rows_of(positions), means))
         return replace(
             self,
@@ -256,13 +256,16 @@ def encode_columns(
         )
         for column in cut
     )
-    coded = [_code(column, v, given) for column, v in zip(cut, vocabularies, strict=True)]
+    coded = []
+    for column, vocabulary in zip(cut, vocabularies, strict=True):
+        codes, positions, offsets = code_column(column, vocabulary)
+        coded.append((codes, _target_means(positions, offsets, vocabulary, given)))
     numbers = stack_numbers([given.table.columns[j] for j in context], given.table.n_rows)
     used = numbers if given.kept.all() else numbers[given.kept]
     scaling = fit_context(used) if scaling is None else scaling
     empty = [j for j, v in zip(categorical, vocabularies, strict=True) if v.n_categories == 0]
     empty += [context[k] for k in np.flatnonzero(np.isnan(used).all(axis=0)).tolist()]
-    _warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
+    warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
     for vocabulary in vocabularies:
         vocabulary.forget()
     pa.default_memory_pool().release_unused()  # what reading took and needs no more
@@ -281,7 +284,7 @@ def encode_columns(
     )
 
 
-def _warn_of_empty_columns(names: list[str]) -> None:
+def warn_of_empty_columns(names: list[str]) -> None:
     """Warn once of columns that there is nothing to learn from."""
     if names:
         warn(
@@ -401,16 +404,18 @@ def resolve_link(y_range: Any, given: CheckedInput, scale: Scale) -> Link:
     return Bounded(low, high)
 
 
-def _code(
-    column: Column, vocabulary: Vocabulary, given: CheckedInput
-) -> tuple[Codes, NDArray[np.float64]]:
-    """Return table rows of a column's cells or lists, and target means of its labels."""
-    n_labels = len(vocabulary.labels)
+def code_column(
+    column: Column, vocabulary: Vocabulary
+) -> tuple[Codes, NDArray[np.integer[Any]], NDArray[np.int64] | None]:
+    """Return table rows of a column's cells or lists, and the label of each cell or item.
+
+    With labels of items there are offsets: where those of each list begin.
+    """
     if column.is_list:
         items, offsets = _locate_items(column, vocabulary)
-        return vocabulary.encode(column), _target_means(items, offsets, n_labels, given)
+        return vocabulary.encode(column), items, offsets
     positions = vocabulary.locate(column)
-    return vocabulary.rows_of(positions), _target_means(positions, None, n_labels, given)
+    return vocabulary.rows_of(positions), positions, None
 
 
 def _locate_items(
@@ -425,32 +430,60 @@ def _locate_items(
     return positions, column.offsets + np.append(0, np.cumsum(column.absent))
 
 
+class LabelSums:
+    """Weighted sums of the target by label, over the cells or items that hold each.
+
+    A label is the position of a category; that of missing ones comes after all, if it is one, and
+    cells of no category count for none.
+    """
+
+    def __init__(self, vocabulary: AnyVocabulary, target: Target) -> None:
+        self._n_labels, self._target = len(vocabulary.label_rows), target
+        n = vocabulary.n_categories + 2  # missing, unknown
+        self._sums, self._totals = np.zeros(n * target.n_outputs), np.zeros(n)
+
+    def add(
+        self,
+        positions: NDArray[np.integer[Any]],
+        offsets: NDArray[np.int64] | None,
+        target: Target,
+        weights: NDArray[np.float64],
+    ) -> None:
+        """Take in some rows."""
+        n_outputs = target.n_outputs
+        for rows in gen_batches(len(weights), _BLOCK):
+            items, owners = rows, rows
+            if offsets is not None:
+                items = slice(offsets[rows.start], offsets[rows.stop])
+                lengths = np.diff(offsets[rows.start : rows.stop + 1])
+                owners = np.repeat(np.arange(rows.start, rows.stop), lengths)
+            labels = positions[items].astype(np.intp)
+            own, values = weights[owners], target.values[owners]
+            np.add.at(self._totals, labels, own)
+            if target.has_exclusive_classes:
+                np.add.at(self._sums, labels * n_outputs + values[:, 0].astype(np.intp), own)
+            else:
+                for j in range(n_outputs):
+                    np.add.at(self._sums, labels * n_outputs + j, own * values[:, j])
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Target means of the labels, of shape (n_labels,) or (n_labels, n_outputs)."""
+        sums = self._sums.reshape(-1, self._target.n_outputs)[: self._n_labels]
+        means: NDArray[np.float64] = sums / self._totals[: self._n_labels, None]
+        return means[:, 0] if self._target.is_single else means
+
+
 def _target_means(
     positions: NDArray[np.integer[Any]],
     offsets: NDArray[np.int64] | None,
-    n_labels: int,
+    vocabulary: AnyVocabulary,
     given: CheckedInput,
 ) -> NDArray[np.float64]:
     """Return the weighted target mean of each label, over the cells or items that hold it."""
-    target = given.target
-    n_outputs = target.n_outputs
-    sums, totals = np.zeros(n_labels * n_outputs), np.zeros(n_labels)
-    for rows in gen_batches(len(given.sample_weight), _BLOCK):
-        items, owners = rows, rows
-        if offsets is not None:
-            items = slice(offsets[rows.start], offsets[rows.stop])
-            lengths = np.diff(offsets[rows.start : rows.stop + 1])
-            owners = np.repeat(np.arange(rows.start, rows.stop), lengths)
-        labels = positions[items].astype(np.intp)
-        weights, values = given.sample_weight[owners], target.values[owners]
-        np.add.at(totals, labels, weights)
-        if target.has_exclusive_classes:
-            np.add.at(sums, labels * n_outputs + values[:, 0].astype(np.intp), weights)
-        else:
-            for j in range(n_outputs):
-                np.add.at(sums, labels * n_outputs + j, weights * values[:, j])
-    means = sums.reshape(n_labels, n_outputs) / totals[:, None]
-    return means[:, 0] if target.is_single else means
+    sums = LabelSums(vocabulary, given.target)
+    sums.add(positions, offsets, given.target, given.sample_weight)
+    return sums.means
 
 
 def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:

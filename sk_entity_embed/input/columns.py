@@ -22,8 +22,10 @@ def read_table(X: Any) -> Table:
     """Read a table from a pandas or polars DataFrame, pyarrow Table, 2-D array or list of lists.
 
     Cells may be lists of Arrow's, polars' or Python's, or one-dimensional arrays; tuples are single
-    values.
+    values. What has been read is returned.
     """
+    if isinstance(X, Table):
+        return X
     if isinstance(X, pd.DataFrame) and X.columns.is_unique:
         return _read_pandas(X)
     if isinstance(X, pa.RecordBatch):

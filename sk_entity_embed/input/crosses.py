@@ -207,22 +207,68 @@ def learn_cross(
 
     Infrequent ones are grouped by the rules of columns.
     """
-    first, second = parents
-    keys = codes[0].astype(np.int64) * second.n_rows + codes[1]
-    pairs, counts = count_pairs(keys, first.n_rows * second.n_rows)
-    known = (pairs >= second.n_rows) & (pairs % second.n_rows != UNKNOWN)
-    pairs, counts = pairs[known], counts[known]
-    rare = infrequent_mask(counts, len(keys), min_frequency, max_categories)
-    rows = np.full(len(pairs), INFREQUENT, dtype=np.int32)
-    rows[~rare] = np.arange(N_RESERVED, N_RESERVED + int((~rare).sum()))
-    return CrossVocabulary(
-        name=cross_name(first.name, second.name),
-        columns=(first.name, second.name),
-        levels=(first.levels, second.levels),
-        pairs=pairs,
-        counts=counts,
-        rows=rows,
-    )
+    counter = PairCounter(parents)
+    counter.add(*codes)
+    return counter.vocabulary(min_frequency=min_frequency, max_categories=max_categories)
+
+
+class PairCounter:
+    """Counts of the pairs of two columns, from table rows of cells that come block by block.
+
+    Where there are more than `most` pairs, the rarest are let go of whenever they are twice as
+    many: they count as unknown, and counts of the others may be too small by what was let go of.
+    """
+
+    def __init__(self, parents: Sequence[Vocabulary], most: int | None = None) -> None:
+        self._parents, self._most = parents, most
+        self._n_keys = parents[0].n_rows * parents[1].n_rows
+        self._pairs: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._counts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._n_waiting = self._n_rows = 0
+
+    def add(self, first: NDArray[Any], second: NDArray[Any]) -> None:
+        """Count the pairs of some more rows."""
+        keys = first.astype(np.int64) * self._parents[1].n_rows + second
+        pairs, counts = count_pairs(keys, self._n_keys)
+        self._n_rows += len(keys)
+        self._waiting.append((pairs, counts))
+        self._n_waiting += len(pairs)
+        if self._n_waiting > max(_DENSE, len(self._pairs)):
+            self._join()
+
+    def vocabulary(
+        self, *, min_frequency: float | int | None, max_categories: int | None
+    ) -> CrossVocabulary:
+        """Return the vocabulary of all pairs of known categories."""
+        self._join()
+        first, second = self._parents
+        pairs, counts = self._pairs, self._counts
+        known = (pairs >= second.n_rows) & (pairs % second.n_rows != UNKNOWN)
+        pairs, counts = pairs[known], counts[known]
+        rare = infrequent_mask(counts, self._n_rows, min_frequency, max_categories)
+        rows = np.full(len(pairs), INFREQUENT, dtype=np.int32)
+        rows[~rare] = np.arange(N_RESERVED, N_RESERVED + int((~rare).sum()))
+        return CrossVocabulary(
+            name=cross_name(first.name, second.name),
+            columns=(first.name, second.name),
+            levels=(first.levels, second.levels),
+            pairs=pairs,
+            counts=counts,
+            rows=rows,
+        )
+
+    def _join(self) -> None:
+        """Add up the counts of each pair."""
+        parts = [(self._pairs, self._counts), *self._waiting]
+        keys, times = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        self._waiting, self._n_waiting = [], 0
+        self._pairs, where = np.unique(keys, return_inverse=True)
+        self._counts = np.zeros(len(self._pairs), dtype=np.int64)
+        np.add.at(self._counts, where, times)
+        if self._most is not None and len(self._pairs) > 2 * self._most:
+            kept = np.sort(np.argsort(-self._counts, kind="stable")[: self._most])
+            self._pairs, self._counts = self._pairs[kept], self._counts[kept]
 
 
 def count_pairs(

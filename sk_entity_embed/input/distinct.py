@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.input.index import is_text
 from sk_entity_embed.input.matching import is_missing
-from sk_entity_embed.input.table import Column, object_array
+from sk_entity_embed.input.table import Cells, Column, object_array
 
 _NUMBERS = (bool, np.bool_, int, np.integer, float, np.floating, Decimal, Fraction)
 """Types whose values are equal where they are equal numbers."""
@@ -23,10 +23,12 @@ _LONGEST_DECIMAL = 76
 """Digits of the longest decimal number in Arrow."""
 
 
-def count_values(column: Column) -> tuple[NDArray[Any] | pa.Array, NDArray[np.int64], int]:
+def count_values(
+    column: Column, times: NDArray[np.int64] | None = None
+) -> tuple[NDArray[Any] | pa.Array, NDArray[np.int64], int]:
     """Distinct values, by type and then by value, their counts, and the number of missing cells.
 
-    Texts stay in Arrow's form.
+    Texts stay in Arrow's form. Each cell counts once, or as many `times` as is given.
     """
     cells = column.cells
     if isinstance(cells, np.ndarray):
@@ -41,10 +43,44 @@ def count_values(column: Column) -> tuple[NDArray[Any] | pa.Array, NDArray[np.in
         positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if column.indices is not None:
         positions = np.append(positions, -1)[column.indices]
-    counts = np.bincount(positions[positions >= 0], minlength=len(values)).astype(np.int64)
+    known = positions >= 0
+    counts = _sums(positions[known], None if times is None else times[known], len(values))
     order = _order(values)
     order = order[counts[order] > 0]
-    return values.take(order), counts[order], int((positions < 0).sum())
+    return values.take(order), counts[order], int((~known).sum())
+
+
+def distinct_cells(
+    column: Column, times: NDArray[np.int64] | None = None
+) -> tuple[Cells, NDArray[np.int64], int]:
+    """Return the distinct cells in the type they came in, their counts, and that of missing ones.
+
+    They are in the order in which they were met, and some may be equal as values. Each counts once,
+    or as many `times` as is given.
+    """
+    cells = column.cells
+    if isinstance(cells, np.ndarray):
+        positions, values = _factorize(cells)
+    else:
+        encoded = pc.dictionary_encode(cells)
+        values = encoded.dictionary
+        positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if column.indices is not None:
+        positions = np.append(positions, -1)[column.indices]
+    known = positions >= 0
+    counts = _sums(positions[known], None if times is None else times[known], len(values))
+    met = np.flatnonzero(counts)
+    return values.take(met), counts[met], int((~known).sum())
+
+
+def _sums(
+    positions: NDArray[np.intp], times: NDArray[np.int64] | None, n: int
+) -> NDArray[np.int64]:
+    if times is None:
+        return np.bincount(positions, minlength=n).astype(np.int64)
+    sums = np.zeros(n, dtype=np.int64)
+    np.add.at(sums, positions, times)
+    return sums
 
 
 def _order(values: NDArray[Any] | pa.Array) -> NDArray[np.intp]:

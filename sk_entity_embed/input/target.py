@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any, Literal, TypeAlias, cast
 
@@ -103,12 +103,44 @@ def read_target(array: NDArray[Any], target_type: str) -> Target:
     return Target(kind, values, classes, 1 if is_binary else len(classes), is_single=is_binary)
 
 
+def target_like(target: Target, array: NDArray[Any]) -> Target:
+    """Return further rows of a target whose kind and classes are known.
+
+    Raises
+    ------
+    InvalidDataError
+        If a value is of another kind, or of no class that is known.
+    """
+    if target.kind == "continuous":
+        return replace(target, values=_continuous(array, "a continuous target"))
+    if target.kind == "multilabel-indicator":
+        values = _continuous(array, "target_type='multilabel-indicator'")
+        if not np.isin(values, (0.0, 1.0)).all():
+            raise InvalidDataError("A multilabel y may only hold 0 and 1.")
+        return replace(target, values=values)
+    classes = target.classes
+    assert classes is not None
+    index = pd.Index(classes)
+    codes = index.get_indexer(pd.Index(array))
+    if (codes < 0).any():
+        first = array[codes < 0].tolist()[0]
+        raise InvalidDataError(
+            f"y has the class {shown(first)}, which is none of {shown(classes.tolist())}."
+        )
+    return replace(target, values=codes.reshape(-1, 1).astype(np.float64))
+
+
 def apply_class_weight(
     class_weight: Any, target: Target, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Row weights times the weights of their classes, as scikit-learn has them, in another unit."""
     if class_weight is None:
         return weights
+    return weights * to_unit(class_factors(class_weight, target))
+
+
+def class_factors(class_weight: Any, target: Target) -> NDArray[np.float64]:
+    """Return the weight of each row's class."""
     if target.classes is None:
         raise InvalidParameterError("`class_weight` needs classes, but the target is continuous.")
     if target.kind == "multilabel-indicator":
@@ -135,7 +167,8 @@ def apply_class_weight(
             f"`class_weight` gives one class less than {_LEAST_WEIGHT} of another's weight, which "
             "is too little to train with; give weights that differ less."
         )
-    return weights * to_unit(factors)
+    checked: NDArray[np.float64] = factors
+    return checked
 
 
 def to_unit(weights: NDArray[np.float64]) -> NDArray[np.float64]:

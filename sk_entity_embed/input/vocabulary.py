@@ -320,9 +320,33 @@ def learn_vocabulary(
     not count. With ``missing="nan"`` missing cells keep a row of their own where fit had none.
     """
     values, counts, missing_count = count_values(column)
-    n_cells = int(counts.sum()) + missing_count
-    absent_count, empty_count = _count_lists(column)
-    missing_count += absent_count
+    absent_count, empty_count = count_lists(column)
+    return vocabulary_of(
+        column,
+        values,
+        counts,
+        n_cells=int(counts.sum()) + missing_count,
+        missing_count=missing_count + absent_count,
+        empty_count=empty_count,
+        min_frequency=min_frequency,
+        max_categories=max_categories,
+        missing=missing,
+    )
+
+
+def vocabulary_of(
+    column: Column,
+    values: NDArray[Any] | pa.Array,
+    counts: NDArray[np.int64],
+    *,
+    n_cells: int,
+    missing_count: int,
+    empty_count: int,
+    min_frequency: float | int | None,
+    max_categories: int | None,
+    missing: Literal["category", "nan", "error"],
+) -> Vocabulary:
+    """Return the vocabulary of a column whose values, in their order, have been counted."""
     if missing_count and missing == "error":
         refuse_missing(column.name, missing_count)
     rare = infrequent_mask(counts, n_cells, min_frequency, max_categories)
@@ -364,7 +388,7 @@ def refuse_missing(name: str, count: int) -> None:
 
 def count_missing(column: Column) -> int:
     """Rows in which the column is missing; of a column of lists, missing lists and items."""
-    return int(missing_cells(column).sum()) + _count_lists(column)[0]
+    return int(missing_cells(column).sum()) + count_lists(column)[0]
 
 
 def missing_cells(column: Column) -> NDArray[np.bool_]:
@@ -376,7 +400,7 @@ def missing_cells(column: Column) -> NDArray[np.bool_]:
     return by_cell
 
 
-def _count_lists(column: Column) -> tuple[int, int]:
+def count_lists(column: Column) -> tuple[int, int]:
     """Numbers of missing and of empty lists."""
     if column.offsets is None or column.absent is None:
         return 0, 0

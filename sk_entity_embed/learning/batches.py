@@ -287,9 +287,11 @@ class TrainingSet:
         n_training = rows.of_all(n_training)
         self._parts = parts_of_pass(-(-n_training // rows.n_windows))
         self.n_parts = rows.n_windows * self._parts
+        self._parts_an_iteration = max(1, self.n_parts // parts_of_pass(n_training))
         # Of parts that differ by a row, the smaller one's: no step is without rows.
-        self.n_steps = max(1, -(-(n_training // self.n_parts) // config.batch_size))
-        self.n_rows_an_iteration = n_training / self.n_parts
+        self._n_steps = max(1, -(-(n_training // self.n_parts) // config.batch_size))
+        self.n_steps = self._n_steps * self._parts_an_iteration
+        self.n_rows_an_iteration = n_training * self._parts_an_iteration / self.n_parts
         few = _ITEMS_AT_ONCE / rows.items_per_row
         rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
         rows_a_step = -(-config.batch_size // rows.n_workers)
@@ -307,6 +309,11 @@ class TrainingSet:
 
     def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of several steps, coded in one go."""
+        for _ in range(self._parts_an_iteration):
+            yield from self._next_part()
+
+    def _next_part(self) -> Iterator[Callable[[], list[Examples]]]:
+        """Yield those of the part of a pass that comes next: of a window, or a part of one."""
         if self._part == 0 and self.rows.n_windows > 1:
             device = self.generator.device
             drawn = torch.randperm(len(self._chunks), generator=self.generator, device=device)
@@ -319,11 +326,11 @@ class TrainingSet:
         rows, more = (order.tensor_split(self._parts)[part] for order in self._order)
         self._part = (self._part + 1) % self.n_parts
         for_steps = [
-            min(self._steps_at_once, self.n_steps - first)
-            for first in range(0, self.n_steps, self._steps_at_once)
+            min(self._steps_at_once, self._n_steps - first)
+            for first in range(0, self._n_steps, self._steps_at_once)
         ]
         edges = list(accumulate(for_steps))[:-1]
-        cuts = [[len(r) * edge // self.n_steps for edge in edges] for r in (rows, more)]
+        cuts = [[len(r) * edge // self._n_steps for edge in edges] for r in (rows, more)]
         for n, some, others in zip(
             for_steps, rows.tensor_split(cuts[0]), more.tensor_split(cuts[1]), strict=True
         ):

@@ -39,6 +39,9 @@ class Rows(ABC):
     """Which categories of each column each table learns from, in shape (n_tables, n_rows). The
     unknown row always counts as seen."""
     n_windows: int
+    n_chunks: int
+    """Chunks of neighbouring rows, about equal, in which windows are read: no fewer than windows,
+    and as many for each."""
 
     @property
     def n_workers(self) -> int:
@@ -78,13 +81,6 @@ class Rows(ABC):
     @abstractmethod
     def windows(self, order: NDArray[np.int64]) -> Iterator[TrainingRows]:
         """Yield the windows of a pass, each with the chunks of rows that the `order` gives it."""
-
-    @property
-    @abstractmethod
-    def n_chunks(self) -> int:
-        """Chunks of neighbouring rows, about equal, in which windows are read; no fewer than
-        windows.
-        """
 
     @abstractmethod
     def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
@@ -177,6 +173,7 @@ class TrainingRows(Rows):
     seen_by_all: InitVar[list[NDArray[np.bool_]] | None] = None
     seen: list[NDArray[np.bool_]] = field(init=False)
     n_windows: int = field(default=1, init=False)
+    n_chunks: int = field(default=1, init=False)
 
     def __post_init__(self, seen_by_all: list[NDArray[np.bool_]] | None) -> None:
         object.__setattr__(self, "seen", seen_by_all)
@@ -199,10 +196,6 @@ class TrainingRows(Rows):
     def items_per_row(self) -> float:
         lists = [c for c in self.codes if isinstance(c, Lists)]
         return max([1.0, *(len(c.items) / len(c) for c in lists)])
-
-    @property
-    def n_chunks(self) -> int:
-        return 1
 
     def blocks(self) -> Iterator[TrainingRows]:
         yield self

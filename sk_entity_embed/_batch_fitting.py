@@ -1,0 +1,284 @@
+"""Fits of rows that come in blocks: in memory where they fit, else from files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from sk_entity_embed._lazy import first_import
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.fitting.building import build_member, build_model
+from sk_entity_embed.fitting.options import n_heads
+from sk_entity_embed.fitting.preparation import (
+    EncodedColumns,
+    FoldAssignment,
+    Seeds,
+    resolve_link,
+)
+from sk_entity_embed.fitting.streaming import (
+    MOST_JUDGED,
+    Drawing,
+    Spilled,
+    Surveyed,
+    conclude,
+    encode_sample,
+    located,
+)
+from sk_entity_embed.fitting.survey import BlockRows, Roles, Survey, TargetSurvey, read_block
+from sk_entity_embed.input.folds import is_integer
+from sk_entity_embed.input.joining import joined_tables
+from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.roles import check_roles
+from sk_entity_embed.input.selection import select_categorical
+from sk_entity_embed.input.sources import Source, open_source
+from sk_entity_embed.model.heads import HEADS
+
+if TYPE_CHECKING:
+    from sk_entity_embed._estimator import EmbeddingEstimator
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """A source whose blocks are read as features, target, weights and groups."""
+
+    source: Source
+    roles: Roles
+    verbose: bool
+
+    def __iter__(self) -> Iterator[tuple[BlockRows, str]]:
+        with closing(self.source.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                with located(block.place):
+                    rows = read_block(block.frame, self.roles)
+                yield rows, block.place
+
+    def told(self, what: str) -> Iterator[tuple[BlockRows, str]]:
+        """Yield the same under a line that shows how far it is, if that is asked for."""
+        with tqdm(
+            total=self.source.n_rows,
+            unit=" rows",
+            unit_scale=True,
+            disable=not self.verbose,
+            desc=what,
+        ) as bar:
+            for rows, place in self:
+                yield rows, place
+                bar.update(len(rows))
+
+
+def fit_batches(
+    estimator: EmbeddingEstimator,
+    source: Any,
+    y: str | Sequence[str],
+    sample_weight: str | None,
+    groups: str | None,
+    rows_in_memory: int,
+    spill_dir: str | PathLike[str] | None,
+) -> None:
+    """Fit an estimator; see :meth:`EmbeddingEstimator.fit_batches`."""
+    if not isinstance(rows_in_memory, Integral) or rows_in_memory < 1:
+        raise InvalidParameterError(
+            f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
+        )
+    targets = y if isinstance(y, str) or len(y) > 1 else y[0]
+    roles = Roles(targets, sample_weight, groups)
+    with open_source(source, spill_dir=spill_dir) as opened:
+        roles.check(opened.names)
+        blocks = _Blocks(opened, roles, bool(estimator.verbose))
+        held, n_held = [], 0
+        reading = blocks.told("counting")
+        for rows, place in reading:
+            held.append((rows, place))
+            n_held += len(rows)
+            if n_held > rows_in_memory:
+                break
+        else:
+            _fit_in_memory(estimator, [rows for rows, _ in held])
+            return
+        with tempfile.TemporaryDirectory(prefix="sk_entity_embed-", dir=spill_dir) as folder:
+            _Streamed(estimator, blocks, int(rows_in_memory), Path(folder)).fit(held, reading)
+
+
+def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> None:
+    """Fit blocks that fit in memory as one table."""
+    weights = [part.weights for part in parts if part.weights is not None]
+    groups = [part.groups for part in parts if part.groups is not None]
+    table, y = joined_tables([part.table for part in parts]), [part.y for part in parts]
+    rows = estimator._fit(
+        table,
+        np.concatenate(y),
+        np.concatenate(weights) if weights else None,
+        np.concatenate(groups) if groups else None,
+        frame=parts[0].X,
+    )
+    if rows is None:
+        estimator._keep_earlier_fit()
+
+
+class _Streamed:
+    """A fit whose rows are in files."""
+
+    def __init__(
+        self, estimator: EmbeddingEstimator, blocks: _Blocks, window_rows: int, folder: Path
+    ) -> None:
+        self.estimator, self.blocks = estimator, blocks
+        self.window_rows, self.folder = window_rows, folder
+        self._check_parameters()
+
+    def fit(
+        self, held: list[tuple[BlockRows, str]], reading: Iterator[tuple[BlockRows, str]]
+    ) -> None:
+        """Fit from blocks that are `held`, and those that are still being read after them."""
+        e: Any = self.estimator
+        e._check_output()
+        (seeds,) = Seeds.draw(e.random_state)
+        survey = self._survey(held, reading, int(seeds.folds.randint(2**31 - 1)))
+        found = conclude(survey, **self._loss_options())
+        given, scale = found.given, found.scale
+        link = resolve_link(getattr(e, "y_range", None), given, scale)
+        columns = self._columns(found)
+        drawn = e._draw_folds(given, columns, seeds)
+        columns = e._cross(given, columns, None, drawn, seeds)
+        first, _ = e._first_vectors(given, columns, drawn, deepcopy(seeds))
+        e._check_names(first, columns, given.target.n_outputs)
+        del first
+        withholds = e._withholds(columns)
+        spilled = self._spill(found, columns, self._drawing(survey, drawn, withholds))
+        rows, columns = spilled.finish(
+            columns,
+            found,
+            min_frequency=e.min_frequency,
+            max_categories=e.max_categories,
+            n_tables=drawn.n_tables,
+            withholds=withholds,
+            window_rows=self.window_rows,
+            judges=e.early_stopping,
+        )
+        # Now that all pairs have been counted: their tables have other sizes.
+        tables, start = e._first_vectors(given, columns, drawn, seeds)
+        heads = n_heads(rows.n_samples, drawn.n_tables, HEADS[e.head])
+        config = e._training_config(given, columns, rows.n_samples, heads, scale, link, seeds)
+        with first_import("torch"):
+            from sk_entity_embed._estimator import _Trained
+            from sk_entity_embed.learning.learn import learn
+        result = learn(tables, rows, start, config)
+        if not len(result.loss_curve):
+            e._keep_earlier_fit()
+            return
+        member = build_member(tables, result, start, rows, columns, scale, link)
+        model = e._served(build_model([member], columns, scale, link))
+        errors = {counter.name: counter.largest_error for counter in survey.counters}
+        trained = _Trained([member], [result], None)
+        e._become(model, trained, given, columns, category_count_errors_=errors)
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that need all rows in memory."""
+        e: Any = self.estimator
+        reasons = {
+            "warm_start": e.warm_start,
+            "n_members": e.n_members > 1,
+            "cv": not is_integer(e.cv),
+            "init": hasattr(e.init, "fit"),
+        }
+        for name, refused in reasons.items():
+            if refused:
+                raise InvalidParameterError(
+                    f"`{name}`={shown(getattr(e, name))} needs all rows in memory, but the source "
+                    f"has more than rows_in_memory={self.window_rows}. Give a larger "
+                    f"`rows_in_memory`, or leave `{name}` at its default."
+                )
+
+    def _loss_options(self) -> dict[str, Any]:
+        options = self.estimator._target_options()
+        return {name: options[name] for name in ("loss", "class_weight")}
+
+    def _survey(
+        self,
+        held: list[tuple[BlockRows, str]],
+        reading: Iterator[tuple[BlockRows, str]],
+        seed: int,
+    ) -> Survey:
+        """Count all rows. Roles of columns are those that the first block shows."""
+        e: Any = self.estimator
+        first, place = held[0]
+        with located(place):
+            categorical, context = select_categorical(
+                e.categorical_features, first.table, first.X, required=e._needs_categories
+            )
+            lengths = e._lengths_of_lists(first.table, categorical)
+        survey = Survey(
+            categorical,
+            context,
+            lengths,
+            e.max_categories,
+            TargetSurvey(e._target_options()["target_type"]),
+            seed,
+        )
+        number = 0
+        while held:
+            rows, place = held.pop(0)
+            with located(place):
+                survey.add(rows, number)
+            number += 1
+        for rows, place in reading:
+            with located(place):
+                survey.add(rows, number)
+            number += 1
+        return survey
+
+    def _columns(self, found: Surveyed) -> EncodedColumns:
+        """Return columns with vocabularies of all rows; check their roles by the sample."""
+        e: Any = self.estimator
+        survey, table, target = found.survey, found.given.used, found.given.target
+        chosen = e.categorical_features
+        if isinstance(chosen, str):
+            again, _ = select_categorical(chosen, table, table, required=e._needs_categories)
+            if changed := set(again) ^ set(survey.categorical):
+                names = [table.columns[j].name for j in sorted(changed)]
+                raise InvalidDataError(
+                    f"Columns {shown(names)} look categorical in some blocks and like quantities "
+                    "in others; name the columns to embed in `categorical_features`."
+                )
+        poolings = e._poolings(table, survey.categorical, target)
+        columns = encode_sample(
+            found,
+            min_frequency=e.min_frequency,
+            max_categories=e.max_categories,
+            handle_missing=e.handle_missing,
+            poolings=poolings,
+        )
+        context = survey.context
+        check_roles(chosen, table, survey.categorical, context, columns.codes, target)
+        return columns
+
+    def _drawing(self, survey: Survey, drawn: FoldAssignment, withholds: bool) -> Drawing:
+        e: Any = self.estimator
+        n, share = survey.n_rows, float(e.validation_fraction)
+        judged = min(share, MOST_JUDGED / n) if e.early_stopping else 0.0
+        return Drawing(drawn.n_tables, judged, survey.seed)
+
+    def _spill(self, found: Surveyed, columns: EncodedColumns, drawing: Drawing) -> Spilled:
+        """Read the source once more and write coded rows."""
+        y_range = getattr(self.estimator, "y_range", None)
+        spilled = Spilled.start(self.folder, columns, found.given.target)
+        try:
+            for number, (rows, place) in enumerate(self.blocks.told("coding")):
+                with located(place):
+                    spilled.add(rows, number, found, columns, drawing, y_range)
+        except OSError as error:
+            error.add_note(
+                f"Coded rows are written to {str(self.folder.parent)!r}; give `spill_dir` a folder "
+                "with more space."
+            )
+            raise
+        return spilled

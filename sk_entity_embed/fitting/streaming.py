@@ -1,0 +1,328 @@
+"""From blocks of rows that do not fit in memory to training rows in files.
+
+The rows are read twice: once to count, once to code and to write what training needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import (
+    InvalidDataError,
+    UnsupportedDataError,
+)
+from sk_entity_embed.fitting.preparation import (
+    CheckedInput,
+    EncodedColumns,
+    LabelSums,
+    code_column,
+    resolve_link,
+    warn_of_empty_columns,
+)
+from sk_entity_embed.fitting.survey import BlockRows, Survey
+from sk_entity_embed.input.context import fit_context, stack_numbers
+from sk_entity_embed.input.crosses import AnyVocabulary, CrossVocabulary, PairCounter
+from sk_entity_embed.input.lists import Lists
+from sk_entity_embed.input.table import Column, Table
+from sk_entity_embed.input.target import Target, apply_class_weight, class_factors, target_like
+from sk_entity_embed.input.vocabulary import Vocabulary
+from sk_entity_embed.learning.stored import BLOCK_ROWS, ArrayFile, RowFiles, StoredRows
+from sk_entity_embed.model.losses import Scale, resolve_loss
+from sk_entity_embed.model.poolings import Pooling
+
+MOST_JUDGED = 100_000
+"""Rows that decide when to stop, at most, where there are more than fit in memory."""
+MOST_PAIRS = 4_000_000
+"""Pairs of a cross that are told apart, at most."""
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Say in which block or file the data are wrong."""
+    try:
+        yield
+    except (InvalidDataError, UnsupportedDataError) as error:
+        kind = type(error)
+        raise kind(f"In {place}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What a survey found: the target's kind, units and loss, and the sample as checked input.
+
+    `class_weight` are those of the classes, where "balanced" has been worked out, and `unit` is a
+    power of two that weights are divided by.
+    """
+
+    survey: Survey
+    given: CheckedInput
+    scale: Scale
+    class_weight: Any
+    unit: float
+
+
+def conclude(survey: Survey, *, loss: str, class_weight: Any) -> Surveyed:
+    """Return what a survey of all rows found."""
+    if survey.n_rows == 0:
+        raise InvalidDataError("The source has no rows of a weight above zero.")
+    target = survey.target.target()
+    resolved = resolve_loss(loss, target)
+    like_all = (target, np.ones(len(target.values)))
+    if not target.is_classification:
+        like_all = survey.target.like_all(target)
+    sample = survey.sample.rows()
+    of_sample = target_like(target, sample.y)
+    weights = np.ones(len(sample)) if sample.weights is None else sample.weights
+    exponent = int(np.frexp(survey.largest_weight or 1.0)[1]) - 1
+    weights = np.ldexp(weights, -exponent)
+    by_class = survey.class_weight(class_weight, target)
+    given = CheckedInput(
+        table=sample.table,
+        used=sample.table,
+        kept=np.ones(len(sample), dtype=bool),
+        target=of_sample,
+        loss=resolved,
+        sample_weight=weights,
+        weights=apply_class_weight(by_class, of_sample, weights),
+        groups=None if sample.groups is None else pd.factorize(sample.groups)[0],
+    )
+    return Surveyed(survey, given, resolved.scale(*like_all), by_class, 2.0**exponent)
+
+
+def encode_sample(
+    found: Surveyed,
+    *,
+    min_frequency: float | int | None,
+    max_categories: int | None,
+    handle_missing: Any,
+    poolings: Sequence[type[Pooling] | None],
+) -> EncodedColumns:
+    """Return the columns as fit has them, with vocabularies of all rows and codes of the sample.
+
+    Means of the target are not known yet.
+    """
+    survey, table = found.survey, found.given.used
+    vocabularies = tuple(
+        counter.vocabulary(
+            min_frequency=min_frequency, max_categories=max_categories, missing=handle_missing
+        )
+        for counter in survey.counters
+    )
+    numbers = stack_numbers([table.columns[j] for j in survey.context], table.n_rows)
+    shares = survey.missing / survey.n_rows
+    scaling = replace(fit_context(numbers), missing_shares=shares)
+    empty = [j for j, v in zip(survey.categorical, vocabularies, strict=True) if not v.n_categories]
+    empty += [survey.context[k] for k in np.flatnonzero(shares == 1.0).tolist()]
+    warn_of_empty_columns([table.columns[j].name for j in sorted(empty)])
+    cut = cut_columns(table, survey)
+    codes = [v.encode(column) for column, v in zip(cut, vocabularies, strict=True)]
+    for vocabulary in vocabularies:
+        vocabulary.forget()
+    return EncodedColumns(
+        names=tuple(c.name for c in table.columns),
+        categorical=tuple(survey.categorical),
+        context=tuple(survey.context),
+        vocabularies=vocabularies,
+        scaling=scaling,
+        codes=codes,
+        numbers=numbers,
+        context_values=scaling.apply(numbers),
+        target_means=[],
+        poolings=tuple(poolings),
+        max_lengths=tuple(survey.max_lengths),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How rows are dealt to folds and validation: drawn, or by the hash of their group.
+
+    Of rows in a stream nobody knows how many there will be. `n_tables` is 1 without folds, and
+    `judged` the share of the rows that validate.
+    """
+
+    n_tables: int
+    judged: float
+    seed: int
+
+    def draw(
+        self, n: int, groups: NDArray[Any] | None, number: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """Return fold of each row of the block of that number, and whether it validates."""
+        if groups is None:
+            random = np.random.default_rng([self.seed, number])
+            fold = random.integers(self.n_tables, size=n, dtype=np.int16)
+            return fold, random.random(n) < self.judged
+        marks = pd.util.hash_array(np.asarray(groups), hash_key=f"{self.seed % 10**16:016d}")
+        low, high = marks & np.uint64(2**32 - 1), marks >> np.uint64(32)
+        return (low % self.n_tables).astype(np.int16), high < self.judged * 2.0**32
+
+
+@dataclass(slots=True)
+class Spilled:
+    """Rows as they are written: files of training rows, and the fold of each row of the source.
+
+    Rows of zero weight have the fold -1, and are no training rows.
+    """
+
+    files: RowFiles
+    folds: ArrayFile
+    sums: list[LabelSums]
+    total_weight: float = 0.0
+    n_judged: int = 0
+    folds_met: set[int] = field(default_factory=set)
+
+    @classmethod
+    def start(cls, folder: Path, columns: EncodedColumns, target: Target) -> Spilled:
+        """Return the files, empty."""
+        vocabularies = columns.vocabularies[: len(columns.categorical)]
+        files = RowFiles(
+            folder,
+            [v.n_rows for v in vocabularies],
+            [v.is_list for v in vocabularies],
+            columns.scaling.n_context,
+            target.values.shape[1],
+        )
+        sums = [LabelSums(v, target) for v in vocabularies]
+        return cls(files, ArrayFile(folder / "source-folds.bin", np.int16), sums)
+
+    def add(
+        self,
+        rows: BlockRows,
+        number: int,
+        found: Surveyed,
+        columns: EncodedColumns,
+        drawing: Drawing,
+        y_range: Any,
+    ) -> None:
+        """Code a block, the one of that number, and write it."""
+        fold, judges = drawing.draw(len(rows), rows.groups, number)
+        if rows.weights is not None:
+            kept = rows.weights > 0
+            fold[~kept] = -1
+            rows, judges = rows.take(np.flatnonzero(kept)), judges[kept]
+        self.folds.append(fold)
+        fold = fold[fold >= 0]
+        survey, scale = found.survey, found.scale
+        target = target_like(found.given.target, rows.y)
+        found.given.loss.check(target)
+        own = np.ones(len(rows)) if rows.weights is None else rows.weights / found.unit
+        resolve_link(y_range, replace(found.given, target=target), scale)
+        weights = own
+        if found.class_weight is not None:
+            weights = own * class_factors(found.class_weight, target)
+        vocabularies: Any = columns.vocabularies[: len(columns.categorical)]
+        codes = []
+        for column, vocabulary, sums in zip(
+            cut_columns(rows.table, survey), vocabularies, self.sums, strict=True
+        ):
+            coded, positions, offsets = code_column(column, vocabulary)
+            sums.add(positions, offsets, target, own)
+            codes.append(coded)
+        numbers = stack_numbers([rows.table.columns[j] for j in survey.context], len(rows))
+        self.files.append(
+            codes,
+            context=columns.scaling.apply(numbers),
+            target=scale.apply(target.values),
+            weights=weights,
+            fold=fold,
+            validation=judges,
+        )
+        self.total_weight += float(weights.sum())
+        self.n_judged += int(judges.sum())
+        self.folds_met |= set(np.unique(fold).tolist())
+
+    def finish(
+        self,
+        columns: EncodedColumns,
+        found: Surveyed,
+        *,
+        min_frequency: float | int | None,
+        max_categories: int | None,
+        n_tables: int,
+        withholds: bool,
+        window_rows: int,
+        judges: bool,
+    ) -> tuple[StoredRows, EncodedColumns]:
+        """Return the training rows, and the columns with crosses and target means of all rows."""
+        if len(self.folds_met) < min(2, n_tables) or (judges and not self.n_judged):
+            raise InvalidDataError(
+                "The groups are too few: none is left for some folds or for early stopping. Give "
+                "more groups, cv a smaller number, or early_stopping=False."
+            )
+        self.folds.close()
+        parents: Any = columns.vocabularies[: len(columns.categorical)]
+        means = [sums.means for sums in self.sums]
+        vocabularies: list[AnyVocabulary] = list(parents)
+        codes = list(columns.codes[: len(parents)])
+        for pair in columns.crosses:
+            cross, of_all = self._cross(
+                pair, [parents[j] for j in pair], found, min_frequency, max_categories
+            )
+            vocabularies.append(cross)
+            means.append(of_all)
+            codes.append(cross.encode(*(codes[j] for j in pair)))  # type: ignore[arg-type]
+        columns = replace(
+            columns, vocabularies=tuple(vocabularies), codes=codes, target_means=means
+        )
+        rows = StoredRows(
+            self.files,
+            n_tables=n_tables,
+            mean_weight=self.total_weight / self.files.n_samples,
+            withholds=withholds,
+            window_rows=window_rows,
+        )
+        return rows, columns
+
+    def _cross(
+        self,
+        pair: tuple[int, int],
+        parents: Sequence[Vocabulary],
+        found: Surveyed,
+        min_frequency: float | int | None,
+        max_categories: int | None,
+    ) -> tuple[CrossVocabulary, NDArray[np.float64]]:
+        """Learn a cross from all rows and write its codes; return it and its target means."""
+        self.files.close()
+        counter = PairCounter(parents, MOST_PAIRS)
+        for both in self._codes_of(pair):
+            counter.add(*both)
+        cross = counter.vocabulary(min_frequency=min_frequency, max_categories=max_categories)
+        target = found.given.target
+        sums, file = LabelSums(cross, target), self.files.new_column(cross.n_rows)
+        start = 0
+        for both in self._codes_of(pair):
+            at, start = (start, start + len(both[0])), start + len(both[0])
+            positions = cross.locate(*both)
+            file.append(cross.rows_of(positions))
+            values = found.scale.restore(self.files.numbers["target"].read(*at).astype(np.float64))
+            own = self.files.numbers["weights"].read(*at).astype(np.float64)
+            rows = replace(target, values=values)
+            if found.class_weight is not None:
+                own /= class_factors(found.class_weight, rows)
+            sums.add(positions, None, rows, own)
+        return cross, sums.means
+
+    def _codes_of(self, pair: tuple[int, int]) -> Iterator[list[NDArray[Any]]]:
+        """Yield the codes of two columns, some rows at a time."""
+        n = self.files.n_samples
+        for start in range(0, n, BLOCK_ROWS):
+            at = start, min(start + BLOCK_ROWS, n)
+            both = [self.files.codes[j].read(*at) for j in pair]
+            yield [codes for codes in both if not isinstance(codes, Lists)]
+
+
+def cut_columns(table: Table, survey: Survey) -> list[Column]:
+    """Return the categorical columns of a table, of lists the last items that are used."""
+    return [
+        table.columns[j] if n is None else table.columns[j].last(n)
+        for j, n in zip(survey.categorical, survey.max_lengths, strict=True)
+    ]

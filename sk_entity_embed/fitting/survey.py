@@ -1,0 +1,333 @@
+"""What a fit has to know of all rows before it can code them, block by block.
+
+A survey is a value of its own that can be pickled and merged with others: parts of a table may be
+surveyed on several machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.input.counting import ValueCounter
+from sk_entity_embed.input.joining import joined_tables
+from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.table import Column, Table
+from sk_entity_embed.input.target import Target, check_target, read_target
+from sk_entity_embed.input.values import read_array, to_float64
+
+SAMPLE_ROWS = 300_000
+"""Rows drawn from all, for what is not counted: ranks of numbers, pairs, roles, copies."""
+_DISTINCT = 1_000
+"""Distinct targets that are kept, where these are numbers that may be quantities."""
+_NUMBERS = "biuf"
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The columns of a block that are not features, by name."""
+
+    y: str | Sequence[str]
+    sample_weight: str | None = None
+    groups: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        targets = [self.y] if isinstance(self.y, str) else list(self.y)
+        return targets + [name for name in (self.sample_weight, self.groups) if name is not None]
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse names that the columns of a source lack, or that stand for two things."""
+        for parameter in ("y", "sample_weight", "groups"):
+            named = getattr(self, parameter)
+            for name in [named] if isinstance(named, str) or named is None else named:
+                if name is not None and name not in columns:
+                    raise InvalidParameterError(
+                        f"`{parameter}` names {shown(name)}, which is not a column of the source: "
+                        f"{shown(list(columns))}."
+                    )
+        if len(set(self.names)) < len(self.names):
+            raise InvalidParameterError(
+                f"`y`, `sample_weight` and `groups` name a column more than once: "
+                f"{shown(self.names)}."
+            )
+        if len(self.names) == len(columns):
+            raise InvalidDataError("The source has no column beside those of `y` and the like.")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRows:
+    """A block of rows, read: features, target, weights and groups, all rows of zero weight left.
+
+    `weights` are None where none are given. `X` are the features in the container they came in.
+    """
+
+    X: Any
+    table: Table
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    groups: NDArray[Any] | None
+
+    def __len__(self) -> int:
+        return self.table.n_rows
+
+    def take(self, at: NDArray[np.intp]) -> BlockRows:
+        """Return some of the rows."""
+        return BlockRows(
+            None,
+            self.table.take(at),
+            self.y[at],
+            None if self.weights is None else self.weights[at],
+            None if self.groups is None else self.groups[at],
+        )
+
+
+def read_block(frame: Any, roles: Roles) -> BlockRows:
+    """Read a block: a table with named columns, of any library."""
+    data = nw.from_native(frame, eager_only=True)
+    names = [name for name in data.columns if name not in set(roles.names)]
+    X = data.select(names).to_native()
+    table = read_table(X)
+    named = roles.y if isinstance(roles.y, str) else list(roles.y)
+    target = data.get_column(named) if isinstance(named, str) else data.select(named)
+    weights = groups = None
+    if roles.sample_weight is not None:
+        values = read_array(data.get_column(roles.sample_weight).to_native(), "sample_weight")
+        weights = to_float64(values, "sample_weight", "Weights must be numbers")
+        if not (weights >= 0).all():
+            raise InvalidDataError(
+                f"Column {roles.sample_weight!r} of weights has negative or missing values."
+            )
+    if roles.groups is not None:
+        labels = read_array(data.get_column(roles.groups).to_native(), "groups")
+        if pd.isna(labels).any():
+            raise InvalidDataError("groups has missing values; give each row a group.")
+        groups = labels
+    y = check_target(target.to_native(), table.n_rows)
+    return BlockRows(X, table, y, weights, groups)
+
+
+@dataclass(slots=True)
+class TargetSurvey:
+    """Kind, classes and spread of a target of which parts come one after the other.
+
+    `values` are distinct targets, or rows of several: all where they may be classes, some where
+    they are numbers that cannot. `mean` and `squares` (sums of squared deviations) are weighted.
+    """
+
+    target_type: str
+    values: NDArray[Any] | None = None
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    total: float = 0.0
+    mean: Any = 0.0
+    squares: Any = 0.0
+
+    def add(self, y: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
+        """Take in some more rows."""
+        axis = 0 if y.ndim == 2 else None
+        values, counts = np.unique(y, axis=axis, return_counts=True)
+        self._take(values, counts)
+        if y.dtype.kind in _NUMBERS:
+            w = np.ones(len(y)) if weights is None else weights
+            total = float(w.sum())
+            if total > 0:
+                numbers = y.reshape(len(y), -1).astype(np.float64)
+                mean = np.average(numbers, axis=0, weights=w)
+                squares = (w[:, None] * (numbers - mean) ** 2).sum(axis=0)
+                self._join(total, mean, squares)
+
+    def merge(self, other: TargetSurvey) -> None:
+        """Take in what another survey has met."""
+        if other.values is not None:
+            self._take(other.values, other.counts)
+        if other.total > 0:
+            self._join(other.total, other.mean, other.squares)
+
+    def target(self) -> Target:
+        """Return the distinct targets as a target, of the kind that all of them have."""
+        assert self.values is not None
+        return read_target(self.values, self.target_type)
+
+    def like_all(self, target: Target) -> tuple[Target, NDArray[np.float64]]:
+        """Return two rows with mean and spread of all, as a target, and their weights."""
+        width = np.sqrt(self.squares / self.total)
+        values = np.stack([self.mean - width, self.mean + width])
+        return replace(target, values=values), np.ones(2)
+
+    def _take(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        if self.values is not None:
+            before = self.values
+            numbers = [a.dtype.kind in _NUMBERS for a in (before, values)]
+            if numbers[0] != numbers[1] or before.shape[1:] != values.shape[1:]:
+                kinds = [f"{a.dtype} like {shown(a.tolist()[0])}" for a in (before, values)]
+                raise InvalidDataError(f"y changes its type: it was {kinds[0]}, and is {kinds[1]}.")
+            values = np.concatenate([before, values])
+            counts = np.concatenate([self.counts, counts])
+        axis = 0 if values.ndim == 2 else None
+        distinct, where = np.unique(values, axis=axis, return_inverse=True)
+        sums = np.zeros(len(distinct), dtype=np.int64)
+        np.add.at(sums, where.reshape(-1), counts)
+        may_be_quantities = self.target_type in ("auto", "quantities", "continuous")
+        if may_be_quantities and values.dtype.kind in _NUMBERS and len(distinct) > _DISTINCT:
+            # One that is not whole, if there is any, tells quantities from classes.
+            by_row = distinct.reshape(len(distinct), -1)
+            whole = (by_row == np.floor(by_row)).all(axis=1)
+            kept = np.sort(np.argsort(whole, kind="stable")[:_DISTINCT])
+            distinct, sums = distinct[kept], sums[kept]
+        self.values, self.counts = distinct, sums
+
+    def _join(self, total: float, mean: Any, squares: Any) -> None:
+        """Join means and sums of squares (Chan, Golub & LeVeque, 1979)."""
+        both = self.total + total
+        distance = mean - self.mean
+        self.mean = self.mean + distance * (total / both)
+        self.squares = self.squares + squares + distance**2 * (self.total * total / both)
+        self.total = both
+
+
+class Sample:
+    """Rows drawn from all with equal chances: those with the smallest of random numbers."""
+
+    def __init__(self, size: int = SAMPLE_ROWS) -> None:
+        self.size = size
+        self._parts: list[BlockRows] = []
+        self._keys: list[NDArray[np.float64]] = []
+        self._held = 0
+        self._bar = 1.0
+
+    def add(self, rows: BlockRows, keys: NDArray[np.float64]) -> None:
+        """Offer some more rows, each with a random number of its own."""
+        chosen = np.flatnonzero(keys < self._bar)
+        self._keep(rows.take(chosen), keys[chosen])
+
+    def merge(self, other: Sample) -> None:
+        """Offer the rows of another sample."""
+        for rows, keys in zip(other._parts, other._keys, strict=True):
+            self.add(rows, keys)
+
+    def rows(self) -> BlockRows:
+        """Return the rows, in the order in which they were offered."""
+        self._cut()
+        parts = self._parts
+        weights = [part.weights for part in parts if part.weights is not None]
+        groups = [part.groups for part in parts if part.groups is not None]
+        return BlockRows(
+            None,
+            joined_tables([part.table for part in parts]),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate(weights) if weights else None,
+            np.concatenate(groups) if groups else None,
+        )
+
+    def _keep(self, rows: BlockRows, keys: NDArray[np.float64]) -> None:
+        if len(keys) == 0:
+            return
+        self._parts.append(rows)
+        self._keys.append(keys)
+        self._held += len(keys)
+        if self._held > 2 * self.size:
+            self._cut()
+
+    def _cut(self) -> None:
+        if self._held <= self.size:
+            return
+        keys = np.concatenate(self._keys)
+        self._bar = float(np.partition(keys, self.size)[self.size])
+        parts, kept = self._parts, self._keys
+        self._parts, self._keys, self._held = [], [], 0
+        for rows, own in zip(parts, kept, strict=True):
+            self.add(rows, own)
+
+
+@dataclass(slots=True)
+class Survey:
+    """All that is counted of rows before they are coded.
+
+    `categorical` and `context` are positions of columns, `max_lengths` those of the categorical
+    ones, `max_categories` the encoder's parameter. Random numbers come from the `seed` and from the
+    number of each block. `missing` counts missing cells of the context columns.
+    """
+
+    categorical: Sequence[int]
+    context: Sequence[int]
+    max_lengths: Sequence[int | None]
+    max_categories: int | None
+    target: TargetSurvey
+    seed: int
+    counters: list[ValueCounter] = field(default_factory=list)
+    missing: NDArray[np.int64] = field(init=False)
+    sample: Sample = field(default_factory=Sample)
+    n_rows: int = 0
+    largest_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.missing = np.zeros(len(self.context), dtype=np.int64)
+
+    def add(self, rows: BlockRows, number: int) -> None:
+        """Take in a block: the one of that number."""
+        if rows.weights is not None:
+            rows = rows.take(np.flatnonzero(rows.weights > 0))
+            self.largest_weight = max(self.largest_weight, rows.weights.max(initial=0.0))  # type: ignore[union-attr]
+        if len(rows) == 0:
+            return
+        columns = rows.table.columns
+        if not self.counters:
+            names = [columns[j].name for j in self.categorical]
+            self.counters = [ValueCounter(name, self.max_categories) for name in names]
+        for j, n, counter in zip(self.categorical, self.max_lengths, self.counters, strict=True):
+            counter.add(columns[j] if n is None else columns[j].last(n))
+        for k, j in enumerate(self.context):
+            self.missing[k] += np.isnan(finite(columns[j])).sum()
+        self.target.add(rows.y, rows.weights)
+        keys = np.random.default_rng([self.seed, number]).random(len(rows))
+        self.sample.add(rows, keys)
+        self.n_rows += len(rows)
+
+    def merge(self, other: Survey) -> None:
+        """Take in what another survey has met."""
+        if not self.counters:
+            self.counters = other.counters
+        else:
+            for counter, more in zip(self.counters, other.counters, strict=False):
+                counter.merge(more)
+        self.missing = self.missing + other.missing
+        self.target.merge(other.target)
+        self.sample.merge(other.sample)
+        self.n_rows += other.n_rows
+        self.largest_weight = max(self.largest_weight, other.largest_weight)
+
+    def class_weight(self, class_weight: Any, target: Target) -> Any:
+        """Return the weights of classes, where "balanced" is worked out from all rows."""
+        if not isinstance(class_weight, str) or target.classes is None:
+            return class_weight
+        if target.kind == "multilabel-indicator":
+            assert self.target.values is not None
+            ones = self.target.counts @ self.target.values.astype(np.float64)
+            n = float(self.target.counts.sum())
+            return [{0: n / (2 * max(n - m, 1)), 1: n / (2 * max(m, 1))} for m in ones.tolist()]
+        shares = self.target.counts / self.target.counts.sum()
+        values = 1 / (len(shares) * shares)
+        weights: Mapping[Any, float] = dict(
+            zip(target.classes.tolist(), values.tolist(), strict=True)
+        )
+        return weights
+
+
+def finite(column: Column) -> NDArray[np.float64]:
+    """Return the numbers of a context column; infinite ones are refused."""
+    numbers = column.to_numbers()
+    if np.isinf(numbers).any():
+        raise InvalidDataError(
+            f"Column {column.name!r} contains infinity; context numbers must be finite or "
+            "missing. Clip it or replace it by NaN."
+        )
+    return numbers
