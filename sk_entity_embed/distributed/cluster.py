@@ -74,3 +74,20 @@ def get(ray: Any, references: Any) -> Any:
         if isinstance(cause, EntityEmbedError | OSError):
             raise cause from None
         raise
+
+
+_held: dict[bytes, Any] = {}
+"""What this process has got last by reference."""
+
+
+def held(ray: Any, references: Sequence[Any]) -> Any:
+    """Return what a reference stands for; tasks that run in one process make it once.
+
+    It comes in a list, for Ray would make it anew for each task.
+    """
+    (reference,) = references
+    key = reference.binary()
+    if key not in _held:
+        _held.clear()
+        _held[key] = ray.get(reference)
+    return _held[key]

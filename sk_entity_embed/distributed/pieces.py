@@ -48,6 +48,7 @@ class Pieces:
 
     names: list[str]
     parts: Sequence[Any]
+    n_rows: int
 
 
 def table_of(piece: Any, number: int) -> tuple[pa.Table, str]:
@@ -62,9 +63,10 @@ def find_pieces(ray: Any, dataset: Any) -> Pieces:
     if are_paths(dataset):
         return _of_files([dataset] if isinstance(dataset, str | os.PathLike) else list(dataset))
     opened = open_dataset(ray, dataset).materialize()
-    if not (schema := opened.schema()) or opened.count() == 0:
+    n_rows = opened.count()
+    if n_rows == 0:
         raise InvalidDataError("The data set has no rows; at least one is needed.")
-    return Pieces(list(schema.names), opened.to_arrow_refs())
+    return Pieces(list(opened.schema().names), opened.to_arrow_refs(), n_rows)
 
 
 def are_paths(dataset: Any) -> bool:
@@ -102,7 +104,7 @@ def open_dataset(ray: Any, dataset: Any) -> Any:
 def _of_files(paths: Sequence[str | os.PathLike[str]]) -> Pieces:
     """Divide Parquet files, in the order of their paths, after a check of their columns."""
     with open_source(paths) as source:
-        names = list(source.names)
+        names, n_all = list(source.names), source.n_rows
     parts: list[FilePart] = []
     for path in paths:
         files = ds.dataset(os.fspath(path), format="parquet", partitioning="hive")
@@ -119,4 +121,5 @@ def _of_files(paths: Sequence[str | os.PathLike[str]]) -> Pieces:
                 n_rows += group.num_rows
             if n_rows:
                 parts.append(FilePart(fragment.subset(row_group_ids=groups), schema, place))
-    return Pieces(names, parts)
+    assert n_all is not None  # files tell it
+    return Pieces(names, parts, n_all)

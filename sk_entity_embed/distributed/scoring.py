@@ -10,13 +10,10 @@ import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed import __version__
-from sk_entity_embed.distributed.cluster import check_machines, import_ray
+from sk_entity_embed.distributed.cluster import check_machines, held, import_ray
 from sk_entity_embed.distributed.pieces import open_dataset
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
-
-_held: dict[bytes, Any] = {}
-"""The fitted estimator that this process has used last, by its reference."""
 
 
 def transform(estimator: Any, dataset: Any, *, keep: Sequence[str] = ()) -> Any:
@@ -80,14 +77,9 @@ def transform(estimator: Any, dataset: Any, *, keep: Sequence[str] = ()) -> Any:
     reference = ray.put(estimator)
 
     def encode(table: pa.Table) -> pa.Table:
-        key = reference.binary()
-        if key not in _held:
-            _held.clear()
-            _held[key] = ray.get(reference)
-        vectors = np.asarray(_held[key].transform(table.select(columns)), dtype=np.float32)
+        vectors = held(ray, [reference]).transform(table.select(columns))
+        vectors = np.asarray(vectors, dtype=np.float32)
         arrays = [pa.array(vectors[:, j]) for j in range(vectors.shape[1])]
-        return pa.table(
-            [*(table[name] for name in keep), *arrays], names=[*keep, *map(str, out)]
-        )
+        return pa.table([*(table[name] for name in keep), *arrays], names=[*keep, *map(str, out)])
 
     return opened.map_batches(encode, batch_size=None, batch_format="pyarrow")

@@ -466,6 +466,11 @@ class LabelSums:
                 for j in range(n_outputs):
                     np.add.at(self._sums, labels * n_outputs + j, own * values[:, j])
 
+    def merge(self, other: LabelSums) -> None:
+        """Take in the rows of other sums of the same labels."""
+        self._sums = self._sums + other._sums
+        self._totals = self._totals + other._totals
+
     @property
     def means(self) -> NDArray[np.float64]:
         """Target means of the labels, of shape (n_labels,) or (n_labels, n_outputs)."""

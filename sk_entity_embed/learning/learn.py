@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock, local
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ def learn(
     rows: Rows,
     start: StartingPoint,
     config: TrainingConfig,
+    keeper: Any = None,
     *,
     exchange: Exchange | None = None,
 ) -> TrainingResult:
@@ -90,6 +92,7 @@ def learn(
                 n_rows=batches.n_rows_an_iteration,
                 label=config.label,
                 baseline=start.head is not None,
+                **({} if keeper is None else _kept(keeper, generator.device)),
             )
         if state.diverged or not _finite(task.average.parameters):
             raise InvalidParameterError(
@@ -108,6 +111,11 @@ def learn(
             interrupted=state.interrupted,
             used_up=len(state.iterations) == config.max_iter and state.fall is None,
         )
+
+
+def _kept(keeper: Any, device: torch.device) -> dict[str, Any]:
+    """Return where the loop goes on from, and how it keeps its state."""
+    return {"state": keeper.load(device), "after_iteration": keeper.save, "due": keeper.due}
 
 
 def _build(

@@ -119,6 +119,7 @@ def train(
     min_iter: int = 0,
     state: TrainingState | None = None,
     after_iteration: Callable[[TrainingState], None] | None = None,
+    due: Callable[[], bool] = lambda: True,
 ) -> TrainingState:
     """Train until the validation loss stops falling, and go back to its best state.
 
@@ -165,7 +166,7 @@ def train(
                     break
                 if early_stopping:
                     state.offer(task, loss, i + 1, tol)
-                if after_iteration is not None:
+                if after_iteration is not None and due():
                     state.task = task.state_dict()
                     after_iteration(state)
         except KeyboardInterrupt:

@@ -44,6 +44,11 @@ class PartedKeeper:
         self.exchange, self.interval, self.folder, self.report = exchange, interval, folder, report
         self._since = time.monotonic()
 
+    @property
+    def path(self) -> str | None:
+        """Where the last checkpoint is, in words."""
+        return self.folder
+
     def load(self, device: torch.device) -> TrainingState | None:
         """Return the state to go on from, None where there is none."""
         if self.folder is None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sk_entity_embed.input.lists import Codes, Lists, offsets_of
 from sk_entity_embed.learning.exchange import Exchange
 from sk_entity_embed.learning.problem import Float64, Rows, TrainingRows
+from sk_entity_embed.learning.stored import joined_codes
 
 
 class Shard(Rows):
@@ -24,7 +24,8 @@ class Shard(Rows):
 
     def __init__(self, own: Rows, exchange: Exchange) -> None:
         self.own, self._exchange = own, exchange
-        self.n_tables, self.n_rows, self.n_windows = own.n_tables, own.n_rows, own.n_windows
+        self.n_tables, self.n_rows = own.n_tables, own.n_rows
+        self.n_windows, self.n_chunks = own.n_windows, own.n_chunks
         # What a table sees in the rows of any worker it sees in those of all.
         self.seen = [total > 0 for total in self._total([s.astype(np.uint8) for s in own.seen])]
 
@@ -51,10 +52,6 @@ class Shard(Rows):
     def items_per_row(self) -> float:
         return self.own.items_per_row
 
-    @property
-    def n_chunks(self) -> int:
-        return self.own.n_chunks
-
     def blocks(self) -> Iterator[TrainingRows]:
         return map(self._knowing, self.own.blocks())
 
@@ -68,7 +65,7 @@ class Shard(Rows):
     def some(self, n: int) -> TrainingRows:
         """Return rows of all workers, about as many of each."""
         each = max(1, n // self.n_workers)
-        return self._knowing(_joined(self._exchange.gather_objects(self.own.some(each))))
+        return self._knowing(joined(self._exchange.gather_objects(self.own.some(each))))
 
     def table_weights(self) -> list[Float64]:
         return self._total(self.own.table_weights())
@@ -90,12 +87,12 @@ class Shard(Rows):
         return [self._exchange.sum(torch.from_numpy(a)).numpy() for a in arrays]
 
 
-def _joined(parts: Sequence[TrainingRows]) -> TrainingRows:
+def joined(parts: Sequence[TrainingRows]) -> TrainingRows:
     """Return rows one after the other."""
     first = parts[0]
     names = ("context", "target", "weights", "fold", "validation", "withheld")
     return TrainingRows(
-        codes=[_joined_codes(codes) for codes in zip(*(p.codes for p in parts), strict=True)],
+        codes=[joined_codes(codes) for codes in zip(*(p.codes for p in parts), strict=True)],
         **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names},
         n_tables=first.n_tables,
         n_rows=first.n_rows,
@@ -103,11 +100,23 @@ def _joined(parts: Sequence[TrainingRows]) -> TrainingRows:
     )
 
 
-def _joined_codes(parts: Sequence[Codes]) -> Codes:
-    lists = [part for part in parts if isinstance(part, Lists)]
-    if not lists:
-        return np.concatenate([part for part in parts if not isinstance(part, Lists)])
-    return Lists(
-        np.concatenate([part.items for part in lists]),
-        offsets_of(np.concatenate([part.lengths for part in lists])),
-    )
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the rows of all workers tell, without the rows: see :class:`Rows`."""
+
+    seen: list[NDArray[np.bool_]]
+    weights: list[Float64]
+    sample: TrainingRows
+
+    @classmethod
+    def by(cls, rows: Rows, n: int) -> Told:
+        """Return what rows tell, and `n` of them; all workers ask at once."""
+        return cls(rows.seen, rows.label_weights(), rows.some(n))
+
+    def label_weights(self) -> list[Float64]:
+        """Return the weight of all rows of each category, by column."""
+        return self.weights
+
+    def some(self, n: int) -> TrainingRows:
+        """Return the rows that there are."""
+        return self.sample
