@@ -8,13 +8,17 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sk_entity_embed.distributed.coding import training_rows
+from sk_entity_embed.distributed.coding import Coded, training_rows
 from sk_entity_embed.exceptions import EntityEmbedError, InvalidParameterError
 from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingConfig, TrainingResult
 from sk_entity_embed.learning.sharding import Told
+
+if TYPE_CHECKING:
+    from sk_entity_embed.learning.exchange import Exchange
+    from sk_entity_embed.learning.parting import PartedKeeper
 
 _RESULT = "result.pickle"
 
@@ -136,49 +140,53 @@ def work(given: Mapping[str, Any]) -> None:
     from ray import train as running
 
     from sk_entity_embed.learning.exchange import ProcessGroup
-    from sk_entity_embed.learning.learn import learn
     from sk_entity_embed.learning.parting import PartedKeeper
-    from sk_entity_embed.learning.sharding import Shard
 
-    rank = running.get_context().get_world_rank()
     job: Job = ray.get(given["job"][0])
     last = running.get_checkpoint()
-    folder = tempfile.mkdtemp(prefix="sk_entity_embed-") if last is not None else None
-    try:
+    with tempfile.TemporaryDirectory(prefix="sk_entity_embed-") as folder:
         if last is not None:
             last.to_directory(folder)
-            if os.path.exists(os.path.join(str(folder), _RESULT)):  # all but the end was done
+            if os.path.exists(os.path.join(folder, _RESULT)):  # all but the end was done
                 return
         exchange = ProcessGroup()
-        own = given["shards"][rank]
+        before = None if last is None else folder
+        keeper = PartedKeeper(exchange, job.interval, before, _report)
+        own = given["shards"][exchange.rank]
         coded = ray.get([reference for reference, _, _ in own])
         parts = [(rows, a, b) for rows, (_, a, b) in zip(coded, own, strict=True)]
-        shards = job.shards
-        rows = Shard(
-            training_rows(
-                parts, shards.n_tables, shards.n_rows, shards.mean_weight, shards.withholds
-            ),
-            exchange,
-        )
-        del coded, parts
-        keeper = PartedKeeper(exchange, job.interval, folder, _report)
-        tables = [table.copy() for table in job.tables]  # what Ray gives cannot be written to
-        config = replace(job.config, verbose=job.config.verbose and rank == 0)
-        try:
-            result = learn(tables, rows, job.start, config, keeper, exchange=exchange)
-            n_bytes = exchange.n_bytes
-            told = Told.by(rows, job.n_told)
-            outcome = Outcome(tables, result, told, None, n_bytes)
-        except EntityEmbedError as error:  # of all workers alike: none need try again
-            outcome = Outcome(None, None, None, error)
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="sk_entity_embed-") as last_folder:
-        if rank == 0:
-            with open(os.path.join(last_folder, _RESULT), "wb") as file:
-                pickle.dump(outcome, file, protocol=pickle.HIGHEST_PROTOCOL)
-        _report(last_folder if rank == 0 else None, {"finished": True})
+        del coded
+        outcome = train_shard(job, parts, exchange, keeper)
+    with tempfile.TemporaryDirectory(prefix="sk_entity_embed-") as folder:
+        if exchange.rank > 0:
+            _report(None, {})
+            return
+        with open(os.path.join(folder, _RESULT), "wb") as file:
+            pickle.dump(outcome, file, protocol=pickle.HIGHEST_PROTOCOL)
+        _report(folder, {"bytes_sent": outcome.n_bytes})
+
+
+def train_shard(
+    job: Job, parts: list[tuple[Coded, int, int]], exchange: Exchange, keeper: PartedKeeper
+) -> Outcome:
+    """Train with other workers, each on rows of its own, which are taken over."""
+    from sk_entity_embed.learning.learn import learn
+    from sk_entity_embed.learning.sharding import Shard
+
+    shards = job.shards
+    own = training_rows(
+        parts, shards.n_tables, shards.n_rows, shards.mean_weight, shards.withholds
+    )
+    parts.clear()
+    rows = Shard(own, exchange)
+    tables = [table.copy() for table in job.tables]  # what Ray gives cannot be written to
+    config = replace(job.config, verbose=job.config.verbose and exchange.rank == 0)
+    try:
+        result = learn(tables, rows, job.start, config, keeper, exchange=exchange)
+    except EntityEmbedError as error:  # of all workers alike: none need try again
+        return Outcome(None, None, None, error)
+    n_bytes = exchange.n_bytes
+    return Outcome(tables, result, Told.by(rows, job.n_told), None, n_bytes)
 
 
 def check(cluster: Cluster, n_machines: int, device: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from sk_entity_embed.learning import problem
 from sk_entity_embed.learning.exchange import SharedSteps
 from sk_entity_embed.learning.learn import learn
+from sk_entity_embed.learning.parting import PartedKeeper
 from sk_entity_embed.learning.sharding import Shard
 from tests.learning.problems import KINDS, make_lists, make_problem, make_rows
 from tests.learning.workers import on_processes, on_threads, parts_of
@@ -158,3 +160,52 @@ def test_a_step_takes_the_mean_over_all_rows_and_sends_rows_once():
     assert sums[0].tolist() == [2.0, 4.0]
     assert sums[1].item() == 6.0
     assert all((a == b).all() for a, b in zip(at + of_tables, other[1] + other[2], strict=True))
+
+
+class Stop(Exception):
+    """Ends a training after an iteration."""
+
+
+@pytest.mark.parametrize("kind", ["plain", "gru"])
+def test_a_training_goes_on_from_the_checkpoints_of_all_workers(kind, tmp_path):
+    rows, start, config = make_problem(kind, dropout=0.3, unknown_rate=0.1, max_iter=6)
+    parts = parts_of(rows, [35, 25])
+    last = [0, 0]
+
+    def run(exchange, stops_after, folder=None):
+        def report(files, numbers):
+            shutil.copytree(files, tmp_path / str(numbers["iteration"]), dirs_exist_ok=True)
+            last[exchange.rank] = numbers["iteration"]
+            if numbers["iteration"] == stops_after:
+                exchange.gather_objects(None)  # until all files are there
+                raise Stop
+
+        keeper = PartedKeeper(exchange, 0.0, folder, report)
+        tables = [table.copy() for table in start.tables]
+        shard = Shard(parts[exchange.rank], exchange)
+        return tables, learn(tables, shard, start.point, config, keeper, exchange=exchange)
+
+    def stopped(exchange):
+        with pytest.raises(Stop):
+            run(exchange, 2)
+
+    expected = on_threads(lambda exchange: run(exchange, None))[0]
+    shutil.rmtree(tmp_path / "3")
+    on_threads(stopped)
+    assert last == [2, 2]
+    found = on_threads(lambda exchange: run(exchange, None, tmp_path / "2"))
+    for one in found:
+        for a, b in zip(arrays_of(one), arrays_of(expected), strict=True):
+            np.testing.assert_array_equal(a, b)
+    names = {path.name for path in (tmp_path / "2").iterdir()}
+    assert names == {"shared.pt", "worker-0.pt", "worker-1.pt"}
+
+
+def test_the_first_clock_decides_when_all_write():
+    def work(exchange):
+        keeper = PartedKeeper(exchange, 3600.0, None, lambda *_: None)
+        waits = keeper.due()
+        keeper._since -= 4000.0 * (1 - exchange.rank)
+        return waits, keeper.due()
+
+    assert on_threads(work) == [(False, True)] * 2

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import Any
 
@@ -81,9 +82,4 @@ distributed.destroy_process_group()
 def parts_of(rows: TrainingRows, sizes: list[int]) -> list[TrainingRows]:
     """Rows divided among workers, who know nothing of each other's."""
     places = np.split(np.arange(rows.n_samples), np.cumsum(sizes)[:-1])
-    parts = []
-    for at in places:
-        part = rows.take(at)
-        names = [f for f in TrainingRows.__slots__ if f not in ("seen", "n_windows")]
-        parts.append(TrainingRows(**{name: getattr(part, name) for name in names}))
-    return parts
+    return [replace(rows.take(at), seen_by_all=None) for at in places]
