@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
+from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in
 from sk_entity_embed.fitting.options import n_heads
 from sk_entity_embed.fitting.preparation import (
     EncodedColumns,
@@ -32,7 +32,7 @@ from sk_entity_embed.fitting.streaming import (
     Surveyed,
     conclude,
     encode_sample,
-    located,
+    temporary_folder,
 )
 from sk_entity_embed.fitting.survey import BlockRows, Roles, Survey, TargetSurvey, read_block
 from sk_entity_embed.input.folds import is_integer
@@ -40,7 +40,7 @@ from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
-from sk_entity_embed.input.sources import Source, open_source
+from sk_entity_embed.input.sources import Source, open_source, reading
 from sk_entity_embed.learning.problem import (
     Floats,
     Rows,
@@ -52,6 +52,7 @@ from sk_entity_embed.model.heads import HEADS
 
 if TYPE_CHECKING:
     from sk_entity_embed._estimator import EmbeddingEstimator
+    from sk_entity_embed.learning.checkpoints import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class _Blocks:
     def __iter__(self) -> Iterator[tuple[BlockRows, str]]:
         with closing(self.source.blocks()) as blocks:  # type: ignore[type-var]
             for block in blocks:
-                with located(block.place):
+                with reading(block.place):
                     rows = read_block(block.frame, self.roles)
                 yield rows, block.place
 
@@ -103,8 +104,8 @@ def fit_batches(
         roles.check(opened.names)
         blocks = _Blocks(opened, roles, bool(estimator.verbose))
         held, n_held = [], 0
-        reading = blocks.told("counting")
-        for rows, place in reading:
+        blocks_read = blocks.told("counting")
+        for rows, place in blocks_read:
             held.append((rows, place))
             n_held += len(rows)
             if n_held > rows_in_memory:
@@ -112,8 +113,14 @@ def fit_batches(
         else:
             _fit_in_memory(estimator, [rows for rows, _ in held])
             return
-        with tempfile.TemporaryDirectory(prefix="sk_entity_embed-", dir=spill_dir) as folder:
-            Streamed(estimator, blocks, int(rows_in_memory), Path(folder)).fit(held, reading)
+        with (
+            checkpoints_in(
+                estimator.checkpoint, estimator.checkpoint_interval, estimator._described()
+            ) as kept,
+            temporary_folder(spill_dir) as folder,
+        ):
+            streamed = Streamed(estimator, blocks, int(rows_in_memory), folder)
+            streamed.fit(held, blocks_read, kept)
 
 
 def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> None:
@@ -143,13 +150,17 @@ class Streamed:
         self._check_parameters()
 
     def fit(
-        self, held: list[tuple[BlockRows, str]], reading: Iterator[tuple[BlockRows, str]]
+        self,
+        held: list[tuple[BlockRows, str]],
+        following: Iterator[tuple[BlockRows, str]],
+        kept: Checkpoints | None,
     ) -> None:
-        """Fit from blocks that are `held`, and those that are still being read after them."""
+        """Fit from blocks that are `held`, and those `following` them."""
         e: Any = self.estimator
         e._check_output()
-        (seeds,) = Seeds.draw(e.random_state)
-        survey = self._survey(held, reading, int(seeds.folds.randint(2**31 - 1)))
+        decide = Seeds.numbers(e.random_state, 1)
+        (seeds,) = Seeds.of(decide if kept is None else kept.seeds(decide))
+        survey = self._survey(held, following, int(seeds.folds.randint(2**31 - 1)))
         found = conclude(survey, **self._loss_options())
         given, scale = found.given, found.scale
         link = resolve_link(getattr(e, "y_range", None), given, scale)
@@ -177,7 +188,10 @@ class Streamed:
         config = e._training_config(given, columns, rows.n_samples, heads, scale, link, seeds)
         with first_import("torch"):
             from sk_entity_embed._estimator import _Trained
-        result, known = self._learn(tables, rows, start, config)
+        if kept is not None:
+            kept.check_data(spilled.marks(columns, tables))
+        keeper = None if kept is None else kept.keeper(0, 1)
+        result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
             e._keep_earlier_fit()
             return
@@ -185,15 +199,20 @@ class Streamed:
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         trained = _Trained([member], [result], None)
-        e._become(model, trained, given, columns, category_count_errors_=errors)
+        e._become(model, trained, given, columns, kept, category_count_errors_=errors)
 
     def _learn(
-        self, tables: list[Floats], rows: Rows, start: StartingPoint, config: TrainingConfig
+        self,
+        tables: list[Floats],
+        rows: Rows,
+        start: StartingPoint,
+        config: TrainingConfig,
+        keeper: Keeper | None,
     ) -> tuple[TrainingResult, Rows]:
         """Train, and return the result and rows that know what building a model takes."""
         with first_import("torch"):
             from sk_entity_embed.learning.learn import learn
-        return learn(tables, rows, start, config), rows
+        return learn(tables, rows, start, config, keeper), rows
 
     def _check_parameters(self) -> None:
         """Refuse parameters that need all rows in memory."""
@@ -225,7 +244,7 @@ class Streamed:
     def _survey(
         self,
         held: list[tuple[BlockRows, str]],
-        reading: Iterator[tuple[BlockRows, str]],
+        following: Iterator[tuple[BlockRows, str]],
         seed: int,
     ) -> Survey:
         """Count all rows. Roles of columns are those that the first block shows."""
@@ -233,11 +252,11 @@ class Streamed:
         number = 0
         while held:
             rows, place = held.pop(0)
-            with located(place):
+            with reading(place):
                 survey.add(rows, number)
             number += 1
-        for rows, place in reading:
-            with located(place):
+        for rows, place in following:
+            with reading(place):
                 survey.add(rows, number)
             number += 1
         return survey
@@ -245,7 +264,7 @@ class Streamed:
     def _empty_survey(self, first: BlockRows, place: str, seed: int) -> Survey:
         """Return a survey of no rows, of columns whose roles the first block shows."""
         e: Any = self.estimator
-        with located(place):
+        with reading(place):
             categorical, context = select_categorical(
                 e.categorical_features, first.table, first.X, required=e._needs_categories
             )
@@ -296,7 +315,7 @@ class Streamed:
         spilled = Spilled.start(self.folder, columns, found.given.target)
         try:
             for number, (rows, place) in enumerate(self.blocks.told("coding")):
-                with located(place):
+                with reading(place):
                     spilled.add(rows, number, found, columns, drawing, y_range)
         except OSError as error:
             error.add_note(

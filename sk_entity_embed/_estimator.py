@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
-from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -29,6 +30,7 @@ from sk_entity_embed.exceptions import (
     TrainingInterruptedWarning,
 )
 from sk_entity_embed.fitting.building import Member, build_member, build_model
+from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in, data_marks
 from sk_entity_embed.fitting.initialization import starting_point
 from sk_entity_embed.fitting.interactions import choose_pairs
 from sk_entity_embed.fitting.options import (
@@ -187,6 +189,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, _LARGEST, closed="both")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_interval": [Interval(Real, 0, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -272,7 +276,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         sample_weight: str | None = None,
         groups: str | None = None,
         rows_in_memory: int = ROWS_IN_MEMORY,
-        spill_dir: str | PathLike[str] | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Learn from rows that need not fit in memory.
 
@@ -411,6 +415,100 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         return self._model.transform(rows)
+
+    def transform_batches(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] = (),
+        rows_a_file: int = 1_048_576,
+        compression: str | None = "zstd",
+    ) -> Path:
+        """Encode more rows than memory holds, to a folder of Parquet files.
+
+        Files are complete or not there: each gets its name when it is whole. After a stop, of
+        whatever kind, the same call goes on: it reads the source from the start, checks that the
+        parts that are there hold its rows, and writes those that are missing. With `verbose` a line
+        shows rows a second and the time left.
+
+        Parameters
+        ----------
+        source : str, path-like, list of them, Dataset, RecordBatchReader, frame or iterable
+            Rows with the columns of fit, by name, in any order and among others. A Parquet file or
+            folder, a list of these or a pattern such as ``"rows/2026-*.parquet"``; a pyarrow
+            dataset, table or reader of record batches; a data frame of pandas or polars; a lazy
+            frame of polars; a relation of DuckDB; or any iterable of tables, or function without
+            arguments that returns one. It is read once. Of folders, files are read in the order
+            of their paths, names like ``month=5`` of their folders make columns, and what is hidden
+            or begins with ``_`` is left out.
+        path : str or path-like
+            The folder, which is made if it is not there. It gets ``part-00000.parquet`` and so on.
+            One call at a time may write to it.
+        keep : sequence of str, default=()
+            Columns of the source to write in front of the vectors, such as ids.
+        rows_a_file : int, default=1_048_576
+            Rows of each file, but for the last one.
+        compression : {"zstd", "snappy", "gzip", "brotli", "lz4"} or None, default="zstd"
+            Compression of the files.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder. Its files have the columns `keep`, and those of
+            :meth:`get_feature_names_out`, of type float32: the bits of :meth:`transform`.
+
+        Raises
+        ------
+        InvalidDataError
+            If rows cannot be encoded, as in :meth:`transform`, or columns are missing, or differ
+            between parts of the source, which the message names; or if the folder has parts of
+            other rows.
+        InvalidFileError
+            If a file of the source cannot be read, or the folder has parts of another model, with
+            other columns, or files that are not of this method.
+        InvalidParameterError
+            If a parameter is not as described above, or fit was given columns without names.
+        UnsupportedDataError
+            If `source` is of another kind.
+        OSError
+            If a file cannot be written. The parts written before stay.
+
+        See Also
+        --------
+        transform : Rows that are in memory.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> import pyarrow.parquet as pq
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X = pd.DataFrame({"id": range(60), "city": ["Oslo", "Rome", "Lima"] * 20})
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
+        >>> encoder = encoder.fit(X[["city"]], [-4.0, 16.0, 19.0] * 20)
+        >>> blocks = [X[:25], X[25:]]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = encoder.transform_batches(blocks, f"{folder}/vectors", keep=["id"])
+        ...     vectors = pq.read_table(written).to_pandas()
+        >>> vectors.columns.tolist()
+        ['id', 'city_0', 'city_1']
+        >>> bool((vectors[["city_0", "city_1"]] == encoder.transform(X[["city"]])).all(axis=None))
+        True
+        """
+        check_is_fitted(self)
+        from sk_entity_embed._batches import write_batches
+        from sk_entity_embed.input.sources import open_source
+
+        with open_source(source, once=True) as opened:
+            return write_batches(
+                self,
+                opened,
+                path,
+                keep=keep,
+                rows_a_file=rows_a_file,
+                compression=compression,
+            )
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Category of the nearest vector, column by column.
@@ -561,13 +659,29 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
         """
+        folder, interval = self.checkpoint, self.checkpoint_interval
+        with checkpoints_in(folder, interval, self._described()) as kept:
+            return self._fit_kept(kept, X, y, sample_weight, groups, transforms, frame)
+
+    def _fit_kept(
+        self,
+        kept: Checkpoints | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        transforms: bool,
+        frame: Any,
+    ) -> _TrainingRows | None:
+        """Fit, with checkpoints if there are any."""
         self._check_output()
         if self.warm_start and self.n_members > 1:
             raise InvalidParameterError(
                 "warm_start=True goes on from one training, but `n_members` asks for "
                 f"{self.n_members}; use n_members=1 or warm_start=False."
             )
-        seeds, *others = Seeds.draw(self.random_state, self.n_members)
+        decide = Seeds.numbers(self.random_state, self.n_members)
+        seeds, *others = Seeds.of(decide if kept is None else kept.seeds(decide))
         given = self._check_input(X, y, sample_weight, groups)
         before = getattr(self, "_model", None) if self.warm_start else None
         if before is not None and before.warm_start is None:
@@ -580,6 +694,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         mark = self._fingerprint(given, columns)
         folds, tables, start = self._start(given, columns, before, mark, drawn, seeds)
         self._check_names(tables, columns, given.target.n_outputs)
+        if kept is not None:
+            kept.check_data(data_marks(given, columns, folds, tables, before))
         output = self._output()
         if not (transforms and (output.reads_head or output.numbers)):  # as large as X
             columns = replace(columns, numbers=np.empty((given.table.n_rows, 0)))
@@ -588,7 +704,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             first if one is seeds else self._another(given, columns, folds, one)
             for one in (seeds, *others)
         )
-        trained = self._train(members, given, columns, scale, link)
+        trained = self._train(members, given, columns, scale, link, kept)
         if trained is None:
             return None
         self._become(
@@ -599,10 +715,15 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             trained,
             given,
             columns,
+            kept,
         )
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
         return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+
+    def _described(self) -> dict[str, Any]:
+        """Return what a checkpoint compares of the estimator."""
+        return {"estimator": type(self).__name__, **self.get_params(deep=False)}
 
     def _keep_earlier_fit(self) -> None:
         """Say that a training ended before there was anything to keep."""
@@ -627,6 +748,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         trained: _Trained,
         given: CheckedInput,
         columns: EncodedColumns,
+        kept: Checkpoints | None,
         **more: Any,
     ) -> None:
         """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
@@ -635,7 +757,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         fitted.__dict__.pop("categories_", None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__
-        warn_of_training(trained.results, self.n_members)
+        left = None
+        if kept is not None and trained.results[-1].interrupted:
+            left = str(kept.folder) if kept.files() else None
+        elif kept is not None:
+            kept.remove()
+        warn_of_training(trained.results, self.n_members, left)
         warn_of_budget(trained.results[0])
 
     def _train(
@@ -645,6 +772,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         columns: EncodedColumns,
         scale: Scale,
         link: Link,
+        kept: Checkpoints | None,
     ) -> _Trained | None:
         """Train one member after the other; None where no whole iteration was run."""
         with first_import("torch"):
@@ -661,7 +789,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             config = self._training_config(given, columns, n, heads, scale, link, seeds)
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
-            result = learn(tables, rows, start, config)
+            keeper = None if kept is None else kept.keeper(i, self.n_members)
+            result = learn(tables, rows, start, config, keeper)
             results.append(result)
             if len(result.loss_curve):
                 found.append(build_member(tables, result, start, rows, columns, scale, link))

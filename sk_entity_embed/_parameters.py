@@ -222,6 +222,19 @@ warm_start : bool, default=False
     tables, for others from the mean table, with a warning, since rows that the earlier fit
     has seen are then no longer encoded out of fold. Set it before the first fit.
 
+checkpoint : str, path or None, default=None
+    Folder for checkpoints, made where it is missing. The whole state of the training is written
+    there every now and then, and removed at the end of the fit. A fit that was killed and is run
+    again, with the same rows, parameters and folder, goes on from there, and ends in the same bits
+    as without a stop, on the same machine. It is an error if the folder holds a checkpoint of
+    another fit, or if another fit uses it: clones, such as those of a grid search, share theirs. If
+    the file cannot be written, the fit goes on, with a warning. A file is about four times as large
+    as the tables of all folds, whose copies it holds.
+
+checkpoint_interval : float, default=60.0
+    Seconds between checkpoints, at least: they are written at the end of an iteration. 0 writes one
+    after each.
+
 device : str, default="auto"
     A torch device; "auto" takes a GPU where there is one. The fitted state is NumPy anyway.
 

@@ -54,6 +54,16 @@ def write_set(files: Mapping[Path, Write], *, make_folders: bool = False) -> Non
                 _remove(step.new)
 
 
+def remove_leftovers(folder: Path, names: str) -> None:
+    """Remove hidden files that killed processes have left of files with such names, a pattern.
+
+    Nobody may be writing one of these files at this moment.
+    """
+    for kind in ("new", "old"):
+        for path in folder.glob(f".{names}-*.{kind}"):
+            _remove(path)
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """One file of a set, and what lies beside its place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from os import PathLike
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -191,6 +192,8 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
         n_iter_no_change: int = 5,
         tol: float = 1e-4,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: float = 60.0,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,

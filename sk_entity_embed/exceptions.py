@@ -9,6 +9,7 @@ from __future__ import annotations
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
+    "CheckpointWarning",
     "ColumnRoleWarning",
     "EmptyColumnWarning",
     "EntityEmbedError",
@@ -51,6 +52,10 @@ class InvalidParameterError(EntityEmbedError, ValueError):
 
 class EntityEmbedWarning(UserWarning):
     """Base class of the package's warnings."""
+
+
+class CheckpointWarning(EntityEmbedWarning):
+    """A checkpoint could not be written; the fit goes on without it."""
 
 
 class ColumnRoleWarning(EntityEmbedWarning):

@@ -107,7 +107,7 @@ def watch_training(fit: Callable[[], Any], *, run: bool = True) -> Watched:
     original = learning.learn
 
     def spy(tables: Any, *args: Any) -> Any:
-        watched.append(Watched(*args, [table.copy() for table in tables], []))
+        watched.append(Watched(*args[:3], [table.copy() for table in tables], []))
         if not run:
             raise _NotRunError
         result = original(tables, *args)

@@ -154,6 +154,8 @@ NONSENSE: dict[str, list[Any]] = {
     "n_iter_no_change": [0, 2.5, None],
     "tol": [-1.0, "small", None, 1e38, 10**400],
     "warm_start": ["yes", None],
+    "checkpoint": [3, False],
+    "checkpoint_interval": [-1.0, "often", None],
     "device": [3, None],
     "random_state": [-1, "seed"],
     "verbose": [-1, "loud"],

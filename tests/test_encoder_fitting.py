@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from category_encoders import JamesSteinEncoder
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -30,6 +31,7 @@ from sk_entity_embed.exceptions import (
 )
 from sk_entity_embed.fitting import preparation
 from sk_entity_embed.input.vocabulary import INFREQUENT, UNKNOWN
+from sk_entity_embed.learning import crossfit
 from sk_entity_embed.learning.crossfit import CrossFitting
 from tests.samples import (
     head_of_fold,
@@ -747,18 +749,47 @@ def test_a_loss_that_diverges_after_a_good_epoch_warns(
 
     def broken(self: CrossFitting) -> np.ndarray:
         epochs.append(None)
-        return original(self) * (np.nan if len(epochs) == 2 else 1.0)
+        return original(self) * (np.nan if len(epochs) in (2, 4) else 1.0)
 
     monkeypatch.setattr(CrossFitting, "validation_loss", broken)
-    encoder = make_encoder(max_iter=5)
-    with pytest.warns(ConvergenceWarning, match=r"after 1 iteration.*learning_rate_init"):
+    encoder = make_encoder(max_iter=9)
+    with pytest.warns(ConvergenceWarning, match=r"after 3 iteration.*learning_rate_init"):
         encoder.fit(*rows)
-    assert (encoder.n_iter_, encoder.best_iteration_) == (2, 1)
+    assert (encoder.best_iteration_, encoder.n_iter_) == (3, 4)
     epochs.clear()
-    strict = make_encoder(max_iter=5)
+    strict = make_encoder(max_iter=9)
     with warnings.catch_warnings(action="error"), pytest.raises(ConvergenceWarning):
         strict.fit(*rows)  # the warning comes last
     np.testing.assert_array_equal(strict.transform(rows[0]), encoder.transform(rows[0]))
+
+
+@pytest.mark.parametrize(("parameters", "epoch"), [({}, 3), ({}, 1), ({"head": "dot"}, 2)])
+def test_a_training_that_explodes_once_recovers(
+    parameters: dict[str, Any], epoch: int, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, epochs = CrossFitting.iteration, []
+
+    def exploding(self: CrossFitting) -> Any:
+        epochs.append(None)
+        steps = original(self)
+        yield next(steps)
+        if len(epochs) == epoch:  # every parameter, the linear models beside the heads included
+            with torch.no_grad():
+                for parameter in (*self.bank.weights, *self.layers[-1].parameters()):
+                    parameter.fill_(1e30)
+        yield from steps
+
+    monkeypatch.setattr(CrossFitting, "iteration", exploding)
+    monkeypatch.setattr(crossfit, "MUON_BATCH", 16)
+    encoder = make_encoder(max_iter=12, batch_size=32, **parameters)
+    with pytest.warns(ConvergenceWarning, match=rf"in iteration {epoch}: .*a quarter of the step"):
+        encoder.fit(*rows)
+    curve = encoder.validation_loss_curve_
+    assert np.flatnonzero(~np.isfinite(curve)).tolist() == [epoch - 1]
+    assert len(curve) == len(encoder.loss_curve_) == len(epochs) == 12
+    assert encoder.best_iteration_ == 12
+    assert curve[-1] < curve[epoch] < 2 * encoder.loss_curve_[-1] + 2
+    assert np.isfinite(encoder.transform(rows[0])).all()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sk_entity_embed import exceptions
         ("InvalidFileError", (exceptions.EntityEmbedError, ValueError)),
         ("InvalidParameterError", (exceptions.EntityEmbedError, ValueError)),
         ("UnsupportedDataError", (exceptions.EntityEmbedError, TypeError)),
+        ("CheckpointWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("ColumnRoleWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("UnmatchedCategoriesWarning", (exceptions.EntityEmbedWarning, UserWarning)),
         ("LeakageWarning", (exceptions.EntityEmbedWarning, UserWarning)),

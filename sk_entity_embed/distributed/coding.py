@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed.distributed.cluster import held
-from sk_entity_embed.distributed.pieces import table_of
+from sk_entity_embed.distributed.pieces import place_of, table_of
 from sk_entity_embed.fitting.preparation import EncodedColumns, LabelSums
-from sk_entity_embed.fitting.streaming import MOST_PAIRS, Drawing, Spilled, Surveyed, located
+from sk_entity_embed.fitting.streaming import MOST_PAIRS, Drawing, Spilled, Surveyed
 from sk_entity_embed.fitting.survey import BlockRows, Roles, Sample, Survey, read_block
 from sk_entity_embed.input.crosses import CrossVocabulary, PairCounter
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.sources import reading
 from sk_entity_embed.input.target import class_factors
 from sk_entity_embed.learning.problem import TrainingRows
 from sk_entity_embed.learning.sharding import joined
@@ -95,17 +96,16 @@ class Plan:
 
 def first_rows(piece: Any, roles: Roles, n: int) -> tuple[BlockRows, str]:
     """Read the beginning of the first piece."""
-    table, place = table_of(piece, 0)
-    with located(place):
-        return read_block(table[:n], roles), place
+    place = place_of(piece, 0)
+    with reading(place):
+        return read_block(table_of(piece)[:n], roles), place
 
 
 def survey_piece(piece: Any, number: int, roles: Roles, empty: Survey) -> Survey:
     """Count the rows of a piece."""
-    table, place = table_of(piece, number)
     survey = deepcopy(empty)  # what Ray gives cannot be written to
-    with located(place):
-        survey.add(read_block(table, roles), number)
+    with reading(place_of(piece, number)):
+        survey.add(read_block(table_of(piece), roles), number)
     return survey
 
 
@@ -129,9 +129,8 @@ def code_piece(piece: Any, number: int, plans: Sequence[Any]) -> tuple[Coded, To
     files: Any = coded
     folds: Any = []
     spilled = Spilled(files, folds, sums)
-    table, place = table_of(piece, number)
-    with located(place):
-        rows = read_block(table, plan.roles)
+    with reading(place_of(piece, number)):
+        rows = read_block(table_of(piece), plan.roles)
         spilled.add(rows, number, plan.found, columns, plan.drawing, plan.y_range)
     n = len(coded)
     totals = Totals(n, spilled.total_weight, spilled.n_judged, spilled.folds_met, sums)

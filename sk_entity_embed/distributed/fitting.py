@@ -122,13 +122,18 @@ def fit(
     )
     fitted: Any = estimator
     fitted._validate_params()
+    if fitted.checkpoint is not None:
+        raise InvalidParameterError(
+            f"`checkpoint`={str(fitted.checkpoint)!r} is for fits in one process. On a cluster "
+            "checkpoints go to `storage_path` anyway; leave `checkpoint` at None."
+        )
     targets = y if isinstance(y, str) or len(y) > 1 else y[0]
     roles = Roles(targets, sample_weight, groups)
     ray = import_ray("distributed.fit")
     device = check(cluster, check_machines(ray, __version__), fitted.device)
     pieces = find_pieces(ray, dataset)
     roles.check(pieces.names)
-    _Clustered(ray, fitted, pieces, roles, cluster, device).fit([], iter(()))
+    _Clustered(ray, fitted, pieces, roles, cluster, device).fit([], iter(()), None)
     return estimator
 
 
@@ -245,7 +250,7 @@ class _Clustered(Streamed):
     def _survey(
         self,
         held: list[tuple[BlockRows, str]],
-        reading: Iterator[tuple[BlockRows, str]],
+        following: Iterator[tuple[BlockRows, str]],
         seed: int,
     ) -> Survey:
         ray, parts = self.ray, self.pieces.parts
@@ -268,7 +273,12 @@ class _Clustered(Streamed):
         return _CodedPieces(self, plan, [rows for rows, _, _ in coded], totals, sizes)
 
     def _learn(
-        self, tables: list[Floats], rows: Any, start: StartingPoint, config: TrainingConfig
+        self,
+        tables: list[Floats],
+        rows: Any,
+        start: StartingPoint,
+        config: TrainingConfig,
+        keeper: Any,
     ) -> tuple[TrainingResult, Any]:
         config = replace(config, device=self.device)
         job = Job(tables, start, config, rows, self.cluster.checkpoint_interval, SCALE_ROWS)

@@ -34,8 +34,8 @@ class FilePart:
                 error.add_note("On a cluster, all machines have to see the files.")
                 raise
             raise InvalidFileError(
-                f"{self.place} cannot be read: {str(error).rstrip('. ')}. It may be damaged or "
-                "cut off; write it again, or leave it out."
+                f"It cannot be read: {str(error).rstrip('. ')}. It may be damaged or cut off; "
+                "write it again, or leave it out."
             ) from error
 
 
@@ -51,11 +51,14 @@ class Pieces:
     n_rows: int
 
 
-def table_of(piece: Any, number: int) -> tuple[pa.Table, str]:
-    """Return the rows of a piece that has come to a task, and where they are from, in words."""
-    if isinstance(piece, FilePart):
-        return piece.read(), piece.place
-    return piece, f"block {number} of the data set"
+def table_of(piece: Any) -> pa.Table:
+    """Return the rows of a piece that has come to a task."""
+    return piece.read() if isinstance(piece, FilePart) else piece
+
+
+def place_of(piece: Any, number: int) -> str:
+    """Return where the rows of a piece are from, in words."""
+    return piece.place if isinstance(piece, FilePart) else f"block {number} of the data set"
 
 
 def find_pieces(ray: Any, dataset: Any) -> Pieces:

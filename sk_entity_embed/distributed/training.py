@@ -174,9 +174,7 @@ def train_shard(
     from sk_entity_embed.learning.sharding import Shard
 
     shards = job.shards
-    own = training_rows(
-        parts, shards.n_tables, shards.n_rows, shards.mean_weight, shards.withholds
-    )
+    own = training_rows(parts, shards.n_tables, shards.n_rows, shards.mean_weight, shards.withholds)
     parts.clear()
     rows = Shard(own, exchange)
     tables = [table.copy() for table in job.tables]  # what Ray gives cannot be written to

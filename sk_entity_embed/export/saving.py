@@ -434,6 +434,7 @@ def _class_name(estimator: Any) -> str:
 
 
 def _pack_parameter(packer: Packer, estimator: Any, name: str, value: Any) -> Any:
+    value = os.fspath(value) if isinstance(value, os.PathLike) else value
     try:
         return packer.pack(value, f"parameters.{name}")
     except UnrepresentableError as error:

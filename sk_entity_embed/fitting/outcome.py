@@ -30,8 +30,13 @@ def warn_of_budget(result: TrainingResult) -> None:
         )
 
 
-def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
-    """Say what went wrong in trainings that have a result nevertheless."""
+def warn_of_training(
+    results: list[TrainingResult], n_members: int, checkpoint: str | None = None
+) -> None:
+    """Say what went wrong in trainings that have a result nevertheless.
+
+    An interrupted one may have left a `checkpoint` in a folder.
+    """
     result = results[-1]
     kept = f"the best state so far, after {result.best_iteration} iteration(s), was kept."
     if result.best_iteration == 0:
@@ -40,8 +45,30 @@ def warn_of_training(results: list[TrainingResult], n_members: int) -> None:
         kept = f"it was that of member {len(results)} of {n_members}, and those so far were kept."
     if result.interrupted:
         message = f"Training was interrupted; {kept}"
+        if checkpoint is not None:
+            message += f" The next fit of the same rows goes on from the files in {checkpoint!r}."
         warn(message, TrainingInterruptedWarning)
     curves = [c for r in results for c in (r.loss_curve, r.validation_loss_curve)]
-    if not all(np.isfinite(c).all() for c in curves if c is not None):
+    if all(np.isfinite(c).all() for c in curves if c is not None):
+        return
+    exploded = next((r for r in results if _recovered(r)), None)
+    if exploded is None:
         message = f"The loss is no longer finite: {kept} Lower `learning_rate_init`."
-        warn(message, ConvergenceWarning)
+    else:
+        message = (
+            f"The loss was not finite in iteration {exploded.exploded}: training went back to its "
+            "best state so far and on from there with a quarter of the step size. Lower "
+            "`learning_rate_init`."
+        )
+    warn(message, ConvergenceWarning)
+
+
+def _recovered(result: TrainingResult) -> bool:
+    """Return whether the training went on after an explosion and ended well."""
+    n = len(result.loss_curve)
+    return result.exploded is not None and result.exploded < n and _is_finite(result, n - 1)
+
+
+def _is_finite(result: TrainingResult, iteration: int) -> bool:
+    curves = (result.loss_curve, result.validation_loss_curve)
+    return all(np.isfinite(c[iteration]).all() for c in curves if c is not None)

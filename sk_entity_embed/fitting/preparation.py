@@ -184,11 +184,22 @@ class Seeds:
     @classmethod
     def draw(cls, random_state: Any, n_members: int = 1) -> list[Seeds]:
         """Draw all seeds of each member from one `random_state`; those of the first come first."""
+        return cls.of(cls.numbers(random_state, n_members))
+
+    @staticmethod
+    def numbers(random_state: Any, n_members: int = 1) -> list[list[int]]:
+        """Draw the numbers that decide the seeds of all members."""
         source = check_random_state(random_state)
-        folds, vectors, network = source.randint(_SEEDS, size=3)
-        out = [cls(RandomState(folds), RandomState(vectors), int(network))]
-        for folds, branch in source.randint(_SEEDS, size=(n_members - 1, 2)):
-            out.append(cls(RandomState(folds), RandomState(vectors), int(network), int(branch)))
+        first: list[int] = source.randint(_SEEDS, size=3).tolist()
+        return [first, *source.randint(_SEEDS, size=(n_members - 1, 2)).tolist()]
+
+    @classmethod
+    def of(cls, numbers: list[list[int]]) -> list[Seeds]:
+        """Return the seeds of each member that such numbers decide."""
+        (folds, vectors, network), *others = numbers
+        out = [cls(RandomState(folds), RandomState(vectors), network)]
+        for folds, branch in others:
+            out.append(cls(RandomState(folds), RandomState(vectors), network, branch))
         return out
 
 

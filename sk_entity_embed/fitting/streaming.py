@@ -5,19 +5,23 @@ The rows are read twice: once to count, once to code and to write what training 
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import (
     InvalidDataError,
-    UnsupportedDataError,
 )
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
@@ -34,24 +38,40 @@ from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import Target, apply_class_weight, class_factors, target_like
 from sk_entity_embed.input.vocabulary import Vocabulary
+from sk_entity_embed.learning.problem import Floats
 from sk_entity_embed.learning.stored import BLOCK_ROWS, ArrayFile, RowFiles, StoredRows
 from sk_entity_embed.model.losses import Scale, resolve_loss
 from sk_entity_embed.model.poolings import Pooling
 
 MOST_JUDGED = 100_000
 """Rows that decide when to stop, at most, where there are more than fit in memory."""
+_FOLDER, _LOCK = "sk_entity_embed-rows-", "lock"
 MOST_PAIRS = 4_000_000
 """Pairs of a cross that are told apart, at most."""
 
 
 @contextmanager
-def located(place: str) -> Iterator[None]:
-    """Say in which block or file the data are wrong."""
+def temporary_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Make a folder for rows, and remove it at the end.
+
+    Folders that killed processes have left there are removed, too: nobody holds their locks.
+    """
+    from filelock import FileLock, Timeout
+
+    place = Path(tempfile.gettempdir() if parent is None else parent)
+    for left in place.glob(f"{_FOLDER}*"):
+        try:
+            with FileLock(left / _LOCK, timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+        except (Timeout, OSError):
+            continue
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=place))
+    lock = FileLock(folder / _LOCK)
     try:
-        yield
-    except (InvalidDataError, UnsupportedDataError) as error:
-        kind = type(error)
-        raise kind(f"In {place}: {error}") from error
+        with lock:
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +301,19 @@ class Spilled:
             window_rows=window_rows,
         )
         return rows, columns
+
+    def marks(self, columns: EncodedColumns, tables: Sequence[Floats]) -> dict[str, str]:
+        """Return what tells these rows, and what training starts from, from others."""
+        files, numbers = self.files, self.files.numbers
+        labels = joblib.hash([v.labels for v in columns.vocabularies])
+        columns_of_x = [*(f.content for f in files.codes), numbers["context"].content, labels]
+        return {
+            "X": hashlib.blake2b("".join(columns_of_x).encode()).hexdigest(),
+            "y": numbers["target"].content,
+            "sample_weight": numbers["weights"].content,
+            "folds": numbers["fold"].content + numbers["validation"].content,
+            "the widths of vectors": str([table.shape for table in tables]),
+        }
 
     def _cross(
         self,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from glob import glob, has_magic
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -24,7 +25,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from sk_entity_embed.exceptions import InvalidDataError, InvalidFileError, UnsupportedDataError
+from sk_entity_embed.exceptions import (
+    EntityEmbedError,
+    InvalidDataError,
+    InvalidFileError,
+    UnsupportedDataError,
+)
 from sk_entity_embed.input.frames import (
     Frame,
     KindOfType,
@@ -59,6 +65,15 @@ class Block:
     frame: Any
     place: str
     n_rows: int
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Say in errors of the package where in a source the rows are that caused them."""
+    try:
+        yield
+    except EntityEmbedError as error:
+        raise type(error)(f"{place[0].upper()}{place[1:]}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +167,13 @@ class Source:
         self._read = n_rows
 
 
-def open_source(source: Any, *, spill_dir: _Paths | None = None) -> Source:
+def open_source(source: Any, *, spill_dir: _Paths | None = None, once: bool = False) -> Source:
     """Open anything that gives tables as blocks.
 
     Parquet files of a folder come in the order of their paths; hidden ones, and those that begin
     with ``_``, are left out; ``key=value`` in names of folders makes columns. A reader of record
-    batches is copied to a temporary folder in `spill_dir` when it is first read.
+    batches is copied to a temporary folder in `spill_dir` when it is first read. What is read
+    `once` only is not copied, and may be an iterator.
     """
     if isinstance(source, Source):
         return source
@@ -166,6 +182,8 @@ def open_source(source: Any, *, spill_dir: _Paths | None = None) -> Source:
     if isinstance(source, list | tuple) and _are_paths(source):
         return Source(_Files.of(source))
     if isinstance(source, pa.RecordBatchReader):
+        if once:
+            return Source(_Tables(source, names=list(source.schema.names)))
         folder = tempfile.mkdtemp(prefix="sk_entity_embed-", dir=spill_dir)
         return Source(_Once(source, os.path.join(folder, "rows.parquet")), folder)
     if isinstance(source, ds.Dataset):
@@ -190,6 +208,8 @@ def open_source(source: Any, *, spill_dir: _Paths | None = None) -> Source:
             f"A source of type {type(source).__name__} cannot be read; give {_KINDS_OF_SOURCES}."
         )
     if iter(source) is source:
+        if once:
+            return Source(_Tables.of_iterator(source))
         raise UnsupportedDataError(
             f"An iterator ({type(source).__name__}) can be read only once, but training reads its "
             "source several times. Give a list of tables, an object whose __iter__ returns a fresh "
@@ -455,16 +475,25 @@ class _Dataset:
     @cached_property
     def n_rows(self) -> int | None:
         """Of Parquet files, for their ends say it; others would have to be read."""
-        is_parquet = isinstance(getattr(self._dataset, "format", None), ds.ParquetFileFormat)
-        return self._dataset.count_rows() if is_parquet else None
+        return self._dataset.count_rows() if self._is_parquet else None
+
+    @property
+    def _is_parquet(self) -> bool:
+        return isinstance(getattr(self._dataset, "format", None), ds.ParquetFileFormat)
 
     def pieces(self, columns: list[Any]) -> Iterator[_Piece]:
         self._check_files()
+        options: dict[str, Any] = {}
+        if self._is_parquet:  # page by page, not a row group at once
+            options["fragment_scan_options"] = ds.ParquetFragmentScanOptions(
+                use_buffered_stream=True, buffer_size=_BUFFER, pre_buffer=False
+            )
         scanner = self._dataset.scanner(
             columns=columns,
             batch_size=BLOCK_ROWS,
             batch_readahead=_READ_AHEAD,
             fragment_readahead=_READ_AHEAD,
+            **options,
         )
         last: str | None = None
         batches = scanner.scan_batches()
@@ -544,14 +573,29 @@ class _Tables:
     n_rows: int | None = None
 
     def __init__(
-        self, tables: Iterable[Any] | Callable[[], Iterable[Any]], *, numbered: bool = True
+        self,
+        tables: Iterable[Any] | Callable[[], Iterable[Any]],
+        *,
+        numbered: bool = True,
+        names: list[Any] | None = None,
     ) -> None:
-        self._tables, self._numbered = tables, numbered
+        self._tables, self._numbered, self._names = tables, numbered, names
         if not numbered:
             self.n_rows = sum(len(as_frame(table, "the table")) for table in self._start())
 
+    @classmethod
+    def of_iterator(cls, tables: Iterator[Any]) -> Self:
+        """Tables that come once only: the first one tells the names."""
+        first = next(tables, None)
+        if first is None:
+            raise InvalidDataError("The source has no rows; at least one is needed.")
+        names = list(as_frame(first, "block 1").columns)
+        return cls(chain([first], tables), names=names)
+
     @cached_property
     def names(self) -> list[Any]:
+        if self._names is not None:
+            return self._names
         with closing(self._frames()) as frames:  # type: ignore[type-var]
             for frame, _ in frames:
                 return list(frame.columns)

@@ -19,18 +19,21 @@ to a decimal.
 """
 
 
-def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> None:
+def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> bool:
     """Warn if new rows are of another kind than in fit, or have hardly any category of fit.
 
-    A column of few values, as in serving, gives one warning in the life of a vocabulary.
+    Returns True if so. A column of few values, as in serving, gives one warning in the life of a
+    vocabulary.
     """
     cells = codes.items if isinstance(codes, Lists) else codes
     n_known = np.count_nonzero(cells > MISSING)
     if n_known > (1 - _SOME) * np.count_nonzero(cells != MISSING):
-        return
+        return False
     message = explain_unknown(column, codes, vocabulary)
-    if message is not None and (len(cells) >= _FEW or vocabulary.tell_once()):
-        warn(message, UnknownCategoriesWarning)
+    if message is None or not (len(cells) >= _FEW or vocabulary.tell_once()):
+        return False
+    warn(message, UnknownCategoriesWarning)
+    return True
 
 
 def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str | None:

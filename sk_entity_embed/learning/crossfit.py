@@ -103,7 +103,8 @@ class CrossFitting:
             bank.weights, fixed, lr=config.learning_rate_init, biased=config.head.biased
         )
         learned = [head, *(pool for pool in pools if pool is not None)]
-        self.layers = [*learned, *head.add_companions(generator)]
+        self.companions = head.add_companions(generator)
+        self.layers = [*learned, *self.companions]
         self.head_optimizers = _head_optimizers(head, self.layers, config)
         self.exchange = exchange
         self._shared = None
@@ -169,6 +170,19 @@ class CrossFitting:
             ):
                 parameter.copy_(value)
                 mean.copy_(value)
+
+    def reset(self) -> None:
+        """Forget moments and companions, and let the mean start anew from the present parameters.
+
+        Restoring a state leaves these as they were, perhaps with what is no number.
+        """
+        for optimizer in (self.table_optimizer, *self.head_optimizers):
+            optimizer.reset()
+        self.average.n_updates = 0
+        with torch.no_grad():
+            for companion in self.companions:
+                for parameter in companion.parameters():
+                    parameter.zero_()
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the step sizes of all optimisers to a share of the largest."""

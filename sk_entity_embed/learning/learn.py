@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,15 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.batches import TrainingSet
+from sk_entity_embed.learning.checkpoints import Keeper
 from sk_entity_embed.learning.crossfit import CrossFitting
 from sk_entity_embed.learning.exchange import Exchange
 from sk_entity_embed.learning.heads import TORCH_HEADS, HeadShape, TorchHead
 from sk_entity_embed.learning.lookup import EmbeddingBank
 from sk_entity_embed.learning.loop import train
+from sk_entity_embed.learning.parting import PartedKeeper
 from sk_entity_embed.learning.poolings import TORCH_POOLINGS, TorchPooling
 from sk_entity_embed.learning.problem import (
     Floats,
@@ -41,14 +45,15 @@ def learn(
     rows: Rows,
     start: StartingPoint,
     config: TrainingConfig,
-    keeper: Any = None,
+    keeper: Keeper | PartedKeeper | None = None,
     *,
     exchange: Exchange | None = None,
 ) -> TrainingResult:
     """Train tables and head, perhaps with other workers, each on a :class:`Shard` of the rows.
 
     The `tables`, of shape (n_tables, n_rows, width) each, are taken over: in the list they are
-    replaced by trained ones, perhaps in their memory.
+    replaced by trained ones, perhaps in their memory. The `keeper` gives the state to go on from,
+    and keeps later ones.
 
     Raises
     ------
@@ -81,6 +86,7 @@ def learn(
             if exchange is not None:  # from here on each worker draws for itself
                 for own in (generator, batches.generator):
                     _diverge(own, exchange.rank)
+            kept = {} if keeper is None else _kept(keeper, generator.device, config)
             state = train(
                 task,
                 max_iter=config.max_iter,
@@ -92,13 +98,17 @@ def learn(
                 n_rows=batches.n_rows_an_iteration,
                 label=config.label,
                 baseline=start.head is not None,
-                **({} if keeper is None else _kept(keeper, generator.device)),
+                **kept,
             )
         if state.diverged or not _finite(task.average.parameters):
+            if keeper is not None:
+                keeper.forget()
             raise InvalidParameterError(
                 "Training diverged: the loss is no longer finite. Lower `learning_rate_init` or "
                 "`alpha`, or look for extreme values in y and sample_weight."
             )
+        if keeper is not None and not state.interrupted:
+            keeper.end(state, [*task.average.parameters])
         tables[:] = [w.cpu().numpy().reshape(rows.n_tables, -1, w.shape[1]) for w in bank.weights]
         return TrainingResult(
             head=head.to_numpy(),
@@ -110,12 +120,8 @@ def learn(
             best_iteration=state.best_iteration,
             interrupted=state.interrupted,
             used_up=len(state.iterations) == config.max_iter and state.fall is None,
+            exploded=state.exploded,
         )
-
-
-def _kept(keeper: Any, device: torch.device) -> dict[str, Any]:
-    """Return where the loop goes on from, and how it keeps its state."""
-    return {"state": keeper.load(device), "after_iteration": keeper.save, "due": keeper.due}
 
 
 def _build(
@@ -141,6 +147,18 @@ def _build(
             pool.set_from(earlier)
         pools.append(pool)
     return head, pools
+
+
+def _kept(
+    keeper: Keeper | PartedKeeper, device: torch.device, config: TrainingConfig
+) -> dict[str, Any]:
+    """Return where the loop goes on from, and how it keeps its state."""
+    state = keeper.load(device)
+    if state is not None and config.verbose:
+        n = len(state.iterations)
+        said = f"{config.label}: goes on after {n} iteration(s), from {str(keeper.path)!r}"
+        tqdm.write(said, file=sys.stderr)
+    return {"state": state, "after_iteration": keeper.save, "due": keeper.due}
 
 
 def _finite(values: Sequence[torch.Tensor]) -> bool:

@@ -16,6 +16,8 @@ as a share of the largest: averaging does what smaller ones would."""
 _FALL, _LOWEST = 0.2, 0.1
 """Iterations in which steps fall once patience is over, as a share of those up to the best state,
 and the last step size as a share of the first."""
+_CAREFUL = 0.25
+"""Step size after an explosion, as a share of that without."""
 
 
 class Task(Protocol):
@@ -24,7 +26,8 @@ class Task(Protocol):
     An iteration is a pass over the rows, or a part of one. It yields each step's summed losses, by
     output, and weight: arrays of any library, which are added up before their values are asked for.
     `validation_loss` and `state` are those of the mean over the last steps, not of the last one.
-    `state` may reuse the memory of an earlier one.
+    `state` may reuse the memory of an earlier one. `reset` forgets, after an explosion, what the
+    parameters at hand have left behind elsewhere, such as moments of optimizers.
     """
 
     @property
@@ -38,6 +41,8 @@ class Task(Protocol):
 
     def restore(self, state: Any) -> None: ...
 
+    def reset(self) -> None: ...
+
     def set_learning_rate(self, factor: float) -> None: ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -50,10 +55,12 @@ class TrainingState:
     """All that a training has come to: what a checkpoint holds.
 
     `iterations` hold the losses of training and, perhaps, validation, one value an output. `task`
-    is the task's own state, as far as it was asked for, and `best` the state to go back to, None
-    before there is one. Once patience is over, `fall` says from which iteration on steps fall, up
-    to which, and from which size. A training has `diverged` if a loss is no longer finite and there
-    is no better state to go back to.
+    is the task's own state, as far as it was asked for, and `best` the state to go back to: with
+    early stopping that at the start, whose loss counts as infinite, before there is a better one.
+    Once patience is over, `fall` says from which iteration on steps fall, up to which, and from
+    which size. `exploded` is the number of iterations after which a loss was not finite and
+    training went back, once. A training has `diverged` if a loss is not finite in the end and there
+    is no better state to go back to. One that has `ended` has its parameters in `best`.
     """
 
     iterations: list[tuple[NDArray[np.float64], ...]] = field(default_factory=list)
@@ -62,7 +69,9 @@ class TrainingState:
     best_iteration: int = 0
     iterations_without_change: int = 0
     fall: tuple[int, int, float] | None = None
+    exploded: int | None = None
     interrupted: bool = False
+    ended: bool = False
     diverged: bool = False
     task: dict[str, Any] | None = None
 
@@ -90,7 +99,8 @@ class TrainingState:
 
     def offer(self, task: Task, loss: float, iteration: int, tol: float) -> None:
         """Keep the task's state after so many iterations if its loss is lower."""
-        enough = self.best is None or loss < self.best_loss - tol * abs(self.best_loss)
+        first = self.best is None or np.isinf(self.best_loss)
+        enough = first or loss < self.best_loss - tol * abs(self.best_loss)
         self.iterations_without_change = 0 if enough else self.iterations_without_change + 1
         if not loss < self.best_loss:
             return
@@ -103,6 +113,15 @@ class TrainingState:
     def _keep(self, task: Task, loss: float, iteration: int) -> None:
         self.best = task.state(self.best)
         self.best_loss, self.best_iteration = loss, iteration
+
+    def roll_back(self, task: Task) -> bool:
+        """Go back to the best state after an explosion, once; return whether it was done."""
+        if self.exploded is not None or self.best is None:
+            return False
+        self.exploded, self.iterations_without_change = len(self.iterations), 0
+        task.restore(self.best)
+        task.reset()
+        return True
 
 
 def train(
@@ -131,9 +150,12 @@ def train(
     `label`: time left, rows a second, iterations and losses. An iteration has `n_rows`
     rows.
 
-    `after_iteration` is given the state after each one, that of the task included, which is valid
-    during the call only: training goes on in the same memory. From a `state` training goes on as it
-    would have without a stop.
+    `after_iteration` is given the state after each one that finds it `due`, that of the task
+    included, which is valid during the call only: training goes on in the same memory. From a
+    `state` training goes on as it would have without a stop.
+
+    Where a loss is no longer finite, training with `early_stopping` goes back to the best state
+    once, and goes on from there with a quarter of the step size; the second time it ends.
 
     An interruption from the keyboard ends the training early and is recorded. Before the end of the
     first iteration there is nothing to keep: the state then has no iterations.
@@ -142,11 +164,18 @@ def train(
         state = TrainingState()
     elif state.task is not None:
         task.load_state_dict(state.task)
+        state.task = None
+    if state.ended:
+        task.restore(state.best)
+        state.best = None
+        return state
     done = len(state.iterations)
     with _Progress(n_rows, task.n_steps, max_iter, done, label, verbose) as progress:
         try:
-            if early_stopping and baseline and done == 0:
-                state.offer(task, float(task.validation_loss().mean()), 0, tol)
+            if early_stopping and done == 0:
+                state.best = task.state()  # where to go back to if the first iteration explodes
+                if baseline:
+                    state.offer(task, float(task.validation_loss().mean()), 0, tol)
             for i in range(done, max_iter):
                 impatient = state.iterations_without_change >= n_iter_no_change and i >= min_iter
                 if impatient and state.fall is None:
@@ -154,26 +183,28 @@ def train(
                     task.restore(state.best)
                 if state.fall is not None and i >= state.fall[1]:
                     break
-                losses = _run_iteration(task, i, max_iter, state.fall, progress)
+                losses = _run_iteration(task, i, max_iter, state, progress)
                 # Recorded at once, so that an interruption leaves whole iterations only.
                 state.iterations.append(
                     (losses, task.validation_loss()) if early_stopping else (losses,)
                 )
                 loss = float(state.iterations[-1][-1].mean())
                 progress.show(i + 1, **{"validation_loss" if early_stopping else "loss": loss})
-                if not np.isfinite(loss):
-                    state.diverged = state.best is None
+                finite = all(np.isfinite(both).all() for both in state.iterations[-1])
+                if not finite and not state.roll_back(task):
                     break
-                if early_stopping:
+                if early_stopping and finite:
                     state.offer(task, loss, i + 1, tol)
                 if after_iteration is not None and due():
                     state.task = task.state_dict()
                     after_iteration(state)
         except KeyboardInterrupt:
             state.interrupted = True
-    if state.best is None:
-        state.best_iteration = len(state.iterations)
-    task.restore(task.state() if state.best is None else state.best)
+    if np.isinf(state.best_loss):
+        state.best, state.best_iteration = task.state(state.best), len(state.iterations)
+    whole = all(np.isfinite(both).all() for losses in state.iterations[-1:] for both in losses)
+    state.diverged = not whole and np.isinf(state.best_loss)
+    task.restore(state.best)
     state.best = state.task = None  # as large as the tables
     return state
 
@@ -215,15 +246,16 @@ def _run_iteration(
     task: Task,
     iteration: int,
     max_iter: int,
-    fall: tuple[int, int, float] | None,
+    state: TrainingState,
     progress: _Progress,
 ) -> NDArray[np.float64]:
     total: Any = 0.0
     weight: Any = 0.0
+    careful = 1.0 if state.exploded is None else _CAREFUL
     steps = iter(task.iteration())
     for k in range(task.n_steps):
         done = iteration + (k + 0.5) / task.n_steps
-        task.set_learning_rate(step_size(done, max_iter, fall))
+        task.set_learning_rate(careful * step_size(done, max_iter, state.fall))
         losses, step_weight = next(steps)
         total = total + losses
         weight = weight + step_weight

@@ -84,6 +84,12 @@ class RowAdam:
         for moments, value in zip(self._moments, state["moments"], strict=True):
             moments.copy_(value)
 
+    def reset(self) -> None:
+        """Forget the moments, as before the first step."""
+        self.n_steps = 0
+        for moments in self._moments:
+            moments.zero_()
+
     def _step_small(
         self, rows: Sequence[Tensor], gradients: Sequence[Tensor], correction: float
     ) -> None:
@@ -196,6 +202,12 @@ class AdamW:
         self._first.copy_(state["first"])
         self._second.copy_(state["second"])
 
+    def reset(self) -> None:
+        """Forget the moments, as before the first step."""
+        self.n_steps = 0
+        self._first.zero_()
+        self._second.zero_()
+
     def zero_grad(self) -> None:
         """Forget the parameters' gradients."""
         for parameter in self._parameters:
@@ -260,6 +272,11 @@ class Muon:
         """Go on from such a state."""
         for first, value in zip(self._first, state["first"], strict=True):
             first.copy_(value)
+
+    def reset(self) -> None:
+        """Forget the momentum."""
+        for first in self._first:
+            first.zero_()
 
     def zero_grad(self) -> None:
         """Forget the parameters' gradients."""

@@ -315,7 +315,8 @@ class TrainingResult:
     `loss_curve`, of shape (n_iter, n_losses), is the mean training loss of the heads in each
     iteration, by output, in the network's units; `validation_loss_curve` that of the validation
     rows at the end of each, or None. After `best_iteration` iterations the state returned was
-    reached. All iterations may be `used_up`.
+    reached. All iterations may be `used_up`. If the loss `exploded`, in the iteration of that
+    number, training went back to the best state before it, once.
     """
 
     head: Head
@@ -325,6 +326,7 @@ class TrainingResult:
     best_iteration: int
     interrupted: bool
     used_up: bool
+    exploded: int | None = None
 
 
 def parts_of_pass(n_rows: int) -> int:

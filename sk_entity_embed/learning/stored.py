@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,19 @@ class ArrayFile:
         self.path, self.dtype = path, np.dtype(dtype)
         self._tail = () if width is None else (width,)
         self._file: BinaryIO | None = path.open("wb")
+        self._hash = hashlib.blake2b(digest_size=16)
 
     def append(self, values: NDArray[Any]) -> None:
         """Write some more."""
         assert self._file is not None
-        np.ascontiguousarray(values, dtype=self.dtype).tofile(self._file)
+        written = np.ascontiguousarray(values, dtype=self.dtype)
+        self._hash.update(memoryview(written) if written.size else b"")
+        written.tofile(self._file)
+
+    @property
+    def content(self) -> str:
+        """A hash of all that has been written."""
+        return self._hash.hexdigest()
 
     def close(self) -> None:
         """End the writing."""
@@ -97,6 +106,11 @@ class CodeFile:
         self._items.close()
         if self._offsets is not None:
             self._offsets.close()
+
+    @property
+    def content(self) -> str:
+        """A hash of all that has been written."""
+        return self._items.content + ("" if self._offsets is None else self._offsets.content)
 
     @property
     def items_per_row(self) -> float:

@@ -237,10 +237,13 @@ class EmbeddingModel:
         tables = columns + self.tables[len(columns) :]
         return replace(self, tables=tables, refuses_missing=handle_missing == "error")
 
-    def code(self, table: Table, *, serving: bool = True) -> CodedRows:
+    def code(
+        self, table: Table, *, serving: bool = True, told: set[str] | None = None
+    ) -> CodedRows:
         """Look the rows of a table, with the columns of fit, up.
 
         Unless it is `serving`, all unknown categories and missing cells are accepted silently.
+        Columns in `told` are not warned of again; those that are warned of join them.
 
         Raises
         ------
@@ -259,8 +262,9 @@ class EmbeddingModel:
             coded = vocabulary.encode(column)
             if serving and self.refuses_unknown:
                 _refuse_unknown(column, coded, vocabulary)
-            if serving:
-                warn_unknown(column, coded, vocabulary)
+            told = set() if told is None else told
+            if serving and column.name not in told and warn_unknown(column, coded, vocabulary):
+                told.add(column.name)
             codes.append(coded)
         for (first, second), embedded in zip(
             self.crosses, self.tables[len(columns) :], strict=True

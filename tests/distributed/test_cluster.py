@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
 import pytest
-from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.distributed import fit, transform
+from sk_entity_embed.distributed import fit
 from sk_entity_embed.distributed.cluster import check_machines
-from sk_entity_embed.distributed.training import Cluster, check, divide
-from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
-from tests.samples import make_encoder_sample
+from sk_entity_embed.exceptions import InvalidParameterError
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch):

@@ -31,6 +31,7 @@ class FakeTask:
         self.restored, self.all_restored = "nothing", []
         self.factors = []
         self.n_validations = 0
+        self.resets = []  # the iterations before each
 
     def iteration(self):
         yield np.array([2.0, 4.0]), 1.0
@@ -51,6 +52,9 @@ class FakeTask:
     def restore(self, state):
         self.restored = state
         self.all_restored.append(state)
+
+    def reset(self):
+        self.resets.append(self.n_iterations)
 
     def set_learning_rate(self, factor):
         self.factors.append(factor)
@@ -199,21 +203,51 @@ def test_an_interruption_between_an_iterations_end_and_its_record_leaves_whole_o
     assert task.restored == 1
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_at_the_best_state():
-    task = FakeTask([9, 3, 2, np.inf, 1, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_training_that_explodes_goes_back_once_and_on_with_a_quarter_of_the_step(value):
+    task, calm = (FakeTask([9, 3, 2, v, 1, 1.5, 0.9, 0.5, 1, 1, 1]) for v in (value, 2.5))
     history = run(task)
-    assert task.n_iterations == 3
-    assert history.best_iteration == task.restored == 2
+    run(calm)
+    assert (task.all_restored, task.resets) == ([2, 7], [3])
+    assert (history.exploded, history.best_iteration, history.diverged) == (3, 7, False)
+    assert len(history.iterations) == task.n_iterations == 10
+    assert task.factors[:6] == calm.factors[:6]
+    assert task.factors[6:] == [0.25 * factor for factor in calm.factors[6:]]
+    # patience begins anew: that of a training that was about to end, too
+    assert run(FakeTask([9, 1, 2, 2, value, 2, 2, 0.5, 1, 1, 1])).best_iteration == 7
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_second_explosion_ends_the_training_at_the_best_state(value):
+    task = FakeTask([9, 3, 2, value, 1, value, 0.5])
+    history = run(task)
+    assert task.n_iterations == 5
+    assert (history.exploded, history.best_iteration, task.restored) == (3, 4, 4)
     assert not history.diverged
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_without_a_finite_state_to_go_back_to_training_has_diverged(value):
-    assert run(FakeTask([9, value, 1])).diverged
-    assert not run(FakeTask([9, value, 1]), baseline=True).diverged
+    assert run(task := FakeTask([9, value, value, 1])).diverged
+    assert (task.n_iterations, task.all_restored[0]) == (2, 0)
+    assert run(FakeTask([9, value]), max_iter=1).diverged
+    assert not run(FakeTask([9, value, value, 1]), baseline=True).diverged
+    task = FakeTask([9, value, *[1] * 9])
+    assert (run(task).exploded, task.all_restored[0]) == (1, 0)  # from the start once more
     task = FakeTask()
     task.iteration = lambda: iter([(np.array([value]), 1.0)] * 2)
     assert run(task, early_stopping=False).diverged
+    assert task.resets == []  # there is no state to go back to
+
+
+def test_a_training_loss_that_is_not_finite_is_an_explosion_too():
+    class Exploding(FakeTask):
+        def iteration(self):
+            for losses, weight in super().iteration():
+                yield losses + (np.inf if self.n_iterations == 2 else 0.0), weight
+
+    history = run(task := Exploding([9, 3, 1, 2, 2, 2, 2]))
+    assert (history.exploded, history.best_iteration, task.resets) == (2, 1, [2])
 
 
 def test_steps_grow_to_the_largest_and_then_fall_in_a_straight_line():
@@ -234,9 +268,25 @@ def test_steps_of_the_fall_begin_at_the_size_of_the_best_state():
     np.testing.assert_allclose(task.factors[44:], expected)
 
 
-def test_a_training_that_goes_on_takes_the_steps_of_one_without_a_stop():
+def test_the_state_is_asked_for_where_it_is_due():
+    class Asked(FakeTask):
+        n_asked = 0
+
+        def state_dict(self):
+            self.n_asked += 1
+            return {}
+
+    task, given, due = Asked([1] * 11), [], iter([False, True, False, True])
+    keep = lambda state: given.append(len(state.iterations))  # noqa: E731
+    run(task, max_iter=4, after_iteration=keep, due=lambda: next(due))
+    assert (given, task.n_asked) == ([2, 4], 2)
+
+
+@pytest.mark.parametrize("explodes", [False, True])
+def test_a_training_that_goes_on_takes_the_steps_of_one_without_a_stop(explodes):
     losses = [*range(200, 180, -1), *[190] * 200]
-    for stop in (4, 21, 22, 24):  # before steps fall, and as they do
+    losses[20] = np.nan if explodes else losses[20]
+    for stop in (4, 20, 21, 22, 24):  # before steps fall, and as they do
         whole, stopped = FakeTask(losses), []
         run(whole, max_iter=100)
 
@@ -250,9 +300,9 @@ def test_a_training_that_goes_on_takes_the_steps_of_one_without_a_stop():
         rest.n_iterations = stop
         history = run(rest, max_iter=100, state=stopped[0])
         assert rest.factors == whole.factors[2 * stop :]
-        assert (rest.n_iterations, history.best_iteration) == (26, 19)
-        assert history.fall == (22, 26, step_size(19, 100))
-        assert len(history.losses) == 26
+        assert (rest.n_iterations, history.best_iteration) == (whole.n_iterations, 19)
+        assert history.fall == (22 + explodes, 26 + explodes, step_size(19, 100))
+        assert len(history.losses) == whole.n_iterations == 26 + explodes
 
 
 def test_a_progress_bar_counts_rows_and_shows_the_validation_loss_when_asked_for(capfd):
