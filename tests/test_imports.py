@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "learning": "_writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
     "estimators": "_lazy _parameters _writing exceptions fitting input learning model",
+    "distributed": "_lazy estimators exceptions fitting input learning",
     "evaluation": "_lazy _parameters estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",
     "export": "_lazy _writing estimators exceptions input inspection learning model",
@@ -43,7 +44,7 @@ MAY_IMPORT = {
 
 OPTIONAL = {
     *("catboost", "category_encoders", "duckdb", "faiss", "lightgbm", "matplotlib", "onnx"),
-    *("plotly", "polars", "skrub", "statsmodels", "torch", "umap"),
+    *("plotly", "polars", "ray", "skrub", "statsmodels", "torch", "umap"),
 }
 """Libraries that are optional or slow to import: no module loads them, but torch in `learning`."""
 

@@ -283,6 +283,8 @@ class _Clustered(Streamed):
         config = replace(config, device=self.device)
         job = Job(tables, start, config, rows, self.cluster.checkpoint_interval, SCALE_ROWS)
         outcome = train(self.ray, job, self.cluster)
+        if outcome.error is not None:
+            raise outcome.error
         assert outcome.tables is not None
         assert outcome.result is not None
         tables[:] = outcome.tables

@@ -129,8 +129,6 @@ def train(ray: Any, job: Job, cluster: Cluster) -> Outcome:
     finally:
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
-    if outcome.error is not None:
-        raise outcome.error
     return outcome
 
 

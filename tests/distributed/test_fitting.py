@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 
+import sk_entity_embed.distributed.fitting as fitting
+import sk_entity_embed.distributed.training as training
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingRegressor
 from sk_entity_embed.distributed import fit, transform
+from sk_entity_embed.distributed.pieces import find_pieces, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.learning.parting import PartedKeeper
 from tests.distributed.killing import Killer
+from tests.learning.workers import on_threads
 
 N_PARTS, PART = 3, 600
 FEATURES = ["town", "kind", "words", "size"]
@@ -58,12 +65,24 @@ def folder(tmp_path_factory):
     return folder
 
 
+def train_in_threads(ray, job, cluster):
+    """Do what the workers do, in this process."""
+
+    def work(exchange):
+        parts = [(ray.get(ref), a, b) for ref, a, b in job.shards.parts[exchange.rank]]
+        keeper = PartedKeeper(exchange, 3600.0, None, lambda *_: None)
+        return training.train_shard(job, parts, exchange, keeper)
+
+    return on_threads(work, cluster.num_workers)[0]
+
+
 @pytest.fixture(scope="session")
-def fitted(ray, folder, tmp_path_factory):
-    storage = tmp_path_factory.mktemp("storage")
-    model = EntityEmbeddingClassifier(**SETTINGS)
-    assert fit(model, folder, y="bought", sample_weight="weight", storage_path=storage) is model
-    assert list(storage.glob("*/*")) == []  # tidied up
+def fitted(ray, folder):
+    """A fit without any failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "train", train_in_threads)
+        model = EntityEmbeddingClassifier(**SETTINGS)
+        assert fit(model, folder, y="bought", sample_weight="weight") is model
     return model
 
 
@@ -84,29 +103,73 @@ def test_two_workers_find_what_one_process_finds(fitted):
         )
 
 
-def test_a_killed_worker_changes_nothing(ray, fitted, tmp_path):
-    dd = pytest.importorskip("dask.dataframe")
-    frames = dd.concat([dd.from_pandas(part, npartitions=1) for part in PARTS])
+def test_a_killed_worker_changes_nothing(ray, fitted, folder, tmp_path):
     model = EntityEmbeddingClassifier(**SETTINGS)
     given = {"y": "bought", "sample_weight": "weight", "checkpoint_interval": 0.0}
     with Killer(tmp_path) as killer:
-        fit(model, frames, storage_path=tmp_path, **given)
+        fit(model, folder, storage_path=tmp_path, **given)
     assert killer.killed is not None
-    assert model.n_iter_ == fitted.n_iter_
     np.testing.assert_array_equal(model.loss_curve_, fitted.loss_curve_)
     np.testing.assert_array_equal(
         model.predict_proba(NEW[FEATURES]), fitted.predict_proba(NEW[FEATURES])
     )
+    assert list(tmp_path.glob("*/checkpoint*")) == []  # tidied up
 
 
 def test_rows_are_encoded_where_they_are(ray, fitted, folder):
-    found = transform(fitted, folder, keep=["weight", "bought"]).to_pandas()
+    vectors = transform(fitted, folder, keep=["weight", "bought"])
     rows = pd.concat(PARTS, ignore_index=True)
     names = fitted.get_feature_names_out().tolist()
-    assert found.columns.tolist() == ["weight", "bought", *names]
+    assert vectors.schema().names == ["weight", "bought", *names]
+    assert set(vectors.schema().types[2:]) == {pa.float32()}
+    found = vectors.to_pandas()
     np.testing.assert_array_equal(found[names].to_numpy(), fitted.transform(rows[FEATURES]))
     np.testing.assert_array_equal(found["weight"], rows["weight"])
-    assert found[names[0]].dtype == np.float32
+    with pytest.raises(InvalidParameterError, match="has no column 'colour'; it has"):
+        transform(fitted, folder, keep=["colour"])
+    named = rows.rename(columns={"weight": "town_0"})
+    with pytest.raises(InvalidParameterError, match=r"`keep` names \['town_0'\], which are col"):
+        transform(fitted, named, keep=["town_0"])
+
+
+def test_rows_of_dask_and_others_come_in_their_order(ray, folder):
+    dd = pytest.importorskip("dask.dataframe")
+    rows = pd.concat(PARTS, ignore_index=True)
+    plain = rows.drop(columns="words")  # which Dask makes text of
+    kinds = {
+        "files": [str(folder / f"{i}.parquet") for i in range(N_PARTS)],
+        "ray": ray.data.from_pandas(PARTS),
+        "dask": dd.concat([dd.from_pandas(part, npartitions=1) for part in PARTS]),
+        "pandas": rows,
+        "arrow": pa.Table.from_pandas(rows),
+    }
+    for kind, dataset in kinds.items():
+        pieces = find_pieces(ray, dataset)
+        parts = [p if kind == "files" else ray.get(p) for p in pieces.parts]
+        found = pa.concat_tables(table_of(part) for part in parts).to_pandas()
+        assert pieces.n_rows == len(rows)
+        for name in plain:
+            assert found[name].astype(object).fillna("").tolist() == (
+                rows[name].astype(object).fillna("").tolist()
+            ), (kind, name)
+    assert len(find_pieces(ray, kinds["files"]).parts) == N_PARTS
+
+
+def test_search_on_a_cluster(ray):
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    rows = PARTS[0]
+    model = EntityEmbeddingClassifier(random_state=0, max_iter=2)
+    search = GridSearchCV(model, {"dropout": [0.0, 0.2]}, cv=2, n_jobs=2)
+    with joblib.parallel_backend("ray"):
+        search.fit(rows[FEATURES[:2]], rows["bought"])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    expected = GridSearchCV(model, {"dropout": [0.0, 0.2]}, cv=2)
+    expected.fit(rows[FEATURES[:2]], rows["bought"])
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
+    )
 
 
 def test_errors_name_cause_and_cure(ray, folder, tmp_path):
@@ -114,7 +177,7 @@ def test_errors_name_cause_and_cure(ray, folder, tmp_path):
     on = partial(fit, model, folder)
     with pytest.raises(InvalidParameterError, match="`y` names 'price', which is not a column"):
         on(y="price")
-    with pytest.raises(InvalidDataError, match=r"In file .*0.parquet.*: .*negative or missing"):
+    with pytest.raises(InvalidDataError, match=r"^File .*0\.parquet.*: .*negative or missing"):
         on(y="bought", sample_weight="size")
     with pytest.raises(InvalidParameterError, match="spread over machines; leave `n_members` at"):
         fit(EntityEmbeddingClassifier(n_members=2), folder, y="bought")
@@ -129,18 +192,21 @@ def test_errors_name_cause_and_cure(ray, folder, tmp_path):
     one_class = PARTS[0].assign(bought="yes")
     with pytest.raises(InvalidDataError, match=r"one class only \('yes'\)"):
         fit(model, one_class, y="bought")
-    with pytest.raises(InvalidDataError, match="unknown|numeric|In block 1"):
-        late = pd.concat([PARTS[0], PARTS[1].assign(size=np.inf)])
-        fit(model, ray.data.from_pandas([late[:PART], late[PART:]]), y="bought")
+    late = ray.data.from_pandas([PARTS[0], PARTS[1].assign(size=np.inf)])
+    with pytest.raises(InvalidDataError, match=r"Block 1 of the data set: .*'size'.* infinity"):
+        fit(model, late, y="bought")
+    with pytest.raises(InvalidParameterError, match="`checkpoint`='here' is for fits in one pro"):
+        fit(EntityEmbeddingClassifier(checkpoint="here"), folder, y="bought")
     with pytest.raises(FileNotFoundError):
         fit(model, tmp_path / "nothing.parquet", y="bought")
     assert not hasattr(model, "classes_")
 
 
-def test_a_training_that_diverges_is_not_tried_again(ray):
-    X = pd.DataFrame({"town": np.tile(TOWNS, 5), "price": np.tile([1e300, 0.0, 1.0], 100)})
+def test_a_training_that_diverges_is_not_tried_again(ray, monkeypatch):
+    monkeypatch.setattr(fitting, "train", train_in_threads)
+    X = pd.DataFrame({"town": np.tile(TOWNS, 5), "price": np.tile([1e30, 0.0, 1.0], 100)})
     model = EntityEmbeddingRegressor(
         random_state=0, max_iter=3, learning_rate_init=1e30, early_stopping=False
     )
     with pytest.raises(InvalidParameterError, match="Training diverged"):
-        fit(model, X, y="price", num_workers=1, max_failures=3)
+        fit(model, X, y="price")
