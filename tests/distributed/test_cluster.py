@@ -6,11 +6,13 @@ import sys
 from dataclasses import replace
 
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from sk_entity_embed import EntityEmbeddingEncoder
-from sk_entity_embed.distributed import fit
+from sk_entity_embed.distributed import fit, transform
 from sk_entity_embed.distributed.cluster import check_machines
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.distributed.training import Cluster, check, divide
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch):
@@ -40,7 +42,7 @@ def test_what_does_not_go_together_is_refused():
     cluster = Cluster(2, False, None, None, 3, 60.0)
     assert check(cluster, 1, "auto") == "cpu"
     assert check(replace(cluster, use_gpu=True), 1, "cuda") == "cuda"
-    with pytest.raises(InvalidParameterError, match="has 3 machines. Give `storage_path`"):
+    with pytest.raises(InvalidParameterError, match=r"has 3 machines\. Give `storage_path`"):
         check(cluster, 3, "auto")
     with pytest.raises(InvalidParameterError, match=r"use_gpu=True, but .* device='cpu'"):
         check(replace(cluster, use_gpu=True), 1, "cpu")
