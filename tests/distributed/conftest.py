@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray():
     pytest.importorskip("ray")
     with warnings.catch_warnings():

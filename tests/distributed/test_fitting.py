@@ -56,7 +56,7 @@ def auc(model):
     return roc_auc_score(NEW["bought"], model.predict_proba(NEW[FEATURES])[:, 1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
     for i, part in enumerate(PARTS):
@@ -76,7 +76,7 @@ def train_in_threads(ray, job, cluster):
     return on_threads(work, cluster.num_workers)[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fitted(ray, folder):
     """A fit without any failure."""
     with pytest.MonkeyPatch.context() as patch:
