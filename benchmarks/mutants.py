@@ -353,8 +353,8 @@ MUTANTS = [
         "best-not-restored",
         "Training ends with the last state instead of the best one.",
         "learning/loop.py",
-        "task.restore(task.state() if state.best is None else state.best)",
-        "task.restore(task.state())",
+        "task.restore(state.best)\n    state.best = state.task = None",
+        "task.restore(task.state())\n    state.best = state.task = None",
         ("tests/learning/test_loop.py", "tests/learning/test_learn.py"),
     ),
     Mutant(

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from sk_entity_embed._batches import Folds, write_batches
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
@@ -34,7 +36,8 @@ from sk_entity_embed.fitting.streaming import (
     encode_sample,
     temporary_folder,
 )
-from sk_entity_embed.fitting.survey import BlockRows, Roles, Survey, TargetSurvey, read_block
+from sk_entity_embed.fitting.survey import Survey, TargetSurvey
+from sk_entity_embed.input.blocks import BlockRows, Roles, read_block
 from sk_entity_embed.input.folds import is_integer
 from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
@@ -84,6 +87,28 @@ class _Blocks:
                 bar.update(len(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Where the vectors of training rows are to be written, and how; see ``write_batches``."""
+
+    path: str | PathLike[str]
+    keep: Sequence[str]
+    rows_a_file: int
+    compression: str | None
+
+    def write(self, estimator: EmbeddingEstimator, source: Source, folds: Folds | None) -> Path:
+        """Write vectors out of fold; those of all tables where there are no folds."""
+        return write_batches(
+            estimator,
+            source,
+            self.path,
+            keep=self.keep,
+            rows_a_file=self.rows_a_file,
+            compression=self.compression,
+            folds=folds,
+        )
+
+
 def fit_batches(
     estimator: EmbeddingEstimator,
     source: Any,
@@ -92,8 +117,12 @@ def fit_batches(
     groups: str | None,
     rows_in_memory: int,
     spill_dir: str | PathLike[str] | None,
-) -> None:
-    """Fit an estimator; see :meth:`EmbeddingEstimator.fit_batches`."""
+    out: OutOfFold | None = None,
+) -> Path | None:
+    """Fit an estimator, and write vectors of its rows if there is a place for them.
+
+    See :meth:`EmbeddingEstimator.fit_batches` and :meth:`EmbeddingEstimator.fit_transform_batches`.
+    """
     if not isinstance(rows_in_memory, Integral) or rows_in_memory < 1:
         raise InvalidParameterError(
             f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
@@ -111,8 +140,8 @@ def fit_batches(
             if n_held > rows_in_memory:
                 break
         else:
-            _fit_in_memory(estimator, [rows for rows, _ in held])
-            return
+            folds = _fit_in_memory(estimator, [rows for rows, _ in held])
+            return None if out is None else out.write(estimator, opened, folds)
         with (
             checkpoints_in(
                 estimator.checkpoint, estimator.checkpoint_interval, estimator._described()
@@ -120,11 +149,12 @@ def fit_batches(
             temporary_folder(spill_dir) as folder,
         ):
             streamed = Streamed(estimator, blocks, int(rows_in_memory), folder)
-            streamed.fit(held, blocks_read, kept)
+            folds = streamed.fit(held, blocks_read, kept)
+            return None if out is None else out.write(estimator, opened, folds)
 
 
-def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> None:
-    """Fit blocks that fit in memory as one table."""
+def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Folds | None:
+    """Fit blocks that fit in memory as one table; return the folds of its rows."""
     weights = [part.weights for part in parts if part.weights is not None]
     groups = [part.groups for part in parts if part.groups is not None]
     table, y = joined_tables([part.table for part in parts]), [part.y for part in parts]
@@ -137,6 +167,10 @@ def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Non
     )
     if rows is None:
         estimator._keep_earlier_fit()
+    fold: NDArray[np.int64] | None = getattr(estimator, "fold_", None)
+    if rows is None or fold is None:
+        return None
+    return lambda start, stop: fold[start:stop].reshape(stop - start, -1)
 
 
 class Streamed:
@@ -154,8 +188,8 @@ class Streamed:
         held: list[tuple[BlockRows, str]],
         following: Iterator[tuple[BlockRows, str]],
         kept: Checkpoints | None,
-    ) -> None:
-        """Fit from blocks that are `held`, and those `following` them."""
+    ) -> Folds | None:
+        """Fit blocks that are `held`, and those `following` them; return the folds of the rows."""
         e: Any = self.estimator
         e._check_output()
         decide = Seeds.numbers(e.random_state, 1)
@@ -194,12 +228,15 @@ class Streamed:
         result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
             e._keep_earlier_fit()
-            return
+            return None
         member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         trained = _Trained([member], [result], None)
         e._become(model, trained, given, columns, kept, category_count_errors_=errors)
+        if not e._cross_fits(columns):
+            return None
+        return lambda start, stop: spilled.folds.read(start, stop).astype(np.int64)[:, None]
 
     def _learn(
         self,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -44,6 +44,7 @@ _ALIGNED = 8192
 results are those of all rows at once, to the last bit."""
 
 _Hash: TypeAlias = Any
+Folds: TypeAlias = Callable[[int, int], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,22 @@ class _Chunk:
     coded: CodedRows
     kept: list[pa.ChunkedArray]
     place: str
+    folds: NDArray[np.int64] | None = None
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
         with reading(self.place):
-            return self.model.transform(self.coded)
+            if self.folds is None:
+                return self.model.transform(self.coded)
+            learned = self.folds[:, 0] >= 0
+            if learned.all():
+                return self.model.transform_training(self.coded, self.folds)
+            out = self.model.transform(self.coded)
+            at = np.flatnonzero(learned)
+            numbers = self.coded.numbers[at]
+            rows = CodedRows([codes.take(at) for codes in self.coded.codes], numbers)
+            out[at] = self.model.transform_training(rows, self.folds[at])
+            return out
 
     def __len__(self) -> int:
         return len(self.coded)
@@ -156,8 +168,13 @@ def write_batches(
     keep: Sequence[str],
     rows_a_file: int,
     compression: str | None,
+    folds: Folds | None = None,
 ) -> Path:
-    """Write the vectors of all rows of a source to a folder; see ``transform_batches``."""
+    """Write the vectors of all rows of a source to a folder; see ``transform_batches``.
+
+    With `folds`, a function that gives the tables that never saw the rows from one place up to
+    another, of shape (n, n_members) and -1 for rows that no table saw, they are out of fold.
+    """
     _check_parameters(rows_a_file, compression)
     model: EmbeddingModel = estimator._model
     outputs, keep = model.output_names(), list(keep)
@@ -170,7 +187,7 @@ def write_batches(
         closing(source.blocks([*columns, *(k for k in keep if k not in columns)])) as blocks,  # type: ignore[type-var]
         tqdm(total=total, disable=not estimator.verbose, desc="vectors", **unit) as progress,
     ):
-        parts = _Parts(_chunks(estimator, blocks, columns, keep), rows_a_file)
+        parts = _Parts(_chunks(estimator, blocks, columns, keep, folds), rows_a_file)
         n = 0
         while not parts.ended:
             target = folder / _name(n)
@@ -222,7 +239,11 @@ def _columns(
 
 
 def _chunks(
-    estimator: Any, blocks: Iterator[Block], columns: Sequence[str], keep: Sequence[str]
+    estimator: Any,
+    blocks: Iterator[Block],
+    columns: Sequence[str],
+    keep: Sequence[str],
+    folds: Folds | None,
 ) -> Iterator[_Chunk]:
     """Rows looked up, as many at once as give outputs of a moderate size."""
     model: EmbeddingModel = estimator._model
@@ -230,17 +251,20 @@ def _chunks(
     size = max(_ALIGNED, _NUMBERS // width // _ALIGNED * _ALIGNED)
     types: list[pa.DataType] | None = None
     told: set[str] = set()
+    n = 0
     for block in blocks:
         frame = as_frame(block.frame, block.place)
         with reading(block.place):
             table = estimator._read(frame.select(list(columns)).to_native())
-            coded = model.code(table, told=told)
+            coded = model.code(table, serving=folds is None, told=told)
             kept = _kept(frame.select(list(keep)).to_arrow(), types) if keep else []
         types = [column.type for column in kept]
         for start in range(0, len(coded), size):
             at = slice(start, min(start + size, len(coded)))
             part = CodedRows([codes[at] for codes in coded.codes], coded.numbers[at])
-            yield _Chunk(model, part, [column[at] for column in kept], block.place)
+            own = None if folds is None else folds(n + at.start, n + at.stop)
+            yield _Chunk(model, part, [column[at] for column in kept], block.place, own)
+        n += len(coded)
 
 
 def _kept(table: pa.Table, types: Sequence[pa.DataType] | None) -> list[pa.ChunkedArray]:

@@ -231,7 +231,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them.
+            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them; or if
+            the folder `checkpoint` is in use, or holds the checkpoint of another fit or a damaged
+            one.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
@@ -240,6 +242,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
         Warns
         -----
+        CheckpointWarning
+            If a checkpoint cannot be written; the fit goes on.
         ColumnRoleWarning
             If ``categorical_features="auto"`` may have taken ids for quantities or the other way
             round.
@@ -247,6 +251,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             If columns have only missing values.
         FoldsReducedWarning
             If there are too few rows or groups for `cv` folds.
+        ConvergenceWarning
+            If the loss was no longer finite, and training went back to an earlier state.
         LeakageWarning
             If rows have copies in other folds, or ``warm_start`` goes on with other rows.
         RareClassWarning
@@ -261,7 +267,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         An error leaves the estimator as it was before. Only warnings about a training that has
         ended come after its result is in place. Ctrl-C ends the training
         early: the best state so far is kept, with a warning. Before the end of the first iteration
-        there is none, and an earlier fit stays, with a warning, too.
+        there is none, and an earlier fit stays, with a warning, too. A `checkpoint` stays after
+        Ctrl-C, and the next fit of the same rows goes on from there.
         """
         if self._fit(X, y, sample_weight, groups) is None:
             self._keep_earlier_fit()
@@ -341,6 +348,68 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
         fit_batches(self, source, y, sample_weight, groups, rows_in_memory, spill_dir)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform_batches(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        y: str | Sequence[str],
+        *,
+        sample_weight: str | None = None,
+        groups: str | None = None,
+        keep: Sequence[str] = (),
+        rows_in_memory: int = ROWS_IN_MEMORY,
+        spill_dir: str | os.PathLike[str] | None = None,
+        rows_a_file: int = 1_048_576,
+        compression: str | None = "zstd",
+    ) -> Path:
+        """Learn from rows that need not fit in memory, and encode them without leakage.
+
+        With `cross_fit`, each row gets what tables and head that never saw its target say of it,
+        as in :meth:`fit_transform`: this is what to fit the next model on.
+        :meth:`transform_batches` is for new rows.
+
+        Parameters
+        ----------
+        source, y, sample_weight, groups, rows_in_memory, spill_dir
+            As in :meth:`fit_batches`.
+        path, keep, rows_a_file, compression
+            As in :meth:`transform_batches`. `keep` may name the columns of `y` and of weights.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder `path`, with rows in the order of the source.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            As :meth:`fit_batches` and :meth:`transform_batches`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> import pyarrow.parquet as pq
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> rows = pd.DataFrame({"city": ["Oslo", "Rome", "Lima"] * 40})
+        >>> rows["temperature"] = rows["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0})
+        >>> encoder = EntityEmbeddingEncoder(dimensions=1, max_iter=2, random_state=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = encoder.fit_transform_batches(
+        ...         [rows], f"{folder}/vectors", "temperature", keep=["temperature"]
+        ...     )
+        ...     pq.read_table(written).column_names
+        ['temperature', 'city_0']
+        """
+        from sk_entity_embed._batch_fitting import OutOfFold, fit_batches
+
+        out = OutOfFold(path, keep, rows_a_file, compression)
+        rows = (source, y, sample_weight, groups, rows_in_memory, spill_dir)
+        written = fit_batches(self, *rows, out)
+        assert written is not None
+        return written
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(

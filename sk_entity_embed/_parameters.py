@@ -196,6 +196,8 @@ learning_rate_init : float, default=0.008
     Largest step size of Adam for the heads with 256 rows a step; that of the tables is one and a
     half times as large. Both grow with the square root of the rows a step, that of the heads up to
     512 rows. Under ``head="dot"`` both are a quarter as large, however many rows a step has.
+    If the loss explodes, training with `early_stopping` goes back to its best state, once, and on
+    with a quarter of the step size.
 
 alpha : float, default=0.1
     Decoupled weight decay (AdamW) of the heads' weights; their offsets do not decay.
@@ -228,8 +230,8 @@ checkpoint : str, path or None, default=None
     again, with the same rows, parameters and folder, goes on from there, and ends in the same bits
     as without a stop, on the same machine. It is an error if the folder holds a checkpoint of
     another fit, or if another fit uses it: clones, such as those of a grid search, share theirs. If
-    the file cannot be written, the fit goes on, with a warning. A file is about four times as large
-    as the tables of all folds, whose copies it holds.
+    the file cannot be written, the fit goes on, with a warning. It is about three times as large as
+    the tables of all folds, and needs twice that while it is replaced.
 
 checkpoint_interval : float, default=60.0
     Seconds between checkpoints, at least: they are written at the end of an iteration. 0 writes one

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from sk_entity_embed._access import fitted_model
 from sk_entity_embed._writing import write_set
 from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.export._dialects import DIALECTS
 from sk_entity_embed.export._served import Lookup, exported_lookups, lookups_of
-from sk_entity_embed.export._statement import DIALECTS, check_sql_names, read_keep, statement
+from sk_entity_embed.export._statement import check_sql_names, read_keep, statement
 from sk_entity_embed.export._text import PathLike, file_names
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import object_array
@@ -156,7 +157,7 @@ def sql(
     *,
     lookups: Mapping[str, Relation | None] | None = None,
     keep: Sequence[str] = (),
-    dialect: Literal["duckdb", "standard"] = "duckdb",
+    dialect: Literal["duckdb", "spark", "standard"] = "duckdb",
 ) -> str:
     """Return a query that computes ``transform`` by joins with the look-up tables.
 
@@ -176,8 +177,9 @@ def sql(
         the vectors into the query, which suits up to a few thousand categories.
     keep : sequence of str, default=()
         Columns of `table` to put first, such as a key: SQL promises no order of rows.
-    dialect : {"duckdb", "standard"}, default="duckdb"
-        "standard" uses nothing but common SQL, for tables by name.
+    dialect : {"duckdb", "spark", "standard"}, default="duckdb"
+        "spark" is for Spark SQL 3.4 or newer. "standard" uses nothing but common SQL, for tables by
+        name.
 
     Returns
     -------
@@ -214,12 +216,16 @@ def sql(
     Notes
     -----
     Where ``transform`` would raise, by ``handle_unknown="error"`` or ``handle_missing="error"``,
-    the query fails in DuckDB and gives NULL in standard SQL. Infinite numbers, which ``transform``
-    refuses, pass through.
+    the query fails in DuckDB and Spark and gives NULL in standard SQL. Infinite numbers, which
+    ``transform`` refuses, pass through.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
     ``transform``. The query ends with an error where fit had numbers and the column is text, or
     one of the two has floats and the other decimals, which DuckDB would round: cast them first.
+    In Spark, too, text is compared byte by byte, and NaN is missing. Numbers have to come in the
+    type of fit: Spark compares large integers with floats, and decimals with floats, after
+    rounding. A path may not have one of ``*?[]{}\\``.
+
     In standard SQL the collation has to tell case and trailing spaces apart, numbers have to come
     in the type of fit, only NULL is missing, and vectors of NaN are written as NULL.
 
@@ -256,9 +262,9 @@ def sql(
         )
     keep = read_keep(keep)
     outputs = [output for lookup in found for output in lookup.outputs] + passed
-    check_sql_names(fitted_model(encoder).names, read + passed, keep, outputs, dialect)
+    check_sql_names(fitted_model(encoder).names, read + passed, keep, outputs, DIALECTS[dialect])
     given = [None if lookups is None else lookups[name] for name in names]
-    return statement(found, given, table, keep, passed, dialect)
+    return statement(found, given, table, keep, passed, DIALECTS[dialect])
 
 
 def _frame(lookup: Lookup) -> pd.DataFrame:

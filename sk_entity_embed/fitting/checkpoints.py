@@ -56,16 +56,9 @@ def checkpoints_in(
         yield None
         return
     path = Path(folder).absolute()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            remove_leftovers(path, _NAMES)
-            yield Checkpoints(path, interval, parameters)
-    except _Unusable as error:
-        raise InvalidParameterError(
-            f"`checkpoint`={os.fspath(folder)!r} cannot be used: {error.__cause__}. Give a folder "
-            "that can be written to."
-        ) from error.__cause__
+    with _locked(path):
+        remove_leftovers(path, _NAMES)
+        yield Checkpoints(path, interval, parameters)
 
 
 class Checkpoints:
@@ -158,17 +151,14 @@ def data_marks(
     return {**marks, "the widths of vectors": str([table.shape for table in tables])}
 
 
-class _Unusable(Exception):
-    """A folder cannot be written to; its cause says why."""
-
-
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep others from a folder. The system gives it free when the process ends, in any way."""
+    """Make a folder and keep others from it. The system gives it free when the process ends."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / _LOCK, timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:
         raise InvalidParameterError(
@@ -176,7 +166,10 @@ def _locked(folder: Path) -> Iterator[None]:
             "folder of its own; clones, such as those of a grid search, share theirs."
         ) from error
     except OSError as error:
-        raise _Unusable from error
+        raise InvalidParameterError(
+            f"`checkpoint`={str(folder)!r} cannot be used: {error}. Give a folder that can be "
+            "written to."
+        ) from error
     try:
         yield
     finally:

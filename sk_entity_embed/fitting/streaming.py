@@ -31,7 +31,8 @@ from sk_entity_embed.fitting.preparation import (
     resolve_link,
     warn_of_empty_columns,
 )
-from sk_entity_embed.fitting.survey import BlockRows, Survey
+from sk_entity_embed.fitting.survey import Survey
+from sk_entity_embed.input.blocks import BlockRows
 from sk_entity_embed.input.context import fit_context, stack_numbers
 from sk_entity_embed.input.crosses import AnyVocabulary, CrossVocabulary, PairCounter
 from sk_entity_embed.input.lists import Lists

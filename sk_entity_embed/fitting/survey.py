@@ -10,110 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.input.columns import read_table
+from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.input.blocks import BlockRows
 from sk_entity_embed.input.counting import ValueCounter
 from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.input.table import Column, Table
-from sk_entity_embed.input.target import Target, check_target, read_target
-from sk_entity_embed.input.values import read_array, to_float64
+from sk_entity_embed.input.table import Column
+from sk_entity_embed.input.target import Target, read_target
 
 SAMPLE_ROWS = 300_000
 """Rows drawn from all, for what is not counted: ranks of numbers, pairs, roles, copies."""
 _DISTINCT = 1_000
 """Distinct targets that are kept, where these are numbers that may be quantities."""
 _NUMBERS = "biuf"
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """The columns of a block that are not features, by name."""
-
-    y: str | Sequence[str]
-    sample_weight: str | None = None
-    groups: str | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """All of them."""
-        targets = [self.y] if isinstance(self.y, str) else list(self.y)
-        return targets + [name for name in (self.sample_weight, self.groups) if name is not None]
-
-    def check(self, columns: Sequence[str]) -> None:
-        """Refuse names that the columns of a source lack, or that stand for two things."""
-        for parameter in ("y", "sample_weight", "groups"):
-            named = getattr(self, parameter)
-            for name in [named] if isinstance(named, str) or named is None else named:
-                if name is not None and name not in columns:
-                    raise InvalidParameterError(
-                        f"`{parameter}` names {shown(name)}, which is not a column of the source: "
-                        f"{shown(list(columns))}."
-                    )
-        if len(set(self.names)) < len(self.names):
-            raise InvalidParameterError(
-                f"`y`, `sample_weight` and `groups` name a column more than once: "
-                f"{shown(self.names)}."
-            )
-        if len(self.names) == len(columns):
-            raise InvalidDataError("The source has no column beside those of `y` and the like.")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRows:
-    """A block of rows, read: features, target, weights and groups, all rows of zero weight left.
-
-    `weights` are None where none are given. `X` are the features in the container they came in.
-    """
-
-    X: Any
-    table: Table
-    y: NDArray[Any]
-    weights: NDArray[np.float64] | None
-    groups: NDArray[Any] | None
-
-    def __len__(self) -> int:
-        return self.table.n_rows
-
-    def take(self, at: NDArray[np.intp]) -> BlockRows:
-        """Return some of the rows."""
-        return BlockRows(
-            None,
-            self.table.take(at),
-            self.y[at],
-            None if self.weights is None else self.weights[at],
-            None if self.groups is None else self.groups[at],
-        )
-
-
-def read_block(frame: Any, roles: Roles) -> BlockRows:
-    """Read a block: a table with named columns, of any library."""
-    data = nw.from_native(frame, eager_only=True)
-    names = [name for name in data.columns if name not in set(roles.names)]
-    X = data.select(names).to_native()
-    table = read_table(X)
-    named = roles.y if isinstance(roles.y, str) else list(roles.y)
-    target = data.get_column(named) if isinstance(named, str) else data.select(named)
-    weights = groups = None
-    if roles.sample_weight is not None:
-        values = read_array(data.get_column(roles.sample_weight).to_native(), "sample_weight")
-        weights = to_float64(values, "sample_weight", "Weights must be numbers")
-        if not (weights >= 0).all():
-            raise InvalidDataError(
-                f"Column {roles.sample_weight!r} of weights has negative or missing values."
-            )
-    if roles.groups is not None:
-        labels = read_array(data.get_column(roles.groups).to_native(), "groups")
-        if pd.isna(labels).any():
-            raise InvalidDataError("groups has missing values; give each row a group.")
-        groups = labels
-    y = check_target(target.to_native(), table.n_rows)
-    return BlockRows(X, table, y, weights, groups)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -329,7 +329,8 @@ def _readable(place: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # What the system says has a number or a class of its own; damage, to Arrow, has neither.
+        if isinstance(error, OSError) and (error.errno or type(error) is not OSError):
             error.add_note(f"This was {place}.")
             raise
         raise InvalidFileError(
@@ -384,7 +385,8 @@ def _find(path: str) -> Iterator[_File]:
         for one in found:
             yield from _find(one)
         return
-    dataset = ds.dataset(path, format="parquet", partitioning="hive")
+    with _readable(repr(path)):
+        dataset = ds.dataset(path, format="parquet", partitioning="hive")
     fragments = sorted(dataset.get_fragments(), key=lambda fragment: fragment.path)
     if not fragments:
         raise InvalidDataError(f"The folder {path!r} has no Parquet files.")
@@ -522,6 +524,22 @@ class _Dataset:
             _check_kinds(both, found, wanted, place, "by the schema of the dataset")
 
 
+def _results(tables: Iterable[Any], what: str) -> Iterator[_Piece]:
+    """The tables that a query gives; its own errors tell after how many rows they came."""
+    n_rows, following = 0, iter(tables)
+    while True:
+        try:
+            table = next(following, None)
+        except Exception as error:
+            error.add_note(f"This came from {what}, after {n_rows} rows of it.")
+            raise
+        if table is None:
+            return
+        frame = as_frame(table, what)
+        n_rows += len(frame)
+        yield _Piece(frame, None)
+
+
 class _PolarsQuery:
     """A lazy frame of polars, run anew each time by its streaming engine."""
 
@@ -541,8 +559,8 @@ class _PolarsQuery:
 
     def pieces(self, columns: list[Any]) -> Iterator[_Piece]:
         query = self._frame.select(columns)
-        for frame in query.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True, lazy=True):
-            yield _Piece(as_frame(frame, "the lazy frame"), None)
+        frames = query.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True, lazy=True)
+        yield from _results(frames, "the lazy frame")
 
 
 class _DuckDBRelation:
@@ -558,13 +576,16 @@ class _DuckDBRelation:
         return list(self._relation.columns)
 
     def pieces(self, columns: list[Any]) -> Iterator[_Piece]:
+        with closing(self._batches(columns)) as batches:
+            yield from _results(batches, "the relation")
+
+    def _batches(self, columns: list[Any]) -> Generator[Any]:
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
         query = self._relation.project(quoted)
         is_new = hasattr(query, "to_arrow_reader")
-        reader = (query.to_arrow_reader if is_new else query.fetch_record_batch)(BLOCK_ROWS)
-        with closing(reader):
-            for batch in reader:
-                yield _Piece(as_frame(batch, "the relation"), None)
+        start = query.to_arrow_reader if is_new else query.fetch_record_batch
+        with closing(start(BLOCK_ROWS)) as reader:
+            yield from reader
 
 
 class _Tables:

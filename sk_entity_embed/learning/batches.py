@@ -298,6 +298,7 @@ class TrainingSet:
         self._steps_at_once = max(1, 4 * rows_at_once // (2 * rows_a_step))
         judging, places = rows.judges()
         self._judging = self._window = self._on_device(judging)
+        self._is_read = judging is rows
         judges = torch.as_tensor(places, dtype=torch.int32, device=device)
         n_blocks = max(1, -(-len(judges) // rows_at_once))
         own_heads = self._head_of[self._judging.fold_of(judges)]
@@ -365,15 +366,15 @@ class TrainingSet:
             yield self._of_own_tables(judges[places.clamp(min=0)], places >= 0)
 
     def _next_window(self, window: int) -> None:
-        """Read the window of that number, unless it is the only one, which stays."""
-        if self.rows.n_windows == 1 and self.rows.n_chunks == 1:
+        """Read the window of that number, unless it is the only one, and is there."""
+        if self.rows.n_windows == 1 and self._is_read:
             return
         windows = self._windows
         if (rows := next(windows, None)) is None:
             windows = self._windows = self.rows.windows(self._chunks)
             rows = next(islice(windows, window, None))
         del self._window  # before the next one takes memory
-        self._window = self._on_device(rows)
+        self._window, self._is_read = self._on_device(rows), True
 
     def _on_device(self, rows: TrainingRows) -> Window:
         return Window(rows, silences=self._silences, device=self.generator.device)

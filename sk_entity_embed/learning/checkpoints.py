@@ -175,8 +175,9 @@ def _copied(tree: Any, device: torch.device | None = None) -> Any:
 
 
 class _Sink:
-    """A file for torch: what goes wrong is told at the end, since torch's writer ends the process
-    where an error comes in the middle.
+    """A file for torch, which tells at the end what went wrong.
+
+    Torch's writer puts errors of its own in the place of those that come in the middle.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -41,7 +41,7 @@ class ArrayFile:
         """Write some more."""
         assert self._file is not None
         written = np.ascontiguousarray(values, dtype=self.dtype)
-        self._hash.update(memoryview(written) if written.size else b"")
+        self._hash.update(written.data if written.size else b"")
         written.tofile(self._file)
 
     @property

@@ -556,3 +556,25 @@ def test_frames_of_intervals_that_pandas_has_no_type_for():
     encoder.fit(X, np.random.default_rng(0).normal(size=60))
     assert set(lookup_frames(encoder)["span"]["category"][:3]) == set(spans)
     assert set(encoder.embeddings_["span"].index) == set(spans)
+
+
+def test_spark_has_its_own_names_texts_and_files(tmp_path):
+    X = pd.DataFrame({"a`b": ["O'Hare", "C:\\new"] * 30, "n": np.arange(60.0)})
+    settings = {"max_iter": 1, "dimensions": 1}
+    encoder = make_encoder(handle_unknown="error", remainder="passthrough", **settings)
+    encoder.fit(X, X["n"] + 0.5)
+    query = sql(encoder, ("db", "rows"), keep=["id"], dialect="spark")
+    assert "FROM `db`.`rows` AS `r`" in query
+    assert "('O''Hare', 'category'" in query
+    assert "('C:\\\\new', 'category'" in query
+    assert "CAST(`c0`.`category` AS BINARY) = CAST(`r`.`a``b` AS BINARY)" in query
+    assert "THEN raise_error('Column ''a`b'' has missing or unknown values" in query
+    assert "CAST(CAST(`r`.`n` AS DOUBLE) AS REAL) AS `n`" in query
+    assert '"' not in query
+    lookups = to_parquet(encoder, tmp_path / "x`y")
+    query = sql(encoder, "rows", lookups=lookups, dialect="spark")
+    assert f"(SELECT * FROM parquet.`{tmp_path}/x``y/" in query
+    both = make_encoder(categorical_features="all", **settings)
+    both.fit(pd.DataFrame(dict.fromkeys(["é", "É"], X["n"])), X["n"] + 0.5)
+    with pytest.raises(InvalidDataError, match="are one name to Spark"):
+        sql(both, "rows", dialect="spark")

@@ -193,6 +193,22 @@ def test_a_damaged_file_is_named(damage, table, folder):
     if damage == "page":
         with pytest.raises(InvalidFileError, match=r"The dataset \(after .*'part-.*cannot be read"):
             list(open_source(ds.dataset(folder)).blocks())
+    (folder / "part-0.parquet").write_bytes(path.read_bytes())  # the one that pyarrow looks at
+    with pytest.raises(
+        InvalidFileError, match=r"cannot be read: .*part-0\.parquet|part-0\.parquet' can"
+    ):
+        list(open_source(folder).blocks())
+
+
+def test_errors_of_queries_tell_after_how_many_rows_they_came(table, folder):
+    content = (folder / "part-3.parquet").read_bytes()
+    lazy = pl.scan_parquet(folder / "*.parquet")
+    relation = duckdb.sql(f"SELECT * FROM '{folder}/*.parquet'")
+    (folder / "part-3.parquet").write_bytes(content[:-100])
+    for query, what in ((lazy, "lazy frame"), (relation, "relation")):
+        with pytest.raises(Exception, match=r"(?i)magic bytes") as caught:
+            list(open_source(query).blocks())
+        assert f"from the {what}, after " in caught.value.__notes__[0]
 
 
 def test_what_cannot_be_started_again_is_refused_or_noticed(table):
