@@ -14,7 +14,8 @@ from sk_entity_embed.distributed.cluster import held
 from sk_entity_embed.distributed.pieces import place_of, table_of
 from sk_entity_embed.fitting.preparation import EncodedColumns, LabelSums
 from sk_entity_embed.fitting.streaming import MOST_PAIRS, Drawing, Spilled, Surveyed
-from sk_entity_embed.fitting.survey import BlockRows, Roles, Sample, Survey, read_block
+from sk_entity_embed.fitting.survey import Sample, Survey
+from sk_entity_embed.input.blocks import BlockRows, Roles, read_block
 from sk_entity_embed.input.crosses import CrossVocabulary, PairCounter
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.sources import reading

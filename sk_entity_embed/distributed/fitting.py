@@ -18,7 +18,8 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import SCALE_ROWS
 from sk_entity_embed.fitting.preparation import EncodedColumns
 from sk_entity_embed.fitting.streaming import Drawing, Surveyed
-from sk_entity_embed.fitting.survey import BlockRows, Roles, Survey
+from sk_entity_embed.fitting.survey import Survey
+from sk_entity_embed.input.blocks import BlockRows, Roles
 from sk_entity_embed.input.crosses import AnyVocabulary, PairCounter
 from sk_entity_embed.input.vocabulary import Vocabulary
 from sk_entity_embed.learning.problem import Floats, StartingPoint, TrainingConfig, TrainingResult
