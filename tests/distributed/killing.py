@@ -36,7 +36,7 @@ def training_workers() -> list[int]:
 
 
 class Killer:
-    """Kills one of the workers once so many checkpoints have been met in a folder.
+    """Kills one of the workers, some seconds after there are workers and so many checkpoints.
 
     Use it in ``with``; `killed` is then the worker's process, None where there was no time.
     """
@@ -59,9 +59,9 @@ class Killer:
         met: set[str] = set()
         while not self._ended.wait(0.005):
             met |= {path.parent.name for path in self.folder.glob("*/checkpoint_*/shared.pt")}
-            if len(met) >= self.n_checkpoints:
+            if len(met) >= self.n_checkpoints and training_workers():
                 break
-        time.sleep(self.delay)
+        self._ended.wait(self.delay)
         workers = training_workers()
         if workers and not self._ended.is_set():
             self.killed = workers[-1]
