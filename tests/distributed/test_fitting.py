@@ -14,14 +14,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 import sk_entity_embed.distributed.fitting as fitting
-import sk_entity_embed.distributed.training as training
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingRegressor
 from sk_entity_embed.distributed import fit, transform
 from sk_entity_embed.distributed.pieces import find_pieces, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.learning.parting import PartedKeeper
 from tests.distributed.killing import Killer
-from tests.learning.workers import on_threads
+from tests.distributed.threads import train_in_threads
 
 N_PARTS, PART = 3, 600
 FEATURES = ["town", "kind", "words", "size"]
@@ -63,17 +61,6 @@ def folder(tmp_path_factory):
         table = pa.Table.from_pandas(part, preserve_index=False)
         pq.write_table(table, folder / f"{i}.parquet")
     return folder
-
-
-def train_in_threads(ray, job, cluster):
-    """Do what the workers do, in this process."""
-
-    def work(exchange):
-        parts = [(ray.get(ref), a, b) for ref, a, b in job.shards.parts[exchange.rank]]
-        keeper = PartedKeeper(exchange, 3600.0, None, lambda *_: None)
-        return training.train_shard(job, parts, exchange, keeper)
-
-    return on_threads(work, cluster.num_workers)[0]
 
 
 @pytest.fixture(scope="package")
