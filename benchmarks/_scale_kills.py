@@ -81,6 +81,9 @@ def kill_fits(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sk_entity_embed.learning.learn", "sk_entity_embed.predictors"])
     draw = random.Random(seed)
+    first = context.Process(target=int)  # the server has imported everything before time is taken
+    first.start()
+    first.join()
     kills = {"without a checkpoint": 0, "with one": 0, "within a write": 0}
     counts = {"fits": 0, "fits killed more than once": 0, "fits with other bits": 0}
     names = [*FITS] if names is None else names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
@@ -204,18 +204,18 @@ class Streamed:
         first, _ = e._first_vectors(given, columns, drawn, deepcopy(seeds))
         e._check_names(first, columns, given.target.n_outputs)
         del first
-        withholds = e._withholds(columns)
-        spilled = self._spill(found, columns, self._drawing(survey, drawn, withholds))
-        rows, columns = spilled.finish(
-            columns,
-            found,
-            min_frequency=e.min_frequency,
-            max_categories=e.max_categories,
-            n_tables=drawn.n_tables,
-            withholds=withholds,
-            window_rows=self.window_rows,
-            judges=e.early_stopping,
-        )
+        with self._spilled(columns, found) as spilled:
+            self._write(spilled, found, columns, self._drawing(survey, drawn))
+            rows, columns = spilled.finish(
+                columns,
+                found,
+                min_frequency=e.min_frequency,
+                max_categories=e.max_categories,
+                n_tables=drawn.n_tables,
+                withholds=e._withholds(columns),
+                window_rows=self.window_rows,
+                judges=e.early_stopping,
+            )
         # Now that all pairs have been counted: their tables have other sizes.
         tables, start = e._first_vectors(given, columns, drawn, seeds)
         heads = n_heads(rows.n_samples, drawn.n_tables, HEADS[e.head])
@@ -340,24 +340,32 @@ class Streamed:
         check_roles(chosen, table, survey.categorical, context, columns.codes, target)
         return columns
 
-    def _drawing(self, survey: Survey, drawn: FoldAssignment, withholds: bool) -> Drawing:
+    def _drawing(self, survey: Survey, drawn: FoldAssignment) -> Drawing:
         e: Any = self.estimator
         n, share = survey.n_rows, float(e.validation_fraction)
         judged = min(share, MOST_JUDGED / n) if e.early_stopping else 0.0
         return Drawing(drawn.n_tables, judged, survey.seed)
 
-    def _spill(self, found: Surveyed, columns: EncodedColumns, drawing: Drawing) -> Spilled:
-        """Read the source once more and write coded rows."""
-        y_range = getattr(self.estimator, "y_range", None)
+    @contextmanager
+    def _spilled(self, columns: EncodedColumns, found: Surveyed) -> Iterator[Spilled]:
+        """Give files to write to; say where they are if there is no space."""
         spilled = Spilled.start(self.folder, columns, found.given.target)
         try:
-            for number, (rows, place) in enumerate(self.blocks.told("coding")):
-                with reading(place):
-                    spilled.add(rows, number, found, columns, drawing, y_range)
+            yield spilled
         except OSError as error:
             error.add_note(
                 f"Coded rows are written to {str(self.folder.parent)!r}; give `spill_dir` a folder "
                 "with more space."
             )
             raise
-        return spilled
+        finally:
+            spilled.close()
+
+    def _write(
+        self, spilled: Spilled, found: Surveyed, columns: EncodedColumns, drawing: Drawing
+    ) -> None:
+        """Read the source once more and write coded rows."""
+        y_range = getattr(self.estimator, "y_range", None)
+        for number, (rows, place) in enumerate(self.blocks.told("coding")):
+            with reading(place):
+                spilled.add(rows, number, found, columns, drawing, y_range)

@@ -823,7 +823,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        fitted.__dict__.pop("categories_", None)
+        for name in ("categories_", "_growth"):  # of the fit before
+            fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__
         left = None
@@ -1149,7 +1150,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             classes=given.target.classes,
             layers=self._layers(given, link),
             fixed=start.fixed,
-            shrinks=start.shrinks,
+            shrinks=tuple(map(bool, start.shrinks)),
         )
 
     def _fingerprint(self, given: CheckedInput, columns: EncodedColumns) -> str:

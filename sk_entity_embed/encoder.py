@@ -15,15 +15,15 @@ from sk_entity_embed._estimator import (
     CLASS_WEIGHT,
     QUANTITY_LOSSES,
     TARGET_TYPES,
-    EmbeddingEstimator,
 )
+from sk_entity_embed._growing import GrowingEstimator
 from sk_entity_embed._parameters import Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingEncoder"]
 
 
 @documented
-class EntityEmbeddingEncoder(EmbeddingEstimator):
+class EntityEmbeddingEncoder(GrowingEstimator):
     """Replace categories by dense vectors that a small supervised network has learned.
 
     Every categorical column has an embedding table, numeric columns are context, and a small
@@ -141,7 +141,7 @@ class EntityEmbeddingEncoder(EmbeddingEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **EmbeddingEstimator._parameter_constraints,
+        **GrowingEstimator._parameter_constraints,
         "target_type": [StrOptions(TARGET_TYPES)],
         "loss": [StrOptions({"auto", *CLASS_LOSSES, *QUANTITY_LOSSES})],
         "class_weight": CLASS_WEIGHT,

@@ -17,19 +17,19 @@ from sk_entity_embed._estimator import (
     CLASS_LOSSES,
     CLASS_WEIGHT,
     QUANTITY_LOSSES,
-    EmbeddingEstimator,
 )
+from sk_entity_embed._growing import GrowingEstimator
 from sk_entity_embed._parameters import Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
 
 
-class _Predictor(EmbeddingEstimator):
+class _Predictor(GrowingEstimator):
     """The base of regressor and classifier."""
 
     _needs_categories: ClassVar[bool] = False
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **EmbeddingEstimator._parameter_constraints,
+        **GrowingEstimator._parameter_constraints,
         "handle_unknown": [StrOptions({"learned", "error"})],
     }
 

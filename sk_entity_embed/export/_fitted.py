@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sk_entity_embed.export._values import UnrepresentableError
 from sk_entity_embed.input.context import ContextScaling
 from sk_entity_embed.input.crosses import CrossVocabulary, cross_name
+from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import TargetKind
 from sk_entity_embed.input.vocabulary import (
@@ -34,6 +35,7 @@ from sk_entity_embed.input.vocabulary import (
     arrow_keys,
 )
 from sk_entity_embed.model.fitted import EmbeddingModel, Output, WarmStartState
+from sk_entity_embed.model.growth import Growth, KeptRows
 from sk_entity_embed.model.heads import HEADS
 from sk_entity_embed.model.heads.dot import DotHead
 from sk_entity_embed.model.heads.perceptron import MLPHead
@@ -44,7 +46,7 @@ from sk_entity_embed.model.tables import EmbeddingTable
 _CLASSES = (
     *(Link, Log, Logit, Softmax, Bounded),
     *(ContextScaling, CrossVocabulary, EmbeddingModel, EmbeddingTable, Output, Scale),
-    *(Vocabulary, WarmStartState),
+    *(Vocabulary, WarmStartState, Growth, KeptRows, Lists),
 )
 
 
@@ -67,6 +69,7 @@ ATTRIBUTES: dict[str, Any] = {
 """Fitted attributes of every estimator that a file holds, with their types."""
 
 SOME_HAVE: dict[str, Any] = {
+    "_growth": Growth,
     "classes_": NDArray[Any] | None,
     "feature_names_in_": NDArray[np.object_],
 }
@@ -82,6 +85,12 @@ SHAPES: dict[type, dict[str, str]] = {
     ContextScaling: {"missing_shares": "c"},
     Scale: {"center": "n", "width": "n"},
     WarmStartState: {"fold": "n", "validation": "n"},
+    KeptRows: {
+        **dict.fromkeys(("keys", "fold", "judges", "weights"), "n"),
+        "numbers": "nc",
+        "target": "nt",
+    },
+    Lists: {"items": "i", "offsets": "l"},
     SimpleNamespace: {  # an estimator
         "feature_names_in_": "f",
         "classes_": "c",
@@ -274,6 +283,37 @@ def n_folds(m: EmbeddingModel) -> int:
     return max(1, len(m.tables[0].stack) - 1) if m.tables else 1
 
 
+def _lists(lists: Lists) -> Rules:
+    rise = len(lists.offsets) > 0 and (np.diff(lists.offsets) >= 0).all()
+    yield rise and lists.offsets[0] == 0, "lists do not follow each other"
+    yield lists.offsets[-1] == len(lists.items), "lists and items do not fit"
+
+
+def _kept(kept: KeptRows) -> Rules:
+    yield all(len(p) == len(kept) for p in kept.positions), "the kept rows do not fit"
+    yield 0 < kept.share <= 1, "the share of kept rows is none"
+
+
+def _growth(g: Growth, m: EmbeddingModel) -> Rules:
+    """Say what has to hold between what is kept of earlier rows and the model."""
+    kept = g.kept
+    yield min(g.seed, g.n_calls, g.n_rows) >= 0, "a number of calls or rows is negative"
+    labels = [(len(t.vocabulary.label_rows),) for t in m.tables]
+    yield [w.shape for w in g.label_weights] == labels, "the weights of labels are of others"
+    rows = [(t.vocabulary.n_rows,) for t in m.tables]
+    yield [f.shape for f in g.fixed] == rows, "the frozen rows are others"
+    yield len(g.shrinks) == len(rows), "the columns that shrink are others"
+    yield len(kept.positions) == len(m.categorical), "the kept rows have other columns"
+    yield kept.numbers.shape[1] == len(m.context), "the kept rows have other numbers"
+    yield ((kept.fold >= 0) & (kept.fold < n_folds(m))).all(), "folds are out of range"
+    for at, vocabulary in zip(kept.positions, m.vocabularies, strict=True):
+        yield isinstance(at, Lists) == vocabulary.is_list, "kept rows hold lists, or none"
+        cells = at.items if isinstance(at, Lists) else at
+        most = vocabulary.n_categories - (0 if vocabulary.knows_missing else 1)
+        fits = cells.min(initial=0) >= 0 and cells.max(initial=-1) <= most
+        yield fits, "a category of the kept rows is not known"
+
+
 def _estimator(s: Any) -> Rules:
     """Say what has to hold of the fitted attributes; those that are not there are None."""
     m, kind, n_outputs = s._model, s.target_type_, s._model.head.n_outputs
@@ -301,6 +341,8 @@ def _estimator(s: Any) -> Rules:
         means, n = s.category_target_means_[table.vocabulary.name], len(table.vocabulary.label_rows)
         fits = means.ndim in (1, 2) and len(means) == n
         yield fits, f"target means of {table.vocabulary.name!r} do not fit"
+    if s._growth is not None:
+        yield from _growth(s._growth, m)
 
 
 _LINKS: dict[str, tuple[type, ...]] = {
@@ -320,6 +362,8 @@ RULES: dict[type, Callable[[Any], Rules]] = {
     DotHead: _dot,
     ContextScaling: _scaling,
     Bounded: _bounded,
+    KeptRows: _kept,
+    Lists: _lists,
     EmbeddingModel: _model,
     SimpleNamespace: _estimator,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -33,6 +33,7 @@ from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import (
     Target,
+    TargetForm,
     apply_class_weight,
     check_target,
     read_target,
@@ -128,7 +129,7 @@ class EncodedColumns:
                 max_categories=max_categories,
             )
             positions = vocabulary.locate(first, second)
-            means = _target_means(positions, None, vocabulary, given)
+            means = target_means(positions, None, len(vocabulary.pairs), given)
             added.append((vocabulary, vocabulary.rows_of(positions), means))
         return replace(
             self,
@@ -212,8 +213,12 @@ def check_input(
     target_type: str,
     loss: str,
     class_weight: Any,
+    form: Callable[[NDArray[Any]], TargetForm] | None = None,
 ) -> CheckedInput:
-    """Read and check everything passed to ``fit``; errors name what is wrong."""
+    """Read and check everything passed to ``fit``; errors name what is wrong.
+
+    Where rows come in parts, a `form` says how to read the target.
+    """
     table = read_table(X)
     y_array = check_target(y, table.n_rows)
     weights = _check_weights(sample_weight, table.n_rows)
@@ -224,7 +229,7 @@ def check_input(
         used = table.take(np.flatnonzero(kept))
         y_array, weights = y_array[kept], weights[kept]
         group_array = None if group_array is None else group_array[kept]
-    target = read_target(y_array, target_type)
+    target = read_target(y_array, target_type) if form is None else form(y_array).read(y_array)
     return CheckedInput(
         table=table,
         used=used,
@@ -270,7 +275,8 @@ def encode_columns(
     coded = []
     for column, vocabulary in zip(cut, vocabularies, strict=True):
         codes, positions, offsets = code_column(column, vocabulary)
-        coded.append((codes, _target_means(positions, offsets, vocabulary, given)))
+        n_labels = len(vocabulary.label_rows)
+        coded.append((codes, target_means(positions, offsets, n_labels, given)))
     numbers = stack_numbers([given.table.columns[j] for j in context], given.table.n_rows)
     used = numbers if given.kept.all() else numbers[given.kept]
     scaling = fit_context(used) if scaling is None else scaling
@@ -448,9 +454,9 @@ class LabelSums:
     cells of no category count for none.
     """
 
-    def __init__(self, vocabulary: AnyVocabulary, target: Target) -> None:
-        self._n_labels, self._target = len(vocabulary.label_rows), target
-        n = vocabulary.n_categories + 2  # missing, unknown
+    def __init__(self, n_labels: int, target: Target) -> None:
+        self._n_labels, self._target = n_labels, target
+        n = n_labels + 2  # missing ones that are no label, and unknown ones
         self._sums, self._totals = np.zeros(n * target.n_outputs), np.zeros(n)
 
     def add(
@@ -483,23 +489,42 @@ class LabelSums:
         self._totals = self._totals + other._totals
 
     @property
+    def sums(self) -> NDArray[np.float64]:
+        """Weighted sums of the target, of shape (n_labels, n_outputs)."""
+        return self._sums.reshape(-1, self._target.n_outputs)[: self._n_labels]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of the cells or items of each label."""
+        return self._totals[: self._n_labels]
+
+    @property
     def means(self) -> NDArray[np.float64]:
         """Target means of the labels, of shape (n_labels,) or (n_labels, n_outputs)."""
-        sums = self._sums.reshape(-1, self._target.n_outputs)[: self._n_labels]
-        means: NDArray[np.float64] = sums / self._totals[: self._n_labels, None]
+        means: NDArray[np.float64] = self.sums / self.weights[:, None]
         return means[:, 0] if self._target.is_single else means
 
 
-def _target_means(
+def target_means(
     positions: NDArray[np.integer[Any]],
     offsets: NDArray[np.int64] | None,
-    vocabulary: AnyVocabulary,
+    n_labels: int,
     given: CheckedInput,
 ) -> NDArray[np.float64]:
     """Return the weighted target mean of each label, over the cells or items that hold it."""
-    sums = LabelSums(vocabulary, given.target)
+    return target_sums(positions, offsets, n_labels, given).means
+
+
+def target_sums(
+    positions: NDArray[np.integer[Any]],
+    offsets: NDArray[np.int64] | None,
+    n_labels: int,
+    given: CheckedInput,
+) -> LabelSums:
+    """Return each label's weighted sums of the target."""
+    sums = LabelSums(n_labels, given.target)
     sums.add(positions, offsets, given.target, given.sample_weight)
-    return sums.means
+    return sums
 
 
 def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ class Spilled:
             columns.scaling.n_context,
             target.values.shape[1],
         )
-        sums = [LabelSums(v, target) for v in vocabularies]
+        sums = [LabelSums(len(v.label_rows), target) for v in vocabularies]
         return cls(files, ArrayFile(folder / "source-folds.bin", np.int16), sums)
 
     def add(
@@ -303,6 +303,13 @@ class Spilled:
         )
         return rows, columns
 
+    def close(self) -> None:
+        """End the writing, whatever it came to."""
+        files: list[Any] = [self.folds, *self.files.codes, *self.files.numbers.values()]
+        for file in files:
+            with suppress(OSError):  # of what was left to write to a full disk
+                file.close()
+
     def marks(self, columns: EncodedColumns, tables: Sequence[Floats]) -> dict[str, str]:
         """Return what tells these rows, and what training starts from, from others."""
         files, numbers = self.files, self.files.numbers
@@ -331,7 +338,7 @@ class Spilled:
             counter.add(*both)
         cross = counter.vocabulary(min_frequency=min_frequency, max_categories=max_categories)
         target = found.given.target
-        sums, file = LabelSums(cross, target), self.files.new_column(cross.n_rows)
+        sums, file = LabelSums(len(cross.label_rows), target), self.files.new_column(cross.n_rows)
         start = 0
         for both in self._codes_of(pair):
             at, start = (start, start + len(both[0])), start + len(both[0])

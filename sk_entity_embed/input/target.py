@@ -65,6 +65,104 @@ class Target:
         return sparse.csr_array((np.ones(n), columns, np.arange(n + 1)), shape=(n, self.n_outputs))
 
 
+@dataclass(frozen=True, slots=True)
+class TargetForm:
+    """What a target is before any of its values are seen, where they come in parts."""
+
+    kind: TargetKind
+    classes: NDArray[Any] | None
+    n_columns: int
+    """Columns of `y`; 1 of a one-dimensional one."""
+
+    def read(self, array: NDArray[Any]) -> Target:
+        """Turn a target checked by :func:`check_target` into numbers; it may lack classes."""
+        n_columns = array.shape[1] if array.ndim == 2 else 1
+        if n_columns != self.n_columns:
+            raise InvalidDataError(
+                f"y has {n_columns} column(s), but had {self.n_columns} in the calls before."
+            )
+        if self.kind == "continuous":
+            return read_target(array, "quantities")
+        if self.kind == "multilabel-indicator":
+            values = _indicators(array)
+            return Target(self.kind, values, self.classes, values.shape[1], is_single=False)
+        assert self.classes is not None
+        is_binary = self.kind == "binary"
+        n_outputs = 1 if is_binary else len(self.classes)
+        values = _known_classes(array, self.classes, "the `classes` of the first partial_fit")
+        return Target(self.kind, values, self.classes, n_outputs, is_single=is_binary)
+
+    def check_classes(self, classes: Any) -> None:
+        """Refuse other classes than those of the first block."""
+        given = sorted_classes(classes)
+        if self.classes is None or not np.array_equal(given, self.classes):
+            known = None if self.classes is None else self.classes.tolist()
+            raise InvalidParameterError(
+                f"`classes={shown(given.tolist())}` is not the same as on last call to "
+                f"partial_fit, was: {shown(known)}."
+            )
+
+    @classmethod
+    def of(cls, array: NDArray[Any], classes: Any, target_type: str) -> TargetForm:
+        """Return the form of a target by its first block and the `classes` of all of it.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there are classes, and they are not given or do not fit.
+        """
+        n_columns = array.shape[1] if array.ndim == 2 else 1
+        quantities = ("continuous", "quantities")
+        kind = "classes"
+        if target_type in quantities:
+            kind = "continuous"
+        elif array.ndim == 2 or (classes is None and target_type == "auto"):
+            kind = _kind(array, target_type)
+        if kind == "continuous":
+            if classes is not None:
+                raise InvalidParameterError(
+                    "`classes` are given, but y holds quantities; leave them out."
+                )
+            return cls("continuous", None, n_columns)
+        if kind == "multilabel-indicator":
+            own = np.arange(n_columns)
+            if classes is not None and not np.array_equal(classes, own):
+                raise InvalidParameterError(
+                    "`classes` of an indicator matrix are the numbers of its columns, "
+                    f"{own.tolist()}; leave them out."
+                )
+            return cls("multilabel-indicator", own, n_columns)
+        if classes is None:
+            cure = " For quantities set target_type='continuous'." if target_type == "auto" else ""
+            raise InvalidParameterError(
+                "classes must be passed on the first call to partial_fit, since a block need not "
+                f"hold all of them: classes=numpy.unique(y) of all rows.{cure}"
+            )
+        labels = sorted_classes(classes)
+        if len(labels) < 2:
+            raise InvalidParameterError(
+                f"`classes` has one class only ({labels.tolist()}); at least two are needed."
+            )
+        if target_type == "binary" and len(labels) > 2:
+            raise InvalidParameterError(
+                f"target_type='binary', but `classes` has {len(labels)}; use 'multiclass'."
+            )
+        two = len(labels) == 2 and target_type != "multiclass"
+        return cls("binary" if two else "multiclass", labels, 1)
+
+
+def sorted_classes(classes: Any) -> NDArray[Any]:
+    """Return the distinct `classes` of a call, sorted."""
+    array = read_array(classes, "classes")
+    try:
+        found: NDArray[Any] = np.unique(array)
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"`classes` cannot be sorted ({error}); use labels of one type."
+        ) from error
+    return found
+
+
 def check_target(y: Any, n_samples: int) -> NDArray[Any]:
     """Read a target of any container; refuse missing and infinite values and another length."""
     array = read_array(y, "y")
@@ -114,20 +212,21 @@ def target_like(target: Target, array: NDArray[Any]) -> Target:
     if target.kind == "continuous":
         return replace(target, values=_continuous(array, "a continuous target"))
     if target.kind == "multilabel-indicator":
-        values = _continuous(array, "target_type='multilabel-indicator'")
-        if not np.isin(values, (0.0, 1.0)).all():
-            raise InvalidDataError("A multilabel y may only hold 0 and 1.")
-        return replace(target, values=values)
-    classes = target.classes
-    assert classes is not None
-    index = pd.Index(classes)
-    codes = index.get_indexer(pd.Index(array))
+        return replace(target, values=_indicators(array))
+    assert target.classes is not None
+    values = _known_classes(array, target.classes, "the classes that were there at first")
+    return replace(target, values=values)
+
+
+def _known_classes(array: NDArray[Any], classes: NDArray[Any], said: str) -> NDArray[np.float64]:
+    """Return the number of each row's class, of shape (n_samples, 1); refuse others."""
+    codes = pd.Index(classes, tupleize_cols=False).get_indexer(pd.Index(array))
     if (codes < 0).any():
-        first = array[codes < 0].tolist()[0]
         raise InvalidDataError(
-            f"y has the class {shown(first)}, which is none of {shown(classes.tolist())}."
+            f"y holds {shown(array[codes < 0].tolist()[0])}, which is not one of {said}: "
+            f"{shown(classes.tolist())}."
         )
-    return replace(target, values=codes.reshape(-1, 1).astype(np.float64))
+    return codes.reshape(-1, 1).astype(np.float64)
 
 
 def apply_class_weight(
@@ -248,11 +347,16 @@ def _continuous(array: NDArray[Any], asked: str) -> NDArray[np.float64]:
 
 
 def _multilabel(array: NDArray[Any]) -> NDArray[np.float64]:
+    values = _indicators(array)
+    if (values == values[0]).all():
+        raise InvalidDataError("y has one class only in every label; there is nothing to learn.")
+    return values
+
+
+def _indicators(array: NDArray[Any]) -> NDArray[np.float64]:
     values = _continuous(array, "target_type='multilabel-indicator'")
     if not np.isin(values, (0.0, 1.0)).all():
         raise InvalidDataError("A multilabel y may only hold 0 and 1.")
-    if (values == values[0]).all():
-        raise InvalidDataError("y has one class only in every label; there is nothing to learn.")
     return values
 
 

@@ -265,7 +265,7 @@ class TrainingSet:
         self,
         rows: Rows,
         config: TrainingConfig,
-        shrinks: Sequence[bool],
+        shrinks: Sequence[float],
         generator: torch.Generator,
     ) -> None:
         self.generator, device = generator, generator.device
@@ -527,7 +527,7 @@ def marked_codes(rows: TrainingRows) -> list[Codes]:
     return marked
 
 
-def shrinkage(rows: Rows, shrinks: Sequence[bool], prior_rows: float) -> list[Floats]:
+def shrinkage(rows: Rows, shrinks: Sequence[float], prior_rows: float) -> list[Floats]:
     """Return, for each row of the stacked tables, prior rows over the weight it learns from.
 
     Summed over the rows that it learns from, the shrinkage is that of `prior_rows` rows, however

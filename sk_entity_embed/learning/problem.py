@@ -180,6 +180,11 @@ class TrainingRows(Rows):
         if seen_by_all is None:
             object.__setattr__(self, "seen", categories_seen(self))
 
+    def add_seen(self, before: Sequence[NDArray[np.bool_]]) -> None:
+        """Count what each table has learned in an earlier training as seen, too."""
+        for seen, earlier in zip(self.seen, before, strict=True):
+            np.logical_or(seen, earlier, out=seen)
+
     @property
     def n_samples(self) -> int:
         return len(self.fold)
@@ -261,13 +266,14 @@ def equally_spaced(n: int, most: int) -> NDArray[np.intp]:
 class StartingPoint:
     """Where the parameters start, beside the tables, which training takes over.
 
-    Training leaves `fixed` rows of the tables as they are; their biases learn all the same. Columns
-    that start from given vectors do not `shrink` towards zero. `head` and `poolings` are earlier
-    ones to go on from, None for new ones.
+    Training leaves `fixed` rows of the tables as they are; their biases learn all the same.
+    `shrinks` says how strongly each column's vectors shrink towards zero, 1 for as usual; those
+    that start from given vectors do not. `head` and `poolings` are earlier ones to go on from, None
+    for new ones.
     """
 
     fixed: tuple[NDArray[np.bool_], ...]
-    shrinks: tuple[bool, ...]
+    shrinks: tuple[float, ...]
     head: Head | None
     poolings: tuple[Pooling | None, ...]
 

@@ -42,7 +42,7 @@ class ArrayFile:
         assert self._file is not None
         written = np.ascontiguousarray(values, dtype=self.dtype)
         self._hash.update(written.data if written.size else b"")
-        written.tofile(self._file)
+        self._file.write(written.data if written.size else b"")  # tofile hides why it fails
 
     @property
     def content(self) -> str:
@@ -51,9 +51,9 @@ class ArrayFile:
 
     def close(self) -> None:
         """End the writing."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def __len__(self) -> int:
         return int(self.path.stat().st_size // max(1, self.dtype.itemsize * self._width))

@@ -58,6 +58,10 @@ class Link:
         """Return what one of the first raw output is in the target's units, or below the link."""
         return float(scale.width[0])
 
+    def carried(self, old: Scale, new: Scale) -> tuple[Float64, Float64]:
+        """Return factor and offset that make outputs in new units of those in old ones."""
+        return old.width / new.width, (old.center - new.center) / new.width
+
 
 @dataclass(frozen=True, slots=True)
 class Log(Link):
@@ -68,6 +72,9 @@ class Log(Link):
 
     def output_unit(self, scale: Scale) -> float:
         return 1.0
+
+    def carried(self, old: Scale, new: Scale) -> tuple[Float64, Float64]:
+        return np.ones_like(old.width), np.log(old.width / new.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,10 @@ class Bounded(Link):
 
     def output_unit(self, scale: Scale) -> float:
         return float(self.sigmoid(scale)[1][0])
+
+    def carried(self, old: Scale, new: Scale) -> tuple[Float64, Float64]:
+        (before, gain), (after, new_gain) = self.sigmoid(old), self.sigmoid(new)
+        return gain / new_gain, (before - after) / new_gain
 
 
 @dataclass(frozen=True, slots=True)

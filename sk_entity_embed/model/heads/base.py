@@ -129,6 +129,20 @@ class Head(ABC):
         """
         return self
 
+    def with_context(self, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> Self | None:
+        """Return the head that gives the same answers on other numbers; None if there is none.
+
+        The numbers that it reads now are ``others @ matrix + offset``.
+        """
+        return None
+
+    def with_outputs(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> Self | None:
+        """Return the head whose outputs are these times a positive factor, and an offset.
+
+        Both have shape (n_outputs,); None if there is none.
+        """
+        return None
+
     @classmethod
     def hidden_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return those of the parameter `hidden_layer_sizes` that it uses."""

@@ -136,6 +136,23 @@ class DotHead(Head):
             )
         return list(equal.values())
 
+    def with_context(self, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        constant = float(offset @ self.context_weights)
+        return replace(
+            self,
+            context_weights=matrix @ self.context_weights,
+            intercept=self.intercept + constant,
+        )
+
+    def with_outputs(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        return replace(
+            self,
+            axes=self.axes * factor[0],
+            bias_weights=self.bias_weights * factor[0],
+            context_weights=self.context_weights * factor[0],
+            intercept=self.intercept * float(factor[0]) + float(offset[0]),
+        )
+
     def for_training(self, tables: Tables) -> tuple[Tables, Self]:
         """Move the weights of axes and biases into the vectors, so that all weights are one."""
         absorbed = [

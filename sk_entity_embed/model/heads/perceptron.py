@@ -149,6 +149,20 @@ class MLPHead(Head):
     def moved(self, motions: Sequence[Motion | None], edges: Sequence[int]) -> Self:
         return self._with_first(*undo(*self._first(), edges, motions))
 
+    def with_context(self, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        first, bias = self._first()
+        n = len(first) - len(offset)
+        return self._with_first(
+            np.vstack([first[:n], matrix @ first[n:]]), bias + offset @ first[n:]
+        )
+
+    def with_outputs(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> Self:
+        return replace(
+            self,
+            weights=(*self.weights[:-1], self.weights[-1] * factor),
+            biases=(*self.biases[:-1], self.biases[-1] * factor + offset),
+        )
+
     def _first(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the first layer of all heads as one."""
         return np.hstack(list(self.weights[0])), self.biases[0].ravel()
