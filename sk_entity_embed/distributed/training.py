@@ -6,8 +6,9 @@ import os
 import pickle
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -96,24 +97,22 @@ def train(ray: Any, job: Job, cluster: Cluster) -> Outcome:
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    shards, resources = job.shards, cluster.resources_per_worker
     own = None
     if cluster.storage_path is None:
         own = tempfile.mkdtemp(prefix="sk_entity_embed-")
-    name = f"sk_entity_embed-{uuid4().hex}"
-    resources = cluster.resources_per_worker
-    trainer = TorchTrainer(
+    given = {"job": [ray.put(replace(job, shards=replace(shards, parts=[])))]}
+    trainer = partial(
+        TorchTrainer,
         work,
-        train_loop_config={
-            "job": [ray.put(replace(job, shards=replace(job.shards, parts=[])))],
-            "shards": job.shards.parts,
-        },
+        train_loop_config={**given, "shards": shards.parts},
         scaling_config=ScalingConfig(
             num_workers=cluster.num_workers,
             use_gpu=cluster.use_gpu,
             resources_per_worker=None if resources is None else dict(resources),
         ),
         run_config=RunConfig(
-            name=name,
+            name=f"sk_entity_embed-{uuid4().hex}",
             storage_path=cluster.storage_path or own,
             failure_config=FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
@@ -121,7 +120,7 @@ def train(ray: Any, job: Job, cluster: Cluster) -> Outcome:
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if cluster.use_gpu else "gloo"),
     )
     try:
-        found = trainer.fit()
+        found = _persist(ray, trainer, cluster.max_failures)
         with found.checkpoint.as_directory() as folder:
             outcome: Outcome = _read(folder)
         if own is None:
@@ -130,6 +129,20 @@ def train(ray: Any, job: Job, cluster: Cluster) -> Outcome:
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
     return outcome
+
+
+def _persist(ray: Any, trainer: Callable[[], Any], max_failures: int) -> Any:
+    """Run a training, and again if workers die while they are started, which Ray gives up at.
+
+    A run of the same name goes on from the last checkpoint.
+    """
+    for left in reversed(range(max_failures + 1)):
+        try:
+            return trainer().fit()
+        except ray.train.ControllerError as error:
+            died = isinstance(error.controller_failure, ray.exceptions.RayError)
+            if left == 0 or not died:
+                raise
 
 
 def work(given: Mapping[str, Any]) -> None:

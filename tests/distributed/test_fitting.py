@@ -90,7 +90,17 @@ def test_two_workers_find_what_one_process_finds(fitted):
         )
 
 
-def test_a_killed_worker_changes_nothing(ray, fitted, folder, tmp_path):
+def test_a_killed_worker_changes_nothing(ray, fitted, folder, tmp_path, monkeypatch):
+    # A worker that dies while it is started is an error to Ray.
+    errors = [ray.train.ControllerError(ray.exceptions.ActorDiedError())]
+    original = ray.train.torch.TorchTrainer.fit
+
+    def once(trainer):
+        if errors:
+            raise errors.pop()
+        return original(trainer)
+
+    monkeypatch.setattr(ray.train.torch.TorchTrainer, "fit", once)
     model = EntityEmbeddingClassifier(**SETTINGS)
     given = {"y": "bought", "sample_weight": "weight", "checkpoint_interval": 0.0}
     with Killer(tmp_path) as killer:
