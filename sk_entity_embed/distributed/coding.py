@@ -126,7 +126,7 @@ def code_piece(piece: Any, number: int, plans: Sequence[Any]) -> tuple[Coded, To
     columns = plan.columns
     coded = Coded()
     own = columns.vocabularies[: len(columns.categorical)]
-    sums = [LabelSums(v, plan.found.given.target) for v in own]
+    sums = [LabelSums(len(v.label_rows), plan.found.given.target) for v in own]
     files: Any = coded
     folds: Any = []
     spilled = Spilled(files, folds, sums)
@@ -182,7 +182,7 @@ def code_crosses(
     for pair, cross in zip(plan.columns.crosses, crosses, strict=True):
         positions = cross.locate(*_plain(coded, pair))
         codes.append(cross.rows_of(positions))
-        sums.append(LabelSums(cross, found.given.target))
+        sums.append(LabelSums(len(cross.label_rows), found.given.target))
         sums[-1].add(positions, None, rows, own)
     return Coded(codes, numbers), sums
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,15 +145,23 @@ def _address(path: str | os.PathLike[str]) -> str:
     return text if "://" in text else os.path.abspath(text)
 
 
-@dataclass(slots=True)
 class _CodedPieces:
     """References to coded rows, what they add up to, and how many rows each has."""
 
-    owner: _Clustered
-    plan: Any
-    references: list[Any]
-    totals: coding.Totals
-    sizes: list[int]
+    def __init__(self, owner: _Clustered) -> None:
+        self.owner = owner
+
+    def code(self, plan: coding.Plan) -> None:
+        """Read all pieces once more and code them."""
+        ray, parts = self.owner.ray, self.owner.pieces.parts
+        self.plan = ray.put(plan)
+        task = ray.remote(num_returns=3)(coding.code_piece)
+        coded = [task.remote(part, i, [self.plan]) for i, part in enumerate(parts)]
+        self.totals: coding.Totals = merged(
+            ray, coding.merge_totals, [told for _, told, _ in coded]
+        )
+        self.sizes: list[int] = get(ray, [n for _, _, n in coded])
+        self.references = [rows for rows, _, _ in coded]
 
     def finish(
         self,
@@ -264,14 +273,15 @@ class _Clustered(Streamed):
         survey: Survey = merged(ray, coding.merge_surveys, found)
         return survey
 
-    def _spill(self, found: Surveyed, columns: EncodedColumns, drawing: Drawing) -> Any:
-        ray, y_range = self.ray, getattr(self.estimator, "y_range", None)
-        plan = ray.put(coding.Plan.of(self.roles, found, columns, drawing, y_range))
-        task = ray.remote(num_returns=3)(coding.code_piece)
-        coded = [task.remote(part, i, [plan]) for i, part in enumerate(self.pieces.parts)]
-        totals = merged(ray, coding.merge_totals, [told for _, told, _ in coded])
-        sizes = get(ray, [n for _, _, n in coded])
-        return _CodedPieces(self, plan, [rows for rows, _, _ in coded], totals, sizes)
+    @contextmanager
+    def _spilled(self, columns: EncodedColumns, found: Surveyed) -> Iterator[Any]:
+        yield _CodedPieces(self)
+
+    def _write(
+        self, spilled: Any, found: Surveyed, columns: EncodedColumns, drawing: Drawing
+    ) -> None:
+        y_range = getattr(self.estimator, "y_range", None)
+        spilled.code(coding.Plan.of(self.roles, found, columns, drawing, y_range))
 
     def _learn(
         self,
