@@ -55,6 +55,7 @@ class Written:
     outputs: list[str]
     keep: list[str]
     rows_a_file: int
+    out_of_fold: bool
     layout: int = _LAYOUT
 
     def differences(self, other: dict[str, Any]) -> list[str]:
@@ -64,6 +65,7 @@ class Written:
             "outputs": "other output columns",
             "keep": "another `keep`",
             "rows_a_file": "another `rows_a_file`",
+            "out_of_fold": "what another method gives",
             "layout": "another version of the layout",
         }
         return [text for name, text in what.items() if other.get(name) != getattr(self, name)]
@@ -142,6 +144,8 @@ class _Content:
                 arrays += [codes.items, np.diff(codes.offsets)]
             else:
                 arrays.append(codes)
+        if part.chunk.folds is not None:
+            arrays.append(part.chunk.folds[part.rows])
         raw: list[Any] = [np.ascontiguousarray(a).data for a in arrays]
         raw += map(_bytes_of, part.kept)
         self.columns = self.columns or [hashlib.blake2b(digest_size=16) for _ in raw]
@@ -180,7 +184,7 @@ def write_batches(
     outputs, keep = model.output_names(), list(keep)
     columns = _columns(estimator, source, keep, outputs)
     folder = Path(path)
-    plan = Written(fingerprint(model), outputs, keep, rows_a_file)
+    plan = Written(fingerprint(model), outputs, keep, rows_a_file, folds is not None)
     done = _parts_in(folder, plan)
     total, unit = source.n_rows, {"unit": " rows", "unit_scale": True}
     with (

@@ -490,7 +490,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         source: Any,
         path: str | os.PathLike[str],
         *,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
         rows_a_file: int = 1_048_576,
         compression: str | None = "zstd",
     ) -> Path:
@@ -514,7 +514,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         path : str or path-like
             The folder, which is made if it is not there. It gets ``part-00000.parquet`` and so on.
             One call at a time may write to it.
-        keep : sequence of str, default=()
+        keep : str or sequence of str, default=()
             Columns of the source to write in front of the vectors, such as ids.
         rows_a_file : int, default=1_048_576
             Rows of each file, but for the last one.
@@ -574,7 +574,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                 self,
                 opened,
                 path,
-                keep=keep,
+                keep=[keep] if isinstance(keep, str) else keep,
                 rows_a_file=rows_a_file,
                 compression=compression,
             )

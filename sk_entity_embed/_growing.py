@@ -354,7 +354,7 @@ class GrowingEstimator(EmbeddingEstimator):
         growth = growing.before_first(int(seeds.folds.randint(_SEEDS)), self._settings())
         names = growing.name_rows(block, given, owners, n_folds, growth)
         new = growing.as_kept(block, names, given)
-        folds = self._assign(new, n_folds, columns)
+        folds = self._assign(new, len(new), n_folds, columns)
         columns = self._cross(given, columns, None, folds, seeds)
         block = growing.with_crosses(block, given, columns)
         class_rows = growing.class_rows(given.target)
@@ -390,7 +390,7 @@ class GrowingEstimator(EmbeddingEstimator):
         link = resolve_link(getattr(self, "y_range", None), given, scale)
         head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
-        folds = self._assign(rows, n_folds, columns)
+        folds = self._assign(rows, len(new), n_folds, columns)
         class_rows = growing.class_rows(given.target)
         if class_rows is not None and growth.class_rows is not None:
             class_rows = class_rows + growth.class_rows
@@ -413,9 +413,12 @@ class GrowingEstimator(EmbeddingEstimator):
             float(weights.sum() / rows.weights.sum()),
         )
 
-    def _assign(self, rows: KeptRows, n_folds: int, columns: EncodedColumns) -> FoldAssignment:
+    def _assign(
+        self, rows: KeptRows, n_new: int, n_folds: int, columns: EncodedColumns
+    ) -> FoldAssignment:
         return growing.assign(
             rows,
+            n_new,
             n_folds,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,

@@ -99,8 +99,10 @@ def test_the_files_have_the_bits_of_transform(kind, encoder, frame, tmp_path, sm
 def test_predictors_write_batches_too(frame, tmp_path):
     X = frame[["city", "n"]]
     model = EntityEmbeddingClassifier(max_iter=1, cv=2, random_state=0).fit(X, frame["n"] > 0)
-    written = pq.read_table(model.transform_batches(frame, tmp_path / "vectors"))
-    np.testing.assert_array_equal(written.to_pandas().to_numpy(), model.transform(X))
+    folder = model.transform_batches(frame, tmp_path / "vectors", keep="id")
+    written = pq.read_table(folder).to_pandas()
+    np.testing.assert_array_equal(written.pop("id"), frame["id"])
+    np.testing.assert_array_equal(written.to_numpy(), model.transform(X))
 
 
 STOPPED = """
@@ -187,6 +189,18 @@ def test_parts_of_something_else_are_refused_and_left(encoder, frame, tmp_path, 
         run()
 
 
+def test_vectors_out_of_fold_are_never_taken_for_others(frame, tmp_path):
+    settings = {"max_iter": 1, "cv": 2, "random_state": 0}
+    encoder = EntityEmbeddingEncoder(["city"], **settings)
+    rows, target = frame[["city", "n", "id"]], {"y": "n", "keep": ["id"]}
+    encoder.fit_transform_batches(rows, tmp_path / "vectors", **target)
+    with pytest.raises(InvalidFileError, match="with what another method gives;"):
+        encoder.transform_batches(rows, tmp_path / "vectors", keep=["id"])
+    encoder.transform_batches(rows, tmp_path / "others", keep=["id"])
+    with pytest.raises(InvalidFileError, match="with what another method gives;"):
+        encoder.fit_transform_batches(rows, tmp_path / "others", **target)
+
+
 def test_bad_rows_name_their_place_and_write_no_half_part(encoder, frame, tmp_path, small):
     folder = tmp_path / "vectors"
     blocks = [frame[:300], frame[300:600].assign(n=np.inf), frame[600:]]
@@ -206,6 +220,8 @@ def test_bad_rows_name_their_place_and_write_no_half_part(encoder, frame, tmp_pa
         encoder.transform_batches(frame, tmp_path / "none", keep=["key"])
     with pytest.raises(InvalidParameterError, match="`keep` names the column 'n', but an output"):
         encoder.transform_batches(frame, tmp_path / "none", keep=["n"])
+    with pytest.raises(InvalidParameterError, match="`keep` names a column twice"):
+        encoder.transform_batches(frame, tmp_path / "none", keep=["id", "id"])
     with pytest.raises(InvalidParameterError, match="`rows_a_file` must be a positive integer"):
         encoder.transform_batches(frame, tmp_path / "none", rows_a_file=0)
     with pytest.raises(InvalidParameterError, match="`compression`"):
@@ -273,3 +289,9 @@ def test_fingerprints_are_of_answers(encoder, frame, tmp_path):
     command = [sys.executable, "-c", code, tmp_path / "saved"]
     assert subprocess.check_output(command, text=True, env=environment) == mark
     assert fingerprint(encoder._model.with_unknown("zero")) != mark
+
+    objects = [frozenset({"a", "b"}), ("a", 1), 1.5, "\ud800"] * 25
+    X = pd.DataFrame({"mixed": pd.Series(objects, dtype=object)})
+    other = EntityEmbeddingEncoder(max_iter=1, cv=2, random_state=0).fit(X, np.arange(100) + 0.5)
+    again = pickle.loads(pickle.dumps(other))
+    assert fingerprint(again._model) == fingerprint(other._model) != mark

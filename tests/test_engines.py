@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder
-from sk_entity_embed.exceptions import InvalidParameterError
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.export import lookup_frames, sql, to_parquet
 from tests.export.test_lookup import draw
 
@@ -81,6 +81,8 @@ def test_dask_transforms_its_partitions(encoder, new_rows, vectors):
     encoded = frame.map_partitions(encode, meta=types)
     assert encoded.npartitions == 4
     check(encoded.compute(scheduler="sync"), encoder, vectors)
+    with pytest.raises(UnsupportedDataError, match="lazy table of dask cannot be read in blocks"):
+        encoder.transform_batches(frame, "vectors")
 
 
 def test_duckdb_looks_up_over_parquet_files(encoder, new_rows, vectors, tmp_path):

@@ -390,15 +390,18 @@ def training_columns(block: Block, rows: KeptRows, scaling: ContextScaling) -> E
 
 def assign(
     rows: KeptRows,
+    n_new: int,
     n_folds: int,
     *,
     early_stopping: bool,
     validation_fraction: float,
     withholds: bool,
 ) -> FoldAssignment:
-    """Return folds and judges of rows by their names; more judges if they need not be withheld.
+    """Return folds and judges of rows by their names, of which the first `n_new` are new.
 
-    At least one row is in another fold than the others, one judges, and one teaches.
+    More rows judge if they need not be withheld, and then new rows alone: old ones, which are many,
+    would stop the training before it has learned of a new category. At least one row is in another
+    fold than the others, one judges, and one teaches.
     """
     fold, judges, n = rows.fold, rows.judges, len(rows)
     if n_folds > 1 and (fold == fold[0]).all():
@@ -412,8 +415,10 @@ def assign(
         fold[last] = (fold[last] + 1) % n_folds
     validation = np.zeros(n, dtype=bool)
     if early_stopping and not withholds:
-        validation_fraction = max(validation_fraction, min(1.0, _JUDGED / n))
-    if early_stopping:
+        validation_fraction = max(validation_fraction, min(1.0, _JUDGED / n_new))
+        first = judges[:n_new]
+        validation[:n_new] = (first < validation_fraction) | (first == first.min())
+    elif early_stopping:
         validation = (judges < validation_fraction) | (judges == judges.min())
     if withholds and validation.all():
         if n == 1:

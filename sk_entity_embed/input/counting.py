@@ -22,6 +22,8 @@ from sk_entity_embed.input.vocabulary import (
 
 SKETCHED_FROM = 10
 """Distinct values over `max_categories` from which on a sketch counts them."""
+_WAITING = 65_536
+"""Values of blocks that wait to be joined, at least: not each block costs as all values do."""
 
 
 class ValueCounter:
@@ -44,6 +46,8 @@ class ValueCounter:
         self.missing_count = 0  # cells, items and lists
         self.absent_count = 0  # lists
         self.empty_count = 0
+        self._waiting: list[tuple[Cells, NDArray[np.int64]]] = []
+        self._n_waiting = 0
         self._limit = None if max_categories is None else SKETCHED_FROM * max_categories
         self._sketch: Any = None
 
@@ -65,6 +69,7 @@ class ValueCounter:
         if len(other.cells) or self.dtype == "null":
             self.kind, self.dtype = other.kind, other.dtype
         self.is_list |= other.is_list
+        other._join()
         if other._sketch is not None:
             self._start_sketch()
             self._sketch.merge(other._sketch)
@@ -75,6 +80,7 @@ class ValueCounter:
     @property
     def largest_error(self) -> int:
         """By how much a count may be off; 0 where all values were counted."""
+        self._join()
         if self._sketch is None:
             return 0
         return int(self._sketch.epsilon * self._sketch.total_weight) + 1
@@ -90,6 +96,7 @@ class ValueCounter:
 
         Of values counted by a sketch it has the most frequent ones alone; all others are unknown.
         """
+        self._join()
         column, times = self._distinct()
         values, counts, _ = count_values(column, times)
         if self._sketch is not None:
@@ -111,22 +118,33 @@ class ValueCounter:
         if len(cells) == 0:
             return
         if self._sketch is None:
-            joined = cells if len(self.cells) == 0 else joined_cells([self.cells, cells])
-            times = np.concatenate([self.counts, counts])
-            both = Column(self.name, "category", "", joined)
-            self.cells, self.counts, _ = distinct_cells(both, times)
-            if self._limit is None or len(self.cells) <= self._limit:
-                return
-            cells, counts = self.cells, self.counts
-            self._start_sketch()
+            self._waiting.append((cells, counts))
+            self._n_waiting += len(cells)
+            if self._n_waiting > max(_WAITING, len(self.cells)):
+                self._join()
             return
         self.cells = joined_cells([self.cells, cells])[:0]  # keeps the type alone
         update = self._sketch.update
         for value, count in zip(cells.tolist(), counts.tolist(), strict=True):
             update(value, count)
 
+    def _join(self) -> None:
+        """Add up the counts of equal cells; if there are too many, a sketch goes on."""
+        parts, self._waiting, self._n_waiting = self._waiting, [], 0
+        if not parts:
+            return
+        if len(self.cells):
+            parts = [(self.cells, self.counts), *parts]
+        joined = joined_cells([cells for cells, _ in parts])
+        times = np.concatenate([counts for _, counts in parts])
+        both = Column(self.name, "category", "", joined)
+        self.cells, self.counts, _ = distinct_cells(both, times)
+        if self._limit is not None and len(self.cells) > self._limit:
+            self._start_sketch()
+
     def _start_sketch(self) -> None:
         """Let a sketch go on from what has been counted."""
+        self._join()
         if self._sketch is not None:
             return
         self._sketch = _new_sketch(self.name, self._limit or 1)
@@ -157,6 +175,7 @@ class ValueCounter:
         return Column(self.name, self.kind, self.dtype, cells, None, offsets, absent), counts
 
     def __getstate__(self) -> dict[str, Any]:
+        self._join()
         sketch = None if self._sketch is None else self._sketch.serialize(_pickling())
         return {**self.__dict__, "_sketch": sketch}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -188,18 +189,17 @@ def open_source(source: Any, *, spill_dir: _Paths | None = None, once: bool = Fa
         return Source(_Once(source, os.path.join(folder, "rows.parquet")), folder)
     if isinstance(source, ds.Dataset):
         return Source(_Dataset(source))
+    if _is_a(source, "duckdb", "DuckDBPyRelation"):
+        return Source(_DuckDBRelation(source))
+    if _is_a(source, "polars", "LazyFrame"):
+        return Source(_PolarsQuery(source))
     if is_eager(source):
         return Source(_Tables([source], numbered=False))
     lazy = nw.from_native(source, pass_through=True)
     if isinstance(lazy, nw.LazyFrame):
-        kind = lazy.implementation
-        if kind.is_polars():
-            return Source(_PolarsQuery(source))
-        if kind.is_duckdb():
-            return Source(_DuckDBRelation(source))
         raise UnsupportedDataError(
-            f"A lazy table of {kind.name.lower()} cannot be read in blocks; write it to a folder "
-            "of Parquet files and give its path."
+            f"A lazy table of {lazy.implementation.name.lower()} cannot be read in blocks; write "
+            "it to a folder of Parquet files and give its path."
         )
     if callable(source) and not isinstance(source, type):
         return Source(_Tables(source))
@@ -216,6 +216,12 @@ def open_source(source: Any, *, spill_dir: _Paths | None = None, once: bool = Fa
             "iterator, or a function without arguments that does."
         )
     return Source(_Tables(source))
+
+
+def _is_a(source: Any, library: str, name: str) -> bool:
+    """Whether a source is of a library's class, without importing the library."""
+    module = sys.modules.get(library)
+    return module is not None and isinstance(source, getattr(module, name))
 
 
 def _are_paths(source: Sequence[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -43,8 +43,6 @@ def _parts(value: Any) -> Iterator[bytes | memoryview]:
     elif isinstance(value, np.ndarray):
         yield str((value.dtype, value.shape)).encode()
         yield np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
-    elif isinstance(value, Mapping):
-        yield from _parts([*value.items()])
     elif isinstance(value, tuple | list):
         for part in value:
             yield from _parts(part)

@@ -227,6 +227,17 @@ def test_what_cannot_be_started_again_is_refused_or_noticed(table):
         list(source.blocks())
 
 
+def test_functions_may_return_a_table_and_sources_pass_through(table, monkeypatch):
+    source = open_source(lambda: table)
+    assert open_source(source) is source
+    assert [block.n_rows for block in source.blocks()] == [100, 100, 50]
+    with pytest.raises(UnsupportedDataError, match="iterator over tables, but returned 3"):
+        list(open_source(lambda: 3).blocks())
+    monkeypatch.delattr(pl.LazyFrame, "collect_batches")
+    with pytest.raises(UnsupportedDataError, match="collect_batches, which this version of polars"):
+        open_source(pl.from_arrow(table).lazy())
+
+
 def test_sources_without_rows_or_of_other_kinds_are_refused(tmp_path, table):
     pq.write_table(table[:0], tmp_path / "none.parquet")
     for empty in (tmp_path, ds.dataset(tmp_path), table[:0], [], [table[:0]], lambda: iter(())):
