@@ -160,8 +160,10 @@ class _CodedPieces:
         self.totals: coding.Totals = merged(
             ray, coding.merge_totals, [told for _, told, _ in coded]
         )
-        self.sizes: list[int] = get(ray, [n for _, _, n in coded])
-        self.references = [rows for rows, _, _ in coded]
+        sizes = get(ray, [n for _, _, n in coded])
+        # Some have rows of zero weight only.
+        some = [(rows, n) for (rows, _, _), n in zip(coded, sizes, strict=True) if n]
+        self.references, self.sizes = [rows for rows, _ in some], [n for _, n in some]
 
     def finish(
         self,

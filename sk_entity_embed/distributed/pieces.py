@@ -69,7 +69,15 @@ def find_pieces(ray: Any, dataset: Any) -> Pieces:
     n_rows = opened.count()
     if n_rows == 0:
         raise InvalidDataError("The data set has no rows; at least one is needed.")
-    return Pieces(list(opened.schema().names), opened.to_arrow_refs(), n_rows)
+    blocks = opened.to_arrow_refs()
+    count = ray.remote(_count)
+    sizes = ray.get([count.remote(block) for block in blocks])
+    parts = [block for block, size in zip(blocks, sizes, strict=True) if size]
+    return Pieces(list(opened.schema().names), parts, n_rows)
+
+
+def _count(table: pa.Table) -> int:
+    return int(table.num_rows)
 
 
 def are_paths(dataset: Any) -> bool:

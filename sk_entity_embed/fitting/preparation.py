@@ -466,9 +466,9 @@ class LabelSums:
         target: Target,
         weights: NDArray[np.float64],
     ) -> None:
-        """Take in some rows."""
+        """Take in some rows, or none."""
         n_outputs = target.n_outputs
-        for rows in gen_batches(len(weights), _BLOCK):
+        for rows in gen_batches(len(weights), _BLOCK) if len(weights) else ():
             items, owners = rows, rows
             if offsets is not None:
                 items = slice(offsets[rows.start], offsets[rows.stop])

@@ -199,6 +199,15 @@ def test_errors_name_cause_and_cure(ray, folder, tmp_path):
     assert not hasattr(model, "classes_")
 
 
+def test_parts_without_rows_or_weight_change_nothing(ray, monkeypatch):
+    monkeypatch.setattr(fitting, "train", train_in_threads)
+    rows = PARTS[0].drop(columns="words")
+    parts = [rows[:0], rows[:300], rows[300:300], rows[300:].assign(weight=0.0)]
+    model = EntityEmbeddingClassifier(random_state=0, max_iter=2, interactions=[("town", "kind")])
+    fit(model, ray.data.from_pandas(parts), y="bought", sample_weight="weight")
+    assert model.category_counts_["kind"].sum() == (rows["weight"][:300] > 0).sum()
+
+
 def test_a_training_that_diverges_is_not_tried_again(ray, monkeypatch):
     monkeypatch.setattr(fitting, "train", train_in_threads)
     X = pd.DataFrame({"town": np.tile(TOWNS, 5), "price": np.tile([1e30, 0.0, 1.0], 100)})
