@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -180,15 +181,17 @@ def on_two_hosts(n_rows: int = 60_000) -> None:
             ["--head", f"--node-ip-address={head}", "--port=6379", "--include-dashboard=false"],
             [f"--address={head}:6379", f"--node-ip-address={worker}"],
         )
+        # A token of this cluster's own, which its hosts and the driver share.
+        shared = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
             for host, how, temp in zip(HOSTS, commands, ("a", "b"), strict=True):
                 own = [f"--temp-dir={folder / temp}"] if temp == "a" else []
                 line = [str(bin_folder / "ray"), "start", *how, *common, *own]
                 line = ["ip", "netns", "exec", host, *line]
-                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL))
+                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=shared))
                 time.sleep(10)
             line = [sys.executable, "-m", "benchmarks._scale_cluster", "driver", str(folder)]
-            address = {**os.environ, "RAY_ADDRESS": f"{head}:6379"}
+            address = {**shared, "RAY_ADDRESS": f"{head}:6379"}
             address["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
             subprocess.run(["ip", "netns", "exec", HOSTS[0], *line], env=address, check=True)
         finally:
