@@ -44,10 +44,18 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.sources import Source, open_source, reading
+from sk_entity_embed.learning.problem import (
+    Floats,
+    Rows,
+    StartingPoint,
+    TrainingConfig,
+    TrainingResult,
+)
 from sk_entity_embed.model.heads import HEADS
 
 if TYPE_CHECKING:
     from sk_entity_embed._estimator import EmbeddingEstimator
+    from sk_entity_embed.learning.checkpoints import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +148,7 @@ def fit_batches(
             ) as kept,
             temporary_folder(spill_dir) as folder,
         ):
-            streamed = _Streamed(estimator, blocks, int(rows_in_memory), folder)
+            streamed = Streamed(estimator, blocks, int(rows_in_memory), folder)
             folds = streamed.fit(held, blocks_read, kept)
             return None if out is None else out.write(estimator, opened, folds)
 
@@ -165,7 +173,7 @@ def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Fol
     return lambda start, stop: fold[start:stop].reshape(stop - start, -1)
 
 
-class _Streamed:
+class Streamed:
     """A fit whose rows are in files."""
 
     def __init__(
@@ -214,15 +222,14 @@ class _Streamed:
         config = e._training_config(given, columns, rows.n_samples, heads, scale, link, seeds)
         with first_import("torch"):
             from sk_entity_embed._estimator import _Trained
-            from sk_entity_embed.learning.learn import learn
         if kept is not None:
             kept.check_data(spilled.marks(columns, tables, self.window_rows))
         keeper = None if kept is None else kept.keeper(0, 1)
-        result = learn(tables, rows, start, config, keeper)
+        result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
             e._keep_earlier_fit()
             return None
-        member = build_member(tables, result, start, rows, columns, scale, link)
+        member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         trained = _Trained([member], [result], None)
@@ -230,6 +237,19 @@ class _Streamed:
         if not e._cross_fits(columns):
             return None
         return lambda start, stop: spilled.folds.read(start, stop).astype(np.int64)[:, None]
+
+    def _learn(
+        self,
+        tables: list[Floats],
+        rows: Rows,
+        start: StartingPoint,
+        config: TrainingConfig,
+        keeper: Keeper | None,
+    ) -> tuple[TrainingResult, Rows]:
+        """Train, and return the result and rows that know what building a model takes."""
+        with first_import("torch"):
+            from sk_entity_embed.learning.learn import learn
+        return learn(tables, rows, start, config, keeper), rows
 
     def _check_parameters(self) -> None:
         """Refuse parameters that need all rows in memory."""
@@ -243,10 +263,16 @@ class _Streamed:
         for name, refused in reasons.items():
             if refused:
                 raise InvalidParameterError(
-                    f"`{name}`={shown(getattr(e, name))} needs all rows in memory, but the source "
-                    f"has more than rows_in_memory={self.window_rows}. Give a larger "
-                    f"`rows_in_memory`, or leave `{name}` at its default."
+                    f"`{name}`={shown(getattr(e, name))} needs all rows in memory, but "
+                    f"{self._why_not(name)}"
                 )
+
+    def _why_not(self, name: str) -> str:
+        """Say why rows are not in memory, and what to do."""
+        return (
+            f"the source has more than rows_in_memory={self.window_rows}. Give a larger "
+            f"`rows_in_memory`, or leave `{name}` at its default."
+        )
 
     def _loss_options(self) -> dict[str, Any]:
         options = self.estimator._target_options()
@@ -259,21 +285,7 @@ class _Streamed:
         seed: int,
     ) -> Survey:
         """Count all rows. Roles of columns are those that the first block shows."""
-        e: Any = self.estimator
-        first, place = held[0]
-        with reading(place):
-            categorical, context = select_categorical(
-                e.categorical_features, first.table, first.X, required=e._needs_categories
-            )
-            lengths = e._lengths_of_lists(first.table, categorical)
-        survey = Survey(
-            categorical,
-            context,
-            lengths,
-            e.max_categories,
-            TargetSurvey(e._target_options()["target_type"]),
-            seed,
-        )
+        survey = self._empty_survey(*held[0], seed)
         number = 0
         while held:
             rows, place = held.pop(0)
@@ -285,6 +297,23 @@ class _Streamed:
                 survey.add(rows, number)
             number += 1
         return survey
+
+    def _empty_survey(self, first: BlockRows, place: str, seed: int) -> Survey:
+        """Return a survey of no rows, of columns whose roles the first block shows."""
+        e: Any = self.estimator
+        with reading(place):
+            categorical, context = select_categorical(
+                e.categorical_features, first.table, first.X, required=e._needs_categories
+            )
+            lengths = e._lengths_of_lists(first.table, categorical)
+        return Survey(
+            categorical,
+            context,
+            lengths,
+            e.max_categories,
+            TargetSurvey(e._target_options()["target_type"]),
+            seed,
+        )
 
     def _columns(self, found: Surveyed) -> EncodedColumns:
         """Return columns with vocabularies of all rows; check their roles by the sample."""

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import sk_entity_embed
-from sk_entity_embed import datasets, export, inspection
+from sk_entity_embed import datasets, distributed, export, inspection
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.predictors import EntityEmbeddingClassifier, EntityEmbeddingRegressor
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "learning": "_writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
     "estimators": "_lazy _parameters _writing exceptions fitting input learning model",
+    "distributed": "_lazy estimators exceptions fitting input learning",
     "evaluation": "_lazy _parameters estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",
     "export": "_lazy _writing estimators exceptions input inspection learning model",
@@ -43,7 +44,7 @@ MAY_IMPORT = {
 
 OPTIONAL = {
     *("catboost", "category_encoders", "duckdb", "faiss", "lightgbm", "matplotlib", "onnx"),
-    *("plotly", "polars", "skrub", "statsmodels", "torch", "umap"),
+    *("plotly", "polars", "ray", "skrub", "statsmodels", "torch", "umap"),
 }
 """Libraries that are optional or slow to import: no module loads them, but torch in `learning`."""
 
@@ -98,7 +99,7 @@ def test_libraries_are_imported_where_they_belong():
     assert any(module == "torch" for _, module, _ in IMPORTS)
 
 
-@pytest.mark.parametrize("package", [sk_entity_embed, datasets, export, inspection])
+@pytest.mark.parametrize("package", [sk_entity_embed, datasets, distributed, export, inspection])
 def test_packages_give_their_public_names_only(package):
     assert dir(package) == sorted(package.__all__)
     assert all(getattr(package, name) is not None for name in package.__all__)

@@ -18,7 +18,7 @@ from sk_entity_embed.model.procrustes import nearest_motion, nearest_rotation
 from sk_entity_embed.model.symmetry import Motion
 from sk_entity_embed.model.tables import EmbeddingTable, merge_tables
 
-_SCALE_ROWS = 10_000
+SCALE_ROWS = 10_000
 """Training rows that the scale of the hidden layer is taken from."""
 
 
@@ -49,7 +49,7 @@ def build_member(
     head = result.head
     if not any(frozen):
         tables[:], head = head.align_folds(tables, rows.seen, counts, result.poolings)
-    some = rows.some(_SCALE_ROWS)
+    some = rows.some(SCALE_ROWS)
     trained = TrainedColumns(
         stacks=[
             merge_tables(tables.pop(0), seen, fixed)

@@ -466,9 +466,9 @@ class LabelSums:
         target: Target,
         weights: NDArray[np.float64],
     ) -> None:
-        """Take in some rows."""
+        """Take in some rows, or none."""
         n_outputs = target.n_outputs
-        for rows in gen_batches(len(weights), _BLOCK):
+        for rows in gen_batches(len(weights), _BLOCK) if len(weights) else ():
             items, owners = rows, rows
             if offsets is not None:
                 items = slice(offsets[rows.start], offsets[rows.stop])
@@ -482,6 +482,11 @@ class LabelSums:
             else:
                 for j in range(n_outputs):
                     np.add.at(self._sums, labels * n_outputs + j, own * values[:, j])
+
+    def merge(self, other: LabelSums) -> None:
+        """Take in the rows of other sums of the same labels."""
+        self._sums = self._sums + other._sums
+        self._totals = self._totals + other._totals
 
     @property
     def sums(self) -> NDArray[np.float64]:

@@ -116,6 +116,10 @@ class Sample:
         self._held = 0
         self._bar = 1.0
 
+    def expect(self, n: int) -> None:
+        """Hold few more rows than needed on the way, since about `n` will be offered."""
+        self._bar = min(1.0, 1.1 * self.size / max(1, n))
+
     def add(self, rows: BlockRows, keys: NDArray[np.float64]) -> None:
         """Offer some more rows, each with a random number of its own."""
         chosen = np.flatnonzero(keys < self._bar)

@@ -230,8 +230,16 @@ class PairCounter:
     def add(self, first: NDArray[Any], second: NDArray[Any]) -> None:
         """Count the pairs of some more rows."""
         keys = first.astype(np.int64) * self._parents[1].n_rows + second
-        pairs, counts = count_pairs(keys, self._n_keys)
-        self._n_rows += len(keys)
+        self.take(*count_pairs(keys, self._n_keys), len(keys))
+
+    def counted(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Return pairs, how often each is there, and the number of rows, for `take`."""
+        self._join()
+        return self._pairs, self._counts, self._n_rows
+
+    def take(self, pairs: NDArray[np.int64], counts: NDArray[np.int64], n_rows: int) -> None:
+        """Count the pairs of rows that another counter of the same columns has met."""
+        self._n_rows += n_rows
         self._waiting.append((pairs, counts))
         self._n_waiting += len(pairs)
         if self._n_waiting > max(_DENSE, len(self._pairs)):

@@ -284,6 +284,7 @@ class TrainingSet:
         # Heads of folds go through the rows that teach tables, where withheld ones weigh nothing.
         self._silences = rows.n_withheld > 0 and rows.cross_fitted and config.head.cross_fits
         n_training = rows.n_samples - (0 if self._silences else rows.n_withheld)
+        n_training = rows.of_all(n_training)
         self._parts = parts_of_pass(-(-n_training // rows.n_windows))
         self.n_parts = rows.n_windows * self._parts
         self._parts_an_iteration = max(1, self.n_parts // parts_of_pass(n_training))
@@ -293,7 +294,8 @@ class TrainingSet:
         self.n_rows_an_iteration = n_training * self._parts_an_iteration / self.n_parts
         few = _ITEMS_AT_ONCE / rows.items_per_row
         rows_at_once = max(1, int(min(_ROWS_AT_ONCE, few)))
-        self._steps_at_once = max(1, 4 * rows_at_once // (2 * config.batch_size))
+        rows_a_step = -(-config.batch_size // rows.n_workers)
+        self._steps_at_once = max(1, 4 * rows_at_once // (2 * rows_a_step))
         judging, places = rows.judges()
         self._judging = self._window = self._on_device(judging)
         self._is_read = judging is rows
@@ -357,6 +359,8 @@ class TrainingSet:
     def validation(self) -> Iterator[Examples]:
         """Yield the validation rows, some at a time, by the heads of their own folds."""
         judges, blocks = self._judges
+        if len(judges) == 0:  # other workers may have some
+            return
         for block in blocks:
             places = block.flatten()
             yield self._of_own_tables(judges[places.clamp(min=0)], places >= 0)

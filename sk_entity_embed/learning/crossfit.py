@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sk_entity_embed.input.threads import submit
 from sk_entity_embed.learning.batches import Batches, Examples
+from sk_entity_embed.learning.exchange import Exchange, SharedSteps
 from sk_entity_embed.learning.heads import LossGradient, TorchHead
 from sk_entity_embed.learning.layers import Dropout, Layer
 from sk_entity_embed.learning.lookup import EmbeddingBank, LookUp
@@ -75,6 +76,9 @@ class CrossFitting:
         Whether tables and head come from an earlier training, whose mean goes on.
     executor : Executor, default=None
         Threads that take a part of each step; None for one thread. Both give the same numbers.
+    exchange : Exchange, default=None
+        The way to other workers, which train the same tables and head on rows of their own; None
+        for a training alone.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class CrossFitting:
         *,
         continued: bool = False,
         executor: Executor | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         self.batches, self.bank, self.head, self.pools = batches, bank, head, pools
         self.config, self.executor, self.generator = config, executor, generator
@@ -101,6 +106,12 @@ class CrossFitting:
         self.companions = head.add_companions(generator)
         self.layers = [*learned, *self.companions]
         self.head_optimizers = _head_optimizers(head, self.layers, config)
+        self.exchange = exchange
+        self._shared = None
+        if exchange is not None:
+            parameters = [p for layer in self.layers for p in layer.parameters()]
+            dense_rows = config.batch_size // 2  # the fewer bytes from there on
+            self._shared = SharedSteps(exchange, parameters, bank.weights, dense_rows)
         self.average = RunningMean(
             [*bank.weights, *(p for layer in learned for p in layer.parameters())],
             MEAN_POWER,
@@ -127,13 +138,15 @@ class CrossFitting:
     def validation_loss(self) -> NDArray[np.float64]:
         """Return the mean loss of the validation rows, looked up in their own fold's tables."""
         self.head.eval()
-        total: Any = 0.0
-        weight: Any = 0.0
+        n = self.config.loss.n_losses(self.config.n_outputs)
+        total = torch.zeros(n + 1, dtype=torch.float64, device=self.generator.device)
         with torch.no_grad(), self.average.applied():
             for batch in self.batches.validation():
                 losses, weights = self._losses(self.head(self.look_up(batch).inputs), batch)
-                total, weight = total + losses, weight + weights
-        mean: NDArray[np.float64] = (total / weight).cpu().numpy()
+                total += torch.cat([losses, weights.view(1)])
+        if self.exchange is not None:
+            self.exchange.sum(total)
+        mean: NDArray[np.float64] = (total[:-1] / total[-1]).cpu().numpy()
         return mean
 
     def state(self, into: list[Tensor] | None = None) -> list[Tensor]:
@@ -245,20 +258,18 @@ class CrossFitting:
         ahead.prepare()  # beside what follows, which is made of small operations
         gradients = self.look_up.gradients(batch, seen, gradient)
         rows = [f[m:] for f, m in zip(batch.flat, batch.n_own_items, strict=True)]
+        losses = self._losses(raw, batch)
+        if self._shared is not None:
+            rows, gradients, losses = self._shared.step(batch.n_rows, rows, gradients, losses)
         self.table_optimizer.step(rows, gradients)
-        losses = self._end_head_step(raw, batch)
+        for optimizer in self.head_optimizers:
+            optimizer.step()
         self._n_taken += 1
         if self._n_taken % self._steps_an_update == 0:
             self.average.update()
         return losses
 
-    @torch.no_grad()  # of each thread its own
-    def _end_head_step(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
-        """Move the head; return its summed losses and the rows' weight."""
-        for optimizer in self.head_optimizers:
-            optimizer.step()
-        return self._losses(raw, batch)
-
+    @torch.no_grad()
     def _losses(self, raw: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
         """Return summed losses and weight of the rows in own tables."""
         weights = batch.weights[: batch.n_own]
@@ -268,7 +279,7 @@ class CrossFitting:
     def _loss_gradient(self, batch: Examples) -> LossGradient:
         """Return the objective's gradient: mean losses of both halves."""
         n, n_losses = batch.n_own, self.config.loss.n_losses(self.config.n_outputs)
-        n_heads, n_tables = batch.n_rows
+        n_heads, n_tables = (max(1, n) for n in batch.n_rows)
 
         def gradient(raw: Tensor, rows: slice, *, linear: bool = False) -> Tensor:
             of_tables = LINEAR_WEIGHT if linear else 1.0

@@ -19,9 +19,11 @@ from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.batches import TrainingSet
 from sk_entity_embed.learning.checkpoints import Keeper
 from sk_entity_embed.learning.crossfit import CrossFitting
+from sk_entity_embed.learning.exchange import Exchange
 from sk_entity_embed.learning.heads import TORCH_HEADS, HeadShape, TorchHead
 from sk_entity_embed.learning.lookup import EmbeddingBank
 from sk_entity_embed.learning.loop import train
+from sk_entity_embed.learning.parting import PartedKeeper
 from sk_entity_embed.learning.poolings import TORCH_POOLINGS, TorchPooling
 from sk_entity_embed.learning.problem import (
     Floats,
@@ -43,9 +45,11 @@ def learn(
     rows: Rows,
     start: StartingPoint,
     config: TrainingConfig,
-    keeper: Keeper | None = None,
+    keeper: Keeper | PartedKeeper | None = None,
+    *,
+    exchange: Exchange | None = None,
 ) -> TrainingResult:
-    """Train tables and head.
+    """Train tables and head, perhaps with other workers, each on a :class:`Shard` of the rows.
 
     The `tables`, of shape (n_tables, n_rows, width) each, are taken over: in the list they are
     replaced by trained ones, perhaps in their memory. The `keeper` gives the state to go on from,
@@ -77,7 +81,11 @@ def learn(
                 generator,
                 continued=start.head is not None,
                 executor=executor,
+                exchange=exchange,
             )
+            if exchange is not None:  # from here on each worker draws for itself
+                for own in (generator, batches.generator):
+                    _diverge(own, exchange.rank)
             kept = {} if keeper is None else _kept(keeper, generator.device, config)
             state = train(
                 task,
@@ -141,7 +149,9 @@ def _build(
     return head, pools
 
 
-def _kept(keeper: Keeper, device: torch.device, config: TrainingConfig) -> dict[str, Any]:
+def _kept(
+    keeper: Keeper | PartedKeeper, device: torch.device, config: TrainingConfig
+) -> dict[str, Any]:
     """Return where the loop goes on from, and how it keeps its state."""
     state = keeper.load(device)
     if state is not None and config.verbose:
@@ -230,6 +240,13 @@ def _branch(generator: torch.Generator) -> torch.Generator:
     """Return a generator of its own draws, seeded by another."""
     seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
     return torch.Generator(device=generator.device).manual_seed(int(seed.item()))
+
+
+def _diverge(generator: torch.Generator, rank: int) -> None:
+    """Let the first worker's draws go on, and those of others begin anew."""
+    if rank > 0:
+        seeds = np.random.SeedSequence((generator.initial_seed(), rank))
+        generator.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 2))
 
 
 def _start_outputs(rows: Rows, config: TrainingConfig) -> Float64 | None:

@@ -108,7 +108,7 @@ class LookUp:
                 if pooled.learned.requires_grad:
                     torch.autograd.backward((pooled.learned * g[:n]).sum())
                 (g,) = torch.autograd.grad((pooled.others * g[n:]).sum(), pooled.items)
-            share = 1 / batch.n_rows[1]
+            share = 1 / max(1, batch.n_rows[1])
             gradients.append(torch.addcmul(g, seen.vectors[j][m:], batch.shrinkage[j], value=share))
         return gradients
 

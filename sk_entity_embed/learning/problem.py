@@ -44,6 +44,17 @@ class Rows(ABC):
     and as many for each."""
 
     @property
+    def n_workers(self) -> int:
+        """Workers that hold a part of all rows each. They find out together what all of them have
+        to know.
+        """
+        return 1
+
+    def of_all(self, n: int) -> int:
+        """Return the sum of a number over the workers."""
+        return n
+
+    @property
     @abstractmethod
     def n_samples(self) -> int:
         """How many rows there are."""
