@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from sk_entity_embed._batches import Folds, write_batches
+from sk_entity_embed._batches import Folds, check_target, write_batches
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
@@ -131,6 +131,8 @@ def fit_batches(
     roles = Roles(targets, sample_weight, groups)
     with open_source(source, spill_dir=spill_dir) as opened:
         roles.check(opened.names)
+        if out is not None:
+            check_target(opened, out.path, out.keep, out.rows_a_file, out.compression)
         blocks = _Blocks(opened, roles, bool(estimator.verbose))
         held, n_held = [], 0
         blocks_read = blocks.told("counting")
