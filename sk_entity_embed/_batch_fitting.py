@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -137,7 +137,8 @@ def fit_batches(
         held, n_held = [], 0
         blocks_read = blocks.told("counting")
         for rows, place in blocks_read:
-            held.append((rows, place))
+            # The container of the first block tells roles; others would take memory twice.
+            held.append((replace(rows, X=None) if held else rows, place))
             n_held += len(rows)
             if n_held > rows_in_memory:
                 break
