@@ -111,8 +111,8 @@ def timed_parts() -> dict[str, float]:
 
         setattr(owner, name, timed)
 
-    watch(_batch_fitting._Streamed, "_survey", "counting")
-    watch(_batch_fitting._Streamed, "_write", "coding")
+    watch(_batch_fitting.Streamed, "_survey", "counting")
+    watch(_batch_fitting.Streamed, "_write", "coding")
     watch(learn, "learn", "training")
     return seconds
 
