@@ -101,8 +101,8 @@ class GrowingEstimator(EmbeddingEstimator):
         X: Any,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Learn from a block of rows, and go on from the calls before.
 
