@@ -30,7 +30,8 @@ from sk_entity_embed.learning.problem import parts_of_pass
 
 N_FILES = 8
 HOSTS = ("see-head", "see-worker")
-"""Names of the network namespaces."""
+WIRE = ("see0", "see1")
+"""Names of the network namespaces, and of the ends of the wire between them."""
 
 
 def write_flights(folder: Path, n_rows: int | None = None) -> tuple[Any, Any]:
@@ -147,13 +148,12 @@ def kill(n_times: int = 5, n_rows: int = 60_000, seed: int = 0) -> list[dict[str
 def namespaces() -> Iterator[tuple[str, str]]:
     """Two hosts with a wire between them; yields their addresses."""
     addresses = "10.77.0.1", "10.77.0.2"
-    ends = "see0", "see1"
     try:
         for host in HOSTS:
             _run("ip", "netns", "add", host)
             _run("ip", "-n", host, "link", "set", "lo", "up")
-        _run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
-        for host, end, address in zip(HOSTS, ends, addresses, strict=True):
+        _run("ip", "link", "add", WIRE[0], "type", "veth", "peer", "name", WIRE[1])
+        for host, end, address in zip(HOSTS, WIRE, addresses, strict=True):
             _run("ip", "link", "set", end, "netns", host)
             _run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", end)
             _run("ip", "-n", host, "link", "set", end, "up")
@@ -184,11 +184,13 @@ def on_two_hosts(n_rows: int = 60_000) -> None:
         # A token of this cluster's own, which its hosts and the driver share.
         shared = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
-            for host, how, temp in zip(HOSTS, commands, ("a", "b"), strict=True):
+            for host, wire, how, temp in zip(HOSTS, WIRE, commands, ("a", "b"), strict=True):
                 own = [f"--temp-dir={folder / temp}"] if temp == "a" else []
                 line = [str(bin_folder / "ray"), "start", *how, *common, *own]
                 line = ["ip", "netns", "exec", host, *line]
-                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=shared))
+                # Gloo would look for the address of the host's name, which both of them have.
+                own_wire = {**shared, "GLOO_SOCKET_IFNAME": wire}
+                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=own_wire))
                 time.sleep(10)
             line = [sys.executable, "-m", "benchmarks._scale_cluster", "driver", str(folder)]
             address = {**shared, "RAY_ADDRESS": f"{head}:6379"}
@@ -204,7 +206,7 @@ def drive(folder: Path) -> None:
     """Do the driver's part on the first host."""
     import ray
 
-    ray.init(log_to_driver=False)
+    ray.init()
     nodes = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
     sent = _bytes_sent()
     X, y = load_flights(20_000, random_state=1)
