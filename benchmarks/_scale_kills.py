@@ -28,6 +28,7 @@ FITS: dict[str, dict[str, Any]] = {
     "two members": {"checkpoint_interval": 0, "n_members": 2, "max_iter": 4},
     "dot products": {"checkpoint_interval": 0, "head": "dot", "interactions": None},
     "wide tables": {"checkpoint_interval": 0, "dimensions": 100},
+    "rows on disk": {"checkpoint_interval": 0, "rows_in_memory": 4000},
     "recurrent lists": {"checkpoint_interval": 0, "pooling": "gru", "max_iter": 4},
 }
 """The fits that are killed in turn, and what is special of each."""
@@ -58,9 +59,16 @@ def fit(name: str, n_rows: int, folder: str | None, found: str) -> None:
     if parameters.get("pooling") == "gru":
         for frame in (X, new):
             frame["both"] = [[a, b] for a, b in zip(frame.pop("city"), frame["shop"], strict=True)]
+    in_memory = parameters.pop("rows_in_memory", None)
     model = EntityEmbeddingRegressor(checkpoint=folder, **parameters)
+    if in_memory is None:
+        vectors = model.fit_transform(X, y)
+    else:
+        table = X.assign(y=y)
+        parts = [table[i : i + 1000] for i in range(0, n_rows, 1000)]
+        vectors = model.fit_batches(parts, y="y", rows_in_memory=in_memory).transform(X)
     arrays = {
-        "fit_transform": model.fit_transform(X, y),
+        "fit_transform": vectors,
         "transform": model.transform(new),
         "predictions": model.predict(new),
         "losses": model.validation_loss_curve_,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from sk_entity_embed._batches import Folds, write_batches
+from sk_entity_embed._batches import Folds, check_target, write_batches
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
@@ -131,11 +131,14 @@ def fit_batches(
     roles = Roles(targets, sample_weight, groups)
     with open_source(source, spill_dir=spill_dir) as opened:
         roles.check(opened.names)
+        if out is not None:
+            check_target(opened, out.path, out.keep, out.rows_a_file, out.compression)
         blocks = _Blocks(opened, roles, bool(estimator.verbose))
         held, n_held = [], 0
         blocks_read = blocks.told("counting")
         for rows, place in blocks_read:
-            held.append((rows, place))
+            # The container of the first block tells roles; others would take memory twice.
+            held.append((replace(rows, X=None) if held else rows, place))
             n_held += len(rows)
             if n_held > rows_in_memory:
                 break
@@ -223,7 +226,7 @@ class Streamed:
         with first_import("torch"):
             from sk_entity_embed._estimator import _Trained
         if kept is not None:
-            kept.check_data(spilled.marks(columns, tables))
+            kept.check_data(spilled.marks(columns, tables, self.window_rows))
         keeper = None if kept is None else kept.keeper(0, 1)
         result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):

@@ -183,6 +183,7 @@ def write_batches(
     model: EmbeddingModel = estimator._model
     outputs, keep = model.output_names(), list(keep)
     columns = _columns(estimator, source, keep, outputs)
+    source.check_place(path)
     folder = Path(path)
     plan = Written(fingerprint(model), outputs, keep, rows_a_file, folds is not None)
     done = _parts_in(folder, plan)
@@ -207,6 +208,21 @@ def write_batches(
             "they are of another source. Give another folder, or remove this one."
         )
     return folder
+
+
+def check_target(
+    source: Source,
+    path: str | os.PathLike[str],
+    keep: Sequence[str],
+    rows_a_file: Any,
+    compression: Any,
+) -> None:
+    """Refuse what would be refused when files are written, before anything is learned for them."""
+    _check_parameters(rows_a_file, compression)
+    source.check_columns(keep, "`keep`")
+    source.check_place(path)
+    if Path(path).exists() and not Path(path).is_dir():
+        raise NotADirectoryError(f"{os.fspath(path)!r} is a file; `path` has to be a folder.")
 
 
 def _check_parameters(rows_a_file: Any, compression: Any) -> None:

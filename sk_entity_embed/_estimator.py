@@ -309,7 +309,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time.
         spill_dir : path, default=None
             Folder for temporary files, about 4 bytes a row and column; by default that of
-            :func:`tempfile.gettempdir`. They are removed at the end, whatever happens.
+            ``tempfile.gettempdir()``. They are removed at the end, whatever happens.
 
         Returns
         -------

@@ -141,7 +141,7 @@ class GrowingEstimator(EmbeddingEstimator):
             If `X` or `y` hold what cannot be learned from, or what does not go with the calls
             before: other columns, categories of another type, a class that is not one of
             `classes`, parameters that had to stay; if `classes` are needed and not given; if
-            `n_members` is not 1 or `cv` is no number.
+            `n_members` is not 1, `cv` is no number, or a `checkpoint` is asked for.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
@@ -263,6 +263,11 @@ class GrowingEstimator(EmbeddingEstimator):
                 "partial_fit goes on from one training, but `n_members` asks for "
                 f"{self.n_members}; use n_members=1."
             )
+        if getattr(self, "checkpoint", None) is not None:
+            raise InvalidParameterError(
+                "partial_fit writes no checkpoints, but `checkpoint` names a folder; set "
+                "checkpoint=None, and save the estimator after each call."
+            )
         if not is_integer(self.cv):
             raise InvalidParameterError(
                 "partial_fit draws folds by a hash of each row, so that a row that comes again "
@@ -287,7 +292,8 @@ class GrowingEstimator(EmbeddingEstimator):
 
     def _after_fit(self, model: EmbeddingModel) -> Growth:
         """Return what a call can know of an earlier fit."""
-        if (model.head.name, model.head.n_hidden) != (self.head, self._n_hidden()):
+        layers = HEADS[self.head].hidden_sizes(self._hidden_sizes())
+        if (model.head.name, model.head.layers) != (self.head, layers):
             raise InvalidParameterError(
                 "partial_fit goes on from the fit before, but `head` or `hidden_layer_sizes` "
                 "differ from those there. Set them back, or start over with a clone."
@@ -388,6 +394,11 @@ class GrowingEstimator(EmbeddingEstimator):
         target = replace(given.target, values=kept.target)
         scale = given.loss.scale(target, kept.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
+        if link != model.link:
+            raise InvalidParameterError(
+                "partial_fit goes on from the fit before, but `loss` or `y_range` differ from "
+                "those there. Set them back, or start over with a clone."
+            )
         head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
         folds = self._assign(rows, len(new), n_folds, columns)

@@ -105,7 +105,7 @@ interactions : "auto", int, list of pairs or None, default="auto"
     than 40 columns the 40 that explain most alone are paired. `min_frequency` and
     `max_categories` apply to pairs, too. A pair is called ``"a:b"``; its width is that of columns,
     3 at most unless `dimensions` names it. Lists cannot be paired, and ``head="dot"``, which
-    multiplies all pairs, takes none.
+    multiplies all pairs, takes none. In :meth:`partial_fit` the first call chooses them.
 
 head : {"mlp", "dot"}, default="mlp"
     What stands above the tables: a multi-layer perceptron, or, for two columns or more, the
@@ -137,15 +137,16 @@ cv : int, splitter or iterable, default=5
     Folds. An integer shuffles, stratifies by class and respects `groups`. Too few rows or
     groups reduce it with a warning. A class with fewer members than folds warns, too, and is
     in as many folds as it has members. The test sets of a splitter or an iterable must cover
-    each row exactly once; their training sets are not used.
+    each row exactly once; their training sets are not used. :meth:`partial_fit` draws folds by a
+    hash of each row and takes an integer only.
 
 n_members : int, default=1
     Trainings with other folds, validation rows and batches, brought into one space and averaged:
     neighbours then depend less on chance, for as many times the cost. Take 4 to look at vectors;
     the network's own predictions gain nothing, and may lose. A training row gets the mean of the
     vectors that its own folds' tables give, none of which saw it. A splitter or iterable `cv`
-    gives all members the same folds. Several members have no ``warm_start``, and lists no
-    `pooling` by "gru".
+    gives all members the same folds. Several members have no ``warm_start`` and no
+    :meth:`partial_fit`, and lists no `pooling` by "gru".
 
 min_frequency : int or float, default=None
     Categories with fewer rows, or a smaller share of the rows, share one vector.
@@ -186,6 +187,7 @@ max_iter : int or "auto", default="auto"
     more rows there are: ``4500 / sqrt(n_samples)``, which is 30 for 22,500 rows and 9 for 250,000,
     but 100 at most, and 16 at least where a column has a category for each four rows or more.
     Under ``head="dot"`` or "gru" `pooling`, which start slowly, there are at least 3,000 steps.
+    In :meth:`partial_fit` it is the number of one call; "auto" halves it from the second call on.
 
 batch_size : int or "auto", default="auto"
     Rows a step; "auto" makes 27 to 54 steps a pass, in powers of two from 32 to 2048 rows (more
@@ -261,7 +263,7 @@ categories_ : dict of ndarray
     Those of a pair are tuples, in which a side may be NaN, or "infrequent_sklearn". Made when
     they are first asked for.
 category_counts_ : dict of ndarray of int64
-    Cells, or items of lists, that held each category.
+    Cells, or items of lists, that held each category, in all calls of :meth:`partial_fit`.
 category_target_means_ : dict of ndarray of float64
     Weighted mean target of each category, of shape (n_categories,) or, with several outputs
     or classes, (n_categories, n_outputs).
@@ -276,9 +278,9 @@ categorical_features_ : list of str
 dimensions_ : dict of int
     Width of each column's vectors.
 fold_ : ndarray of int64 of shape (n_samples,) or (n_samples, n_members), or None
-    Fold of each training row, -1 for rows of zero weight; None without cross-fitting or
-    without categorical columns. Several members have a column each, and their folds are counted
-    through.
+    Fold of each training row, or of those of the last :meth:`partial_fit`, -1 for rows of zero
+    weight; None without cross-fitting or without categorical columns. Several members have a
+    column each, and their folds are counted through.
 loss_curve_ : ndarray of float64 of shape (n_iter,)
     Mean loss of the heads' pass in each iteration, in the units of `y`. Heads learn from these
     rows, so that it flatters. Of several members this curve, and what follows of the training, are

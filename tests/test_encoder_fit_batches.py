@@ -252,6 +252,27 @@ def test_vectors_of_rows_in_memory_are_those_of_fit_transform(tmp_path):
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": "inside"}, "`path`=.* is inside the folder"),
+        ({"keep": ["id"]}, "`keep`: .*no column 'id'"),
+        ({"rows_a_file": 0}, "`rows_a_file`"),
+        ({"compression": "zip"}, "`compression`"),
+    ],
+)
+def test_where_vectors_go_is_checked_before_a_fit(options, message, tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    source = write_parquet(FRAME[["a", "late"]], folder)
+    options = {"path": "beside", **options}
+    path = folder / "inside" if options.pop("path") == "inside" else tmp_path / "beside"
+    encoder = make()
+    with pytest.raises(ValueError, match=message):
+        encoder.fit_transform_batches(source, path, "late", **options)
+    assert not hasattr(encoder, "n_features_in_")
+
+
 @pytest.mark.parametrize("groups", [False, True])
 def test_folds_and_judges_are_drawn_evenly_and_keep_groups_together(groups):
     drawing = Drawing(n_tables=5, judged=0.2, seed=3)
@@ -293,6 +314,8 @@ def test_a_fit_that_is_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatch
             streamed(make(**settings), frame, "late")
     with pytest.raises(InvalidParameterError, match=r"another fit: .*y"):
         streamed(make(**settings), frame.assign(late=frame["late"].to_numpy()[::-1]), "late")
+    with pytest.raises(InvalidParameterError, match="another fit: `rows_in_memory`"):
+        streamed(make(**settings), frame, "late", rows_in_memory=1400)
     assert_same(streamed(make(**settings), frame, "late"), whole, X)
     assert not list(tmp_path.iterdir())
 

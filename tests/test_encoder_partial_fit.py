@@ -223,6 +223,16 @@ def test_natural_copies_are_spread_over_the_folds() -> None:
     assert shares.loc[often.index[often >= 15]].max(axis=1).mean() < 0.45  # 0.38 by chance
 
 
+def test_copies_within_a_block_are_spread_over_the_folds() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"k": rng.choice(list("abc"), 600), "one": "a"})
+    y = rng.integers(0, 2, 600)
+    encoder = make_encoder(max_iter=1).partial_fit(X, y, classes=[0, 1])
+    shares = pd.crosstab(X["k"] + pd.Series(y).astype(str), encoder.fold_, normalize="index")
+    assert shares.to_numpy().max() < 0.35
+    assert len(encoder._growth.kept) == 600
+
+
 def test_no_target_reaches_the_table_of_its_own_fold_in_a_second_call() -> None:
     X, y = make_rows(200)
     params = {"early_stopping": False, "max_iter": 3, "unknown_rate": 0.0, "dropout": 0.0}
@@ -412,6 +422,7 @@ def test_frozen_vectors_stay_and_new_categories_learn() -> None:
     vectors = pd.DataFrame(np.eye(5, 3), index=list("abcde"))
     encoder = grown(blocks, init={"letter": vectors}, freeze=["letter"], max_iter=4)
     learned = encoder.embeddings_["letter"]
+    assert encoder._growth.shrinks == (False, True)
     np.testing.assert_allclose(learned.loc[list("abcde")], vectors, atol=1e-6)
     assert {"c'", "d'", "e'"} <= set(learned.index)
     unknown = encoder._model.tables[0].vectors[UNKNOWN]
@@ -474,6 +485,23 @@ def test_parameters_that_have_to_stay_are_named(change: dict[str, Any], message:
     blocks = make_blocks()
     encoder = grown(blocks[:1]).set_params(**change)
     unchanged(encoder, lambda: encoder.partial_fit(*blocks[1]), ValueError, message)
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_layer_sizes": (7, 4)}, {"loss": "poisson"}, {"head": "dot"}]
+)
+def test_another_network_than_that_of_a_fit_is_refused(change: dict[str, Any]) -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(hidden_layer_sizes=(6, 4)).fit(X, y).set_params(**change)
+    message = next(iter(change))
+    unchanged(encoder, lambda: encoder.partial_fit(X, y**2), ValueError, f"fit before.*{message}")
+
+
+def test_checkpoints_are_refused() -> None:
+    encoder = make_encoder()
+    encoder.checkpoint = "folder"
+    with pytest.raises(InvalidParameterError, match="partial_fit writes no checkpoints"):
+        encoder.partial_fit(*make_rows(60))
 
 
 def test_columns_that_differ_are_named() -> None:

@@ -310,7 +310,9 @@ class Spilled:
             with suppress(OSError):  # of what was left to write to a full disk
                 file.close()
 
-    def marks(self, columns: EncodedColumns, tables: Sequence[Floats]) -> dict[str, str]:
+    def marks(
+        self, columns: EncodedColumns, tables: Sequence[Floats], window_rows: int
+    ) -> dict[str, str]:
         """Return what tells these rows, and what training starts from, from others."""
         files, numbers = self.files, self.files.numbers
         labels = joblib.hash([v.labels for v in columns.vocabularies])
@@ -321,6 +323,7 @@ class Spilled:
             "sample_weight": numbers["weights"].content,
             "folds": numbers["fold"].content + numbers["validation"].content,
             "the widths of vectors": str([table.shape for table in tables]),
+            "`rows_in_memory`": str(window_rows),
         }
 
     def _cross(

@@ -30,6 +30,7 @@ from sk_entity_embed.exceptions import (
     EntityEmbedError,
     InvalidDataError,
     InvalidFileError,
+    InvalidParameterError,
     UnsupportedDataError,
 )
 from sk_entity_embed.input.frames import (
@@ -129,6 +130,16 @@ class Source:
     def n_rows(self) -> int | None:
         """Number of rows; None while it is not known."""
         return self._read if self._origin.n_rows is None else self._origin.n_rows
+
+    def check_place(self, path: str | os.PathLike[str]) -> None:
+        """Refuse to write to a folder of the source: files there would be rows of the next pass."""
+        place = os.path.abspath(path)
+        for root in getattr(self._origin, "roots", ()):
+            if Path(place).is_relative_to(root):
+                raise InvalidParameterError(
+                    f"`path`={os.fspath(path)!r} is inside the folder {root!r} of the source; "
+                    "give one beside it."
+                )
 
     def check_columns(self, columns: Iterable[Any], what: str = "") -> None:
         """Refuse columns that the source does not have; `what` says what names them."""
@@ -348,7 +359,8 @@ def _readable(place: str) -> Iterator[None]:
 class _Files:
     """Parquet files, opened once beforehand to know their columns and rows."""
 
-    def __init__(self, files: Sequence[_File]) -> None:
+    def __init__(self, files: Sequence[_File], roots: Sequence[str] = ()) -> None:
+        self.roots = [os.path.abspath(root) for root in roots]
         self._files = [file for file in files if file.n_rows]
         if not self._files:
             raise InvalidDataError(
@@ -366,7 +378,8 @@ class _Files:
     @classmethod
     def of(cls, paths: Sequence[_Paths]) -> Self:
         """Find the files of several paths, folders or patterns."""
-        return cls([file for path in paths for file in _find(os.fspath(path))])
+        files = [file for path in paths for file in _find(os.fspath(path))]
+        return cls(files, [os.fspath(path) for path in paths if os.path.isdir(path)])
 
     @property
     def names(self) -> list[Any]:

@@ -348,7 +348,7 @@ class TrainingSet:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
-        self._part, self._chunks = state["part"], state["chunks"].numpy()
+        self._part, self._chunks = state["part"], state["chunks"].cpu().numpy()
         self._windows = iter(())
         window, part = divmod(self._part, self._parts)
         if part:

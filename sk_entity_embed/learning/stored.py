@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.input.lists import Codes, Lists, offsets_of
 from sk_entity_embed.learning.problem import (
+    Float64,
     Rows,
     TrainingRows,
-    categories_seen,
     equally_spaced,
 )
 
@@ -213,9 +213,12 @@ class StoredRows(Rows):
         self.n_windows = -(-files.n_samples // window_rows)
         a_window = max(1, files.n_samples // self.n_windows // CHUNK_ROWS)
         self.n_chunks = self.n_windows * a_window
-        self.seen = []
-        self.seen = categories_seen(self)
-        self._judges = self._find_judges()
+        self.seen = []  # until all rows have been gone through
+        self._by_fold = [np.zeros((n_tables, n)) for n in files.n_rows]
+        self._taught = [np.zeros((1, n)) for n in files.n_rows] if withholds else []
+        judging = [self._count(block) for block in self.blocks()]
+        self.seen = self._seen()
+        self._judges = self._joined(judging)
 
     @property
     def n_samples(self) -> int:
@@ -250,8 +253,41 @@ class StoredRows(Rows):
         numbers = {name: file.take(at) for name, file in self._files.numbers.items()}
         return self._rows([file.take(at) for file in self._files.codes], numbers)
 
-    def _find_judges(self) -> TrainingRows:
-        parts = [block.take(np.flatnonzero(block.validation)) for block in self.blocks()]
+    def table_weights(self) -> list[Float64]:
+        if not self.cross_fitted:
+            return self._taught if self._withholds else self._by_fold
+        others = []
+        for own in self._by_fold:  # not the total less the own: what is zero has to stay so
+            others.append(
+                np.stack([np.delete(own, f, axis=0).sum(axis=0) for f in range(len(own))])
+            )
+        return others
+
+    def label_weights(self) -> list[Float64]:
+        return [own.sum(axis=0) for own in self._by_fold]
+
+    def _count(self, block: TrainingRows) -> TrainingRows:
+        """Add up the weights of a block by fold and category; return its validation rows."""
+        taught = ~block.withheld
+        for j, own in enumerate(self._by_fold):
+            codes, owners = block.items(j)
+            weights, n = block.weights[owners], own.shape[1]
+            at = block.fold[owners].astype(np.int64) * n + codes
+            own += np.bincount(at, weights, own.size).reshape(own.shape)
+            if self._taught:
+                chosen = taught[owners]
+                self._taught[j][0] += np.bincount(codes[chosen], weights[chosen], n)
+        return block.take(np.flatnonzero(block.validation))
+
+    def _seen(self) -> list[NDArray[np.bool_]]:
+        """Return which categories each table learns from; see :class:`Rows`."""
+        seen = [weights > 0 for weights in self.table_weights()]
+        for own in seen:
+            own[:, 0] = True
+        return seen
+
+    def _joined(self, parts: Sequence[TrainingRows]) -> TrainingRows:
+        """Return the rows of several parts together."""
         joined = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in ("context", "target", "weights", "fold", "validation", "withheld")

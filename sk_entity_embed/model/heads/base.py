@@ -73,6 +73,8 @@ class Head(ABC):
     """Steps of training that it needs."""
     n_hidden: int = 0
     """Width of the last hidden layer; 0 if there is none."""
+    layers: tuple[int, ...] = ()
+    """Widths of all hidden layers."""
     n_heads: int = 1
     """How many there are side by side, each for some folds."""
     n_folds: int = 1

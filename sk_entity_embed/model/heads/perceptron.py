@@ -71,6 +71,11 @@ class MLPHead(Head):
         return self.weights[-1].shape[1] if len(self.weights) > 1 else 0
 
     @property
+    def layers(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Widths of all hidden layers."""
+        return tuple(int(b.shape[1]) for b in self.biases[:-1])
+
+    @property
     def n_outputs(self) -> int:
         """Number of raw outputs."""
         return int(self.biases[-1].shape[1])
