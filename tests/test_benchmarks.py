@@ -19,7 +19,7 @@ from tests.learning.pretended import pretended_gpu
 ROOT = Path(__file__).parents[1]
 SHARED = ("_report", "_tables", "_common", "_cache", "_ours", "_rivals_models", "_rivals_report")
 SPEED = ("speed", "_speed_common", "_speed_jobs", "_speed_report", "_environments")
-SIZES = ("gpu", "_gpu_jobs", "cost", "_cost_jobs", "_cost_formula")
+SIZES = ("sizing", "_scale_rows", "gpu", "_gpu_jobs", "cost", "_cost_jobs", "_cost_formula")
 
 
 @pytest.fixture
@@ -391,3 +391,51 @@ def test_names_that_scripts_take_from_the_package_are_there():
                 for alias in node.names:
                     found = import_module(module)
                     assert hasattr(found, alias.name) or find_spec(f"{module}.{alias.name}"), path
+
+
+# Sizes on paper ----------------------------------------------------------------------------
+
+
+def make_scale_results():
+    """What a machine would measure that counts a row in 1 µs, codes it in 2, and so on."""
+    steps = {str(rows): 0.001 + 2e-6 * rows for rows in (512, 2048, 8192)}
+    fits = [
+        {
+            "n_rows": n,
+            "streamed": True,
+            "seconds": n * 1e-5,
+            "peak_gb": 2.0,
+            "iterations": 4,
+            "parts": {"counting": n * 1e-6, "coding": n * 2e-6},
+        }
+        for n in (10_000_000, 100_000_000)
+    ]
+    return {"rows": {"fits": fits}, "steps": steps}
+
+
+def test_fits_on_paper_are_counts_times_measured_prices(benchmarks):
+    from sizing import Fit, Prices, checks, predictions
+
+    results = make_scale_results()
+    prices = Prices.of(results)
+    assert (prices.count, prices.code) == pytest.approx((1e-6, 2e-6))
+    assert (prices.step, prices.row) == pytest.approx((0.001, 2e-6))
+    one = Fit(1e8, iterations=200)  # a pass
+    seconds = one.seconds(prices)
+    assert seconds["counting"] == pytest.approx(100)
+    assert seconds["steps"] == pytest.approx(1e8 / 2048 * (0.001 + 2048 * 2e-6), rel=1e-3)
+    assert seconds["network"] == 0
+    many = Fit(1e8, workers=10, rows_a_step=20_480, iterations=200)
+    shared = many.seconds(prices)
+    assert shared["counting"] == pytest.approx(10)
+    assert shared["steps"] == pytest.approx(seconds["steps"] / 10, rel=1e-3)
+    assert many.bytes_a_step == 8 * many.head_numbers + 5 * 2048 * 44 * 9
+    assert one.gigabytes()["tables"] == pytest.approx(
+        15 * one.numbers * 4 / 5e9 + 12e-10 * one.numbers
+    )
+    large = Fit(1e10, 1e9, 256).gigabytes()
+    assert large["tables"] > 600
+    for made in (predictions(prices), checks(prices, results)):
+        lines = made.splitlines()
+        assert len({line.count("|") for line in lines}) == 1
+        assert len(lines) > 3
