@@ -230,19 +230,11 @@ def _bytes_sent() -> int:
     return 0
 
 
-def cluster_job(given: dict[str, Any]) -> dict[str, Any]:
-    """Compare two workers with one process, and kill workers at random moments."""
-    n_rows = given.get("n_rows")
-    n_killed_rows = min(60_000, n_rows or 60_000)
-    return {"compared": compare(2, n_rows), "killed": kill(5, n_killed_rows)}
-
-
 def main() -> None:
     """Run one of the parts, and print what it found as JSON."""
     what = sys.argv[1] if len(sys.argv) > 1 else "compare"
     given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     parts = {
-        "cluster": lambda: cluster_job(given),
         "compare": lambda: compare(**given),
         "kills": lambda: kill(**given),
         "hosts": lambda: on_two_hosts(**given),
