@@ -127,8 +127,10 @@ def fit_batches(
         raise InvalidParameterError(
             f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
         )
-    targets = y if isinstance(y, str) or len(y) > 1 else y[0]
-    roles = Roles(targets, sample_weight, groups)
+    if spill_dir is not None and not Path(spill_dir).is_dir():
+        raise InvalidParameterError(f"`spill_dir`={shown(str(spill_dir))} is no folder; make it.")
+    is_one = isinstance(y, Sequence) and not isinstance(y, str) and len(y) == 1
+    roles = Roles(y[0] if is_one else y, sample_weight, groups)
     with open_source(source, spill_dir=spill_dir) as opened:
         roles.check(opened.names)
         if out is not None:

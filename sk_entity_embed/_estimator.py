@@ -306,7 +306,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             Name of the column of groups; see :meth:`fit`.
         rows_in_memory : int, default=2_000_000
             If there are no more rows, they are fitted in memory, and the result is that of
-            :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time.
+            :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time. A function
+            given as `categorical_features` sees the first 262,144 rows at most.
         spill_dir : path, default=None
             Folder for temporary files, about 4 bytes a row and column; by default that of
             ``tempfile.gettempdir()``. They are removed at the end, whatever happens.
@@ -358,7 +359,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         *,
         sample_weight: str | None = None,
         groups: str | None = None,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
         rows_in_memory: int = ROWS_IN_MEMORY,
         spill_dir: str | os.PathLike[str] | None = None,
         rows_a_file: int = 1_048_576,
@@ -405,7 +406,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """
         from sk_entity_embed._batch_fitting import OutOfFold, fit_batches
 
-        out = OutOfFold(path, keep, rows_a_file, compression)
+        kept = [keep] if isinstance(keep, str) else keep
+        out = OutOfFold(path, kept, rows_a_file, compression)
         rows = (source, y, sample_weight, groups, rows_in_memory, spill_dir)
         written = fit_batches(self, *rows, out)
         assert written is not None
