@@ -186,7 +186,7 @@ def write_batches(
     columns = _columns(estimator, source, keep, outputs)
     source.check_place(path)
     folder = Path(path)
-    plan = Written(fingerprint(model), outputs, keep, rows_a_file, folds is not None)
+    plan = Written(fingerprint(model), outputs, keep, int(rows_a_file), folds is not None)
     done = _parts_in(folder, plan)
     total, unit = source.n_rows, {"unit": " rows", "unit_scale": True}
     with (

@@ -387,6 +387,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         ------
         ValueError, TypeError, OSError
             As :meth:`fit_batches` and :meth:`transform_batches`.
+        KeyboardInterrupt
+            As :meth:`fit_transform`.
 
         Examples
         --------
@@ -452,8 +454,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             but has no vectors of these rows that are out of fold.
         """
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
-        if fitted is None:  # vectors of an earlier fit would not be out of fold
-            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
+        if fitted is None:
+            self._keep_earlier_fit(transforms=True)
+        assert fitted is not None
         model, coded = self._model, fitted.coded
         own = fitted.fold
         vectors = model.transform(coded) if own is None else model.transform_training(coded, own)
@@ -796,8 +799,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Return what a checkpoint compares of the estimator."""
         return {"estimator": type(self).__name__, **self.get_params(deep=False)}
 
-    def _keep_earlier_fit(self) -> None:
+    def _keep_earlier_fit(self, *, transforms: bool = False) -> None:
         """Say that a training ended before there was anything to keep."""
+        if transforms:  # vectors of an earlier fit would not be out of fold
+            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
         if not hasattr(self, "_model"):
             raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
         warn(
@@ -825,7 +830,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        for name in ("categories_", "_growth"):  # of the fit before
+        for name in ("categories_", "_growth", "category_count_errors_"):  # of the fit before
             fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__

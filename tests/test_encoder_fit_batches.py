@@ -26,6 +26,7 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
+from sk_entity_embed.export import load, save
 from sk_entity_embed.fitting import streaming
 from sk_entity_embed.fitting.streaming import Drawing
 from sk_entity_embed.fitting.survey import Survey, TargetSurvey
@@ -471,8 +472,8 @@ def test_what_cannot_be_done_is_said_before_anything_is_learned(options, message
     FRAME[["a"]].to_parquet(tmp_path / "others" / "rows.parquet")
     options = {"y": "late", "path": "new", **options}
     encoder = make()
+    path = tmp_path / options.pop("path")
     with pytest.raises(ValueError, match=message):
-        path = tmp_path / options.pop("path")
         encoder.fit_transform_batches([FRAME[["a", "late"]]], path, **options)
     assert not hasattr(encoder, "classes_")
 
@@ -510,6 +511,31 @@ def test_what_killed_fits_leave_is_removed(tmp_path):
             assert mine.exists()  # its fit goes on
             assert second != mine
     assert [Path(p).name for p in os.listdir(tmp_path)] == ["other"]
+
+
+@pytest.mark.parametrize("rows_in_memory", [1500, 10_000])
+def test_no_vectors_of_an_earlier_fit_are_written(rows_in_memory, tmp_path, monkeypatch):
+    frame = FRAME[["a", "b", "late"]]
+    encoder = make().fit(frame[["a", "b"]], frame["late"])
+    before = dict(vars(encoder))
+    monkeypatch.setattr(CrossFitting, "iteration", ending_with(KeyboardInterrupt(), 1))
+    with small_blocks(), pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
+        encoder.fit_transform_batches(
+            parts_of(frame), tmp_path / "v", "late", rows_in_memory=rows_in_memory
+        )
+    assert vars(encoder) == before
+    assert not (tmp_path / "v").exists()
+
+
+def test_a_saved_fit_keeps_the_errors_of_counts_and_a_later_fit_has_none(tmp_path):
+    frame = FRAME[["a", "b", "late"]]
+    for encoder in (streamed(make(max_iter=1), frame, "late"), make().fit_batches(frame, "late")):
+        save(encoder, tmp_path / "encoder")
+        loaded = load(tmp_path / "encoder")
+        assert loaded.category_count_errors_ == {"a": 0, "b": 0}
+        assert_same(loaded, encoder, frame[["a", "b"]])
+    encoder.fit(frame[["a"]], frame["late"])
+    assert not hasattr(encoder, "category_count_errors_")
 
 
 def test_an_interrupted_fit_keeps_its_best_state(monkeypatch):

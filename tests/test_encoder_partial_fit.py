@@ -170,7 +170,7 @@ def test_every_kind_of_network_grows(params: dict[str, Any]) -> None:
 
 
 def test_classes_without_a_weight_have_that_of_one_where_a_block_lacks_others() -> None:
-    X, y = make_rows(60)
+    X, _ = make_rows(60)
     vectors = []
     for weights in ({"a": 2, "c": 3}, {"a": 2, "b": 1, "c": 3}):
         encoder = make_encoder(class_weight=weights)
