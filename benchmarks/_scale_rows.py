@@ -199,7 +199,42 @@ def flights_job(given: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-JOBS = {"fit": fit_job, "flights": flights_job, "steps": steps_job}
+def workers_job(given: dict[str, Any]) -> dict[str, Any]:
+    """Fit a generated table by two workers of one core each, beside one process of one core."""
+    import ray
+    import torch
+
+    from sk_entity_embed import EntityEmbeddingClassifier
+    from sk_entity_embed.distributed import fit, fitting
+
+    parameters = {
+        "categorical_features": list(LEVELS),
+        "random_state": 0,
+        "max_iter": given["max_iter"],
+        "n_iter_no_change": given["max_iter"],
+    }
+    told: dict[str, Any] = {}
+    original = fitting.train
+
+    def watched(*args: Any) -> Any:
+        start = time.perf_counter()
+        outcome = original(*args)
+        told.update(training=time.perf_counter() - start, n_bytes=outcome.n_bytes)
+        return outcome
+
+    fitting.train = watched
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
+    start = time.perf_counter()
+    model = fit(EntityEmbeddingClassifier(**parameters), given["path"], y="y", num_workers=2)
+    told |= {"seconds": time.perf_counter() - start, "iterations": model.n_iter_}
+    ray.shutdown()
+    torch.set_num_threads(1)
+    parts = timed_parts()
+    EntityEmbeddingClassifier(**parameters).fit_batches(given["path"], "y")
+    return {**told, "one process": parts}
+
+
+JOBS = {"workers": workers_job, "fit": fit_job, "flights": flights_job, "steps": steps_job}
 
 if __name__ == "__main__":
     from _speed_common import main

@@ -3,7 +3,8 @@
 Fits of a generated table of five categorical columns (one of a million levels) and a number, in
 memory and from a Parquet file, the latter under a limit of memory that the system enforces; flights
 from files against flights in memory; twelve months of flights by ``partial_fit``; fits that are
-killed and go on; and, with ray installed, two workers. Each part is a process of its own.
+killed and go on; and, with ray installed, two workers. Fits of generated tables are processes of
+their own.
 
 Run it with ``python benchmarks/scale.py [--quick] [--only PART ...] [--folder FOLDER]``: the folder
 is for generated tables and files (about 6 GB, an hour on two cores). Results of parts that are not
@@ -98,9 +99,22 @@ def kills(folder: Path, quick: bool) -> dict[str, Any]:
 
 
 def cluster(folder: Path, quick: bool) -> dict[str, Any]:
-    """Two workers on this machine, and workers that are killed."""
-    given = {"n_rows": 4_000 if quick else None}
-    return run_job([sys.executable, str(HERE / "_scale_cluster.py")], "cluster", given, 2 * HOUR)
+    """Flights by two workers on this machine and by one process, and workers that are killed."""
+    sys.path.insert(0, str(HERE.parent))  # the tests have what kills
+    from _scale_cluster import compare, kill
+
+    n_rows = 4_000 if quick else None
+    return {
+        "flights": compare(1 if quick else 2, n_rows),
+        "kills": kill(1, 4_000) if quick else kill(),
+    }
+
+
+def workers(folder: Path, quick: bool) -> dict[str, Any]:
+    """A generated table by two workers of one core each."""
+    n_rows = 20_000 if quick else 1_000_000
+    given = {"path": str(generated(folder, n_rows)), "max_iter": 2 if quick else 6}
+    return {"n_rows": n_rows, **run_job(ROWS, "workers", given, HOUR)}
 
 
 PARTS: dict[str, Callable[[Path, bool], dict[str, Any]]] = {
@@ -110,6 +124,7 @@ PARTS: dict[str, Callable[[Path, bool], dict[str, Any]]] = {
     "months": months,
     "kills": kills,
     "cluster": cluster,
+    "workers": workers,
 }
 
 

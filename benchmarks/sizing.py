@@ -84,6 +84,8 @@ class Fit:
     workers: int = 1
     rows_a_step: int | None = None
     iterations: int | None = None
+    cores: int = CORES
+    """Of each worker."""
 
     @property
     def batch(self) -> int:
@@ -131,13 +133,13 @@ class Fit:
         n, w = self.n_rows, self.workers
         judged = min(0.1 * n, 100_000) if n > WINDOW else max(0.1 * n, min(n, 10_000))
         iterations = self.passes * parts_of_pass(int(n))
-        own = self.batch / w
+        own = self.batch / w * CORES / self.cores
         network = self.steps * (self.bytes_a_step / NETWORK + 4 * LATENCY * (w > 1))
         return {
-            "counting": n * prices.count / w,
-            "coding": n * prices.code / w,
+            "counting": n * prices.count / w * CORES / self.cores,
+            "coding": n * prices.code / w * CORES / self.cores,
             "steps": self.steps * (prices.step + own * prices.row),
-            "validation": iterations * judged * prices.row * prices.judge / w,
+            "validation": iterations * judged * prices.row * prices.judge * own / self.batch,
             "network": network,
         }
 
@@ -226,6 +228,23 @@ def checks(prices: Prices, results: Mapping[str, Any]) -> str:
                 f"{seconds:,.0f} s",
                 f"{fit['peak_gb'] * 1.0737:.1f} GB",
                 f"{memory:.1f} GB",
+            ]
+        )
+    if "workers" in results:
+        found = results["workers"]
+        made = Fit(found["n_rows"], workers=2, iterations=found["iterations"], cores=1)
+        parts = made.seconds(prices)
+        training = sum(parts[part] for part in ("steps", "validation", "network"))
+        sent = found["n_bytes"] / made.steps / 1e6
+        rows.append(
+            [
+                f"{found['n_rows']:,}",
+                "2, a core each",
+                "a cluster, training alone",
+                f"{found['training']:,.0f} s",
+                f"{training:,.0f} s",
+                f"sent a step: {sent:.2f} MB",
+                f"{made.bytes_a_step / 1e6:.2f} MB",
             ]
         )
     return table(

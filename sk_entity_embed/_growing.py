@@ -101,8 +101,8 @@ class GrowingEstimator(EmbeddingEstimator):
         X: Any,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Learn from a block of rows, and go on from the calls before.
 
@@ -123,12 +123,12 @@ class GrowingEstimator(EmbeddingEstimator):
             Target. It is required. A block need not hold all classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, in one unit for all calls. Rows of zero weight are dropped.
-        groups : array-like of shape (n_samples,), default=None
-            Group of each row. The rows of a group share a fold, in all calls. See Notes.
         classes : array-like of shape (n_classes,), default=None
             All classes that `y` may hold, in whatever call. The first call needs them where `y` is
             one column of classes; later ones may leave them out. Quantities and indicator
             matrices have none.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row. The rows of a group share a fold, in all calls. See Notes.
 
         Returns
         -------
