@@ -175,7 +175,7 @@ def _fit_in_memory(
     if rows is None:
         estimator._keep_earlier_fit(transforms=writes)
         return None
-    names: list[str] = estimator.categorical_features_  # type: ignore[attr-defined]
+    names: list[str] = estimator.categorical_features_
     estimator.category_count_errors_ = dict.fromkeys(names, 0)
     fold: NDArray[np.int64] | None = estimator.fold_
     if fold is None:
