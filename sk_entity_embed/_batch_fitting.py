@@ -127,8 +127,10 @@ def fit_batches(
         raise InvalidParameterError(
             f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
         )
-    targets = y if isinstance(y, str) or len(y) > 1 else y[0]
-    roles = Roles(targets, sample_weight, groups)
+    if spill_dir is not None and not Path(spill_dir).is_dir():
+        raise InvalidParameterError(f"`spill_dir`={shown(str(spill_dir))} is no folder; make it.")
+    is_one = isinstance(y, Sequence) and not isinstance(y, str) and len(y) == 1
+    roles = Roles(y[0] if is_one else y, sample_weight, groups)
     with open_source(source, spill_dir=spill_dir) as opened:
         roles.check(opened.names)
         if out is not None:
@@ -143,7 +145,7 @@ def fit_batches(
             if n_held > rows_in_memory:
                 break
         else:
-            folds = _fit_in_memory(estimator, [rows for rows, _ in held])
+            folds = _fit_in_memory(estimator, [rows for rows, _ in held], writes=out is not None)
             return None if out is None else out.write(estimator, opened, folds)
         with (
             checkpoints_in(
@@ -152,11 +154,13 @@ def fit_batches(
             temporary_folder(spill_dir) as folder,
         ):
             streamed = Streamed(estimator, blocks, int(rows_in_memory), folder)
-            folds = streamed.fit(held, blocks_read, kept)
+            folds = streamed.fit(held, blocks_read, kept, writes=out is not None)
             return None if out is None else out.write(estimator, opened, folds)
 
 
-def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Folds | None:
+def _fit_in_memory(
+    estimator: EmbeddingEstimator, parts: list[BlockRows], *, writes: bool
+) -> Folds | None:
     """Fit blocks that fit in memory as one table; return the folds of its rows."""
     weights = [part.weights for part in parts if part.weights is not None]
     groups = [part.groups for part in parts if part.groups is not None]
@@ -169,9 +173,12 @@ def _fit_in_memory(estimator: EmbeddingEstimator, parts: list[BlockRows]) -> Fol
         frame=parts[0].X,
     )
     if rows is None:
-        estimator._keep_earlier_fit()
-    fold: NDArray[np.int64] | None = getattr(estimator, "fold_", None)
-    if rows is None or fold is None:
+        estimator._keep_earlier_fit(transforms=writes)
+        return None
+    names: list[str] = estimator.categorical_features_
+    estimator.category_count_errors_ = dict.fromkeys(names, 0)
+    fold: NDArray[np.int64] | None = estimator.fold_
+    if fold is None:
         return None
     return lambda start, stop: fold[start:stop].reshape(stop - start, -1)
 
@@ -191,6 +198,8 @@ class Streamed:
         held: list[tuple[BlockRows, str]],
         following: Iterator[tuple[BlockRows, str]],
         kept: Checkpoints | None,
+        *,
+        writes: bool = False,
     ) -> Folds | None:
         """Fit blocks that are `held`, and those `following` them; return the folds of the rows."""
         e: Any = self.estimator
@@ -230,7 +239,7 @@ class Streamed:
         keeper = None if kept is None else kept.keeper(0, 1)
         result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
-            e._keep_earlier_fit()
+            e._keep_earlier_fit(transforms=writes)
             return None
         member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))

@@ -179,13 +179,14 @@ def write_batches(
     With `folds`, a function that gives the tables that never saw the rows from one place up to
     another, of shape (n, n_members) and -1 for rows that no table saw, they are out of fold.
     """
-    _check_parameters(rows_a_file, compression)
+    keep = list(keep)
+    _check_options(source, keep, rows_a_file, compression)
     model: EmbeddingModel = estimator._model
-    outputs, keep = model.output_names(), list(keep)
+    outputs = model.output_names()
     columns = _columns(estimator, source, keep, outputs)
     source.check_place(path)
     folder = Path(path)
-    plan = Written(fingerprint(model), outputs, keep, rows_a_file, folds is not None)
+    plan = Written(fingerprint(model), outputs, keep, int(rows_a_file), folds is not None)
     done = _parts_in(folder, plan)
     total, unit = source.n_rows, {"unit": " rows", "unit_scale": True}
     with (
@@ -218,14 +219,12 @@ def check_target(
     compression: Any,
 ) -> None:
     """Refuse what would be refused when files are written, before anything is learned for them."""
-    _check_parameters(rows_a_file, compression)
-    source.check_columns(keep, "`keep`")
+    _check_options(source, list(keep), rows_a_file, compression)
     source.check_place(path)
-    if Path(path).exists() and not Path(path).is_dir():
-        raise NotADirectoryError(f"{os.fspath(path)!r} is a file; `path` has to be a folder.")
+    _said_in(Path(path))
 
 
-def _check_parameters(rows_a_file: Any, compression: Any) -> None:
+def _check_options(source: Source, keep: list[str], rows_a_file: Any, compression: Any) -> None:
     if not is_integer(rows_a_file) or rows_a_file < 1:
         raise InvalidParameterError(
             f"`rows_a_file` must be a positive integer, got {shown(rows_a_file)}."
@@ -234,6 +233,9 @@ def _check_parameters(rows_a_file: Any, compression: Any) -> None:
         raise InvalidParameterError(
             f"`compression` must be None or one of {_COMPRESSIONS}, got {shown(compression)}."
         )
+    source.check_columns(keep, "`keep`")
+    if len(set(keep)) < len(keep):
+        raise InvalidParameterError(f"`keep` names a column twice: {keep}.")
 
 
 def _columns(
@@ -247,14 +249,11 @@ def _columns(
             "names; fit with a data frame."
         )
     source.check_columns(names, "transform_batches needs the columns of fit")
-    source.check_columns(keep, "`keep`")
     if both := [name for name in keep if name in outputs]:
         raise InvalidParameterError(
             f"`keep` names the column {both[0]!r}, but an output column has this name, too; rename "
             "it in the source."
         )
-    if len(set(keep)) < len(keep):
-        raise InvalidParameterError(f"`keep` names a column twice: {keep}.")
     return list(names)
 
 
@@ -370,6 +369,20 @@ def _parts_in(folder: Path, plan: Written) -> dict[int, dict[str, Any]]:
 
     Raises InvalidFileError if one is of another model or layout, or there are other Parquet files.
     """
+    done = _said_in(folder)
+    for n, said in done.items():
+        if differences := plan.differences(said):
+            raise InvalidFileError(
+                f"{str(folder / _name(n))!r} was written with {', '.join(differences)}; give "
+                "another folder, or remove this one to start over."
+            )
+    for left in folder.glob(".part-*.parquet-*.new") if folder.exists() else []:
+        left.unlink(missing_ok=True)
+    return done
+
+
+def _said_in(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return what the parts of a folder say, by number, whatever they are of."""
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; `path` has to be a folder.")
     done: dict[int, dict[str, Any]] = {}
@@ -381,14 +394,7 @@ def _parts_in(folder: Path, plan: Written) -> dict[int, dict[str, Any]]:
                 f"{str(file)!r} was not written by transform_batches; `path` has to be a new or "
                 "empty folder, or one that it has begun to fill."
             )
-        if differences := plan.differences(said):
-            raise InvalidFileError(
-                f"{str(file)!r} was written with {', '.join(differences)}; give another folder, or "
-                "remove this one to start over."
-            )
         done[int(found[1])] = said
-    for left in folder.glob(".part-*.parquet-*.new") if folder.exists() else []:
-        left.unlink(missing_ok=True)
     return done
 
 

@@ -306,7 +306,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             Name of the column of groups; see :meth:`fit`.
         rows_in_memory : int, default=2_000_000
             If there are no more rows, they are fitted in memory, and the result is that of
-            :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time.
+            :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time. A function
+            given as `categorical_features` sees the first 262,144 rows at most.
         spill_dir : path, default=None
             Folder for temporary files, about 4 bytes a row and column; by default that of
             ``tempfile.gettempdir()``. They are removed at the end, whatever happens.
@@ -358,7 +359,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         *,
         sample_weight: str | None = None,
         groups: str | None = None,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
         rows_in_memory: int = ROWS_IN_MEMORY,
         spill_dir: str | os.PathLike[str] | None = None,
         rows_a_file: int = 1_048_576,
@@ -403,6 +404,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         ------
         ValueError, TypeError, OSError
             As :meth:`fit_batches` and :meth:`transform_batches`.
+        KeyboardInterrupt
+            As :meth:`fit_transform`.
 
         Examples
         --------
@@ -422,7 +425,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """
         from sk_entity_embed._batch_fitting import OutOfFold, fit_batches
 
-        out = OutOfFold(path, keep, rows_a_file, compression)
+        kept = [keep] if isinstance(keep, str) else keep
+        out = OutOfFold(path, kept, rows_a_file, compression)
         rows = (source, y, sample_weight, groups, rows_in_memory, spill_dir)
         written = fit_batches(self, *rows, out)
         assert written is not None
@@ -467,8 +471,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             but has no vectors of these rows that are out of fold.
         """
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
-        if fitted is None:  # vectors of an earlier fit would not be out of fold
-            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
+        if fitted is None:
+            self._keep_earlier_fit(transforms=True)
+        assert fitted is not None
         model, coded = self._model, fitted.coded
         own = fitted.fold
         vectors = model.transform(coded) if own is None else model.transform_training(coded, own)
@@ -811,8 +816,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Return what a checkpoint compares of the estimator."""
         return {"estimator": type(self).__name__, **self.get_params(deep=False)}
 
-    def _keep_earlier_fit(self) -> None:
+    def _keep_earlier_fit(self, *, transforms: bool = False) -> None:
         """Say that a training ended before there was anything to keep."""
+        if transforms:  # vectors of an earlier fit would not be out of fold
+            raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; there are no vectors of these rows.")
         if not hasattr(self, "_model"):
             raise KeyboardInterrupt(f"{_INTERRUPTED_EARLY}; the estimator is not fitted.")
         warn(
@@ -840,7 +847,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
-        for name in ("categories_", "_growth"):  # of the fit before
+        for name in ("categories_", "_growth", "category_count_errors_"):  # of the fit before
             fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__

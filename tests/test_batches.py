@@ -85,7 +85,10 @@ def test_the_files_have_the_bits_of_transform(kind, encoder, frame, tmp_path, sm
         "generator": (batch for batch in batches),
     }[kind]
     folder = tmp_path / "new" / "vectors"
-    assert encoder.transform_batches(source, folder, keep=["id", "city"], rows_a_file=270) == folder
+    assert (
+        encoder.transform_batches(source, folder, keep=["id", "city"], rows_a_file=np.int64(270))
+        == folder
+    )
     assert sorted(os.listdir(folder)) == [f"part-0000{k}.parquet" for k in range(4)]
     written = pq.read_table(folder)
     assert written.column_names == ["id", "city", *encoder.get_feature_names_out()]

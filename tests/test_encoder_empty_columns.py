@@ -86,6 +86,11 @@ def test_later_categories_are_unknown_by_every_policy() -> None:
         np.testing.assert_array_equal(unknown, np.full(sum(columns), expected))
 
 
+def test_later_lists_are_unknown_however_many_items_they_hold() -> None:
+    out = fit(make_encoder()).transform(NEW.assign(color=[["a", "b"], [], None, ["c"]][: len(NEW)]))
+    assert np.isfinite(out).all()
+
+
 def test_a_column_is_empty_by_the_rows_that_have_weight() -> None:
     once = X.assign(color=X["color"].where(np.arange(N) == 3))
     encoder = fit(make_encoder(), once, sample_weight=np.arange(N) != 3)

@@ -26,8 +26,10 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
+from sk_entity_embed.export import load, save
 from sk_entity_embed.fitting import streaming
 from sk_entity_embed.fitting.streaming import Drawing
+from sk_entity_embed.fitting.survey import Survey, TargetSurvey
 from sk_entity_embed.input import sources
 from sk_entity_embed.learning.crossfit import CrossFitting
 
@@ -202,6 +204,63 @@ def test_pairs_are_found_and_counted_over_all_rows():
     np.testing.assert_allclose(*means, rtol=1e-5)
 
 
+def test_weights_of_classes_are_in_any_unit():
+    frame, fits = FRAME[["a", "b", "late"]], []
+    for unit in (1.0, 2.0**900, 2.0**-900):
+        encoder = make(class_weight={"yes": 3 * unit, "no": 2 * unit})
+        fits.append(streamed(encoder, frame, "late"))
+    for other in fits[1:]:
+        assert_same(fits[0], other, frame[["a", "b"]])
+
+
+def test_classes_without_a_weight_have_that_of_one_where_a_block_lacks_others():
+    frame = FRAME[["a", "b"]].assign(y=np.repeat(list("abc"), [900, 1900, N - 2800]))
+    some, every = {"a": 2, "c": 3}, {"a": 2, "b": 1, "c": 3}
+    fits = [streamed(make(class_weight=weights), frame, "y") for weights in (some, every)]
+    assert_same(*fits, frame[["a", "b"]])
+
+
+def test_balanced_labels_are_counted_over_all_rows_of_very_many_kinds():
+    rng = np.random.default_rng(0)
+    labels = rng.random((N, 12)) < np.linspace(0.1, 0.9, 12)
+    target = TargetSurvey("auto")
+    for part in np.split(labels.astype(int), 4):
+        target.add(part, None)
+    survey = Survey([], [], [], None, target, 0)
+    found = survey.class_weight("balanced", target.target())
+    expected = [{0: N / (2 * (N - n)), 1: N / (2 * n)} for n in labels.sum(axis=0).tolist()]
+    assert found == expected
+    assert len(target.values) < 1_001 < len(np.unique(labels, axis=0))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e305])
+def test_mean_and_spread_are_those_of_all_rows_in_any_unit(unit):
+    rng = np.random.default_rng(0)
+    y, weights = rng.normal(3, 2, N), rng.random(N)
+    surveys = [TargetSurvey("continuous") for _ in range(2)]
+    for survey, start in zip(surveys, (0, N // 2), strict=True):
+        for at in range(start, start + N // 2, 500):
+            survey.add(y[at : at + 500] * 1e200, weights[at : at + 500] * unit)
+    surveys[0].merge(surveys[1])
+    mean = np.average(y, weights=weights)
+    np.testing.assert_allclose(surveys[0].mean, mean * 1e200)
+    width = np.sqrt(np.average((y - mean) ** 2, weights=weights))
+    np.testing.assert_allclose(surveys[0].width, width * 1e200)
+
+
+def test_blocks_without_any_list_are_rows_of_missing_lists():
+    frame = FRAME[["b", "tags", "delay"]].copy()
+    frame.loc[500:999, "tags"] = None
+    frame.loc[N - 500 :, "tags"] = None
+    encoder = streamed(make(min_frequency=0.205), frame, "delay")
+    whole = make(min_frequency=0.205).fit(frame[["b", "tags"]], frame["delay"])
+    for name in ("category_counts_", "category_target_means_"):
+        found, expected = getattr(encoder, name)["tags"], getattr(whole, name)["tags"]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    tags = [fit.embeddings_["tags"].index for fit in (encoder, whole)]
+    assert tags[0].equals(tags[1])
+
+
 def test_training_rows_get_vectors_that_never_saw_their_target(tmp_path):
     """A target of noise can be read off vectors of rare categories that have seen it."""
     rng = np.random.default_rng(0)
@@ -278,7 +337,8 @@ def test_folds_and_judges_are_drawn_evenly_and_keep_groups_together(groups):
     drawing = Drawing(n_tables=5, judged=0.2, seed=3)
     labels = np.random.default_rng(0).integers(4_000, size=20_000) if groups else None
     fold, judges = drawing.draw(20_000, labels, 0)
-    again, _ = drawing.draw(20_000, labels, 1)
+    others = labels if labels is None else labels.astype(float)  # equal in another block
+    again, _ = drawing.draw(20_000, others, 1)
     assert np.bincount(fold).min() > 0.9 * 4_000
     assert 0.18 < judges.mean() < 0.22
     for f in range(5):
@@ -395,6 +455,29 @@ def test_roles_that_differ_between_blocks_are_refused():
         make().fit_batches([frame, later], "y", rows_in_memory=1500)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"y": []}, "`y` must be the name of a column, or a list of names"),
+        ({"y": None}, "`y` must be the name"),
+        ({"groups": 3}, "`groups` must be the name of a column"),
+        ({"spill_dir": "nowhere"}, "`spill_dir`='nowhere' is no folder"),
+        ({"keep": ["a", "a"]}, "`keep` names a column twice"),
+        ({"path": "others"}, "was not written by transform_batches"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_said_before_anything_is_learned(options, message, tmp_path):
+    (tmp_path / "others").mkdir()
+    FRAME[["a"]].to_parquet(tmp_path / "others" / "rows.parquet")
+    options = {"y": "late", "path": "new", **options}
+    encoder = make()
+    path = tmp_path / options.pop("path")
+    with pytest.raises(ValueError, match=message):
+        encoder.fit_transform_batches([FRAME[["a", "late"]]], path, **options)
+    assert not hasattr(encoder, "classes_")
+
+
 def test_few_groups_are_refused():
     frame = FRAME[["a", "b", "late"]].assign(group=1)
     with pytest.raises(InvalidDataError, match=r"groups are too few|at least two groups"):
@@ -428,6 +511,31 @@ def test_what_killed_fits_leave_is_removed(tmp_path):
             assert mine.exists()  # its fit goes on
             assert second != mine
     assert [Path(p).name for p in os.listdir(tmp_path)] == ["other"]
+
+
+@pytest.mark.parametrize("rows_in_memory", [1500, 10_000])
+def test_no_vectors_of_an_earlier_fit_are_written(rows_in_memory, tmp_path, monkeypatch):
+    frame = FRAME[["a", "b", "late"]]
+    encoder = make().fit(frame[["a", "b"]], frame["late"])
+    before = dict(vars(encoder))
+    monkeypatch.setattr(CrossFitting, "iteration", ending_with(KeyboardInterrupt(), 1))
+    with small_blocks(), pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
+        encoder.fit_transform_batches(
+            parts_of(frame), tmp_path / "v", "late", rows_in_memory=rows_in_memory
+        )
+    assert vars(encoder) == before
+    assert not (tmp_path / "v").exists()
+
+
+def test_a_saved_fit_keeps_the_errors_of_counts_and_a_later_fit_has_none(tmp_path):
+    frame = FRAME[["a", "b", "late"]]
+    for encoder in (streamed(make(max_iter=1), frame, "late"), make().fit_batches(frame, "late")):
+        save(encoder, tmp_path / "encoder")
+        loaded = load(tmp_path / "encoder")
+        assert loaded.category_count_errors_ == {"a": 0, "b": 0}
+        assert_same(loaded, encoder, frame[["a", "b"]])
+    encoder.fit(frame[["a"]], frame["late"])
+    assert not hasattr(encoder, "category_count_errors_")
 
 
 def test_an_interrupted_fit_keeps_its_best_state(monkeypatch):

@@ -19,7 +19,11 @@ from sk_entity_embed import (
     EntityEmbeddingEncoder,
     EntityEmbeddingRegressor,
 )
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import (
+    EmptyColumnWarning,
+    InvalidDataError,
+    InvalidParameterError,
+)
 from sk_entity_embed.export import load, save
 from sk_entity_embed.fitting import growing
 from sk_entity_embed.input.vocabulary import INFREQUENT, MISSING, N_RESERVED, UNKNOWN
@@ -163,6 +167,17 @@ def test_every_kind_of_network_grows(params: dict[str, Any]) -> None:
         if encoder.fold_ is None:
             np.testing.assert_array_equal(vectors, encoder.transform(X))
     assert encoder._growth.n_rows == 150
+
+
+def test_classes_without_a_weight_have_that_of_one_where_a_block_lacks_others() -> None:
+    X, _ = make_rows(60)
+    vectors = []
+    for weights in ({"a": 2, "c": 3}, {"a": 2, "b": 1, "c": 3}):
+        encoder = make_encoder(class_weight=weights)
+        for labels in (["a", "b"], ["b", "c"]):
+            encoder.partial_fit(X, np.resize(labels, 60), classes=list("abc"))
+        vectors.append(encoder.transform(X))
+    np.testing.assert_array_equal(*vectors)
 
 
 def test_indicators_and_classes_grow() -> None:
@@ -502,6 +517,16 @@ def test_checkpoints_are_refused() -> None:
     encoder.checkpoint = "folder"
     with pytest.raises(InvalidParameterError, match="partial_fit writes no checkpoints"):
         encoder.partial_fit(*make_rows(60))
+
+
+def test_lists_in_a_column_that_was_all_missing_are_refused() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder(target_type="continuous")
+    with pytest.warns(EmptyColumnWarning):
+        encoder.partial_fit(X.assign(tags=None), y)
+    later = X.assign(tags=[["a", "b"], ["c"], None] * 20)
+    message = "'tags' had only missing values in the calls before, but holds lists now"
+    unchanged(encoder, lambda: encoder.partial_fit(later, y), InvalidDataError, message)
 
 
 def test_columns_that_differ_are_named() -> None:

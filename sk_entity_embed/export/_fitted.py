@@ -70,10 +70,14 @@ ATTRIBUTES: dict[str, Any] = {
 
 SOME_HAVE: dict[str, Any] = {
     "_growth": Growth,
+    "category_count_errors_": dict[str, int],
     "classes_": NDArray[Any] | None,
     "feature_names_in_": NDArray[np.object_],
 }
 """Those that only some estimators have."""
+
+OPTIONAL = {"_growth", "category_count_errors_", "feature_names_in_"}
+"""Those that an estimator of any class may have or not."""
 
 SHAPES: dict[type, dict[str, str]] = {
     Vocabulary: {"categories": "n", "counts": "n", "rows": "n"},
@@ -341,6 +345,9 @@ def _estimator(s: Any) -> Rules:
         means, n = s.category_target_means_[table.vocabulary.name], len(table.vocabulary.label_rows)
         fits = means.ndim in (1, 2) and len(means) == n
         yield fits, f"target means of {table.vocabulary.name!r} do not fit"
+    errors = s.category_count_errors_ or {}
+    yield set(errors) <= set(names), "errors of counts are of other columns"
+    yield min(errors.values(), default=0) >= 0, "an error of counts is negative"
     if s._growth is not None:
         yield from _growth(s._growth, m)
 

@@ -380,7 +380,7 @@ def _restore(document: dict[str, Any], unpacker: Unpacker) -> Any:
     if document["fitted"] is not None:
         state = {name: unpacker.unpack(packed) for name, packed in document["fitted"].items()}
         expected = _fitted.names_for(document["class"])
-        found = set(state) - {"feature_names_in_", "_growth"}
+        found = set(state) - _fitted.OPTIONAL
         require(found == expected, f"its attributes are {shown(sorted(state))}")
         _fitted.check_fitted(state)
         vars(estimator).update(state, **attributes_of(state["_model"]))
@@ -491,9 +491,7 @@ def _apply_settings(estimator: Any, settings: dict[str, Any]) -> None:
 def _pack_fitted(packer: Packer, estimator: Any, name: str, params: set[str]) -> Any:
     state = {a: v for a, v in vars(estimator).items() if a not in params | _SETTINGS}
     fitted, repeated = "_model" in state, _REPEATED
-    known = (
-        _fitted.names_for(name) | repeated | {"feature_names_in_", "_growth"} if fitted else set()
-    )
+    known = _fitted.names_for(name) | repeated | _fitted.OPTIONAL if fitted else set()
     if set(state) - known:
         raise InvalidParameterError(
             f"`estimator` has attributes that a file has no place for: "

@@ -145,6 +145,11 @@ def next_block(
         if column.is_list != old.is_list:
             old.encode(column)  # raises, unless all are missing
         new = learn_vocabulary(column, missing=handle_missing)
+        if column.is_list and not old.is_list and new.n_categories:
+            raise InvalidDataError(
+                f"Column {old.name!r} had only missing values in the calls before, but holds lists "
+                "now, for which it has no pooling; start over with a first block that has some."
+            )
         grown = grow_vocabulary(old, new, **limits)
         found = positions_of(column, new)
         hashes.append(hash_cells(hash_values(new.categories), found))

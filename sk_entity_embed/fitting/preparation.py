@@ -431,6 +431,9 @@ def code_column(
     if column.is_list:
         items, offsets = _locate_items(column, vocabulary)
         return vocabulary.encode(column), items, offsets
+    if vocabulary.is_list:  # of single values only missing ones are let through
+        n = len(column)
+        return vocabulary.encode(column), np.full(n, vocabulary.n_categories), np.arange(n + 1)
     positions = vocabulary.locate(column)
     return vocabulary.rows_of(positions), positions, None
 

@@ -35,6 +35,7 @@ from sk_entity_embed.fitting.survey import Survey
 from sk_entity_embed.input.blocks import BlockRows
 from sk_entity_embed.input.context import fit_context, stack_numbers
 from sk_entity_embed.input.crosses import AnyVocabulary, CrossVocabulary, PairCounter
+from sk_entity_embed.input.identity import hash_groups, mixed
 from sk_entity_embed.input.lists import Lists
 from sk_entity_embed.input.table import Column, Table
 from sk_entity_embed.input.target import Target, apply_class_weight, class_factors, target_like
@@ -79,8 +80,8 @@ def temporary_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
 class Surveyed:
     """What a survey found: the target's kind, units and loss, and the sample as checked input.
 
-    `class_weight` are those of the classes, where "balanced" has been worked out, and `unit` is a
-    power of two that weights are divided by.
+    `class_weight` are those of the classes, where "balanced" has been worked out. `unit` and
+    `class_unit` are powers of two that weights of rows and of classes are divided by.
     """
 
     survey: Survey
@@ -88,6 +89,13 @@ class Surveyed:
     scale: Scale
     class_weight: Any
     unit: float
+    class_unit: float
+
+    def class_factors(self, target: Target) -> NDArray[np.float64] | float:
+        """Return the weight of each row's class, in one unit for all rows."""
+        if self.class_weight is None:
+            return 1.0
+        return class_factors(self.class_weight, target) / self.class_unit
 
 
 def conclude(survey: Survey, *, loss: str, class_weight: Any) -> Surveyed:
@@ -115,7 +123,10 @@ def conclude(survey: Survey, *, loss: str, class_weight: Any) -> Surveyed:
         weights=apply_class_weight(by_class, of_sample, weights),
         groups=None if sample.groups is None else pd.factorize(sample.groups)[0],
     )
-    return Surveyed(survey, given, resolved.scale(*like_all), by_class, 2.0**exponent)
+    class_unit = 1.0
+    if by_class is not None:
+        class_unit = 2.0 ** (np.frexp(class_factors(by_class, target).max())[1] - 1)
+    return Surveyed(survey, given, resolved.scale(*like_all), by_class, 2.0**exponent, class_unit)
 
 
 def encode_sample(
@@ -182,7 +193,7 @@ class Drawing:
             random = np.random.default_rng([self.seed, number])
             fold = random.integers(self.n_tables, size=n, dtype=np.int16)
             return fold, random.random(n) < self.judged
-        marks = pd.util.hash_array(np.asarray(groups), hash_key=f"{self.seed % 10**16:016d}")
+        marks = mixed(hash_groups(groups), self.seed)
         low, high = marks & np.uint64(2**32 - 1), marks >> np.uint64(32)
         return (low % self.n_tables).astype(np.int16), high < self.judged * 2.0**32
 
@@ -237,9 +248,7 @@ class Spilled:
         found.given.loss.check(target)
         own = np.ones(len(rows)) if rows.weights is None else rows.weights / found.unit
         resolve_link(y_range, replace(found.given, target=target), scale)
-        weights = own
-        if found.class_weight is not None:
-            weights = own * class_factors(found.class_weight, target)
+        weights = own * found.class_factors(target)
         vocabularies: Any = columns.vocabularies[: len(columns.categorical)]
         codes = []
         for column, vocabulary, sums in zip(
@@ -350,9 +359,7 @@ class Spilled:
             values = found.scale.restore(self.files.numbers["target"].read(*at).astype(np.float64))
             own = self.files.numbers["weights"].read(*at).astype(np.float64)
             rows = replace(target, values=values)
-            if found.class_weight is not None:
-                own /= class_factors(found.class_weight, rows)
-            sums.add(positions, None, rows, own)
+            sums.add(positions, None, rows, own / found.class_factors(rows))
         return cross, sums.means
 
     def _codes_of(self, pair: tuple[int, int]) -> Iterator[list[NDArray[Any]]]:

@@ -20,6 +20,7 @@ from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target, read_target
+from sk_entity_embed.model.losses import spread
 
 SAMPLE_ROWS = 300_000
 """Rows drawn from all, for what is not counted: ranks of numbers, pairs, roles, copies."""
@@ -33,15 +34,20 @@ class TargetSurvey:
     """Kind, classes and spread of a target of which parts come one after the other.
 
     `values` are distinct targets, or rows of several: all where they may be classes, some where
-    they are numbers that cannot. `mean` and `squares` (sums of squared deviations) are weighted.
+    they are numbers that cannot, or rows of several. `n_rows` and `sums` are of all, as they are;
+    `mean` and `width` (the standard deviation) are weighted. `total` is the weight of all, in a
+    unit of two to the `exponent`, so that sums of large weights are numbers.
     """
 
     target_type: str
     values: NDArray[Any] | None = None
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    n_rows: int = 0
+    sums: Any = 0.0
     total: float = 0.0
+    exponent: int = 0
     mean: Any = 0.0
-    squares: Any = 0.0
+    width: Any = 0.0
 
     def add(self, y: NDArray[Any], weights: NDArray[np.float64] | None) -> None:
         """Take in some more rows."""
@@ -50,19 +56,23 @@ class TargetSurvey:
         self._take(values, counts)
         if y.dtype.kind in _NUMBERS:
             w = np.ones(len(y)) if weights is None else weights
+            exponent = int(np.frexp(w.max(initial=0.0))[1])
+            w = np.ldexp(w, -exponent)
             total = float(w.sum())
             if total > 0:
                 numbers = y.reshape(len(y), -1).astype(np.float64)
-                mean = np.average(numbers, axis=0, weights=w)
-                squares = (w[:, None] * (numbers - mean) ** 2).sum(axis=0)
-                self._join(total, mean, squares)
+                with np.errstate(over="ignore", invalid="ignore"):  # too large ones are refused
+                    self.n_rows, self.sums = self.n_rows + len(y), self.sums + numbers.sum(axis=0)
+                    mean = np.average(numbers, axis=0, weights=w)
+                    self._join(total, exponent, mean, spread(numbers - mean, w))
 
     def merge(self, other: TargetSurvey) -> None:
         """Take in what another survey has met."""
         if other.values is not None:
             self._take(other.values, other.counts)
         if other.total > 0:
-            self._join(other.total, other.mean, other.squares)
+            self.n_rows, self.sums = self.n_rows + other.n_rows, self.sums + other.sums
+            self._join(other.total, other.exponent, other.mean, other.width)
 
     def target(self) -> Target:
         """Return the distinct targets as a target, of the kind that all of them have."""
@@ -71,8 +81,7 @@ class TargetSurvey:
 
     def like_all(self, target: Target) -> tuple[Target, NDArray[np.float64]]:
         """Return two rows with mean and spread of all, as a target, and their weights."""
-        width = np.sqrt(self.squares / self.total)
-        values = np.stack([self.mean - width, self.mean + width])
+        values = np.stack([self.mean - self.width, self.mean + self.width])
         return replace(target, values=values), np.ones(2)
 
     def _take(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
@@ -88,8 +97,8 @@ class TargetSurvey:
         distinct, where = np.unique(values, axis=axis, return_inverse=True)
         sums = np.zeros(len(distinct), dtype=np.int64)
         np.add.at(sums, where.reshape(-1), counts)
-        may_be_quantities = self.target_type in ("auto", "quantities", "continuous")
-        if may_be_quantities and values.dtype.kind in _NUMBERS and len(distinct) > _DISTINCT:
+        may_be_many = values.ndim == 2 or self.target_type in ("auto", "quantities", "continuous")
+        if may_be_many and values.dtype.kind in _NUMBERS and len(distinct) > _DISTINCT:
             # One that is not whole, if there is any, tells quantities from classes.
             by_row = distinct.reshape(len(distinct), -1)
             whole = (by_row == np.floor(by_row)).all(axis=1)
@@ -97,13 +106,17 @@ class TargetSurvey:
             distinct, sums = distinct[kept], sums[kept]
         self.values, self.counts = distinct, sums
 
-    def _join(self, total: float, mean: Any, squares: Any) -> None:
-        """Join means and sums of squares (Chan, Golub & LeVeque, 1979)."""
-        both = self.total + total
+    def _join(self, total: float, exponent: int, mean: Any, width: Any) -> None:
+        """Join means and deviations (Chan, Golub & LeVeque, 1979), none of them squared."""
+        unit = max(exponent, self.exponent) if self.total else exponent
+        before, more = np.ldexp(self.total, self.exponent - unit), np.ldexp(total, exponent - unit)
+        both = before + more
+        old, new = before / both, more / both
         distance = mean - self.mean
-        self.mean = self.mean + distance * (total / both)
-        self.squares = self.squares + squares + distance**2 * (self.total * total / both)
-        self.total = both
+        within = np.hypot(self.width * np.sqrt(old), width * np.sqrt(new))
+        self.mean = self.mean + distance * new
+        self.width = np.hypot(within, np.abs(distance) * np.sqrt(old) * np.sqrt(new))
+        self.total, self.exponent = float(both), unit
 
 
 class Sample:
@@ -226,10 +239,8 @@ class Survey:
         if not isinstance(class_weight, str) or target.classes is None:
             return class_weight
         if target.kind == "multilabel-indicator":
-            assert self.target.values is not None
-            ones = self.target.counts @ self.target.values.astype(np.float64)
-            n = float(self.target.counts.sum())
-            return [{0: n / (2 * max(n - m, 1)), 1: n / (2 * max(m, 1))} for m in ones.tolist()]
+            n, ones = self.target.n_rows, self.target.sums.tolist()
+            return [{0: n / (2 * max(n - m, 1)), 1: n / (2 * max(m, 1))} for m in ones]
         shares = self.target.counts / self.target.counts.sum()
         values = 1 / (len(shares) * shares)
         weights: Mapping[Any, float] = dict(

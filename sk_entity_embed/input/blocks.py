@@ -37,8 +37,18 @@ class Roles:
         """Refuse names that the columns of a source lack, or that stand for two things."""
         for parameter in ("y", "sample_weight", "groups"):
             named = getattr(self, parameter)
-            for name in [named] if isinstance(named, str) or named is None else named:
-                if name is not None and name not in columns:
+            several = parameter == "y" and isinstance(named, list | tuple) and len(named) > 0
+            if (
+                not several
+                and not isinstance(named, str)
+                and (parameter == "y" or named is not None)
+            ):
+                what = "a column, or a list of names" if parameter == "y" else "a column"
+                raise InvalidParameterError(
+                    f"`{parameter}` must be the name of {what}, got {shown(named)}."
+                )
+            for name in named if several else [] if named is None else [named]:
+                if not isinstance(name, str) or name not in columns:
                     raise InvalidParameterError(
                         f"`{parameter}` names {shown(name)}, which is not a column of the source: "
                         f"{shown(list(columns))}."

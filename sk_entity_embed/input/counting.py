@@ -44,6 +44,7 @@ class ValueCounter:
         self.counts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.n_cells = 0
         self.missing_count = 0  # cells, items and lists
+        self.bare_count = 0  # of those, cells of parts without values: they may be lists
         self.absent_count = 0  # lists
         self.empty_count = 0
         self._waiting: list[tuple[Cells, NDArray[np.int64]]] = []
@@ -61,6 +62,7 @@ class ValueCounter:
         self._take(cells, counts)
         self.n_cells += int(counts.sum()) + missing
         self.missing_count += missing
+        self.bare_count += 0 if len(cells) or column.is_list else missing
         self.absent_count += absent
         self.empty_count += empty
 
@@ -74,7 +76,7 @@ class ValueCounter:
             self._start_sketch()
             self._sketch.merge(other._sketch)
         self._take(other.cells, other.counts)
-        for name in ("n_cells", "missing_count", "absent_count", "empty_count"):
+        for name in ("n_cells", "missing_count", "bare_count", "absent_count", "empty_count"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
@@ -97,16 +99,17 @@ class ValueCounter:
         Of values counted by a sketch it has the most frequent ones alone; all others are unknown.
         """
         self._join()
+        n_cells = self.n_cells - (self.bare_count if self.is_list else 0)
         column, times = self._distinct()
         values, counts, _ = count_values(column, times)
         if self._sketch is not None:
-            kept = ~infrequent_mask(counts, self.n_cells, min_frequency, max_categories)
+            kept = ~infrequent_mask(counts, n_cells, min_frequency, max_categories)
             values, counts = values.take(np.flatnonzero(kept)), counts[kept]
         return vocabulary_of(
             column,
             values,
             counts,
-            n_cells=self.n_cells,
+            n_cells=n_cells,
             missing_count=self.missing_count + self.absent_count,
             empty_count=self.empty_count,
             min_frequency=min_frequency,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any, Literal, TypeAlias, cast
@@ -244,6 +244,8 @@ def class_factors(class_weight: Any, target: Target) -> NDArray[np.float64]:
         raise InvalidParameterError("`class_weight` needs classes, but the target is continuous.")
     if target.kind == "multilabel-indicator":
         labels: NDArray[Any] = target.values.astype(int)
+        if isinstance(class_weight, list):
+            class_weight = [_completed(one, (0, 1)) for one in class_weight]
     else:
         labels = target.classes[target.values[:, 0].astype(int)]
         known = set(target.classes.tolist())
@@ -252,6 +254,7 @@ def class_factors(class_weight: Any, target: Target) -> NDArray[np.float64]:
                 f"`class_weight` names {[k for k in class_weight if k not in known]}, which are "
                 f"not classes of y: {target.classes.tolist()}."
             )
+        class_weight = _completed(class_weight, target.classes.tolist())
     try:
         factors = compute_sample_weight(class_weight, labels)
     except (TypeError, ValueError, OverflowError) as error:
@@ -268,6 +271,13 @@ def class_factors(class_weight: Any, target: Target) -> NDArray[np.float64]:
         )
     checked: NDArray[np.float64] = factors
     return checked
+
+
+def _completed(class_weight: Any, classes: Sequence[Any]) -> Any:
+    """Give classes without a weight that of one: not all may be among some rows."""
+    if not isinstance(class_weight, Mapping) or not set(classes).issuperset(class_weight):
+        return class_weight
+    return {label: class_weight.get(label, 1) for label in classes}
 
 
 def to_unit(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,13 +38,15 @@ def warn_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> bool:
 
 def explain_unknown(column: Column, codes: Codes, vocabulary: Vocabulary) -> str | None:
     """Return what may be wrong with a column of nearly all unknown values; None if nothing is."""
+    if vocabulary.n_categories == 0:
+        return None
     if isinstance(codes, Lists):  # which have stand-ins for empty lists
         column = column.items
         codes = vocabulary.rows_of(vocabulary.locate(column))
     missing = missing_cells(column)
     unknown = (codes == UNKNOWN) & ~missing
     n, n_unknown = len(column) - int(missing.sum()), int(unknown.sum())
-    if n_unknown == 0 or vocabulary.n_categories == 0:
+    if n_unknown == 0:
         return None
     value = column.value(int(np.argmax(unknown)))
     now, before = kind_of(value), vocabulary.kinds

@@ -181,7 +181,7 @@ class _OfQuantities(Loss):
 
     def scale(self, target: Target, weights: Float64) -> Scale:
         mean = np.average(target.values, axis=0, weights=weights)
-        width = _width(target.values - mean, weights)
+        width = spread(target.values - mean, weights)
         tiny = width <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
         return Scale(mean, np.where(tiny, 1.0, width))
 
@@ -323,7 +323,7 @@ def resolve_loss(name: str, target: Target) -> Loss:
     return loss
 
 
-def _width(deviation: Float64, weights: Float64) -> Float64:
+def spread(deviation: Float64, weights: Float64) -> Float64:
     """Return the root of the weighted mean square, column by column, whatever the unit.
 
     Squares are taken in units of a power of two, in which they are numbers and equally exact.
