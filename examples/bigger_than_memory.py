@@ -60,7 +60,7 @@ def batches(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def fit_linear(folder: Path) -> tuple[StandardScaler, SGDClassifier]:
     """A linear model by two passes over files: one for the scale, one to learn."""
-    scaler, model = StandardScaler(), SGDClassifier(loss="log_loss", alpha=1e-6, random_state=0)
+    scaler, model = StandardScaler(), SGDClassifier(loss="log_loss", average=True, random_state=0)
     for vectors, _ in batches(folder):
         scaler.partial_fit(vectors)
     for vectors, late in batches(folder):

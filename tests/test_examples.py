@@ -74,6 +74,15 @@ def test_flights_prints_its_table_and_draws_its_picture(tmp_path: Path, run: Run
 
 
 @needs_flights
+def test_flights_of_many_files_are_learned_from_in_parts(tmp_path: Path, run: Run) -> None:
+    lines = run("bigger_than_memory.py", tmp_path, "--rows", "2000")
+    assert lines[0] == "15,810 training rows in 10 files; 4,000 in memory at a time"
+    (files,), (memory,) = numbers(lines, "from files"), numbers(lines, "in memory")
+    assert min(files, memory) > 0.55
+    assert abs(files - memory) < 0.1
+
+
+@needs_flights
 def test_the_gallery_has_every_view_of_every_column(tmp_path: Path, run: Run) -> None:
     views = "map neighbors similarity heatmap loss predictions drift".split()  # umap takes long
     few = ["--rows", "1000", "--categories", "60", "--books", "60", "--views", *views]
