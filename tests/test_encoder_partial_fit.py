@@ -232,6 +232,15 @@ def test_groups_of_times_are_known_again_in_any_unit(one: str, other: str) -> No
     np.testing.assert_array_equal(*folds)
 
 
+def test_one_group_is_not_taken_apart() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder()
+    with pytest.raises(InvalidDataError, match="All groups so far are in one fold"):
+        encoder.partial_fit(X, y, groups=np.ones(60))
+    encoder.partial_fit(X, y, groups=np.arange(60) // 6)
+    assert len(set(encoder.partial_fit(X, y, groups=np.ones(60)).fold_)) == 1
+
+
 def test_natural_copies_are_spread_over_the_folds() -> None:
     rng = np.random.default_rng(0)
     encoder, contents, folds = make_encoder(max_iter=1), [], []
