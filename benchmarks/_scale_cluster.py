@@ -30,7 +30,8 @@ from sk_entity_embed.learning.problem import parts_of_pass
 
 N_FILES = 8
 HOSTS = ("see-head", "see-worker")
-"""Names of the network namespaces."""
+WIRE = ("see0", "see1")
+"""Names of the network namespaces, and of the ends of the wire between them."""
 
 
 def write_flights(folder: Path, n_rows: int | None = None) -> tuple[Any, Any]:
@@ -100,13 +101,13 @@ def compare(n_seeds: int = 2, n_rows: int | None = None) -> list[dict[str, Any]]
             alone.fit(rows[X.columns], rows["late"])
             found.append({"workers": 0, "seed": seed, "fit_s": time.perf_counter() - begun})
             found[-1] |= {"auc": auc(alone, X, y), "n_iter": alone.n_iter_}
-            print(json.dumps(found[-1]), flush=True)
+            print(json.dumps(found[-1]), file=sys.stderr, flush=True)
         ray = start_ray()
         for seed in range(n_seeds):
             model, told = fit_on_cluster(folder, seed, num_workers=2)
             found.append({"workers": 2, "seed": seed, **told})
             found[-1] |= {"auc": auc(model, X, y), "n_iter": model.n_iter_}
-            print(json.dumps(found[-1]), flush=True)
+            print(json.dumps(found[-1]), file=sys.stderr, flush=True)
         ray.shutdown()
     return found
 
@@ -118,6 +119,7 @@ def auc(model: Any, X: Any, y: Any) -> float:
 
 def kill(n_times: int = 5, n_rows: int = 60_000, seed: int = 0) -> list[dict[str, Any]]:
     """Kill a worker at random moments of fits, which all have to end in the same model."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.distributed.killing import Killer
 
     ray = start_ray()
@@ -127,7 +129,7 @@ def kill(n_times: int = 5, n_rows: int = 60_000, seed: int = 0) -> list[dict[str
         (folder / "rows").mkdir()
         X, y = write_flights(folder / "rows", n_rows)
         expected, told = fit_on_cluster(folder / "rows", 0, num_workers=2)
-        print(json.dumps({"undisturbed": auc(expected, X, y), **told}), flush=True)
+        print(json.dumps({"undisturbed": auc(expected, X, y), **told}), file=sys.stderr, flush=True)
         for i in range(n_times):
             storage = folder / f"storage-{i}"
             storage.mkdir()
@@ -138,7 +140,7 @@ def kill(n_times: int = 5, n_rows: int = 60_000, seed: int = 0) -> list[dict[str
                 )
             same = bool((model.predict_proba(X) == expected.predict_proba(X)).all())
             found.append({"delay": delay, "killed": killer.killed, "same": same, **again})
-            print(json.dumps(found[-1]), flush=True)
+            print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     ray.shutdown()
     return found
 
@@ -147,13 +149,12 @@ def kill(n_times: int = 5, n_rows: int = 60_000, seed: int = 0) -> list[dict[str
 def namespaces() -> Iterator[tuple[str, str]]:
     """Two hosts with a wire between them; yields their addresses."""
     addresses = "10.77.0.1", "10.77.0.2"
-    ends = "see0", "see1"
     try:
         for host in HOSTS:
             _run("ip", "netns", "add", host)
             _run("ip", "-n", host, "link", "set", "lo", "up")
-        _run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
-        for host, end, address in zip(HOSTS, ends, addresses, strict=True):
+        _run("ip", "link", "add", WIRE[0], "type", "veth", "peer", "name", WIRE[1])
+        for host, end, address in zip(HOSTS, WIRE, addresses, strict=True):
             _run("ip", "link", "set", end, "netns", host)
             _run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", end)
             _run("ip", "-n", host, "link", "set", end, "up")
@@ -184,13 +185,16 @@ def on_two_hosts(n_rows: int = 60_000) -> None:
         # A token of this cluster's own, which its hosts and the driver share.
         shared = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
-            for host, how, temp in zip(HOSTS, commands, ("a", "b"), strict=True):
+            for host, wire, how, temp in zip(HOSTS, WIRE, commands, ("a", "b"), strict=True):
                 own = [f"--temp-dir={folder / temp}"] if temp == "a" else []
                 line = [str(bin_folder / "ray"), "start", *how, *common, *own]
                 line = ["ip", "netns", "exec", host, *line]
-                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=shared))
+                # Gloo would look for the address of the host's name, which both of them have.
+                own_wire = {**shared, "GLOO_SOCKET_IFNAME": wire}
+                started.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=own_wire))
                 time.sleep(10)
-            line = [sys.executable, "-m", "benchmarks._scale_cluster", "driver", str(folder)]
+            given = json.dumps({"folder": str(folder)})
+            line = [sys.executable, os.path.abspath(__file__), "driver", given]
             address = {**shared, "RAY_ADDRESS": f"{head}:6379"}
             address["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
             subprocess.run(["ip", "netns", "exec", HOSTS[0], *line], env=address, check=True)
@@ -204,13 +208,17 @@ def drive(folder: Path) -> None:
     """Do the driver's part on the first host."""
     import ray
 
-    ray.init(log_to_driver=False)
+    ray.init()
     nodes = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
     sent = _bytes_sent()
     X, y = load_flights(20_000, random_state=1)
     model, told = fit_on_cluster(folder / "rows", 0, num_workers=2, storage_path=folder / "storage")
     told["bytes_on_the_wire"] = _bytes_sent() - sent
-    print(json.dumps({"hosts": nodes, "auc_mostly_seen": auc(model, X, y), **told}), flush=True)
+    print(
+        json.dumps({"hosts": nodes, "auc_mostly_seen": auc(model, X, y), **told}),
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _bytes_sent() -> int:
@@ -222,9 +230,19 @@ def _bytes_sent() -> int:
     return 0
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run one of the parts, and print what it found as JSON."""
     what = sys.argv[1] if len(sys.argv) > 1 else "compare"
-    if what == "driver":
-        drive(Path(sys.argv[2]))
-    else:
-        {"compare": compare, "kills": kill, "hosts": on_two_hosts}[what]()
+    given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    parts = {
+        "compare": lambda: compare(**given),
+        "kills": lambda: kill(**given),
+        "hosts": lambda: on_two_hosts(**given),
+        "driver": lambda: drive(Path(given["folder"])),
+    }
+    found = parts[what]()
+    print("\n" + json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

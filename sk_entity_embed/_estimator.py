@@ -373,10 +373,27 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        source, y, sample_weight, groups, rows_in_memory, spill_dir
-            As in :meth:`fit_batches`.
-        path, keep, rows_a_file, compression
-            As in :meth:`transform_batches`. `keep` may name the columns of `y` and of weights.
+        source : path, table or iterable of tables
+            See :meth:`fit_batches`.
+        path : str or path-like
+            The folder of files of vectors; see :meth:`transform_batches`. It is not inside that of
+            the source.
+        y : str or sequence of str
+            Name of the column of targets, or names of several.
+        sample_weight : str, default=None
+            Name of the column of weights. Rows of zero weight get the vectors of new rows.
+        groups : str, default=None
+            Name of the column of groups.
+        keep : sequence of str, default=()
+            Columns of the source to write in front of the vectors, such as that of `y`.
+        rows_in_memory : int, default=2_000_000
+            See :meth:`fit_batches`.
+        spill_dir : path, default=None
+            See :meth:`fit_batches`.
+        rows_a_file : int, default=1_048_576
+            Rows of each file, but for the last one.
+        compression : {"zstd", "snappy", "gzip", "brotli", "lz4"} or None, default="zstd"
+            Compression of the files.
 
         Returns
         -------

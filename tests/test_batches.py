@@ -241,8 +241,11 @@ def test_bad_rows_name_their_place_and_write_no_half_part(encoder, frame, tmp_pa
 
 def test_a_folder_of_rows_gets_no_vectors(encoder, frame, tmp_path):
     pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    for place in (tmp_path, tmp_path / "vectors"):
+        with pytest.raises(InvalidParameterError, match="is inside the folder"):
+            encoder.transform_batches(tmp_path, place)
     with pytest.raises(InvalidFileError, match="was not written by transform_batches"):
-        encoder.transform_batches(tmp_path, tmp_path)
+        encoder.transform_batches(frame, tmp_path)
 
 
 def test_a_full_disk_leaves_no_half_file(encoder, frame, tmp_path):

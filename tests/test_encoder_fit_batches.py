@@ -288,7 +288,8 @@ def test_training_rows_get_vectors_that_never_saw_their_target(tmp_path):
 
 
 def test_rows_of_zero_weight_get_the_vectors_of_new_ones(tmp_path):
-    frame = FRAME[["a", "b", "weight", "late"]]
+    frame = FRAME[["a", "b", "weight", "late"]].copy()
+    frame.loc[:599, "weight"] = 0.0  # the first block, and some of the second
     encoder = make()
     with small_blocks():
         path = encoder.fit_transform_batches(

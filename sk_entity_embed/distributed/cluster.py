@@ -80,11 +80,13 @@ _held: dict[bytes, Any] = {}
 """What this process has got last by reference."""
 
 
-def held(ray: Any, references: Sequence[Any]) -> Any:
+def held(references: Sequence[Any]) -> Any:
     """Return what a reference stands for; tasks that run in one process make it once.
 
     It comes in a list, for Ray would make it anew for each task.
     """
+    import ray
+
     (reference,) = references
     key = reference.binary()
     if key not in _held:

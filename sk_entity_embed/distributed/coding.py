@@ -118,9 +118,7 @@ def merge_surveys(*found: Survey) -> Survey:
 
 def code_piece(piece: Any, number: int, plans: Sequence[Any]) -> tuple[Coded, Totals, int]:
     """Code the rows of a piece; return them, what they add up to, and how many they are."""
-    import ray
-
-    plan: Plan = held(ray, plans)
+    plan: Plan = held(plans)
     columns = plan.columns
     coded = Coded()
     own = columns.vocabularies[: len(columns.categorical)]
@@ -152,9 +150,7 @@ def count_crosses(
     coded: Coded, plans: Sequence[Any]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
     """Count the pairs of each cross in coded rows."""
-    import ray
-
-    columns = held(ray, plans).columns
+    columns = held(plans).columns
     found = []
     for pair in columns.crosses:
         counter = PairCounter([columns.vocabularies[j] for j in pair], MOST_PAIRS)
@@ -167,9 +163,7 @@ def code_crosses(
     coded: Coded, plans: Sequence[Any], crosses: Sequence[CrossVocabulary]
 ) -> tuple[Coded, list[LabelSums]]:
     """Return rows with the codes of crosses, and sums of the target by their labels."""
-    import ray
-
-    plan: Plan = held(ray, plans)
+    plan: Plan = held(plans)
     found, numbers = plan.found, coded.numbers
     values = found.scale.restore(numbers["target"].astype(np.float64))
     rows = replace(found.given.target, values=values)

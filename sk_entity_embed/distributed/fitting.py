@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from sk_entity_embed import __version__
 from sk_entity_embed._batch_fitting import Streamed
+from sk_entity_embed._estimator import EmbeddingEstimator
 from sk_entity_embed.distributed import coding
 from sk_entity_embed.distributed.cluster import check_machines, get, import_ray, merged
 from sk_entity_embed.distributed.pieces import PIECE_ROWS, Pieces, find_pieces
 from sk_entity_embed.distributed.training import Cluster, Job, Shards, check, divide, train
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
+from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.fitting.building import SCALE_ROWS
 from sk_entity_embed.fitting.preparation import EncodedColumns
 from sk_entity_embed.fitting.streaming import Drawing, Surveyed
@@ -94,7 +95,8 @@ def fit(
         memory, there are fewer rows than workers, a cluster of several machines gets no
         `storage_path`, or a machine has another version of this package or none.
     TypeError
-        If the data set is of a type that cannot be read on a cluster.
+        If the estimator is none of these, or the data set is of a type that cannot be read on a
+        cluster.
     OSError
         If a file cannot be read.
     ray.train.TrainingFailedError
@@ -122,6 +124,12 @@ def fit(
     cluster = Cluster(
         num_workers, use_gpu, resources_per_worker, storage, max_failures, checkpoint_interval
     )
+    if not isinstance(estimator, EmbeddingEstimator):
+        raise UnsupportedDataError(
+            f"Only encoders and predictors of this package can be fitted on a cluster, not "
+            f"{type(estimator).__name__}. Of a pipeline, fit the encoder, and the next step on its "
+            "vectors."
+        )
     fitted: Any = estimator
     fitted._validate_params()
     if fitted.checkpoint is not None:

@@ -77,7 +77,7 @@ def transform(estimator: Any, dataset: Any, *, keep: Sequence[str] = ()) -> Any:
     reference = ray.put(estimator)
 
     def encode(table: pa.Table) -> pa.Table:
-        vectors = held(ray, [reference]).transform(table.select(columns))
+        vectors = held([reference]).transform(table.select(columns))
         vectors = np.asarray(vectors, dtype=np.float32)
         arrays = [pa.array(vectors[:, j]) for j in range(vectors.shape[1])]
         return pa.table([*(table[name] for name in keep), *arrays], names=[*keep, *map(str, out)])

@@ -148,12 +148,16 @@ def _persist(ray: Any, trainer: Callable[[], Any], max_failures: int) -> Any:
 def work(given: Mapping[str, Any]) -> None:
     """Train on the rows of one worker, from the last checkpoint on, if there is one."""
     import ray
+    import ray.train.torch
     from ray import train as running
 
     from sk_entity_embed.learning.exchange import ProcessGroup
     from sk_entity_embed.learning.parting import PartedKeeper
 
     job: Job = ray.get(given["job"][0])
+    if job.config.device == "cuda":  # the one of this worker, of all that its machine has
+        device = str(running.torch.get_device())
+        job = replace(job, config=replace(job.config, device=device))
     last = running.get_checkpoint()
     with tempfile.TemporaryDirectory(prefix="sk_entity_embed-") as folder:
         if last is not None:

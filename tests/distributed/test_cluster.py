@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.distributed import fit, transform
@@ -51,5 +52,7 @@ def test_what_does_not_go_together_is_refused():
 def test_what_cannot_be_read_or_is_not_fitted_is_refused(ray):
     with pytest.raises(UnsupportedDataError, match="type int cannot be read on a cluster; give"):
         fit(EntityEmbeddingEncoder(), 3, y="price")
+    with pytest.raises(UnsupportedDataError, match="can be fitted on a cluster, not Pipeline"):
+        fit(make_pipeline(EntityEmbeddingEncoder()), "rows.parquet", y="price")
     with pytest.raises(NotFittedError):
         transform(EntityEmbeddingEncoder(), "rows.parquet")

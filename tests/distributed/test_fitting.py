@@ -19,7 +19,7 @@ from sk_entity_embed.distributed import fit, transform
 from sk_entity_embed.distributed.pieces import find_pieces, table_of
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from tests.distributed.killing import Killer
-from tests.distributed.threads import train_in_threads
+from tests.distributed.threads import in_this_process, train_in_threads
 
 N_PARTS, PART = 3, 600
 FEATURES = ["town", "kind", "words", "size"]
@@ -64,11 +64,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def fitted(ray, folder):
-    """A fit without any failure."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "train", train_in_threads)
-        model = EntityEmbeddingClassifier(**SETTINGS)
+def fitted(folder):
+    """A fit without any failure, and without Ray."""
+    model = EntityEmbeddingClassifier(**SETTINGS)
+    with in_this_process():
         assert fit(model, folder, y="bought", sample_weight="weight") is model
     return model
 
