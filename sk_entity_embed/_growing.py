@@ -170,8 +170,7 @@ class GrowingEstimator(EmbeddingEstimator):
 
         `partial_fit` after :meth:`fit` goes on from it, but without a sample of its rows, and
         without their folds: rows of fit that come again have been seen. In target means its rows
-        have a weight of one each. :meth:`fit` starts
-        afresh.
+        have a weight of one each. :meth:`fit` starts afresh.
 
         Examples
         --------
