@@ -181,12 +181,13 @@ def write_batches(
     """
     keep = list(keep)
     _check_options(source, keep, rows_a_file, compression)
+    rows_a_file = int(rows_a_file)
     model: EmbeddingModel = estimator._model
     outputs = model.output_names()
     columns = _columns(estimator, source, keep, outputs)
     source.check_place(path)
     folder = Path(path)
-    plan = Written(fingerprint(model), outputs, keep, int(rows_a_file), folds is not None)
+    plan = Written(fingerprint(model), outputs, keep, rows_a_file, folds is not None)
     done = _parts_in(folder, plan)
     total, unit = source.n_rows, {"unit": " rows", "unit_scale": True}
     with (

@@ -384,7 +384,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             Name of the column of weights. Rows of zero weight get the vectors of new rows.
         groups : str, default=None
             Name of the column of groups.
-        keep : sequence of str, default=()
+        keep : str or sequence of str, default=()
             Columns of the source to write in front of the vectors, such as that of `y`.
         rows_in_memory : int, default=2_000_000
             See :meth:`fit_batches`.

@@ -169,8 +169,8 @@ class GrowingEstimator(EmbeddingEstimator):
         block says little of them, as a single month says nothing of pairs with the month.
 
         `partial_fit` after :meth:`fit` goes on from it, but without a sample of its rows, and
-        without their folds: rows of fit that come again have been seen. :meth:`fit` starts
-        afresh.
+        without their folds: rows of fit that come again have been seen. In target means its rows
+        have a weight of one each. :meth:`fit` starts afresh.
 
         Examples
         --------
@@ -360,7 +360,7 @@ class GrowingEstimator(EmbeddingEstimator):
         growth = growing.before_first(int(seeds.folds.randint(_SEEDS)), self._settings())
         names = growing.name_rows(block, given, owners, n_folds, growth)
         new = growing.as_kept(block, names, given)
-        folds = self._assign(new, len(new), n_folds, columns)
+        folds = self._assign(new, len(new), n_folds, columns, owners is not None)
         columns = self._cross(given, columns, None, folds, seeds)
         block = growing.with_crosses(block, given, columns)
         class_rows = growing.class_rows(given.target)
@@ -401,7 +401,7 @@ class GrowingEstimator(EmbeddingEstimator):
             )
         head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
-        folds = self._assign(rows, len(new), n_folds, columns)
+        folds = self._assign(rows, len(new), n_folds, columns, owners is not None)
         class_rows = growing.class_rows(given.target)
         if class_rows is not None and growth.class_rows is not None:
             class_rows = class_rows + growth.class_rows
@@ -425,7 +425,7 @@ class GrowingEstimator(EmbeddingEstimator):
         )
 
     def _assign(
-        self, rows: KeptRows, n_new: int, n_folds: int, columns: EncodedColumns
+        self, rows: KeptRows, n_new: int, n_folds: int, columns: EncodedColumns, grouped: bool
     ) -> FoldAssignment:
         return growing.assign(
             rows,
@@ -434,6 +434,7 @@ class GrowingEstimator(EmbeddingEstimator):
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             withholds=self._withholds(columns),
+            grouped=grouped,
         )
 
     def _training_input(

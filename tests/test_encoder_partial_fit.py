@@ -224,6 +224,23 @@ def test_groups_keep_their_fold_whatever_the_content() -> None:
     assert all(len(set(folds[groups == g])) == 1 for g in range(23))
 
 
+@pytest.mark.parametrize(("one", "other"), [("M8[ns]", "M8[s]"), ("m8[ns]", "m8[ms]")])
+def test_groups_of_times_are_known_again_in_any_unit(one: str, other: str) -> None:
+    X, y = make_rows(60)
+    days = np.repeat(np.arange(20), 3).astype(one[:2] + "[D]")
+    folds = [make_encoder().partial_fit(X, y, groups=days.astype(u)).fold_ for u in (one, other)]
+    np.testing.assert_array_equal(*folds)
+
+
+def test_one_group_is_not_taken_apart() -> None:
+    X, y = make_rows(60)
+    encoder = make_encoder()
+    with pytest.raises(InvalidDataError, match="All groups so far are in one fold"):
+        encoder.partial_fit(X, y, groups=np.ones(60))
+    encoder.partial_fit(X, y, groups=np.arange(60) // 6)
+    assert len(set(encoder.partial_fit(X, y, groups=np.ones(60)).fold_)) == 1
+
+
 def test_natural_copies_are_spread_over_the_folds() -> None:
     rng = np.random.default_rng(0)
     encoder, contents, folds = make_encoder(max_iter=1), [], []

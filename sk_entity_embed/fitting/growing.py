@@ -401,6 +401,7 @@ def assign(
     early_stopping: bool,
     validation_fraction: float,
     withholds: bool,
+    grouped: bool,
 ) -> FoldAssignment:
     """Return folds and judges of rows by their names, of which the first `n_new` are new.
 
@@ -410,6 +411,11 @@ def assign(
     """
     fold, judges, n = rows.fold, rows.judges, len(rows)
     if n_folds > 1 and (fold == fold[0]).all():
+        if grouped:  # none of which is taken apart
+            raise InvalidDataError(
+                "All groups so far are in one fold, but cross-fitting needs two. Give a first "
+                "block of more groups, or set cross_fit=False."
+            )
         if n == 1:
             raise InvalidDataError(
                 "Cross-fitting needs at least two samples, got 1 sample. Give more data, or set "

@@ -42,6 +42,8 @@ def shares(keys: Keys, salt: int) -> NDArray[np.float64]:
 
 def hash_values(values: NDArray[Any]) -> Keys:
     """Return a hash of each value that is equal for equal ones: 1, 1.0 and True are one value."""
+    if values.dtype.kind in "mM":  # numbers of a unit, which may be another one the next time
+        values = pd.Series(values).astype(object).to_numpy()
     texts = np.array([_text(value) for value in values.tolist()], dtype=object)
     hashed: Keys = hash_array(texts, categorize=False)
     return hashed

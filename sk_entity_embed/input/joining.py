@@ -66,6 +66,9 @@ def joined_cells(parts: Sequence[Cells]) -> Cells:
         try:
             tables = [pa.table({"cells": part}) for part in arrow]
             joined = pa.concat_tables(tables, promote_options="permissive").column(0)
+            if pa.types.is_floating(joined.type):
+                for part in arrow:
+                    part.cast(joined.type)  # fails if it rounds whole numbers, such as long ids
             return joined.combine_chunks()
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # no type of Arrow's holds all
             pass
