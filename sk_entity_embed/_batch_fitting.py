@@ -34,10 +34,10 @@ from sk_entity_embed.fitting.streaming import (
     Surveyed,
     conclude,
     encode_sample,
-    temporary_folder,
 )
 from sk_entity_embed.fitting.survey import Survey, TargetSurvey
 from sk_entity_embed.input.blocks import BlockRows, Roles, read_block
+from sk_entity_embed.input.folders import TemporaryFolder
 from sk_entity_embed.input.folds import is_integer
 from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
@@ -151,9 +151,9 @@ def fit_batches(
             checkpoints_in(
                 estimator.checkpoint, estimator.checkpoint_interval, estimator._described()
             ) as kept,
-            temporary_folder(spill_dir) as folder,
+            TemporaryFolder(spill_dir) as folder,
         ):
-            streamed = Streamed(estimator, blocks, int(rows_in_memory), folder)
+            streamed = Streamed(estimator, blocks, int(rows_in_memory), folder.path)
             folds = streamed.fit(held, blocks_read, kept, writes=out is not None)
             return None if out is None else out.write(estimator, opened, folds)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,8 +24,6 @@ from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
 )
-from sk_entity_embed.export import load, save
-from sk_entity_embed.fitting import streaming
 from sk_entity_embed.fitting.streaming import Drawing
 from sk_entity_embed.fitting.survey import Survey, TargetSurvey
 from sk_entity_embed.input import sources
@@ -498,45 +494,6 @@ def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path):
     assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
     assert str(tmp_path) in caught.value.__notes__[0]
     assert not list(tmp_path.iterdir())
-
-
-def test_what_killed_fits_leave_is_removed(tmp_path):
-    left = tmp_path / f"{streaming._FOLDER}killed"
-    left.mkdir()
-    (left / "codes-0.bin").write_bytes(b"0" * 100)
-    other = tmp_path / "other"
-    other.mkdir()
-    with streaming.temporary_folder(tmp_path) as mine:
-        assert not left.exists()
-        with streaming.temporary_folder(tmp_path) as second:
-            assert mine.exists()  # its fit goes on
-            assert second != mine
-    assert [Path(p).name for p in os.listdir(tmp_path)] == ["other"]
-
-
-@pytest.mark.parametrize("rows_in_memory", [1500, 10_000])
-def test_no_vectors_of_an_earlier_fit_are_written(rows_in_memory, tmp_path, monkeypatch):
-    frame = FRAME[["a", "b", "late"]]
-    encoder = make().fit(frame[["a", "b"]], frame["late"])
-    before = dict(vars(encoder))
-    monkeypatch.setattr(CrossFitting, "iteration", ending_with(KeyboardInterrupt(), 1))
-    with small_blocks(), pytest.raises(KeyboardInterrupt, match="no vectors of these rows"):
-        encoder.fit_transform_batches(
-            parts_of(frame), tmp_path / "v", "late", rows_in_memory=rows_in_memory
-        )
-    assert vars(encoder) == before
-    assert not (tmp_path / "v").exists()
-
-
-def test_a_saved_fit_keeps_the_errors_of_counts_and_a_later_fit_has_none(tmp_path):
-    frame = FRAME[["a", "b", "late"]]
-    for encoder in (streamed(make(max_iter=1), frame, "late"), make().fit_batches(frame, "late")):
-        save(encoder, tmp_path / "encoder")
-        loaded = load(tmp_path / "encoder")
-        assert loaded.category_count_errors_ == {"a": 0, "b": 0}
-        assert_same(loaded, encoder, frame[["a", "b"]])
-    encoder.fit(frame[["a"]], frame["late"])
-    assert not hasattr(encoder, "category_count_errors_")
 
 
 def test_an_interrupted_fit_keeps_its_best_state(monkeypatch):

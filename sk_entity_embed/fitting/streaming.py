@@ -6,11 +6,8 @@ The rows are read twice: once to count, once to code and to write what training 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,33 +44,8 @@ from sk_entity_embed.model.poolings import Pooling
 
 MOST_JUDGED = 100_000
 """Rows that decide when to stop, at most, where there are more than fit in memory."""
-_FOLDER, _LOCK = "sk_entity_embed-rows-", "lock"
 MOST_PAIRS = 4_000_000
 """Pairs of a cross that are told apart, at most."""
-
-
-@contextmanager
-def temporary_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
-    """Make a folder for rows, and remove it at the end.
-
-    Folders that killed processes have left there are removed, too: nobody holds their locks.
-    """
-    from filelock import FileLock, Timeout
-
-    place = Path(tempfile.gettempdir() if parent is None else parent)
-    for left in place.glob(f"{_FOLDER}*"):
-        try:
-            with FileLock(left / _LOCK, timeout=0):
-                shutil.rmtree(left, ignore_errors=True)
-        except (Timeout, OSError):
-            continue
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=place))
-    lock = FileLock(folder / _LOCK)
-    try:
-        with lock:
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

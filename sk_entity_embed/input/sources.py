@@ -7,9 +7,7 @@ the last one, and the one before a change of types.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,6 +31,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
     UnsupportedDataError,
 )
+from sk_entity_embed.input.folders import TemporaryFolder
 from sk_entity_embed.input.frames import (
     Frame,
     KindOfType,
@@ -104,12 +103,12 @@ class Source:
     Close it, or use it in ``with``, to remove the copy that a reader of record batches needs.
     """
 
-    def __init__(self, origin: _Origin, folder: str | None = None) -> None:
+    def __init__(self, origin: _Origin, folder: TemporaryFolder | None = None) -> None:
         self._origin = origin
         self._read: int | None = None  # rows of the first whole pass
         self._clean: Callable[[], Any] = lambda: None
         if folder is not None:
-            self._clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._clean = weakref.finalize(self, folder.close)
 
     def __enter__(self) -> Self:
         return self
@@ -196,8 +195,8 @@ def open_source(source: Any, *, spill_dir: _Paths | None = None, once: bool = Fa
     if isinstance(source, pa.RecordBatchReader):
         if once:
             return Source(_Tables(source, names=list(source.schema.names)))
-        folder = tempfile.mkdtemp(prefix="sk_entity_embed-", dir=spill_dir)
-        return Source(_Once(source, os.path.join(folder, "rows.parquet")), folder)
+        folder = TemporaryFolder(spill_dir)
+        return Source(_Once(source, os.path.join(folder.path, "rows.parquet")), folder)
     if isinstance(source, ds.Dataset):
         return Source(_Dataset(source))
     if _is_a(source, "duckdb", "DuckDBPyRelation"):
