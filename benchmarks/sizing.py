@@ -183,11 +183,12 @@ def predictions(prices: Prices) -> str:
     """Return the table of fits on paper."""
     rows = []
     for n in (1e6, 1e7, 1e8, 1e9, 1e10, 1e11):
-        for workers in (1, 16, 256):
-            if workers > 1 and n < 1e8:
+        for workers in (1, 4, 16, 256):
+            if (workers > 1 and n < 1e8) or (workers == 256 and n < 1e9):
                 continue
             for levels in (1e3, 1e6, 1e9):
-                if levels > n / 10:
+                # Few levels make no difference to many rows, and many need many.
+                if levels > n / 10 or (levels < 1e6 and n > 1e7):
                     continue
                 large = 2048 if workers == 1 else 2048 * workers
                 fit = Fit(n, levels, workers, large)
