@@ -7,9 +7,10 @@ device; another implementation may read them from elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sk_entity_embed.input.lists import Codes, Lists
+from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.problem import (
     Floats,
     Rows,
@@ -305,7 +307,10 @@ class TrainingSet:
         self._judges = judges, _dealt(own_heads, self.n_heads, n_blocks)[0]
         self._part = 0
         self._chunks = np.arange(rows.n_chunks)
-        self._windows: Iterator[TrainingRows] = iter(())
+        # Windows come from disks, which are slow, and are read while steps are taken.
+        reads = rows.n_windows > 1 and not is_forked()
+        self._reader = ThreadPoolExecutor(1) if reads else None
+        self._following: Future[TrainingRows] | None = None
         self._order = (self._window.training, self._window.withheld)
 
     def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
@@ -349,7 +354,7 @@ class TrainingSet:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
         self._part, self._chunks = state["part"], state["chunks"].cpu().numpy()
-        self._windows = iter(())
+        self._following = None
         window, part = divmod(self._part, self._parts)
         if part:
             self._next_window(window)
@@ -365,16 +370,17 @@ class TrainingSet:
             places = block.flatten()
             yield self._of_own_tables(judges[places.clamp(min=0)], places >= 0)
 
-    def _next_window(self, window: int) -> None:
-        """Read the window of that number, unless it is the only one, and is there."""
-        if self.rows.n_windows == 1 and self._is_read:
+    def _next_window(self, number: int) -> None:
+        """Take the window of that number, and begin to read the one after it."""
+        if self.rows.n_windows == 1 and self._is_read:  # it stays
             return
-        windows = self._windows
-        if (rows := next(windows, None)) is None:
-            windows = self._windows = self.rows.windows(self._chunks)
-            rows = next(islice(windows, window, None))
+        following, self._following = self._following, None
         del self._window  # before the next one takes memory
+        read = partial(self.rows.window, self._chunks)
+        rows = read(number) if following is None else following.result()
         self._window, self._is_read = self._on_device(rows), True
+        if self._reader is not None and number + 1 < self.rows.n_windows:
+            self._following = self._reader.submit(read, number + 1)
 
     def _on_device(self, rows: TrainingRows) -> Window:
         return Window(rows, silences=self._silences, device=self.generator.device)

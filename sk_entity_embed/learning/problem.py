@@ -79,8 +79,8 @@ class Rows(ABC):
         """Yield all rows in their order, as many at a time as memory may hold."""
 
     @abstractmethod
-    def windows(self, order: NDArray[np.int64]) -> Iterator[TrainingRows]:
-        """Yield the windows of a pass, each with the chunks of rows that the `order` gives it."""
+    def window(self, order: NDArray[np.int64], number: int) -> TrainingRows:
+        """Return a window of a pass, with the chunks of rows that the `order` gives it."""
 
     @abstractmethod
     def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
@@ -205,8 +205,8 @@ class TrainingRows(Rows):
     def blocks(self) -> Iterator[TrainingRows]:
         yield self
 
-    def windows(self, order: NDArray[np.int64]) -> Iterator[TrainingRows]:
-        yield self
+    def window(self, order: NDArray[np.int64], number: int) -> TrainingRows:
+        return self
 
     def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
         return self, np.flatnonzero(self.validation)

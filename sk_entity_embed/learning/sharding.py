@@ -55,8 +55,8 @@ class Shard(Rows):
     def blocks(self) -> Iterator[TrainingRows]:
         return map(self._knowing, self.own.blocks())
 
-    def windows(self, order: NDArray[np.int64]) -> Iterator[TrainingRows]:
-        return map(self._knowing, self.own.windows(order))
+    def window(self, order: NDArray[np.int64], number: int) -> TrainingRows:
+        return self._knowing(self.own.window(order, number))
 
     def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
         rows, places = self.own.judges()

@@ -240,10 +240,10 @@ class StoredRows(Rows):
         for start in range(0, self.n_samples, BLOCK_ROWS):
             yield self._read([(start, min(start + BLOCK_ROWS, self.n_samples))])
 
-    def windows(self, order: NDArray[np.int64]) -> Iterator[TrainingRows]:
+    def window(self, order: NDArray[np.int64], number: int) -> TrainingRows:
         edges = np.linspace(0, self.n_samples, self.n_chunks + 1).astype(np.int64)
-        for chunks in np.split(order, self.n_windows):
-            yield self._read([(int(edges[c]), int(edges[c + 1])) for c in chunks])
+        chunks = np.split(order, self.n_windows)[number]
+        return self._read([(int(edges[c]), int(edges[c + 1])) for c in chunks])
 
     def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
         return self._judges, np.arange(self._judges.n_samples)

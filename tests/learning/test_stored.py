@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from itertools import chain
 
@@ -158,3 +159,35 @@ def test_one_window_gives_the_steps_of_rows_in_memory(tmp_path):
         for name in ("context", "target", "weights"):
             assert torch.equal(getattr(one, name), getattr(other, name))
         assert all(map(torch.equal, one.flat, other.flat))
+
+
+def test_the_next_window_is_read_while_steps_are_taken(tmp_path, small_blocks, monkeypatch):
+    rows, start, config = numbered("plain")
+    held = store(tmp_path, rows, 20)
+    read, threads = held.window, []
+
+    def noted(order, number):
+        threads.append((number, threading.current_thread() is threading.main_thread()))
+        return read(order, number)
+
+    monkeypatch.setattr(held, "window", noted)
+    dealt = TrainingSet(held, config, start.shrinks, torch.Generator().manual_seed(0))
+    for _ in range(2):
+        assert sorted(numbers_of(dealt, own=False)) == list(range(60))
+    assert threads == 2 * [(0, True), (1, False), (2, False)]
+
+
+def test_a_window_that_cannot_be_read_ends_the_training(tmp_path, small_blocks, monkeypatch):
+    rows, start, config = numbered("plain")
+    held = store(tmp_path, rows, 20)
+    read = held.window
+
+    def failing(order, number):
+        if number == 1:
+            raise OSError("the disk is gone")
+        return read(order, number)
+
+    monkeypatch.setattr(held, "window", failing)
+    dealt = TrainingSet(held, config, start.shrinks, torch.Generator().manual_seed(0))
+    with pytest.raises(OSError, match="the disk is gone"):
+        numbers_of(dealt, own=False)
