@@ -67,7 +67,8 @@ class _Blocks:
     verbose: bool
 
     def __iter__(self) -> Iterator[tuple[BlockRows, str]]:
-        with closing(self.source.blocks()) as blocks:  # type: ignore[type-var]
+        columns = [*self.roles.chosen(self.source.names), *self.roles.names]
+        with closing(self.source.blocks(columns)) as blocks:  # type: ignore[type-var]
             for block in blocks:
                 with reading(block.place):
                     rows = read_block(block.frame, self.roles)
@@ -115,6 +116,7 @@ def fit_batches(
     y: str | Sequence[str],
     sample_weight: str | None,
     groups: str | None,
+    features: Sequence[str] | None,
     rows_in_memory: int,
     spill_dir: str | PathLike[str] | None,
     out: OutOfFold | None = None,
@@ -130,7 +132,7 @@ def fit_batches(
     if spill_dir is not None and not Path(spill_dir).is_dir():
         raise InvalidParameterError(f"`spill_dir`={shown(str(spill_dir))} is no folder; make it.")
     is_one = isinstance(y, Sequence) and not isinstance(y, str) and len(y) == 1
-    roles = Roles(y[0] if is_one else y, sample_weight, groups)
+    roles = Roles(y[0] if is_one else y, sample_weight, groups, features)
     with open_source(source, spill_dir=spill_dir) as opened:
         roles.check(opened.names)
         if out is not None:
@@ -145,7 +147,7 @@ def fit_batches(
             if n_held > rows_in_memory:
                 break
         else:
-            folds = _fit_in_memory(estimator, [rows for rows, _ in held], writes=out is not None)
+            folds = _fit_in_memory(estimator, [rows for rows, _ in held], out)
             return None if out is None else out.write(estimator, opened, folds)
         with (
             checkpoints_in(
@@ -154,12 +156,25 @@ def fit_batches(
             TemporaryFolder(spill_dir) as folder,
         ):
             streamed = Streamed(estimator, blocks, int(rows_in_memory), folder.path)
-            folds = streamed.fit(held, blocks_read, kept, writes=out is not None)
-            return None if out is None else out.write(estimator, opened, folds)
+            folds = streamed.fit(held, blocks_read, kept, out)
+            if out is None:
+                return None
+            written = out.write(estimator, opened, folds)
+            if kept is not None:  # not before, so that nothing is lost if vectors are refused
+                kept.remove()
+            return written
+
+
+def _interrupted() -> KeyboardInterrupt:
+    """Return the error after which no vectors are written."""
+    return KeyboardInterrupt(
+        "Training was interrupted. The estimator has the best state so far, but no vectors of the "
+        "training rows were written; fit again."
+    )
 
 
 def _fit_in_memory(
-    estimator: EmbeddingEstimator, parts: list[BlockRows], *, writes: bool
+    estimator: EmbeddingEstimator, parts: list[BlockRows], out: OutOfFold | None
 ) -> Folds | None:
     """Fit blocks that fit in memory as one table; return the folds of its rows."""
     weights = [part.weights for part in parts if part.weights is not None]
@@ -171,12 +186,15 @@ def _fit_in_memory(
         np.concatenate(weights) if weights else None,
         np.concatenate(groups) if groups else None,
         frame=parts[0].X,
+        beside=() if out is None else out.keep,
     )
     if rows is None:
-        estimator._keep_earlier_fit(transforms=writes)
+        estimator._keep_earlier_fit(transforms=out is not None)
         return None
     names: list[str] = estimator.categorical_features_
     estimator.category_count_errors_ = dict.fromkeys(names, 0)
+    if out is not None and rows.interrupted:
+        raise _interrupted()
     fold: NDArray[np.int64] | None = estimator.fold_
     if fold is None:
         return None
@@ -198,8 +216,7 @@ class Streamed:
         held: list[tuple[BlockRows, str]],
         following: Iterator[tuple[BlockRows, str]],
         kept: Checkpoints | None,
-        *,
-        writes: bool = False,
+        out: OutOfFold | None = None,
     ) -> Folds | None:
         """Fit blocks that are `held`, and those `following` them; return the folds of the rows."""
         e: Any = self.estimator
@@ -214,7 +231,8 @@ class Streamed:
         drawn = e._draw_folds(given, columns, seeds)
         columns = e._cross(given, columns, None, drawn, seeds)
         first, _ = e._first_vectors(given, columns, drawn, deepcopy(seeds))
-        e._check_names(first, columns, given.target.n_outputs)
+        beside = () if out is None else out.keep
+        e._check_names(first, columns, given.target.n_outputs, beside)
         del first
         with self._spilled(columns, found) as spilled:
             self._write(spilled, found, columns, self._drawing(survey, drawn))
@@ -239,13 +257,16 @@ class Streamed:
         keeper = None if kept is None else kept.keeper(0, 1)
         result, known = self._learn(tables, rows, start, config, keeper)
         if not len(result.loss_curve):
-            e._keep_earlier_fit(transforms=writes)
+            e._keep_earlier_fit(transforms=out is not None)
             return None
         member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         trained = _Trained([member], [result], None)
-        e._become(model, trained, given, columns, kept, category_count_errors_=errors)
+        more = {"removes": out is None, "category_count_errors_": errors}
+        e._become(model, trained, given, columns, kept, **more)
+        if out is not None and result.interrupted:
+            raise _interrupted()
         if not e._cross_fits(columns):
             return None
         return lambda start, stop: spilled.folds.read(start, stop).astype(np.int64)[:, None]

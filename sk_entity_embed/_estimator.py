@@ -111,6 +111,7 @@ class _TrainingRows:
     kept: NDArray[np.bool_]
     coded: CodedRows
     fold: NDArray[np.int64] | None
+    interrupted: bool = False
 
 
 class _Untrained(NamedTuple):
@@ -282,6 +283,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         *,
         sample_weight: str | None = None,
         groups: str | None = None,
+        features: Sequence[str] | None = None,
         rows_in_memory: int = ROWS_IN_MEMORY,
         spill_dir: str | os.PathLike[str] | None = None,
     ) -> Self:
@@ -304,6 +306,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             Name of the column of weights; see :meth:`fit`.
         groups : str, default=None
             Name of the column of groups; see :meth:`fit`.
+        features : sequence of str, default=None
+            Names of the columns to learn from; by default all but those named above. An index
+            without a name that pandas has written to a file is left out.
         rows_in_memory : int, default=2_000_000
             If there are no more rows, they are fitted in memory, and the result is that of
             :meth:`fit`, to the bit. Of more rows so many are coded in memory at a time. A function
@@ -348,7 +353,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """
         from sk_entity_embed._batch_fitting import fit_batches
 
-        fit_batches(self, source, y, sample_weight, groups, rows_in_memory, spill_dir)
+        rows = (source, y, sample_weight, groups, features, rows_in_memory, spill_dir)
+        fit_batches(self, *rows)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -360,6 +366,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         *,
         sample_weight: str | None = None,
         groups: str | None = None,
+        features: Sequence[str] | None = None,
         keep: str | Sequence[str] = (),
         rows_in_memory: int = ROWS_IN_MEMORY,
         spill_dir: str | os.PathLike[str] | None = None,
@@ -385,6 +392,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             Name of the column of weights. Rows of zero weight get the vectors of new rows.
         groups : str, default=None
             Name of the column of groups.
+        features : sequence of str, default=None
+            Names of the columns to learn from; by default all but those named above. An index
+            without a name that pandas has written to a file is left out.
         keep : str or sequence of str, default=()
             Columns of the source to write in front of the vectors, such as that of `y`.
         rows_in_memory : int, default=2_000_000
@@ -428,7 +438,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
         kept = [keep] if isinstance(keep, str) else keep
         out = OutOfFold(path, kept, rows_a_file, compression)
-        rows = (source, y, sample_weight, groups, rows_in_memory, spill_dir)
+        rows = (source, y, sample_weight, groups, features, rows_in_memory, spill_dir)
         written = fit_batches(self, *rows, out)
         assert written is not None
         return written
@@ -743,17 +753,20 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         *,
         transforms: bool = False,
         frame: Any = None,
+        beside: Sequence[str] = (),
     ) -> _TrainingRows | None:
         """Fit, and return the rows for ``fit_transform``; None where no whole iteration was run.
 
-        A table that has been read comes with the `frame` it was, or a part of it.
+        A table that has been read comes with the `frame` it was, or a part of it. Columns `beside`
+        the output have names of their own.
 
         The whole fit is built beside the estimator, which changes by one assignment: whatever is
         raised here, it has either the earlier state or the new one.
         """
         folder, interval = self.checkpoint, self.checkpoint_interval
         with checkpoints_in(folder, interval, self._described()) as kept:
-            return self._fit_kept(kept, X, y, sample_weight, groups, transforms, frame)
+            rows = (X, y, sample_weight, groups)
+            return self._fit_kept(kept, *rows, transforms, frame, beside)
 
     def _fit_kept(
         self,
@@ -764,6 +777,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         groups: Any,
         transforms: bool,
         frame: Any,
+        beside: Sequence[str],
     ) -> _TrainingRows | None:
         """Fit, with checkpoints if there are any."""
         self._check_output()
@@ -785,7 +799,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         columns = self._cross(given, columns, before, drawn, seeds)
         mark = self._fingerprint(given, columns)
         folds, tables, start = self._start(given, columns, before, mark, drawn, seeds)
-        self._check_names(tables, columns, given.target.n_outputs)
+        self._check_names(tables, columns, given.target.n_outputs, beside)
         if kept is not None:
             kept.check_data(data_marks(given, columns, folds, tables, before))
         output = self._output()
@@ -811,7 +825,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
         numbers = columns.numbers if given.kept.all() else columns.numbers[given.kept]
         own = trained.fold if self._cross_fits(columns) else None
-        return _TrainingRows(given.table, given.kept, CodedRows(columns.codes, numbers), own)
+        coded, interrupted = CodedRows(columns.codes, numbers), trained.results[-1].interrupted
+        return _TrainingRows(given.table, given.kept, coded, own, interrupted)
 
     def _described(self) -> dict[str, Any]:
         """Return what a checkpoint compares of the estimator."""
@@ -843,9 +858,14 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         given: CheckedInput,
         columns: EncodedColumns,
         kept: Checkpoints | None,
+        *,
+        removes: bool = True,
         **more: Any,
     ) -> None:
-        """Make a finished fit this estimator's, by one assignment; `more` are attributes."""
+        """Make a finished fit this estimator's, by one assignment; `more` are attributes.
+
+        What was kept of the training is removed, unless somebody else `removes` it.
+        """
         fitted = _twin(self)
         validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
         for name in ("categories_", "_growth", "category_count_errors_"):  # of the fit before
@@ -855,7 +875,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         left = None
         if kept is not None and trained.results[-1].interrupted:
             left = str(kept.folder) if kept.files() else None
-        elif kept is not None:
+        elif kept is not None and removes:
             kept.remove()
         warn_of_training(trained.results, self.n_members, left)
         warn_of_budget(trained.results[0])
@@ -958,7 +978,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
                 f"output={self.output!r} needs a hidden layer, but {lacks}."
             )
 
-    def _check_names(self, tables: list[Floats], columns: EncodedColumns, n_outputs: int) -> None:
+    def _check_names(
+        self,
+        tables: list[Floats],
+        columns: EncodedColumns,
+        n_outputs: int,
+        beside: Sequence[str] = (),
+    ) -> None:
         """Refuse names that collide and numbers that cannot be passed on, before any training."""
         output = self._output()
         if output.numbers:
@@ -968,6 +994,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         passed = [columns.names[j] for j in columns.context]
         biased = HEADS[self.head].biased
         names = output_names(output, embedded, passed, self._n_hidden(), n_outputs, biased)
+        if both := [name for name in beside if name in names]:
+            raise InvalidParameterError(
+                f"`keep` names the column {both[0]!r}, but an output column has this name, too; "
+                "rename it in the source."
+            )
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise InvalidDataError(

@@ -22,6 +22,7 @@ from sk_entity_embed import (
 )
 from sk_entity_embed.exceptions import (
     InvalidDataError,
+    InvalidFileError,
     InvalidParameterError,
 )
 from sk_entity_embed.fitting.streaming import Drawing
@@ -306,6 +307,87 @@ def test_vectors_of_rows_in_memory_are_those_of_fit_transform(tmp_path):
     found = pq.read_table(path).to_pandas().to_numpy()
     wanted = make(output="both").fit_transform(frame[FEATURES], frame["late"], frame["weight"])
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_features_may_be_chosen_and_an_index_is_none_of_them(tmp_path):
+    frame = FRAME[["a", "b", "late"]].assign(order=np.arange(N)).sample(frac=1.0, random_state=0)
+    frame.to_parquet(tmp_path / "rows.parquet")  # with the shuffled index
+    by_default = make().fit_batches(tmp_path / "rows.parquet", "late")
+    assert by_default.feature_names_in_.tolist() == ["a", "b", "order"]
+    for rows in (1500, 10_000):
+        encoder = make(output="stacking")
+        with small_blocks():
+            path = encoder.fit_transform_batches(
+                tmp_path / "rows.parquet",
+                tmp_path / f"v{rows}",
+                "late",
+                features=["a"],
+                keep=["order", "b"],
+                rows_in_memory=rows,
+            )
+        assert encoder.feature_names_in_.tolist() == ["a"]
+        written = pq.read_table(path).to_pandas()
+        assert written.columns.tolist()[:2] == ["order", "b"]
+        np.testing.assert_array_equal(written["order"], frame["order"])
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("a", "`features` must be a list"),
+        ([], "`features` must be a list"),
+        (["a", "c"], "`features` names 'c'"),
+        (["a", "late"], "`features` names 'late', which `y`"),
+    ],
+)
+def test_features_that_cannot_be_are_refused(features, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        make().fit_batches(FRAME[["a", "b", "late"]], "late", features=features)
+
+
+@pytest.mark.parametrize("rows_in_memory", [1500, 10_000])
+def test_an_interrupted_fit_writes_no_vectors(tmp_path, monkeypatch, rows_in_memory):
+    monkeypatch.setattr(CrossFitting, "iteration", ending_with(KeyboardInterrupt, 3))
+    settings = {"checkpoint": tmp_path / "kept", "checkpoint_interval": 0}
+    source, rest = parts_of(FRAME[["a", "b", "late"]]), {"rows_in_memory": rows_in_memory}
+    encoder = make(**settings)
+    with small_blocks():
+        with (
+            pytest.warns(UserWarning, match="goes on from the files"),
+            pytest.raises(KeyboardInterrupt, match="no vectors of the training rows"),
+        ):
+            encoder.fit_transform_batches(source, tmp_path / "v", "late", **rest)
+        assert encoder.n_iter_ == 2
+        assert not (tmp_path / "v").exists()
+        again = make(**settings)
+        again.fit_transform_batches(source, tmp_path / "v", "late", **rest)
+        whole = make().fit_batches(source, "late", **rest)
+    assert_same(again, whole, FRAME[["a", "b"]])
+    assert [path.name for path in tmp_path.iterdir() if any(path.iterdir())] == ["v"]
+
+
+def test_a_checkpoint_stays_until_the_vectors_are_written(tmp_path):
+    source = parts_of(FRAME[["a", "b", "late"]])
+    encoder = make(checkpoint=tmp_path / "kept", checkpoint_interval=0)
+    with small_blocks():
+        make(random_state=1).fit_transform_batches(source, tmp_path / "v", "late")
+        with pytest.raises(InvalidFileError, match="another model"):
+            encoder.fit_transform_batches(source, tmp_path / "v", "late", rows_in_memory=1500)
+        assert len(list((tmp_path / "kept").iterdir())) == 1
+        encoder.fit_transform_batches(source, tmp_path / "w", "late", rows_in_memory=1500)
+    assert not any((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize("rows_in_memory", [1500, 10_000])
+def test_a_kept_column_of_the_name_of_an_output_is_refused_before_training(
+    tmp_path, monkeypatch, rows_in_memory
+):
+    monkeypatch.setattr(CrossFitting, "iteration", ending_with(ZeroDivisionError, 1))
+    frame = FRAME[["a", "number", "late"]]
+    with small_blocks(), pytest.raises(InvalidParameterError, match="`keep` names the column"):
+        make(remainder="passthrough").fit_transform_batches(
+            frame, tmp_path, "late", keep=["number"], rows_in_memory=rows_in_memory
+        )
 
 
 @pytest.mark.parametrize(

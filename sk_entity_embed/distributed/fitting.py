@@ -36,6 +36,7 @@ def fit(
     y: str | Sequence[str],
     sample_weight: str | None = None,
     groups: str | None = None,
+    features: Sequence[str] | None = None,
     num_workers: int = 2,
     use_gpu: bool = False,
     resources_per_worker: Mapping[str, float] | None = None,
@@ -63,6 +64,8 @@ def fit(
         Name of the column of targets, or names of several.
     sample_weight, groups : str, default=None
         Names of columns; see the estimator's ``fit``.
+    features : sequence of str, default=None
+        Names of the columns to learn from; by default all but those named above.
     num_workers : int, default=2
         Workers that train. The rows of a step are shared out among them.
     use_gpu : bool, default=False
@@ -138,7 +141,7 @@ def fit(
             "checkpoints go to `storage_path` anyway; leave `checkpoint` at None."
         )
     targets = y if isinstance(y, str) or len(y) > 1 else y[0]
-    roles = Roles(targets, sample_weight, groups)
+    roles = Roles(targets, sample_weight, groups, features)
     ray = import_ray("distributed.fit")
     device = check(cluster, check_machines(ray, __version__), fitted.device)
     pieces = find_pieces(ray, dataset)

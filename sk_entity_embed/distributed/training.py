@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -131,6 +134,17 @@ def train(ray: Any, job: Job, cluster: Cluster) -> Outcome:
     return outcome
 
 
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Give Ctrl-C back to this process: Ray keeps it after the end of a training."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
 def _persist(ray: Any, trainer: Callable[[], Any], max_failures: int) -> Any:
     """Run a training, and again if workers die while they are started, which Ray gives up at.
 
@@ -138,7 +152,8 @@ def _persist(ray: Any, trainer: Callable[[], Any], max_failures: int) -> Any:
     """
     for left in reversed(range(max_failures + 1)):
         try:
-            return trainer().fit()
+            with _own_signals():
+                return trainer().fit()
         except ray.train.ControllerError as error:
             died = isinstance(error.controller_failure, ray.exceptions.RayError)
             if left == 0 or not died:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +19,31 @@ from sk_entity_embed.input.table import Table
 from sk_entity_embed.input.target import check_target
 from sk_entity_embed.input.values import read_array, to_float64
 
+_INDEX = re.compile(r"__index_level_\d+__")
+"""Names under which pandas writes an index without a name to files."""
+
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The columns of a block that are not features, by name."""
+    """What the columns of a block are, by name: features are all others, or those named."""
 
     y: str | Sequence[str]
     sample_weight: str | None = None
     groups: str | None = None
+    features: Sequence[str] | None = None
 
     @property
     def names(self) -> list[str]:
-        """All of them."""
+        """Those that are not features."""
         targets = [self.y] if isinstance(self.y, str) else list(self.y)
         return targets + [name for name in (self.sample_weight, self.groups) if name is not None]
+
+    def chosen(self, columns: Sequence[str]) -> list[str]:
+        """Return the features among the columns of a source, in their order."""
+        if self.features is not None:
+            return [name for name in columns if name in self.features]
+        names = self.names
+        return [n for n in columns if n not in names and not _INDEX.fullmatch(str(n))]
 
     def check(self, columns: Sequence[str]) -> None:
         """Refuse names that the columns of a source lack, or that stand for two things."""
@@ -58,8 +70,28 @@ class Roles:
                 f"`y`, `sample_weight` and `groups` name a column more than once: "
                 f"{shown(self.names)}."
             )
-        if len(self.names) == len(columns):
+        self._check_features(columns)
+        if not self.chosen(columns):
             raise InvalidDataError("The source has no column beside those of `y` and the like.")
+
+    def _check_features(self, columns: Sequence[str]) -> None:
+        features = self.features
+        if features is None:
+            return
+        if isinstance(features, str) or not features:
+            raise InvalidParameterError(
+                f"`features` must be a list of names of columns, got {shown(features)}."
+            )
+        for name in features:
+            if name not in columns:
+                raise InvalidParameterError(
+                    f"`features` names {shown(name)}, which is not a column of the source: "
+                    f"{shown(list(columns))}."
+                )
+            if name in self.names:
+                raise InvalidParameterError(
+                    f"`features` names {shown(name)}, which `y`, `sample_weight` or `groups` name."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +124,7 @@ class BlockRows:
 def read_block(frame: Any, roles: Roles) -> BlockRows:
     """Read a block: a table with named columns, of any library."""
     data = nw.from_native(frame, eager_only=True)
-    names = [name for name in data.columns if name not in set(roles.names)]
-    X = data.select(names).to_native()
+    X = data.select(roles.chosen(data.columns)).to_native()
     table = read_table(X)
     named = roles.y if isinstance(roles.y, str) else list(roles.y)
     target = data.get_column(named) if isinstance(named, str) else data.select(named)

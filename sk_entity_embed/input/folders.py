@@ -48,6 +48,6 @@ def remove_left(place: Path) -> None:
 
     for left in place.glob(f"{FOLDER}*"):
         with suppress(Timeout, OSError):
-            if time.time() - left.stat().st_mtime > _NEW:
+            if (left / LOCK).exists() or time.time() - left.stat().st_mtime > _NEW:
                 with FileLock(left / LOCK, timeout=0):
                     shutil.rmtree(left, ignore_errors=True)

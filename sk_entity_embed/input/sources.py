@@ -411,8 +411,9 @@ def _find(path: str) -> Iterator[_File]:
     types = {f.name: f.type for f in dataset.partitioning.schema} if dataset.partitioning else {}
     root = os.path.abspath(path)
     for fragment in fragments:
-        inside = Path(fragment.path).is_relative_to(root) and os.path.isdir(root)
-        name = os.path.relpath(fragment.path, root) if inside else os.fspath(path)
+        full = os.path.abspath(fragment.path)
+        inside = Path(full).is_relative_to(root) and os.path.isdir(root)
+        name = os.path.relpath(full, root) if inside else os.fspath(path)
         place = f"file {(name if inside or '://' not in path else fragment.path)!r}"
         keys = ds.get_partition_keys(fragment.partition_expression)
         with _readable(place), fragment.filesystem.open_input_file(fragment.path) as opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 
 import joblib
@@ -102,9 +103,11 @@ def test_a_killed_worker_changes_nothing(ray, fitted, folder, tmp_path, monkeypa
     monkeypatch.setattr(ray.train.torch.TorchTrainer, "fit", once)
     model = EntityEmbeddingClassifier(**SETTINGS)
     given = {"y": "bought", "sample_weight": "weight", "checkpoint_interval": 0.0}
+    ctrl_c = signal.getsignal(signal.SIGINT)
     with Killer(tmp_path) as killer:
         fit(model, folder, storage_path=tmp_path, **given)
     assert killer.killed is not None
+    assert signal.getsignal(signal.SIGINT) is ctrl_c  # Ray would keep it
     np.testing.assert_array_equal(model.loss_curve_, fitted.loss_curve_)
     np.testing.assert_array_equal(
         model.predict_proba(NEW[FEATURES]), fitted.predict_proba(NEW[FEATURES])

@@ -37,8 +37,11 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     (left,) = tmp_path.glob(f"{FOLDER}*")
     assert (left / "rows.parquet").exists()
-    with TemporaryFolder(tmp_path):  # one that is new may be about to be locked
-        assert left.exists()
+    new = tmp_path / f"{FOLDER}new"
+    new.mkdir()
+    with TemporaryFolder(tmp_path):
+        assert not left.exists()
+        assert new.exists()  # one that is new may be about to be locked
     make_old(tmp_path)
     with TemporaryFolder(tmp_path) as mine:
         assert names(tmp_path) == sorted(["other", mine.path.name])
