@@ -249,7 +249,7 @@ def checks(prices: Prices, results: Mapping[str, Any]) -> str:
             ]
         )
     return table(
-        ["rows", "workers", "from", "measured", "on paper", "memory measured", "on paper"], rows
+        ["rows", "workers", "from", "measured", "predicted", "memory measured", "predicted"], rows
     )
 
 
@@ -266,7 +266,8 @@ def main() -> None:
         f"code it; {1e3 * prices.step:.1f} ms a step and {micro * prices.row:.2f} µs for each of "
         "its rows."
     )
-    made = "\n\n".join([told, predictions(prices), "Checked:", checks(prices, results)])
+    said = "Predictions beside measurements, of a million levels and the iterations that were run:"
+    made = "\n\n".join([told, predictions(prices), said, checks(prices, results)])
     print(made)
     if options.write:
         page = PAGE.read_text()
