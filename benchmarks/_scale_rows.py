@@ -200,38 +200,53 @@ def flights_job(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def workers_job(given: dict[str, Any]) -> dict[str, Any]:
-    """Fit a generated table by two workers of one core each, beside one process of one core."""
+    """Seconds and bytes of iterations of two workers of one core each, and of one such process.
+
+    They are the difference of a long fit and a short one: workers take their time to start.
+    """
     import ray
     import torch
 
     from sk_entity_embed import EntityEmbeddingClassifier
     from sk_entity_embed.distributed import fit, fitting
 
-    parameters = {
-        "categorical_features": list(LEVELS),
-        "random_state": 0,
-        "max_iter": given["max_iter"],
-        "n_iter_no_change": given["max_iter"],
-    }
-    told: dict[str, Any] = {}
+    told: list[dict[str, float]] = []
     original = fitting.train
 
     def watched(*args: Any) -> Any:
         start = time.perf_counter()
         outcome = original(*args)
-        told.update(training=time.perf_counter() - start, n_bytes=outcome.n_bytes)
+        told.append({"seconds": time.perf_counter() - start, "n_bytes": outcome.n_bytes})
         return outcome
 
+    def model(iterations: int) -> EntityEmbeddingClassifier:
+        return EntityEmbeddingClassifier(
+            categorical_features=list(LEVELS),
+            random_state=0,
+            max_iter=iterations,
+            n_iter_no_change=iterations,
+        )
+
+    few, many = given["iterations"]
     fitting.train = watched
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
-    start = time.perf_counter()
-    model = fit(EntityEmbeddingClassifier(**parameters), given["path"], y="y", num_workers=2)
-    told |= {"seconds": time.perf_counter() - start, "iterations": model.n_iter_}
+    for iterations in (few, many):
+        fit(model(iterations), given["path"], y="y", num_workers=2)
     ray.shutdown()
     torch.set_num_threads(1)
-    parts = timed_parts()
-    EntityEmbeddingClassifier(**parameters).fit_batches(given["path"], "y")
-    return {**told, "one process": parts}
+    alone = []
+    for iterations in (few, many):
+        parts = timed_parts()
+        model(iterations).fit_batches(given["path"], "y")
+        alone.append(parts["training"])
+    return {
+        "iterations": many - few,
+        "training": told[1]["seconds"] - told[0]["seconds"],
+        "start": told[0]["seconds"]
+        - few / (many - few) * (told[1]["seconds"] - told[0]["seconds"]),
+        "n_bytes": told[1]["n_bytes"] - told[0]["n_bytes"],
+        "one process": alone[1] - alone[0],
+    }
 
 
 JOBS = {"workers": workers_job, "fit": fit_job, "flights": flights_job, "steps": steps_job}

@@ -113,7 +113,7 @@ def cluster(folder: Path, quick: bool) -> dict[str, Any]:
 def workers(folder: Path, quick: bool) -> dict[str, Any]:
     """A generated table by two workers of one core each."""
     n_rows = 20_000 if quick else 1_000_000
-    given = {"path": str(generated(folder, n_rows)), "max_iter": 2 if quick else 6}
+    given = {"path": str(generated(folder, n_rows)), "iterations": [1, 2] if quick else [2, 8]}
     return {"n_rows": n_rows, **run_job(ROWS, "workers", given, HOUR)}
 
 

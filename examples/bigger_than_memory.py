@@ -53,7 +53,9 @@ def write_flights(flights: pd.DataFrame, folder: Path, copies: int) -> int:
 
 def batches(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Vectors and targets of the files in a folder, some rows at a time."""
-    for batch in ds.dataset(folder).to_batches(batch_size=BATCH):
+    for batch in ds.dataset(folder).to_batches(
+        batch_size=BATCH, batch_readahead=1, fragment_readahead=1
+    ):
         frame = batch.to_pandas()
         yield frame.drop(columns="late").to_numpy(), frame["late"].to_numpy()
 
@@ -100,7 +102,8 @@ def main() -> None:
         encoder.fit_transform_batches(
             train, vectors, "late", groups="flight", keep=["late"], rows_in_memory=in_memory
         )
-        print(f"learned and encoded in {time.perf_counter() - start:.0f} s")
+        seconds = time.perf_counter() - start
+        print(f"learned and encoded in {seconds:.0f} s; peak memory: {peak_memory()}")
         scaler, model = fit_linear(vectors)
         encoder.transform_batches(test, Path(place, "new"), keep=["late"])
         found = [
@@ -109,7 +112,7 @@ def main() -> None:
         ]
         scores, true = (np.concatenate(parts) for parts in zip(*found, strict=True))
         print(f"from files:  AUC {roc_auc_score(true, scores):.3f} on other flights")
-        print(f"peak memory: {peak_memory()} ({before} before the fit)")
+        print(f"peak memory: {peak_memory()} in the end ({before} before the fit)")
 
     whole = make_pipeline(make_encoder(), StandardScaler(), LogisticRegression(max_iter=1000))
     whole.fit(X[~held_out], late[~held_out])
