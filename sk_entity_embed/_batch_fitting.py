@@ -123,7 +123,7 @@ def fit_batches(
 ) -> Path | None:
     """Fit an estimator, and write vectors of its rows if there is a place for them.
 
-    See :meth:`EmbeddingEstimator.fit_batches` and :meth:`EmbeddingEstimator.fit_transform_batches`.
+    See :meth:`BatchEstimator.fit_batches` and :meth:`BatchEstimator.fit_transform_batches`.
     """
     if not isinstance(rows_in_memory, Integral) or rows_in_memory < 1:
         raise InvalidParameterError(

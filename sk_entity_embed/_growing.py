@@ -14,7 +14,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_entity_embed._estimator import EmbeddingEstimator, _Trained, _twin
+from sk_entity_embed._batch_methods import BatchEstimator
+from sk_entity_embed._estimator import _Trained, _twin
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
@@ -90,7 +91,7 @@ class _Task:
         return self.seen is not None
 
 
-class GrowingEstimator(EmbeddingEstimator):
+class GrowingEstimator(BatchEstimator):
     """An embedding estimator that can go on with new rows."""
 
     _growth: Growth
