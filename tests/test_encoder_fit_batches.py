@@ -478,7 +478,7 @@ def spoiled(frame, column, values, *, part):
         (lambda f: f.iloc[:0], {}, "no rows"),
         (lambda f: [*parts_of(f), f.drop(columns="b")], {}, "Block 7.*'b'"),
         (lambda f: spoiled(f, "number", lambda c: c.astype(str), part=4), {}, "'number'.*block 5"),
-        (lambda f: spoiled(f, "late", lambda c: None, part=4), {}, "Block 5: .*y contains NaN"),
+        (lambda f: spoiled(f, "late", lambda c: None, part=4), {}, "[Bb]lock 5: .*y contains NaN"),
         (lambda f: spoiled(f, "number", lambda c: np.inf, part=4), {}, "'number' contains inf"),
         (lambda f: f, {"y": "late "}, "`y` names 'late '"),
         (lambda f: f, {"sample_weight": "w"}, "`sample_weight` names 'w'"),
