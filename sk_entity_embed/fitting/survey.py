@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.blocks import BlockRows
+from sk_entity_embed.input.context import finite_numbers
 from sk_entity_embed.input.counting import ValueCounter
 from sk_entity_embed.input.joining import joined_tables
 from sk_entity_embed.input.messages import shown
-from sk_entity_embed.input.table import Column
 from sk_entity_embed.input.target import Target, read_target
 from sk_entity_embed.model.losses import spread
 
@@ -215,7 +215,7 @@ class Survey:
         for j, n, counter in zip(self.categorical, self.max_lengths, self.counters, strict=True):
             counter.add(columns[j] if n is None else columns[j].last(n))
         for k, j in enumerate(self.context):
-            self.missing[k] += np.isnan(finite(columns[j])).sum()
+            self.missing[k] += np.isnan(finite_numbers(columns[j])).sum()
         self.target.add(rows.y, rows.weights)
         keys = np.random.default_rng([self.seed, number]).random(len(rows))
         self.sample.add(rows, keys)
@@ -247,14 +247,3 @@ class Survey:
             zip(target.classes.tolist(), values.tolist(), strict=True)
         )
         return weights
-
-
-def finite(column: Column) -> NDArray[np.float64]:
-    """Return the numbers of a context column; infinite ones are refused."""
-    numbers = column.to_numbers()
-    if np.isinf(numbers).any():
-        raise InvalidDataError(
-            f"Column {column.name!r} contains infinity; context numbers must be finite or "
-            "missing. Clip it or replace it by NaN."
-        )
-    return numbers

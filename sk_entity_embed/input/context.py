@@ -91,16 +91,22 @@ def _interpolate(
     return between
 
 
+def finite_numbers(column: Column) -> NDArray[np.float64]:
+    """The numbers of a context column, missing values as NaN; infinite ones are refused."""
+    numbers = column.to_numbers()
+    if np.isinf(numbers).any():
+        raise InvalidDataError(
+            f"Column {column.name!r} contains infinity; context numbers must be finite or "
+            "missing. Clip it or replace it by NaN."
+        )
+    return numbers
+
+
 def stack_numbers(columns: Sequence[Column], n_samples: int) -> NDArray[np.float64]:
     """Context columns side by side, missing values as NaN; infinite ones are refused."""
     numbers = np.empty((n_samples, len(columns)))
     for j, column in enumerate(columns):
-        numbers[:, j] = column.to_numbers()
-        if np.isinf(numbers[:, j]).any():
-            raise InvalidDataError(
-                f"Column {column.name!r} contains infinity; context numbers must be finite or "
-                "missing. Clip it or replace it by NaN."
-            )
+        numbers[:, j] = finite_numbers(column)
     return numbers
 
 
