@@ -16,10 +16,10 @@ from sk_entity_embed.distributed import coding
 from sk_entity_embed.distributed.cluster import check_machines, get, import_ray, merged
 from sk_entity_embed.distributed.pieces import PIECE_ROWS, Pieces, find_pieces
 from sk_entity_embed.distributed.training import Cluster, Job, Shards, check, divide, train
-from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, UnsupportedDataError
+from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 from sk_entity_embed.fitting.building import SCALE_ROWS
 from sk_entity_embed.fitting.preparation import EncodedColumns
-from sk_entity_embed.fitting.streaming import Drawing, Surveyed
+from sk_entity_embed.fitting.streaming import Drawing, Surveyed, refuse_few_groups
 from sk_entity_embed.fitting.survey import Survey
 from sk_entity_embed.input.blocks import BlockRows, Roles
 from sk_entity_embed.input.crosses import AnyVocabulary, PairCounter
@@ -190,11 +190,8 @@ class _CodedPieces:
     ) -> tuple[Shards, EncodedColumns]:
         """Return the workers' rows, and the columns with crosses and target means of all rows."""
         totals, cluster = self.totals, self.owner.cluster
-        if len(totals.folds_met) < min(2, n_tables) or (judges and not totals.n_judged):
-            raise InvalidDataError(
-                "The groups are too few: none is left for some folds or for early stopping. Give "
-                "more groups, cv a smaller number, or early_stopping=False."
-            )
+        judged = totals.n_judged if judges else None
+        refuse_few_groups(len(totals.folds_met), n_tables, judged)
         if totals.n_samples < cluster.num_workers:
             raise InvalidParameterError(
                 f"The data set has {totals.n_samples} rows, fewer than "

@@ -255,11 +255,7 @@ class Spilled:
         judges: bool,
     ) -> tuple[StoredRows, EncodedColumns]:
         """Return the training rows, and the columns with crosses and target means of all rows."""
-        if len(self.folds_met) < min(2, n_tables) or (judges and not self.n_judged):
-            raise InvalidDataError(
-                "The groups are too few: none is left for some folds or for early stopping. Give "
-                "more groups, cv a smaller number, or early_stopping=False."
-            )
+        refuse_few_groups(len(self.folds_met), n_tables, self.n_judged if judges else None)
         self.folds.close()
         parents: Any = columns.vocabularies[: len(columns.categorical)]
         means = [sums.means for sums in self.sums]
@@ -341,6 +337,15 @@ class Spilled:
             at = start, min(start + BLOCK_ROWS, n)
             both = [self.files.codes[j].read(*at) for j in pair]
             yield [codes for codes in both if not isinstance(codes, Lists)]
+
+
+def refuse_few_groups(n_folds: int, n_tables: int, n_judged: int | None) -> None:
+    """Refuse rows of which none are left for other folds, or to judge; None if none has to."""
+    if n_folds < min(2, n_tables) or n_judged == 0:
+        raise InvalidDataError(
+            "The groups are too few: none is left for some folds or for early stopping. Give "
+            "more groups, cv a smaller number, or early_stopping=False."
+        )
 
 
 def cut_columns(table: Table, survey: Survey) -> list[Column]:
