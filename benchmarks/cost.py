@@ -7,7 +7,7 @@ out in turn, and a few others, flights and columns of mixed sizes, by the formul
 Numbers of epochs are small where a fit would be long; the formula knows of them.
 
 Run it with ``python benchmarks/cost.py [--quick] [--write]``; about five minutes on two cores.
-``--write`` puts the tables into README.md and docs/performance.md.
+``--write`` puts the tables into README.md and docs/developing/performance.md.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from _common import RESULTS, run_job, write_results
 from _cost_formula import FACTOR, Counts, Size, counts, fitted, left_out, off, predicted
 
 HERE = Path(__file__).resolve().parent
+PAGE = "docs/developing/performance.md"
 LIMIT = 600  # seconds a fit
 LEAST_MB = 20.0
 """Memory that is not told apart: what a process happens to have free is of this size."""
@@ -174,7 +175,7 @@ def made(seconds: Counts, megabytes: Counts, machine: str) -> dict[str, str]:
     )
     return {
         "README.md": f"{table(short, seconds, megabytes)}\n\n{note}",
-        "docs/performance.md": f"{table(every, seconds, megabytes)}\n\n{note}\n\n{prices}",
+        PAGE: f"{table(every, seconds, megabytes)}\n\n{note}\n\n{prices}",
     }
 
 
@@ -220,7 +221,7 @@ def main() -> None:
     )
     print(f"\n{n_missed} of {len(found) + len(checked)} off by more than a factor of {FACTOR:g}")
     documents = made(seconds, megabytes, f"{os.cpu_count()} cores")
-    print("\n" + documents["docs/performance.md"])
+    print("\n" + documents[PAGE])
     write_results(
         "cost_quick" if args.quick else "cost",
         {
