@@ -256,9 +256,7 @@ def checks(prices: Prices, results: Mapping[str, Any]) -> str:
 def main() -> None:
     """Print the tables, or write them into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument(
-        "--write", action="store_true", help="write them into the docs"
-    )
+    parser.add_argument("--write", action="store_true", help="write them into the docs")
     options = parser.parse_args()
     results = json.loads((RESULTS / "scale.json").read_text())["results"]
     prices = Prices.of(results)
