@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helper modules beside this file
 
+import _gallery
 import _inventories
 
 from sk_entity_embed import __version__
@@ -23,6 +24,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "**/_*.md"]
@@ -52,6 +54,8 @@ intersphinx_mapping = _inventories.mapping(Path(__file__).parent / "_build" / "i
 intersphinx_timeout = 5
 intersphinx_disabled_reftypes = ["std:*"]
 
+sphinx_gallery_conf = _gallery.CONF
+
 nitpicky = True
 nitpick_ignore_regex = [
     # Types and functions that the local inventories leave out.
@@ -64,7 +68,7 @@ nitpick_ignore_regex = [
     (r"py:obj", r"optional"),
     # Inherited scikit-learn docstrings point into scikit-learn's own user guide and glossary.
     (r"std:ref", r"(accuracy_score|df_output_transform|metadata_routing|r2_score|sphx_glr_.*)"),
-    (r"std:term", r".*"),
+    (r"std:term", r"(?!cross-fitting).*"),
 ]
 
 html_theme = "pydata_sphinx_theme"
