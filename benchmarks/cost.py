@@ -61,7 +61,6 @@ QUICK_CHECKS = (Size(3_000, (50, 8, 300)), Size(5_000, ()))
 TABLE_ROWS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 TABLE_COLUMNS = (2, 6, 20)
 TABLE_LEVELS = (100, 10_000, 100_000)
-README_LEVELS = 1_000
 
 BEGIN, END = "<!-- made by benchmarks/cost.py -->", "<!-- end of what benchmarks/cost.py made -->"
 
