@@ -53,45 +53,46 @@ _RING = 14.0
 @documented(
     labels="""
     labels : "auto", "all", int, list of categories or None, default="auto"
-        Categories to label: as many of the most frequent ones (without counts, of the first ones),
-        or all, where there is room; or those of a list, which get a label in any case, as
-        highlighted categories and their neighbours do. "auto" is 20 without highlighted ones and
-        no more with them.""",
+        Categories to label. A number labels the most frequent ones (the first ones if there are no
+        counts), and "all" labels all of them, if there is room. The categories of a list always get
+        a label, and so do highlighted categories and their neighbours. "auto" is 20 if no category
+        is highlighted, else 0.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class EmbeddingDisplay:
-    """The categories of a column as points in the plane.
+    """Map of a column's categories: each category is a point in the plane.
 
-    Points are as large as the category is frequent, coloured by any value of a category, and
-    labelled where there is room. :meth:`from_estimator` computes it, :meth:`plot` only draws.
+    Frequent categories have larger points. The colour can show any value of a category, and points
+    get a label if there is room. Create it with :meth:`from_estimator`, which computes everything.
+    Call :meth:`plot` to draw it again, in other axes or another theme.
 
     Parameters
     ----------
     categories : ndarray of shape (n_categories,)
-        Categories; NaN is the missing one.
+        Categories; NaN stands for missing.
     coordinates : ndarray of float64 of shape (n_categories, 2)
-        Where they are.
+        Coordinates of the points.
     axes : tuple of str, default=("", "")
-        What the coordinates are.
+        Labels of the two axes.
     method : {"pca", "tsne", "umap"}, default="pca"
-        What made the coordinates; only those of "pca" have ticks and one scale on both axes.
+        Method that computed the coordinates. With "pca" the axes have ticks and the same scale.
     column : str, default="category"
         Name of the column.
     counts : ndarray of int of shape (n_categories,), default=None
-        Training rows of each category, or items of lists; None draws points of one size.
+        Training rows of each category, or items of lists. None draws all points in one size.
     coloring : Coloring, default=None
-        What colour tells; None draws points of one colour.
+        Meaning of the colours. None draws all points in one colour.
     neighbors : DataFrame, default=None
-        Queries and their neighbours to point out, as of
-        :func:`~sk_entity_embed.inspection.nearest` for several queries.
+        Highlighted categories and their neighbours, as
+        :func:`~sk_entity_embed.inspection.nearest` returns them for several queries.
     queries : sequence, default=()
-        Categories to point out.
+        Categories to highlight.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What the neighbours were found by.
+        Metric by which the neighbours were found.
     n_categories : int, default=None
-        Categories of the column, if more than are drawn.
+        Number of categories of the column, if not all are drawn.
     unit : {"row", "item"}, default="row"
-        What the counts count.
+        What `counts` counts: rows, or items of lists.
 
     Attributes
     ----------
@@ -100,17 +101,18 @@ class EmbeddingDisplay:
     labels_ : list of matplotlib Annotation
         The labels that found room.
     legend_ : matplotlib Legend or None
-        Sizes and what is pointed out.
+        Meaning of sizes and highlights.
     color_legend_ : matplotlib Legend or None
-        Colours of kinds.
+        Meaning of the colours, if they show kinds.
     colorbar_ : matplotlib Colorbar or None
-        Colours of numbers.
+        Meaning of the colours, if they show numbers.
     %(drawn)s
 
     See Also
     --------
-    sk_entity_embed.inspection.project : The coordinates as a table.
-    sk_entity_embed.inspection.nearest : The neighbours as a table.
+    sk_entity_embed.inspection.explore : Make an interactive page with the same map.
+    sk_entity_embed.inspection.project : Return the coordinates as a table.
+    sk_entity_embed.inspection.nearest : Return the neighbours as a table.
 
     Examples
     --------
@@ -168,19 +170,19 @@ class EmbeddingDisplay:
             Leave out categories with fewer training rows, unless they are highlighted or labelled
             by name.
         color : "target_mean", "count", tuple, Series, mapping or array-like, default=None
-            What colours tell: the mean target of a category, its training rows (on a logarithmic
-            scale), or values of any kind. ``("target_mean", output)`` chooses among several
-            outputs by their number, among classes by the class. A series or a mapping is matched
-            by category, an array is in the order of ``categories_``. Numbers and dates get a
-            colour bar; strings and booleans a legend of the seven kinds that most categories have.
-            Grey has no value; values for none of the categories are an error. Vectors alone have
-            neither target means nor counts.
+            What the colours show: the mean target of a category, its training rows (on a
+            logarithmic scale), or values of your own. ``("target_mean", output)`` chooses one of
+            several outputs by its number, or one of several classes. A series or a mapping is
+            matched by category, an array is in the order of ``categories_``. Numbers and dates get
+            a colour bar. Strings and booleans get a legend of the seven most frequent kinds.
+            Categories without a value are grey; if no category has a value, it is an error.
+            Vectors made elsewhere have neither target means nor counts.
         color_label : str, default=None
-            What the values of ``color`` are; None takes the name of the series.
+            Name of the values of ``color``; None takes the name of the series.
         highlight : category or list of categories, default=None
-            Point out categories, joined to their neighbours.
+            Categories to highlight, with lines to their neighbours.
         k_neighbors : int, default=10
-            Neighbours of each highlighted category, as many as there are at most; 0 shows none.
+            Number of neighbours of each highlighted category; 0 shows none.
         %(metric)s
         %(labels)s
         %(theme)s
@@ -248,8 +250,8 @@ class EmbeddingDisplay:
     ) -> Self:
         """Draw what was computed.
 
-        Labels get their places in the figure as it is. Legends go beside the axes if the figure
-        has a layout engine, as ``plt.subplots(layout="constrained")`` gives it, else into them.
+        Labels are placed for the present size of the figure. If the figure has a layout engine, as
+        from ``plt.subplots(layout="constrained")``, legends are beside the axes, else inside.
 
         Parameters
         ----------
@@ -266,7 +268,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
-            If a label is not a category that is drawn.
+            If a label is not one of the categories in the drawing.
         InvalidParameterError
             If a parameter does not fit.
 
@@ -275,11 +277,13 @@ class EmbeddingDisplay:
         >>> import matplotlib.pyplot as plt
         >>> import pandas as pd
         >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> vectors = pd.DataFrame([[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]])
+        >>> vectors = pd.DataFrame(
+        ...     [[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+        ... )
         >>> display = EmbeddingDisplay.from_estimator(vectors)
         >>> figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-        >>> len(display.plot(ax, labels=[2], theme="dark").labels_)
-        1
+        >>> [label.get_text() for label in display.plot(ax, labels=["Rome"], theme="dark").labels_]
+        ['Rome']
         """
         xy, n = self.coordinates, len(self.categories)
         catalogue = ColumnVectors(
