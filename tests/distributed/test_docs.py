@@ -10,7 +10,7 @@ import pandas as pd
 from sk_entity_embed.distributed import fitting
 from tests.distributed.threads import train_in_threads
 
-PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "cluster.md"
 
 
 def test_the_code_of_the_page_runs(ray, tmp_path, monkeypatch):
