@@ -23,8 +23,7 @@ test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage 
 test-oldest: .venv-oldest/.installed  ## run the tests with the oldest versions allowed
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
-# matplotlib is typed, so mypy has to see it whichever other targets were run before.
-lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
+lint: $(VENV)/.installed-lint  ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -71,17 +70,18 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
 	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-# One stamp for each group of extras. The constraints file is part of the same pip command as
-# torch, which would otherwise bring gigabytes of GPU packages.
-$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+# One stamp for each dependency group. The constraints file is part of the same pip command as torch,
+# which would otherwise bring gigabytes of GPU packages.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/.pip
+	$(BIN)/python -m pip install -q -c constraints.txt -e . --group $*
 	@touch $@
 
-.venv-oldest/.installed: pyproject.toml constraints-oldest.txt
-	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python -m pip install -q --disable-pip-version-check \
-	    -c constraints-oldest.txt -e '.[test]'
+.venv-oldest/.installed: pyproject.toml constraints-oldest.txt | .venv-oldest/bin/.pip
+	.venv-oldest/bin/python -m pip install -q -c constraints-oldest.txt -e . --group test
 	@touch $@
 
-$(BIN)/pip:
-	$(PYTHON) -m venv $(VENV)
+# The pip that Python brings along may not know dependency groups.
+$(BIN)/.pip .venv-oldest/bin/.pip: %/bin/.pip:
+	test -x $*/bin/python || $(PYTHON) -m venv $*
+	$*/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt 'pip>=25.1'
+	@touch $@

