@@ -90,6 +90,7 @@ TABLES: dict[str, Any] = {
         e, "letter", "a", index=inspection.NeighborIndex(e, "letter")
     ),
     "align": lambda e: inspection.align(e, e).embeddings_["letter"],
+    "doesnt_match": lambda e: inspection.doesnt_match(e, "letter", ["a", "b", "c"]),
     "analogy": lambda e: inspection.analogy(e, "letter", ["a"], ["b"]),
     "drift": lambda e: inspection.drift(e, e, "letter"),
     "embedding_steps": lambda e: [*inspection.embedding_steps(e).values()],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sk_entity_embed.inspection.explorer import explore as explore
     from sk_entity_embed.inspection.index import NeighborIndex as NeighborIndex
     from sk_entity_embed.inspection.neighbors import analogy as analogy
+    from sk_entity_embed.inspection.neighbors import doesnt_match as doesnt_match
     from sk_entity_embed.inspection.neighbors import nearest as nearest
     from sk_entity_embed.inspection.neighbors import similarity_matrix as similarity_matrix
     from sk_entity_embed.inspection.projection import extremes as extremes
@@ -47,7 +48,7 @@ else:
             "displays.similarity": ["SimilarityDisplay"],
             "explorer": ["Explorer", "explore"],
             "index": ["NeighborIndex"],
-            "neighbors": ["analogy", "nearest", "similarity_matrix"],
+            "neighbors": ["analogy", "doesnt_match", "nearest", "similarity_matrix"],
             "projection": ["extremes", "project"],
             "rows": ["nearest_rows"],
             "steps": ["embedding_steps"],

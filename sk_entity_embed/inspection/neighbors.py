@@ -176,11 +176,8 @@ def analogy(
     0    queen         1.0
     """
     check_metric(metric)
-    for name, given in (("positive", positive), ("negative", negative)):
-        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
-            raise InvalidParameterError(
-                f"`{name}` must be a list of categories, got {shown(given)}."
-            )
+    _check_categories("positive", positive)
+    _check_categories("negative", negative)
     if len(positive) == 0:
         raise InvalidParameterError("`positive` must have a category at least.")
     catalogue = column_vectors_of(source, column)
@@ -190,6 +187,70 @@ def analogy(
     signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
     target = (signs @ vectors)[None]
     return find_neighbors(catalogue, None, target, own[None], k, metric, min_count, index)
+
+
+@documented()
+def doesnt_match(
+    source: Source,
+    column: str | None,
+    categories: Sequence[Any],
+    *,
+    metric: str = "cosine",
+) -> Any:
+    """Return the category that is least like the others in a list.
+
+    Parameters
+    ----------
+    %(from)s
+    column : str or None
+        Name of the column; may be None where there is only one.
+    categories : sequence of categories
+        Three or more of them. Repeated ones count once.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        See :func:`nearest`. With "cosine" the answer is the category whose vector of unit length is
+        farthest from the mean of all of them, as in gensim's method of this name.
+
+    Returns
+    -------
+    object
+        The category with the lowest mean similarity to the others; the first of them where several
+        have the same. A missing category is NaN.
+
+    Raises
+    ------
+    InvalidDataError
+        If a category is unknown; the message names it and suggests close ones.
+    InvalidParameterError
+        If there are fewer than three categories, or a parameter does not fit.
+    %(not_fitted)s
+
+    See Also
+    --------
+    similarity_matrix : Similarity of each pair of categories, from which the answer follows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import doesnt_match
+    >>> vectors = pd.DataFrame(
+    ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+    ... )
+    >>> doesnt_match(vectors, None, ["Oslo", "Rome", "Bergen"])
+    'Rome'
+    """
+    check_metric(metric)
+    _check_categories("categories", categories)
+    catalogue = column_vectors_of(source, column)
+    own = catalogue.locate([*categories])
+    own = own[np.sort(np.unique(own, return_index=True)[1])]
+    if len(own) < 3:
+        raise InvalidParameterError(
+            f"`categories` must be three different ones at least, got {shown(list(categories))}: "
+            "of two, neither is the odd one out."
+        )
+    similarities = all_similarities(catalogue.vectors[own], metric)
+    np.fill_diagonal(similarities, 0.0)
+    return catalogue.labels[own].tolist()[int(similarities.sum(axis=1).argmin())]
 
 
 @documented()
@@ -274,6 +335,11 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
         matrix = np.clip(matrix, -1.0, 1.0)
         np.fill_diagonal(matrix, np.where(wide.any(axis=1), 1.0, 0.0))
     return (matrix + matrix.T) / 2
+
+
+def _check_categories(name: str, given: Any) -> None:
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
+        raise InvalidParameterError(f"`{name}` must be a list of categories, got {shown(given)}.")
 
 
 def _read_query(

@@ -15,12 +15,19 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.column_vectors import (
     ColumnVectors,
+    Pair,
     Source,
     column_vectors_of,
     source_of,
 )
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.explorer.page import build_page, iframe, plotly_source
+from sk_entity_embed.inspection.explorer import notebook
+from sk_entity_embed.inspection.explorer.page import (
+    build_page,
+    iframe,
+    library_script,
+    plotly_source,
+)
 from sk_entity_embed.inspection.explorer.payload import (
     column_payload,
     metadata_by_column,
@@ -35,7 +42,8 @@ _LARGEST = 200_000_000
 class Explorer:
     """An interactive page of embeddings, made by :func:`explore`.
 
-    A notebook shows it in a frame of its own. Saved as a file, it needs no server and no network.
+    In a notebook it shows itself, in a frame of its own. As a file it needs no server and no
+    network, and neither does a notebook that is saved or exported with its outputs.
 
     Parameters
     ----------
@@ -135,7 +143,10 @@ class Explorer:
         return Path(path)
 
     def _repr_html_(self) -> str:
-        return iframe(self.to_html(), self.title, self.height)
+        shared = notebook.is_shared()
+        library = library_script() if shared and notebook.carries() else ""
+        page = build_page(self._payload, self.title, alone=not shared)
+        return library + iframe(page, self.title, self.height)
 
     def __repr__(self) -> str:
         return f"Explorer(columns={self.columns}, title={self.title!r})"
@@ -163,7 +174,8 @@ def explore(
     ----------
     %(vectors_of_columns)s
     column : str or sequence of str, default=None
-        Columns to show. None shows all, except lists that were all empty in fit.
+        Columns to show. None shows all, except lists that were all empty in fit. The page opens on
+        the first column that you name here, else on the column with most categories.
     metadata : Series, DataFrame or mapping of these, default=None
         More about the categories, indexed by category. Categories may be missing from it. If the
         page has several columns, give a mapping from columns to frames, or a frame whose index is
@@ -201,7 +213,9 @@ def explore(
     Notes
     -----
     The file holds plotly's JavaScript (5 MB), and for each category its name, 5.4 bytes for each
-    number of its vector, and 16 bytes of coordinates.
+    number of its vector, and 16 bytes of coordinates. In a notebook the first explorer's output has
+    plotly, compressed (2 MB), and hands it over to all others; where each output is a page of its
+    own, as in Google Colab and Databricks, each has it.
 
     Examples
     --------
@@ -233,12 +247,13 @@ def explore(
     described = metadata_by_column(metadata, [c.name for c in catalogues])
     classes = getattr(encoder, "classes_", None)
     payload = {
+        "first": _largest(catalogues) if column is None else 0,
         "columns": [
             column_payload(
                 c, methods, random_state, target_names(c, classes), described.get(c.name)
             )
             for c in catalogues
-        ]
+        ],
     }
     return Explorer(payload, _title(names) if title is None else str(title), height)
 
@@ -268,6 +283,12 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
             f"{shown(known)}; got {shown(column)}."
         )
     return chosen
+
+
+def _largest(catalogues: Sequence[ColumnVectors]) -> int:
+    """Return the place of the column with most categories; pairs count where there is none."""
+    sizes = [(not isinstance(c.labels[0], Pair), len(c)) for c in catalogues]
+    return max(range(len(sizes)), key=sizes.__getitem__)
 
 
 def _check_methods(methods: Sequence[str]) -> list[str]:
