@@ -23,7 +23,7 @@ class Summary:
     Print it, or let a notebook show it. It holds numbers and the names of a few categories, no rows
     and no estimator.
 
-    Attributes
+    Parameters
     ----------
     estimator : str
         Name of its class.
@@ -60,6 +60,16 @@ class Summary:
     See Also
     --------
     report : One page of HTML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
+    >>> X, y = [["Oslo"], ["Rome"], ["Lima"]] * 20, np.linspace(0, 1, 60)
+    >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).fit(X, y)
+    >>> summary = encoder.summary()
+    >>> summary.ending, [column.name for column in summary.columns]
+    ('budget', ['x0'])
     """
 
     estimator: str
