@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed._parameters import ListOfFunctions
+from sk_entity_embed._summary.shares import SeenRows, forget, remember
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -42,7 +43,12 @@ from sk_entity_embed.fitting.options import (
     resolve_pooling,
     rows_a_step,
 )
-from sk_entity_embed.fitting.outcome import warn_of_budget, warn_of_training
+from sk_entity_embed.fitting.outcome import (
+    honest_rows,
+    record_of,
+    warn_of_budget,
+    warn_of_training,
+)
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -69,6 +75,7 @@ from sk_entity_embed.learning.problem import (
     Tell,
     TrainingConfig,
     TrainingResult,
+    TrainingRows,
 )
 from sk_entity_embed.model.fitted import (
     CodedRows,
@@ -82,7 +89,11 @@ from sk_entity_embed.model.fitted import (
 from sk_entity_embed.model.heads import HEADS, Head
 from sk_entity_embed.model.losses import LOSSES, Link, Scale
 from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.record import FitRecord
 from sk_entity_embed.model.tables import EmbeddingFrames
+
+if TYPE_CHECKING:
+    from sk_entity_embed._summary.summary import Summary
 
 _CONTINUED_ELSEWHERE = (
     "warm_start goes on with other rows, folds or categories than the fit before: all tables start "
@@ -126,12 +137,14 @@ class _Trained:
     """Members, what their trainings told, and the table of each row, of shape (n_used, n_members).
 
     Tables of all members are counted through; None stands for rows that are not in memory. Of a
-    training that was interrupted in its first iteration there is a result alone.
+    training that was interrupted in its first iteration there is a result alone. Rows that the
+    first member has not learned from, if there are any, judge its columns.
     """
 
     members: list[Member]
     results: list[TrainingResult]
     fold: NDArray[np.int64] | None
+    judged: TrainingRows | None
 
 
 class EmbeddingEstimator(TransformerMixin, BaseEstimator):
@@ -139,13 +152,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
     `output`, `remainder`, `y_range`, `target_type`, `loss` and `class_weight` among them, or say
-    how ``y`` is read in :meth:`_target_options`. Beside parameters and public attributes a fitted
-    estimator has its ``_model`` alone.
+    how ``y`` is read in :meth:XX
     """
 
     _needs_categories: ClassVar[bool] = True
     """Whether at least one column has to be embedded."""
     _model: EmbeddingModel
+    _record: FitRecord
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
@@ -539,6 +552,70 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: v for name, v in state.items() if name != "categories_"})
 
+    def summary(self, X: Any = None, y: ArrayLike | None = None) -> Summary:
+        """What was learned, at a glance.
+
+        For each column it says how many categories there are and how wide their vectors are, how
+        many cells are rare, missing or unknown, how much the predictions need the column, and which
+        of its frequent categories are near each other. It shows the course of the training, and
+        warns of what you may want to change.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows with the columns of fit, whose shares of rare, missing and unknown cells are shown.
+            By default they are the rows of the last :meth:`transform` or ``predict`` in this
+            process, if there were any.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target. If given, importances are measured on these rows, which the fit should not
+            have seen.
+
+        Returns
+        -------
+        Summary
+            Print it, or let a notebook show it. It has ``to_dict`` and ``to_markdown``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` does not have the columns of fit, `y` does not go with the rows or the target of
+            fit, or there is a `y` without rows.
+
+        See Also
+        --------
+        sk_entity_embed.inspection.report : The same as a page of HTML, also of pipelines.
+
+        Notes
+        -----
+        The importance of a column is how much the loss rises where its vectors, and those of its
+        pairs, are replaced by the vector of unknown categories. ``fit`` measures it on some
+        of its rows that are out of fold: neither tables nor heads that predict a row have
+        learned from it. There are none with ``early_stopping=False`` where one head learns from
+        all rows: without `cross_fit`, under ``head="dot"`` or "gru" `pooling`. Give `X` and `y`
+        then. Columns that tell the same can replace each other, so that each seems to be worth
+        little.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> rng = np.random.default_rng(0)
+        >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 300)})
+        >>> y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0}) + rng.normal(size=300)
+        >>> summary = EntityEmbeddingEncoder(random_state=0).fit(X, y).summary()
+        >>> print(str(summary).splitlines()[0])
+        What EntityEmbeddingEncoder learned from 300 rows
+        >>> summary.columns[0].name, summary.columns[0].cardinality
+        ('city', 3)
+        """
+        check_is_fitted(self)
+        from sk_entity_embed._summary.gathering import summarize
+
+        return summarize(self, X, y)
+
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
         """Vectors of each categorical column, indexed by category."""
@@ -703,6 +780,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__
+        forget(self)
         left = None
         if kept is not None and trained.results[-1].interrupted:
             left = str(kept.folder) if kept.files() else None
@@ -727,7 +805,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         found: list[Member] = []
         results: list[TrainingResult] = []
         own: list[NDArray[np.int64]] = []
-        n_tables = 0
+        judged, n_tables = None, 0
         for i, (seeds, folds, tables, start) in enumerate(members):
             rows = training_rows(given, columns, folds, scale)
             heads = n_heads(given.used.n_rows, folds.n_tables, HEADS[self.head], start.head)
@@ -740,12 +818,14 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             result = learn(tables, rows, start, config, keeper, tell)
             results.append(result)
             if len(result.loss_curve):
+                if not found:
+                    judged = honest_rows(rows, given.used.n_rows, result)
                 found.append(build_member(tables, result, start, rows, columns, scale, link))
                 own.append(folds.fold.astype(np.int64) + n_tables)
                 n_tables += folds.n_tables
             if result.interrupted:
                 break
-        return _Trained(found, results, np.stack(own, axis=1)) if found else None
+        return _Trained(found, results, np.stack(own, axis=1), judged) if found else None
 
     def _teller(self, config: TrainingConfig, first: int = 0) -> Tell | None:
         """Return what tells the callbacks of iterations, which are counted from the `first`."""
@@ -779,7 +859,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     def _code(self, X: Any) -> CodedRows:
         """Read new rows with the columns of fit, and look them up by the policies of fit."""
         table = self._read(X)  # first, for it says whether there is a fit
-        return self._model.code(table)
+        rows = self._model.code(table)
+        remember(self, SeenRows.of(rows.codes, len(rows)))
+        return rows
 
     def _read(self, X: Any) -> Table:
         """Read a table with the columns of fit."""
@@ -1136,6 +1218,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         names = [table.vocabulary.name for table in model.tables]
         return {
             "_model": model,
+            "_record": record_of(result, trained.judged, model, given.loss),
             **attributes_of(model),
             "category_target_means_": dict(zip(names, columns.target_means, strict=True)),
             "target_type_": target.kind,

@@ -17,13 +17,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sk_entity_embed._batch_methods import BatchEstimator
 from sk_entity_embed._estimator import _Trained, _twin
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._summary.shares import forget
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.growing import Block
 from sk_entity_embed.fitting.initialization import check_init
 from sk_entity_embed.fitting.options import n_heads
-from sk_entity_embed.fitting.outcome import warn_of_training
+from sk_entity_embed.fitting.outcome import honest_rows, warn_of_training
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -206,6 +207,7 @@ class GrowingEstimator(BatchEstimator):
         else:
             task = self._next_task(given, owners, before)
         self.__dict__ = self._trained_on(given, task, before, seeds).__dict__
+        forget(self)
         return self
 
     def transform_training(self, X: Any) -> NDArray[np.float32]:
@@ -496,7 +498,8 @@ class GrowingEstimator(BatchEstimator):
             model = growing.aligned(model, before.model, block, task.start.fixed)
         model = self._served(model)
         own = folds.fold[: given.used.n_rows].astype(np.int64)[:, None]
-        trained = _Trained([member], [result], own)
+        judged = honest_rows(rows, n, result)
+        trained = _Trained([member], [result], own, judged)
         fitted = _twin(self)
         if before is None:
             validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)

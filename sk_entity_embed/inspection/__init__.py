@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sk_entity_embed.inspection.neighbors import similarity_matrix as similarity_matrix
     from sk_entity_embed.inspection.projection import extremes as extremes
     from sk_entity_embed.inspection.projection import project as project
+    from sk_entity_embed.inspection.reporting import Summary as Summary
+    from sk_entity_embed.inspection.reporting import report as report
     from sk_entity_embed.inspection.rows import nearest_rows as nearest_rows
     from sk_entity_embed.inspection.steps import embedding_steps as embedding_steps
 else:
@@ -50,6 +52,7 @@ else:
             "index": ["NeighborIndex"],
             "neighbors": ["analogy", "doesnt_match", "nearest", "similarity_matrix"],
             "projection": ["extremes", "project"],
+            "reporting": ["Summary", "report"],
             "rows": ["nearest_rows"],
             "steps": ["embedding_steps"],
         },
