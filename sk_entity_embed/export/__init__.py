@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sk_entity_embed.export.lookup import sql as sql
     from sk_entity_embed.export.lookup import to_parquet as to_parquet
     from sk_entity_embed.export.onnx import to_onnx as to_onnx
+    from sk_entity_embed.export.onnx_pipelines import register_onnx as register_onnx
     from sk_entity_embed.export.projector import to_projector as to_projector
     from sk_entity_embed.export.saving import load as load
     from sk_entity_embed.export.saving import save as save
@@ -30,6 +31,7 @@ else:
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],
+            "onnx_pipelines": ["register_onnx"],
             "projector": ["to_projector"],
             "saving": ["load", "save"],
             "torch": ["to_torch"],
