@@ -44,7 +44,12 @@ def public_objects():
 
 
 def names_of(found, dotted):
-    """The name of a function or class, and those of the class's public methods in the package."""
+    """The name of a function or class, and those of the class's public methods in the package.
+
+    Of data, such as a list of names, there is none.
+    """
+    if not callable(found):
+        return []
     if not inspect.isclass(found):
         return [dotted]
     methods = [

@@ -23,9 +23,11 @@ from sk_entity_embed.export._onnx_forms import (
     ONNX_LINKS,
     ONNX_POOLINGS,
     Output,
+    Prediction,
     onnx_form,
 )
 from sk_entity_embed.export._onnx_graph import (
+    OPSET,
     CategoryInput,
     CrossInput,
     Graph,
@@ -45,8 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["to_onnx"]
 
-_OPSETS = {"": 17, "ai.onnx.ml": 3}
-"""Versions of the operator sets, old enough for any runtime since 2022."""
+_OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 _IR_VERSION = 8
 
 
@@ -181,6 +182,20 @@ def to_onnx(
                 f"Column {name!r} has a name that ONNX does not allow: it must be text in UTF-8 "
                 "and not empty. Rename the column before fit."
             )
+    graph = Graph(model.names)
+    model, columns = read_columns(graph, encoder, missing_values, handle_unknown)
+    outputs, facts = add_answers(graph, encoder, model, columns)
+    exported = _assemble(graph, outputs, facts, columns, model)
+    if path is not None:
+        write_whole(path, lambda file: file.write(exported.SerializeToString()))
+    return exported
+
+
+def read_columns(
+    graph: Graph, encoder: Any, missing_values: Any, handle_unknown: Any
+) -> tuple[EmbeddingModel, list[CategoryInput]]:
+    """Return the model as the graph serves it, and how its categorical columns enter."""
+    model = fitted_model(encoder)
     markers = {} if missing_values is None else missing_values
     if not isinstance(markers, Mapping):
         raise InvalidParameterError(
@@ -194,25 +209,26 @@ def to_onnx(
         ]
         if marker is not None:
             _check_marker(vocabulary, marker)
-    graph = Graph(model.names)
     columns = [_input(graph, model, j, markers) for j in range(len(model.categorical))]
-    inputs: list[CategoryInput | CrossInput] = [*columns, *_pairs(model, columns)]
     predicts = hasattr(encoder, "predict")
-    model = _resolve_unknown(model, columns, handle_unknown, predicts)
-    if predicts:
+    return _resolve_unknown(model, columns, handle_unknown, predicts), columns
+
+
+def add_answers(
+    graph: Graph, encoder: Any, model: EmbeddingModel, columns: Sequence[CategoryInput]
+) -> Prediction:
+    """Add what ``predict``, or else ``transform``, gives; return the outputs and their facts."""
+    inputs: list[CategoryInput | CrossInput] = [*columns, *_pairs(model, columns)]
+    if hasattr(encoder, "predict"):
         scores = _add_scores(graph, model, inputs)
         form = onnx_form(ONNX_LINKS, model.link, "predictions by the link")
-        outputs, facts = form(graph, model, scores, getattr(encoder, "classes_", None))
-    else:
-        features = model.output_names()
-        parts = _add_transform(graph, model, inputs)
-        output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
-        outputs = [(output, "FLOAT", ["N", len(features)])]
-        facts = {"feature_names_out": json.dumps(features)}
-    exported = _assemble(graph, outputs, facts, columns, model)
-    if path is not None:
-        write_whole(path, lambda file: file.write(exported.SerializeToString()))
-    return exported
+        answers: Prediction = form(graph, model, scores, getattr(encoder, "classes_", None))
+        return answers
+    features = model.output_names()
+    parts = _add_transform(graph, model, inputs)
+    output = graph.node("Concat", *parts, axis=1, output=graph.free("transformed"))
+    facts = {"feature_names_out": json.dumps(features)}
+    return [(output, "FLOAT", ["N", len(features)])], facts
 
 
 def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
@@ -372,7 +388,7 @@ def _add_scores(
 
 def _numbers(graph: Graph, model: EmbeddingModel) -> str:
     """Return the context columns side by side; an empty name if there are none."""
-    names = [model.names[j] for j in model.context]
+    names = [graph.cells(model.names[j]) for j in model.context]
     return graph.node("Concat", *names, axis=1) if names else ""
 
 
