@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._parameters import ListOfFunctions
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -65,6 +66,7 @@ from sk_entity_embed.input.target import Target
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
+    Tell,
     TrainingConfig,
     TrainingResult,
 )
@@ -188,6 +190,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_interval": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [ListOfFunctions("fn(epoch, losses)"), None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -437,7 +440,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         state: dict[str, Any] = super().__getstate__()
         if "_model" not in state:
             return state
-        return {"categories_": _categories_of(state["_model"]), **state}
+        # What has been told belongs to the fit, and loggers can rarely be pickled.
+        return {"categories_": _categories_of(state["_model"]), **state, "callbacks": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: v for name, v in state.items() if name != "categories_"})
@@ -639,7 +643,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             keeper = None if kept is None else kept.keeper(i, self.n_members)
-            result = learn(tables, rows, start, config, keeper)
+            tell = self._teller(config, sum(len(before.loss_curve) for before in results))
+            result = learn(tables, rows, start, config, keeper, tell)
             results.append(result)
             if len(result.loss_curve):
                 found.append(build_member(tables, result, start, rows, columns, scale, link))
@@ -648,6 +653,19 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if result.interrupted:
                 break
         return _Trained(found, results, np.stack(own, axis=1)) if found else None
+
+    def _teller(self, config: TrainingConfig, first: int = 0) -> Tell | None:
+        """Return what tells the callbacks of iterations, which are counted from the `first`."""
+        if not self.callbacks:
+            return None
+        callbacks, units = tuple(self.callbacks), config.loss.units(config.scale)
+
+        def tell(iteration: int, *losses: NDArray[np.float64]) -> None:
+            means = [float(mean_loss(each, units)) for each in losses]
+            for callback in callbacks:
+                callback(first + iteration, dict(zip(("train", "validation"), means, strict=False)))
+
+        return tell
 
     def _another(
         self, given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, seeds: Seeds
@@ -1030,9 +1048,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             "target_type_": target.kind,
             "classes_": target.classes,
             "fold_": fold,
-            "loss_curve_": (losses * units).mean(axis=1),
+            "loss_curve_": mean_loss(losses, units),
             "validation_loss_curve_": (
-                None if validation_losses is None else (validation_losses * units).mean(axis=1)
+                None if validation_losses is None else mean_loss(validation_losses, units)
             ),
             "best_iteration_": result.best_iteration,
             "n_iter_": len(losses),
@@ -1049,6 +1067,12 @@ def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
         "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
     }
+
+
+def mean_loss(losses: NDArray[np.float64], units: Any) -> NDArray[np.float64]:
+    """Return the mean over outputs, in the units of `y`."""
+    mean: NDArray[np.float64] = (losses * units).mean(axis=-1)
+    return mean
 
 
 def _categories_of(model: EmbeddingModel) -> dict[str, NDArray[Any]]:

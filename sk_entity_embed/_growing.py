@@ -469,7 +469,7 @@ class GrowingEstimator(BatchEstimator):
         start = task.start
         if task.continues:  # shrinkage is that of rows, of which the weights have the mean of one
             start = replace(start, shrinks=tuple(s / task.row_weight for s in start.shrinks))
-        result = learn(task.tables, rows, start, config)
+        result = learn(task.tables, rows, start, config, None, self._teller(config))
         if result.interrupted:
             raise KeyboardInterrupt("partial_fit was interrupted; the estimator is as it was.")
         member = build_member(task.tables, result, task.start, rows, columns, scale, link)

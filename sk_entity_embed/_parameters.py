@@ -6,12 +6,16 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 _Class = TypeVar("_Class", bound=type)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+Callback: TypeAlias = Callable[[int, dict[str, float]], object]
+"""A function that is told the losses of each epoch, as `callbacks` takes it."""
 
 
 class Transformer(Protocol):
@@ -22,6 +26,20 @@ class Transformer(Protocol):
 
     @property
     def transform(self) -> Callable[..., Any]: ...
+
+
+class ListOfFunctions(HasMethods):
+    """Constraint of a parameter: a list or tuple of functions, which are not called."""
+
+    def __init__(self, signature: str) -> None:
+        super().__init__("__call__")
+        self.signature = signature
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return isinstance(val, list | tuple) and all(map(callable, val))
+
+    def __str__(self) -> str:
+        return f"a list of functions {self.signature}"
 
 
 def at_least(least: int | float) -> list[Any]:
@@ -238,6 +256,23 @@ checkpoint : str, path or None, default=None
 checkpoint_interval : float, default=60.0
     Seconds between checkpoints, at least: they are written at the end of an iteration. 0 writes one
     after each.
+
+callbacks : list of callables or None, default=None
+    Functions that are called at the end of each iteration as ``fn(epoch, losses)``. `epoch` is an
+    int that counts iterations from 1, and `losses` a dict of floats: ``"train"``, as in
+    ``loss_curve_``, and, with `early_stopping`, ``"validation"``, as in
+    ``validation_loss_curve_``. What they return is ignored. What they raise ends the fit and
+    reaches you unchanged, Ctrl-C included; the estimator is then as it was before. So an Optuna
+    trial can be pruned. To log losses, pass one of these lines as ``callbacks=[fn]``::
+
+        fn = lambda epoch, losses: writer.add_scalars("loss", losses, epoch)  # TensorBoard
+        fn = lambda epoch, losses: mlflow.log_metrics(losses, step=epoch)  # MLflow
+        fn = lambda epoch, losses: run.log(losses, step=epoch)  # Weights & Biases
+
+    With `n_members` the epochs of one member follow those of the one before. A fit that goes on
+    from a `checkpoint` goes on counting, too, and reports epochs again that came after the
+    checkpoint; each call of :meth:`partial_fit` begins at 1. Callbacks are not saved with a fitted
+    estimator: not in files, nor in pickles and copies. On a cluster there are none.
 
 device : str, default="auto"
     A torch device; "auto" takes a GPU where there is one. The fitted state is NumPy anyway.

@@ -17,7 +17,7 @@ from sk_entity_embed._estimator import (
     TARGET_TYPES,
 )
 from sk_entity_embed._growing import GrowingEstimator
-from sk_entity_embed._parameters import Transformer, documented, set_parameters
+from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingEncoder"]
 
@@ -194,6 +194,7 @@ class EntityEmbeddingEncoder(GrowingEstimator):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,

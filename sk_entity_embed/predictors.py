@@ -19,7 +19,7 @@ from sk_entity_embed._estimator import (
     QUANTITY_LOSSES,
 )
 from sk_entity_embed._growing import GrowingEstimator
-from sk_entity_embed._parameters import Transformer, documented, set_parameters
+from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
 
@@ -131,6 +131,7 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
@@ -265,6 +266,7 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,

@@ -140,6 +140,12 @@ def fit(
             f"`checkpoint`={str(fitted.checkpoint)!r} is for fits in one process. On a cluster "
             "checkpoints go to `storage_path` anyway; leave `checkpoint` at None."
         )
+    if fitted.callbacks:
+        raise InvalidParameterError(
+            "`callbacks` are for fits in one process. On a cluster the workers are processes of "
+            "their own, from which nothing is called here; leave `callbacks` at None, and look at "
+            "`loss_curve_` and `validation_loss_curve_` after the fit."
+        )
     targets = y if isinstance(y, str) or len(y) > 1 else y[0]
     roles = Roles(targets, sample_weight, groups, features)
     ray = import_ray("distributed.fit")

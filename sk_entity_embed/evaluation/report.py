@@ -20,10 +20,10 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm.auto import tqdm
 
 from sk_entity_embed._access import check_data, has_hidden_layer
 from sk_entity_embed._parameters import check_parameters
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.evaluation.comparison import (
     Contender,

@@ -122,6 +122,8 @@ REGISTRY = {
 _KEY = "sk_entity_embed"
 _MAX_HEADER = 100_000_000  # bytes of JSON in front of the tensors; the library reads no more
 _LONGEST = 500  # characters of an error about what a file says
+_UNSAVED = {"callbacks"}
+"""Parameters that files leave out: functions that only watch a fit."""
 _ENTRIES = {"format_version", "package_version", "class", "parameters", "settings", "fitted"}
 _REPEATED = {
     *("categorical_features_", "dimensions_", "categories_", "category_counts_"),
@@ -351,7 +353,9 @@ def describe(estimator: Any) -> tuple[dict[str, Any], Arrays]:
         "format_version": FORMAT_VERSION,
         "package_version": _version(),
         "class": name,
-        "parameters": {p: _pack_parameter(packer, estimator, p, params[p]) for p in params},
+        "parameters": {
+            p: _pack_parameter(packer, estimator, p, params[p]) for p in params if p not in _UNSAVED
+        },
         "settings": _settings(estimator),
         "fitted": _pack_fitted(packer, estimator, name, set(params)),
     }, packer.arrays
