@@ -121,9 +121,10 @@ interactions : "auto", int, list of pairs or None, default="auto"
     in `X`; a number takes as many, those that explain most beside single columns, by out-of-fold
     statistics of at most 30,000 rows; "auto" takes those that clearly do, six at most. Of more
     than 40 columns the 40 that explain most alone are paired. `min_frequency` and
-    `max_categories` apply to pairs, too. A pair is called ``"a:b"``; its width is that of columns,
-    3 at most unless `dimensions` names it. Lists cannot be paired, and ``head="dot"``, which
-    multiplies all pairs, takes none. In :meth:`partial_fit` the first call chooses them.
+    `max_categories` apply to pairs, too. A pair is called ``"a:b"`` and
+    its output columns ``a_x_b_0``, ...; its width is that of columns, 3 at most unless `dimensions`
+    names it. Lists cannot be paired, and ``head="dot"``, which multiplies all pairs, takes none. In
+    :meth:`partial_fit` the first call chooses them.
 
 head : {"mlp", "dot"}, default="mlp"
     What stands above the tables: a multi-layer perceptron, or, for two columns or more, the

@@ -42,7 +42,7 @@ def test_columns_sum_to_the_prediction(model: Pipeline, explanation: Any, rows: 
     )
     names = model[0].get_feature_names_out().tolist()
     parts = pd.DataFrame(explanation.values, columns=names)
-    pair = parts.filter(like="letter:color").sum(axis=1)
+    pair = parts.filter(like="letter_x_color").sum(axis=1)
     own = parts.filter(regex=r"letter_\d").sum(axis=1)
     assert pair.abs().max() > 0
     np.testing.assert_allclose(found["letter"], own + pair / 2)

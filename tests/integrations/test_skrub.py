@@ -65,7 +65,7 @@ def test_one_encoder_for_the_frame_sees_all_columns(container: str, dated: Rows)
     assert list(out.columns) == ["day", *alone.get_feature_names_out()]
     frame = out.to_pandas() if container == "polars" else out
     np.testing.assert_array_equal(frame.drop(columns="day"), expected)  # out of fold
-    assert "letter:color_0" in out.columns
+    assert "letter_x_color_0" in out.columns
     new = step.transform(given)
     np.testing.assert_array_equal(new["letter_0"], alone.transform(X.drop(columns="day"))[:, 0])
     found = group_by_column(np.ones((2, len(out.columns))), step)
