@@ -84,6 +84,7 @@ from sk_entity_embed.model.fitted import (
     WarmStartState,
     embedded_names,
     output_names,
+    output_stems,
     refuse_beyond_float32,
 )
 from sk_entity_embed.model.heads import HEADS, Head
@@ -917,7 +918,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if output.numbers:
             refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
         widths = (t.shape[2] for t in tables)
-        embedded = list(zip(embedded_names(columns.embedded, columns.crosses), widths, strict=True))
+        embedded = list(zip(output_stems(columns.embedded, columns.crosses), widths, strict=True))
         passed = [columns.names[j] for j in columns.context]
         biased = HEADS[self.head].biased
         names = output_names(output, embedded, passed, self._n_hidden(), n_outputs, biased)

@@ -128,6 +128,8 @@ WITHOUT = {
     "CategoryPredictionDisplay": "judges the predictions of a whole pipeline",
     "EntityEmbeddings": "is made by to_torch",
     "Explorer": "is made by explore",
+    "embedding_features": "takes vectors as well, and has tests of its own",
+    "group_by_column": "takes contributions as well, and has tests of its own",
     "load": "takes a file",
     "Summary": "is made by summary",
     "nearest_rows": "takes rows as well, and has a test of its own",

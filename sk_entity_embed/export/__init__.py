@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sk_entity_embed._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sk_entity_embed.export.blocks import embedding_features as embedding_features
     from sk_entity_embed.export.expressions import polars_expressions as polars_expressions
     from sk_entity_embed.export.expressions import pyarrow_transform as pyarrow_transform
     from sk_entity_embed.export.lookup import lookup_frames as lookup_frames
@@ -29,6 +30,7 @@ else:
         __name__,
         {
             ".learning.module": ["EntityEmbeddings"],
+            "blocks": ["embedding_features"],
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],

@@ -12,6 +12,7 @@ from sk_entity_embed._lazy import lazy_names
 if TYPE_CHECKING:
     from sk_entity_embed.inspection.alignment import align as align
     from sk_entity_embed.inspection.alignment import drift as drift
+    from sk_entity_embed.inspection.contributions import group_by_column as group_by_column
     from sk_entity_embed.inspection.displays.drift import DriftDisplay as DriftDisplay
     from sk_entity_embed.inspection.displays.embedding import EmbeddingDisplay as EmbeddingDisplay
     from sk_entity_embed.inspection.displays.heatmap import (
@@ -42,6 +43,7 @@ else:
         __name__,
         {
             "alignment": ["align", "drift"],
+            "contributions": ["group_by_column"],
             "displays.drift": ["DriftDisplay"],
             "displays.embedding": ["EmbeddingDisplay"],
             "displays.heatmap": ["EmbeddingHeatmapDisplay"],
