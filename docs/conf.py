@@ -1,6 +1,5 @@
 """Sphinx configuration; `make docs` builds with warnings as errors and every reference checked."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -35,8 +34,6 @@ myst_heading_anchors = 3
 
 # Pages with `file_format: mystnb` are notebooks. Their cells run at each build, in a temporary
 # folder, so that what they show is what the code does; a cell that fails ends the build.
-# A notebook in a browser has no use for this advice on Jupyter, nor has a page.
-os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
