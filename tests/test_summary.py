@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingRegressor, export
 from sk_entity_embed._summary.shares import last_rows
-from sk_entity_embed.exceptions import InvalidDataError
+from sk_entity_embed.exceptions import InvalidDataError, UnfinishedTrainingWarning
 from sk_entity_embed.inspection import report
 from tests.samples import make_encoder, make_rows
 
@@ -59,16 +59,15 @@ def test_columns_have_their_cardinality_width_and_shares_of_fit(encoder):
 
 
 def test_shares_are_those_of_the_last_transform_or_of_given_rows(rows, container):
-    X, y = rows
+    X, y = container(rows[0].to_dict("list")), rows[1]
     encoder = make_encoder(max_iter=1).fit(X, y)
     new = {"letter": ["a", "b", "new", None], "color": ["red"] * 4, "size": [0.5] * 4}
     encoder.transform(container(new))
-    assert column(encoder.summary(), "letter")["last"]["unknown"] == 0.5
+    assert encoder.summary().columns[0].last.unknown == 2
     assert encoder.summary().n_last == 4
     encoder.transform(X)
-    assert column(encoder.summary(), "letter")["last"]["unknown"] == 0.0
-    given = encoder.summary(container(new))
-    assert column(given, "letter")["last"]["unknown"] == 0.5
+    assert encoder.summary().columns[0].last.unknown == 0
+    assert encoder.summary(container(new)).columns[0].last.unknown == 2
     assert encoder.summary().n_last == 240  # which summary(X) does not replace
     encoder.fit(X, y)
     assert encoder.summary().n_last is None
@@ -171,7 +170,7 @@ def test_importances_of_fit_are_out_of_fold():
     model = EntityEmbeddingRegressor(learning_rate_init=0.05, interactions=None, **settings)
     model.fit(X, y)
     honest, seen = model.summary().columns[0], model.summary(X, y).columns[0]
-    assert seen.importance.rise > 1.0
+    assert seen.importance.rise > 0.2
     assert abs(honest.importance.rise) < 0.05
 
 
@@ -257,26 +256,28 @@ def test_rows_from_files_have_a_summary(rows):
 
 def test_warnings_tell_what_to_do(rows):
     X, y = rows
-    many = [f"{i % 180}" for i in range(240)]  # 60 seen twice, 120 once
-    X = X.assign(id=[f"{i}" for i in range(240)], rare=many, gone=None, fixed="x")
-    encoder = make_encoder(interactions=None, categorical_features=["letter", "id", "rare"])
-    encoder.fit(X, y)
+    many = [f"{i if i < 60 else 60 + i % 40}" for i in range(240)]  # 60 seen once, 40 often
+    X = X.assign(id=[f"{i}" for i in range(240)], rare=many)
+    encoder = make_encoder().fit(X, y)
     encoder.transform(X.assign(letter=["new"] * 100 + [None] * 140))
     texts = [str(warning) for warning in encoder.summary().warnings]
     assert any(re.match("id looks like an id: it has 240 categories in 240 rows", t) for t in texts)
-    once = "Most categories of rare were seen once: 120 of 180. min_frequency=2"
+    once = "Most categories of rare were seen once: 60 of 100. min_frequency=2"
     assert any(t.startswith(once) for t in texts)
     assert any("100 % of the new cells of letter are unknown" in t for t in texts)
-    quiet = make_encoder(min_frequency=2, categorical_features=["letter", "rare"]).fit(X, y)
+    quiet = make_encoder(min_frequency=9).fit(X, y)
     texts = [str(warning) for warning in quiet.summary().warnings]
     assert not any("once" in t or "new cells" in t for t in texts)
-    assert any(t.startswith("50 % of the rows have rare categories of rare") for t in texts)
+    assert any(t.startswith("100 % of the rows have rare categories of rare") for t in texts)
 
 
-def test_a_fit_that_the_budget_ended_says_so(rows):
-    X, y = rows
-    with pytest.warns(match="still falling"):
-        encoder = make_encoder(max_iter=6, learning_rate_init=2e-3).fit(X, y)
+def test_a_fit_that_the_budget_ended_says_so():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 40, 800)
+    X, y = pd.DataFrame({"c": [f"c{i}" for i in codes]}), rng.standard_normal(40)[codes]
+    encoder = EntityEmbeddingRegressor(**{**HEAD, "max_iter": 6})
+    with pytest.warns(UnfinishedTrainingWarning):
+        encoder.fit(X, y)
     summary = encoder.summary()
     assert summary.ending == "budget"
     assert summary.warnings[0].advice == "Try max_iter=12."
@@ -301,8 +302,8 @@ TRICKY = ["</style><script>", "a|b\n*c*", "\ud800", "", "(x)"]
 @pytest.fixture(scope="module")
 def tricky():
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"a<b>|c": rng.choice(TRICKY, 100), "n": rng.choice([1, 2, 3], 100)})
-    X["n"] = X["n"].astype("category")
+    cells = pd.Series([TRICKY[i] for i in rng.integers(0, len(TRICKY), 100)], dtype=object)
+    X = pd.DataFrame({"a<b>|c": cells, "n": pd.Categorical(rng.choice([1, 2, 3], 100))})
     return make_encoder(max_iter=1).fit(X, rng.normal(size=100))
 
 
