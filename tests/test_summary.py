@@ -218,7 +218,7 @@ def test_pairs_of_frequent_categories_are_near_where_the_target_is():
 
 
 def test_lists_are_counted_by_items(rows):
-    X, y = rows
+    _, y = rows
     tags = [["a", "b"], [], ["a"], None] * 60
     encoder = make_encoder(max_iter=1).fit(pd.DataFrame({"tags": tags}), y)
     encoder.transform(pd.DataFrame({"tags": [["a", "new", "new", "b"]]}))
