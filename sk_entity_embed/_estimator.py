@@ -102,6 +102,11 @@ _CONTINUED_ELSEWHERE = (
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
 
+_HINT = (
+    '<div style="font-size:12px;opacity:.75"><code>summary()</code> shows what was learned.</div>'
+)
+"""What the picture of a fitted estimator in a notebook ends with."""
+
 _INTERRUPTED_EARLY = "Training was interrupted before the end of its first iteration"
 
 _LARGEST = 1e30
@@ -642,6 +647,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         names = self.categorical_features_
         pairs = [(names[a], names[b]) for a, b in self._model.crosses]
         return dict(zip(pairs, self._model.gains, strict=True))
+
+    def _html_repr(self) -> str:
+        """Return scikit-learn's picture of the estimator; a fitted one says where to look next."""
+        picture: str = super()._html_repr()
+        return f"{picture}{_HINT}" if hasattr(self, "_model") else picture
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -14,7 +14,7 @@ from sk_entity_embed.model.record import FitRecord
 
 SOME_CATEGORIES = 20
 """Categories from which on shares of them tell something."""
-ROWS_OF_ID = 2.0
+ROWS_OF_ID = 1.5
 """Rows of a category, on average, up to which a column looks like an id."""
 SEEN_ONCE = 0.5
 """Share of categories seen once from which on they are grouped with advantage."""
@@ -108,7 +108,7 @@ def _on_use(columns: Sequence[ColumnFacts], n_judged: int) -> Iterator[Advice]:
     if not idle:
         return
     more = f" and {len(idle) - _NAMES} more" if len(idle) > _NAMES else ""
-    each, them = ("", "it") if len(idle) == 1 else ("each of ", "them")
+    each, them = ("", "it") if len(idle) == 1 else ("any one of ", "them")
     yield Advice(
         idle,
         f"Without {each}{', '.join(idle[:_NAMES])}{more} the loss of {n_judged:,} rows rises by "
@@ -118,10 +118,7 @@ def _on_use(columns: Sequence[ColumnFacts], n_judged: int) -> Iterator[Advice]:
 
 
 def _is_little(worth: Importance) -> bool:
-    if worth.shares is None:
-        return False
-    rise, error = worth.shares
-    return rise + ERRORS * error < LITTLE
+    return worth.rise + ERRORS * worth.error < LITTLE
 
 
 def _on_new_rows(f: ColumnFacts) -> Iterator[Advice]:

@@ -21,16 +21,10 @@ FREQUENT, PAIRS = 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much a loss rises without a column, and the standard error of the rise."""
+    """How much the loss rises without a column, as a share of it, and the rise's standard error."""
 
-    loss: float
     rise: float
     error: float
-
-    @property
-    def shares(self) -> tuple[float, float] | None:
-        """Rise and error as shares of the loss; None where that is zero."""
-        return (self.rise / self.loss, self.error / self.loss) if self.loss > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +107,10 @@ def _facts(
 
 
 def _importance(importances: Importances | None, j: int) -> Importance | None:
-    if importances is None:
+    if importances is None or not importances.scaled_loss > 0:
         return None
-    return Importance(importances.loss, importances.rises[j], importances.errors[j])
+    loss = importances.scaled_loss
+    return Importance(importances.rises[j] / loss, importances.errors[j] / loss)
 
 
 def _counts(last: SeenRows | None, j: int) -> Counts | None:

@@ -26,7 +26,9 @@ _NONE = "0 %"
 STYLE = """
 .sk-ee-summary{font:14px/1.45 system-ui,sans-serif;color:inherit;max-width:1000px}
 .sk-ee-summary h3{font-size:16px;margin:0 0 .4em;font-weight:600}
-.sk-ee-summary .top{display:flex;flex-wrap:wrap;gap:.6em 2em;align-items:center}
+.sk-ee-summary .top{display:flex;flex-wrap:wrap;gap:.6em 2em;align-items:flex-start}
+.sk-ee-summary .top ul{flex:1 1 300px}
+.sk-ee-summary .top .muted{max-width:260px}
 .sk-ee-summary ul{margin:0;padding-left:1.2em}
 .sk-ee-summary li{margin:.15em 0}
 .sk-ee-summary .wide{overflow-x:auto;margin:.8em 0 .4em}
@@ -35,9 +37,8 @@ STYLE = """
 .sk-ee-summary td,.sk-ee-summary th{padding:.3em .7em;text-align:right;white-space:nowrap;
 border:0;border-bottom:1px solid rgba(128,128,128,.3);vertical-align:top}
 .sk-ee-summary th{font-weight:600;border-bottom-color:rgba(128,128,128,.7)}
-.sk-ee-summary .text{text-align:left}
-.sk-ee-summary .near{white-space:normal;min-width:15em}
-.sk-ee-summary .near span{white-space:nowrap}
+.sk-ee-summary .text{text-align:left;white-space:normal;overflow-wrap:break-word;min-width:8em}
+.sk-ee-summary .near{min-width:15em;width:50%}
 .sk-ee-summary .note,.sk-ee-summary .muted{opacity:.75;font-size:12px}
 .sk-ee-summary .none{opacity:.5}
 .sk-ee-summary .note{margin:.2em 0}
@@ -85,14 +86,20 @@ def _row(f: ColumnFacts, judged: bool, most: float) -> str:
         width = 0 if most <= 0 else round(100 * f.importance.rise / most)
         cells[2] += f'<span class="bar" style="width:{max(0, width)}%"></span>'
     near = ", ".join(
-        f"<span>{escape(text_of(p.first))} ~ {escape(text_of(p.second))} "
+        f"<span>{escape(text_of(p.first))} ~ {escape(text_of(p.second))}&nbsp;"
         f'<span class="muted">{p.distance:.2f}</span></span>'
         for p in f.nearest
     )
     numbers = "".join(
-        f'<td class="none">{cell}</td>' if cell == _NONE else f"<td>{cell}</td>" for cell in cells
+        f'<td class="none">{cell}</td>' if cell == _NONE else f"<td>{_two_lines(cell)}</td>"
+        for cell in cells
     )
     return f'<td class="text">{name}</td>{numbers}<td class="text near">{near}</td>'
+
+
+def _two_lines(cell: str) -> str:
+    """Break a cell before an arrow."""
+    return cell.replace(f" {text.ARROW}", f"<br>{text.ARROW}")
 
 
 def _warnings(summary: Summary) -> str:

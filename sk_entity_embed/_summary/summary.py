@@ -177,11 +177,7 @@ def _column(facts: ColumnFacts) -> dict[str, Any]:
         "gain": _number(facts.gain),
         "importance": None
         if worth is None
-        else {
-            "rise": _number(worth.rise),
-            "standard_error": _number(worth.error),
-            "share": None if worth.shares is None else _number(worth.shares[0]),
-        },
+        else {"rise": _number(worth.rise), "standard_error": _number(worth.error)},
         "nearest": [
             {"pair": [plain(p.first), plain(p.second)], "distance": p.distance}
             for p in facts.nearest

@@ -19,7 +19,7 @@ SHOWN = 30
 """Columns that are shown, the most important ones; a dict has all."""
 _EPOCHS = 40
 """Letters of a curve."""
-_ARROW = "\N{RIGHTWARDS ARROW}"
+ARROW = "\N{RIGHTWARDS ARROW}"
 _ENDINGS = {
     "patience": "early stopping ended it",
     "budget": "max_iter ended it",
@@ -121,10 +121,7 @@ def importance(f: ColumnFacts) -> str:
     worth = f.importance
     if worth is None:
         return ""
-    if worth.shares is None:
-        return number(worth.rise)
-    value, error = worth.shares
-    return f"{rise(value)} \N{PLUS-MINUS SIGN} {100 * error:.1f}"
+    return f"{rise(worth.rise)} \N{PLUS-MINUS SIGN} {100 * worth.error:.1f}"
 
 
 def both_shares(f: ColumnFacts) -> list[str]:
@@ -134,7 +131,7 @@ def both_shares(f: ColumnFacts) -> list[str]:
         then = share(getattr(f.fit, kind) / max(1, f.fit.n))
         if f.last is not None and f.last.n:
             now = share(getattr(f.last, kind) / f.last.n)
-            then = then if now == then else f"{then} {_ARROW} {now}"
+            then = then if now == then else f"{then} {ARROW} {now}"
         out.append(then)
     return out
 
@@ -167,10 +164,10 @@ def notes(summary: Summary) -> list[str]:
             "Importance is not known: no row of the fit is out of fold. summary(X, y) measures it "
             "on rows that the fit has not seen."
         )
-    last = ", and no row has been transformed since"
+    last = "; no row has been transformed since"
     if summary.n_last is not None:
-        which = "given" if summary.last_rows == "given" else "transformed last"
-        last = f"; after an arrow, where they differ, those in the {summary.n_last:,} rows {which}"
+        which = "given" if summary.last_rows == "given" else "of the last transform or predict"
+        last = f"; after an arrow, where they differ, in the {summary.n_last:,} rows {which}"
     out.append(f"Rare, missing, unknown: shares of cells in fit{last}.")
     if (n := len(summary.columns) - SHOWN) > 0:
         out.append(f"{n} columns are not shown; to_dict() has them.")
@@ -198,7 +195,7 @@ def limits(curves: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def ends(curve: NDArray[np.float64]) -> str:
     """Return the first and the last loss."""
-    return f"{number(curve[0])} {_ARROW} {number(curve[-1])}"
+    return f"{number(curve[0])} {ARROW} {number(curve[-1])}"
 
 
 def counted(n: int, what: str) -> str:

@@ -25,13 +25,15 @@ Ending: TypeAlias = Literal["patience", "budget", "interrupted"]
 class Importances:
     """The loss of rows that a model has not learned from, and how it rises without each column.
 
-    `rises` are those of the mean loss where the vectors of a column, and of its pairs, are replaced
-    by the unknown one: of the categorical columns first, then of the pairs alone. `errors` are
-    their standard errors. All are in the loss's own unit.
+    The mean `loss` is in the unit of the target, `scaled_loss` in the network's, where outputs
+    count alike. `rises` are those of the latter where the vectors of a column, and of its pairs,
+    are replaced by the unknown one: of the categorical columns first, then of the pairs alone.
+    `errors` are their standard errors.
     """
 
     n_rows: int
     loss: float
+    scaled_loss: float
     rises: tuple[float, ...]
     errors: tuple[float, ...]
 
@@ -66,15 +68,14 @@ def measure_importances(
     edges, n_columns = model.edges, len(model.categorical)
     vectors = np.empty((len(target), edges[-1]), dtype=np.float32)
     model.embed(codes, vectors, fold=fold)
-    unknown, unit = _unknown_vectors(model), loss.units(model.scale)
+    unknown = _unknown_vectors(model)
 
     def losses(x: NDArray[np.float32]) -> NDArray[np.float64]:
-        own = np.empty(len(x))
+        own = np.empty((len(x), loss.n_losses(model.head.n_outputs)))
         for at in gen_batches(len(x), _BLOCK):
             raw = model.head.raw(x[at], context[at], None if fold is None else fold[at])
             outputs = model.link.compared(raw, model.scale)
-            by_output = loss.value(outputs, target[at].astype(np.float64)) * unit
-            own[at] = by_output.mean(axis=1)
+            own[at] = loss.value(outputs, target[at].astype(np.float64))
         return own
 
     share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
@@ -85,10 +86,12 @@ def measure_importances(
         without = vectors.copy()
         for i in (j, *(pairs if j < n_columns else ())):
             without[:, edges[i] : edges[i + 1]] = unknown[:, edges[i] : edges[i + 1]]
-        more = losses(without) - usual
+        more = (losses(without) - usual).mean(axis=1)
         rises.append(float(share @ more))
         errors.append(float(np.sqrt((share**2) @ (more - rises[-1]) ** 2)))
-    return Importances(len(target), float(share @ usual), tuple(rises), tuple(errors))
+    own_unit = float((share @ usual * loss.units(model.scale)).mean())
+    scaled = float((share @ usual).mean())
+    return Importances(len(target), own_unit, scaled, tuple(rises), tuple(errors))
 
 
 def _unknown_vectors(model: EmbeddingModel) -> NDArray[np.float32]:
