@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 
 _EDGED = 2000
 """Most points that have an edge, and that a vector graphic holds one by one."""
+_MARGIN = 0.07
+"""Around the points, as a share of what they span."""
+_BAR = 25.0
+"""Height of a colour bar, in widths, beside axes of the usual height."""
+_LEAST_HEIGHT, _ABOVE_AND_BELOW = 1.7, 0.9
+"""Height of the axes of a figure that fits its points, at least, and what of it is for labels and
+for the size of points, in inches."""
 _RING = 14.0
 """Area of the rings of labelled points at least, in square points."""
 
@@ -250,7 +257,8 @@ class EmbeddingDisplay:
     ) -> Self:
         """Draw what was computed.
 
-        Labels are placed for the present size of the figure. If the figure has a layout engine, as
+        Without `ax`, a map of principal components gets a figure as low as its points are flat,
+        because both axes have one scale. Labels are placed for the present size of the figure. If the figure has a layout engine, as
         from ``plt.subplots(layout="constrained")``, legends are beside the axes, else inside.
 
         Parameters
@@ -291,6 +299,7 @@ class EmbeddingDisplay:
         )
         queries = list(self.queries)
         marks = marks_of(catalogue, queries, self.neighbors, labels)
+        fits = ax is None and self.method == "pca"  # the figure's height is that of the points
         figure, ax, colors = prepare_axes(ax, theme, (7.0, 5.5))
         areas, paint = point_areas(self.counts, n), painter(self.coloring, n, colors)
         self.scatter_ = _draw_points(ax, xy, areas, paint, is_ground=bool(queries))
@@ -298,11 +307,14 @@ class EmbeddingDisplay:
         self._draw_axes(ax, colors)
         self.colorbar_ = None
         if self.coloring is not None and self.coloring.numeric:
-            self.colorbar_ = _draw_scale(ax, self.coloring, paint, colors)
+            aspect = _BAR * min(1.0, _height_of(xy, 5.5) / 4.5) if fits else _BAR
+            self.colorbar_ = _draw_scale(ax, self.coloring, paint, colors, aspect)
         keys = mark_keys(marks, queries, self.metric, colors)
         keys += size_keys(self.counts, colors, self.unit)
         legends = draw_legends(ax, xy, self.coloring, paint, keys, colors)
         self.legend_, self.color_legend_ = legends
+        if fits:
+            _set_height(ax, xy, self.color_legend_, self.colorbar_)
         if self.method == "pca":
             _set_equal(ax)
         # Thin rings tell which points of a crowd the labels are of. They are made before the
@@ -322,7 +334,7 @@ class EmbeddingDisplay:
 
     def _draw_axes(self, ax: Axes, theme: Theme) -> None:
         n = len(self.categories)
-        ax.margins(0.07)
+        ax.margins(_MARGIN)
         ax.autoscale_view()
         if self.method != "pca":
             ax.set(xticks=[], yticks=[])
@@ -351,15 +363,39 @@ def _draw_points(
     )
 
 
-def _draw_scale(ax: Axes, coloring: Coloring, paint: Paint, theme: Theme) -> Any:
+def _draw_scale(ax: Axes, coloring: Coloring, paint: Paint, theme: Theme, aspect: float) -> Any:
     """Draw what the colours of numbers are."""
-    options: dict[str, Any] = {"extend": paint.extend, "shrink": 0.8, "aspect": 25, "pad": 0.05}
+    options: dict[str, Any] = {"extend": paint.extend, "shrink": 0.8, "aspect": aspect, "pad": 0.05}
     bar = draw_colorbar(ax, paint.mappable, coloring.label, theme, **options)
     if coloring.log:
         ticks = log_ticks(int(np.nanmin(coloring.values)), int(np.nanmax(coloring.values)))
         bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
         bar.minorticks_off()
     return bar
+
+
+def _set_height(ax: Axes, xy: NDArray[np.float64], legend: Any, bar: Any) -> None:
+    """Make a figure lower whose points, at one scale on both axes, would leave its height empty.
+
+    What stands beside the points, and keeps its size, still has room.
+    """
+    figure: Any = ax.get_figure(root=True)
+    figure.draw_without_rendering()  # so that all has its place
+    width, height = (side / figure.dpi for side in ax.get_window_extent().size)
+    beside = [ax.yaxis.label, legend, None if bar is None else bar.ax.yaxis.label]
+    needed = max(
+        [_height_of(xy, width)]
+        + [each.get_window_extent().height / figure.dpi + 0.1 for each in filter(None, beside)]
+    )
+    if needed < height:
+        figure.set_figheight(figure.get_figheight() - (height - needed))
+
+
+def _height_of(xy: NDArray[np.float64], width: float) -> float:
+    """Return how high axes of some width have to be for points at one scale, in inches."""
+    wide, high = np.ptp(xy, axis=0) if len(xy) else (0.0, 0.0)
+    share = high / ((1 + 2 * _MARGIN) * wide) if wide > 0 else 1.0
+    return float(max(_LEAST_HEIGHT, width * share + _ABOVE_AND_BELOW))
 
 
 def _set_equal(ax: Axes) -> None:
