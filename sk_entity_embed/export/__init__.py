@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sk_entity_embed.export.onnx import to_onnx as to_onnx
     from sk_entity_embed.export.onnx_pipelines import register_onnx as register_onnx
     from sk_entity_embed.export.projector import to_projector as to_projector
+    from sk_entity_embed.export.requirements import serving_requirements as serving_requirements
     from sk_entity_embed.export.saving import load as load
     from sk_entity_embed.export.saving import save as save
     from sk_entity_embed.export.skops_types import SKOPS_TYPES as SKOPS_TYPES
@@ -36,6 +37,7 @@ else:
             "onnx": ["to_onnx"],
             "onnx_pipelines": ["register_onnx"],
             "projector": ["to_projector"],
+            "requirements": ["serving_requirements"],
             "saving": ["load", "save"],
             "skops_types": ["SKOPS_TYPES"],
             "torch": ["to_torch"],
