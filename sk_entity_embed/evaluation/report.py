@@ -208,6 +208,9 @@ def encoding_report(
     :func:`~sklearn.model_selection.cross_validate` of a pipeline; its training scores are not
     comparable, since it scores training rows encoded by ``transform``.
 
+    With scikit-learn before 1.9 a TargetEncoder draws its inner folds itself, and these may divide
+    groups.
+
     References
     ----------
     .. [1] F. Pargent et al., "Regularized target encoding outperforms traditional methods in
