@@ -1,6 +1,8 @@
 # `make help` lists the targets. Each makes .venv when it is missing and installs what it needs.
 
 PYTHON ?= python3
+# Those that `make test-package` serves a model with, such as "python3.11 python3.13".
+SERVING_PYTHONS ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -12,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test test-oldest lint bench bench-full docs examples clean help
+.PHONY: demo test test-oldest test-package lint bench bench-full docs examples clean help
 
 demo: $(VENV)/.installed-demo  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
@@ -22,6 +24,9 @@ test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage 
 
 test-oldest: .venv-oldest/.installed  ## run the tests with the oldest versions allowed
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+
+test-package: $(VENV)/.installed-package  ## build wheel and sdist, try them in clean environments
+	$(BIN)/python .ci/check_package.py --serve-with $(SERVING_PYTHONS)
 
 lint: $(VENV)/.installed-lint  ## run ruff and mypy
 	$(BIN)/ruff check .

@@ -212,6 +212,9 @@ def encoding_report(
     those of :func:`~sklearn.model_selection.cross_validate` with a pipeline. Its training scores
     cannot be compared, since it scores training rows encoded by ``transform``.
 
+    With scikit-learn before 1.9 a TargetEncoder draws its inner folds itself, and these may divide
+    groups.
+
     References
     ----------
     .. [1] F. Pargent et al., "Regularized target encoding outperforms traditional methods in
