@@ -258,8 +258,9 @@ class EmbeddingDisplay:
         """Draw what was computed.
 
         Without `ax`, a map of principal components gets a figure as low as its points are flat,
-        because both axes have one scale. Labels are placed for the present size of the figure. If the figure has a layout engine, as
-        from ``plt.subplots(layout="constrained")``, legends are beside the axes, else inside.
+        because both axes have one scale. Labels are placed for the present size of the figure. If
+        the figure has a layout engine, as from ``plt.subplots(layout="constrained")``, legends are
+        beside the axes, else inside.
 
         Parameters
         ----------
