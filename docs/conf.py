@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helper modules beside this file
 
+import _gallery
 import _inventories
 
 from sk_entity_embed import __version__
@@ -21,11 +22,13 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx_codeautolink",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "**/_*.md"]
+exclude_patterns = ["_build", "**/_*.md", "gallery/*.ipynb"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -38,6 +41,10 @@ nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "application/vnd.plotly.v1+json", 0)]
+# Names in code are links, too. A page is one program, cell after cell.
+codeautolink_concat_default = True
+codeautolink_custom_blocks = {"ipython3": "sphinx_codeautolink.clean_ipython"}
+
 copybutton_exclude = ".linenos, .gp, .go"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
@@ -52,6 +59,8 @@ intersphinx_mapping = _inventories.mapping(Path(__file__).parent / "_build" / "i
 intersphinx_timeout = 5
 intersphinx_disabled_reftypes = ["std:*"]
 
+sphinx_gallery_conf = _gallery.CONF
+
 nitpicky = True
 nitpick_ignore_regex = [
     # Types and functions that the local inventories leave out.
@@ -64,7 +73,7 @@ nitpick_ignore_regex = [
     (r"py:obj", r"optional"),
     # Inherited scikit-learn docstrings point into scikit-learn's own user guide and glossary.
     (r"std:ref", r"(accuracy_score|df_output_transform|metadata_routing|r2_score|sphx_glr_.*)"),
-    (r"std:term", r".*"),
+    (r"std:term", r"(?!cross-fitting).*"),
 ]
 
 html_theme = "pydata_sphinx_theme"
@@ -72,6 +81,7 @@ html_title = f"sk_entity_embed {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+toc_object_entries_show_parents = "hide"
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "logo": {"text": "sk_entity_embed"},

@@ -235,7 +235,9 @@ def test_the_page_runs(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parents[1] / "docs" / "guide" / "engines.md"
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:\{code-cell\} )?python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```(?:\{code-cell\} )?python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL
+    )
     assert len(blocks) == 5
     namespace, results = {}, []
     for block in blocks:
