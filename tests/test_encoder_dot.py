@@ -154,7 +154,10 @@ def test_the_bias_is_the_last_output_and_no_axis(fitted: Any, rows: Rows) -> Non
 def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
     model = make_encoder().fit(*rows)
     assert not hasattr(model, "biases_")
-    with pytest.raises(AttributeError, match="such as head='dot', not under head='mlp'"):
+    with pytest.raises(
+        AttributeError,
+        match="no biases_ with head='mlp'; use a head that has biases, such as head='dot'",
+    ):
         _ = model.biases_
     assert not hasattr(make_dot(), "biases_")  # nothing before fit
 

@@ -182,7 +182,7 @@ def analogy(
                 f"`{name}` must be a list of categories, got {shown(given)}."
             )
     if len(positive) == 0:
-        raise InvalidParameterError("`positive` must have a category at least.")
+        raise InvalidParameterError("`positive` must have at least one category.")
     catalogue = column_vectors_of(source, column)
     own = catalogue.locate([*positive, *negative])
     vectors = catalogue.vectors[own].astype(np.float64)

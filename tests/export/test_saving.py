@@ -306,11 +306,11 @@ def test_attributes_and_categories_of_the_users_are_refused():
     X, y = make_rows(60)
     encoder = make_encoder(max_iter=1)
     encoder.note = "mine"
-    with pytest.raises(InvalidParameterError, match=r"no place for: \['note'\]"):
+    with pytest.raises(InvalidParameterError, match=r"cannot be saved: \['note'\]"):
         describe(encoder)
     del encoder.note
     encoder.fit(X, y).more = 1
-    with pytest.raises(InvalidParameterError, match=r"no place for: \['more'\]"):
+    with pytest.raises(InvalidParameterError, match=r"cannot be saved: \['more'\]"):
         describe(encoder)
     X["own"] = pd.Series([Cell(), Cell()] * 30, dtype=object)
     with pytest.raises(InvalidParameterError, match="category 0 of column 'own' is of type"):
@@ -584,7 +584,7 @@ def test_no_error_of_the_interpreter_gets_out(error, monkeypatch):
 
     document, arrays = describe(EntityEmbeddingEncoder())
     monkeypatch.setattr(saving, "_restore", fail)
-    with pytest.raises(InvalidFileError, match=f"cannot be: {error.__name__}"):
+    with pytest.raises(InvalidFileError, match=f"is not valid: {error.__name__}"):
         restore(document, arrays)
 
 
