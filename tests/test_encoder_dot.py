@@ -303,7 +303,7 @@ def test_warm_start_does_not_mind_hidden_layers_it_has_not(rows: Rows) -> None:
 )
 def test_one_column_is_too_few(columns: Any, shown: str, rows: Rows) -> None:
     X, y = rows
-    with pytest.raises(InvalidParameterError, match=f"two or more categorical.*there is {shown}"):
+    with pytest.raises(InvalidParameterError, match=f"two or more categorical.*X has {shown}"):
         EntityEmbeddingRegressor(head="dot", **QUICK).fit(X[columns], y)
 
 
@@ -326,7 +326,7 @@ def test_lists_that_are_neither_averaged_nor_summed_are_refused() -> None:
 
 
 def test_there_is_no_hidden_layer_to_give(rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=r"output='both'.*but head='dot'"):
+    with pytest.raises(InvalidParameterError, match=r"output='both'.*none with head='dot'"):
         make_dot(output="both").fit(*rows)
 
 

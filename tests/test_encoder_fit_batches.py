@@ -337,7 +337,7 @@ def test_features_may_be_chosen_and_an_index_is_none_of_them(tmp_path):
         ("a", "`features` must be a list"),
         ([], "`features` must be a list"),
         (["a", "c"], "`features` names 'c'"),
-        (["a", "late"], "`features` names 'late', which `y`"),
+        (["a", "late"], "`features` names 'late', which is already"),
     ],
 )
 def test_features_that_cannot_be_are_refused(features, message):

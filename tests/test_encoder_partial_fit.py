@@ -526,7 +526,7 @@ def test_another_network_than_that_of_a_fit_is_refused(change: dict[str, Any]) -
     X, y = make_rows(60)
     encoder = make_encoder(hidden_layer_sizes=(6, 4)).fit(X, y).set_params(**change)
     message = next(iter(change))
-    unchanged(encoder, lambda: encoder.partial_fit(X, y**2), ValueError, f"fit before.*{message}")
+    unchanged(encoder, lambda: encoder.partial_fit(X, y**2), ValueError, f"previous fit.*{message}")
 
 
 def test_checkpoints_are_refused() -> None:
