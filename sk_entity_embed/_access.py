@@ -32,9 +32,10 @@ def exported_step(estimator: Any) -> Any:
         columns = columns if len(columns) < 9 else [*columns[:8], "..."]
         given = f" as {step.before} leave them" if step.before else ""
         warn(
-            f"Of the {type(estimator).__name__} only the embedding step {step.name!r} is "
-            f"exported, not {around}. It takes the columns {columns}{given}. To say that this is "
-            f"what you want, pass inspection.embedding_steps(...)[{step.name!r}].",
+            f"Only the embedding step {step.name!r} of the {type(estimator).__name__} is "
+            f"exported, without the steps {around}. It takes the columns {columns}{given}. To "
+            "export it without this warning, pass "
+            f"inspection.embedding_steps(...)[{step.name!r}].",
             PartialExportWarning,
         )
     return step.estimator

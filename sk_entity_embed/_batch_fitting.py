@@ -131,7 +131,9 @@ def fit_batches(
             f"`rows_in_memory` must be a positive integer, got {shown(rows_in_memory)}."
         )
     if spill_dir is not None and not Path(spill_dir).is_dir():
-        raise InvalidParameterError(f"`spill_dir`={shown(str(spill_dir))} is no folder; make it.")
+        raise InvalidParameterError(
+            f"`spill_dir`={shown(str(spill_dir))} is not a folder; create it first."
+        )
     is_one = isinstance(y, Sequence) and not isinstance(y, str) and len(y) == 1
     roles = Roles(y[0] if is_one else y, sample_weight, groups, features)
     with open_source(source, spill_dir=spill_dir) as opened:

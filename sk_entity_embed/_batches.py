@@ -207,8 +207,9 @@ def write_batches(
             n += 1
     if max(done, default=-1) >= n:
         raise InvalidDataError(
-            f"{str(folder)!r} has {max(done) + 1} parts, but the source has rows for {n} only: "
-            "they are of another source. Give another folder, or remove this one."
+            f"{str(folder)!r} has {max(done) + 1} files, but the source has rows for {n} files "
+            "only, so the files come from another source. Give another folder, or remove this "
+            "one."
         )
     return folder
 
@@ -366,7 +367,7 @@ def _check_rows(target: Path, said: dict[str, Any], rows: Iterator[_Slice]) -> N
         content.update(part)
     if (content.n_rows, content.digest()) != (said["n_rows"], said["content"]):
         raise InvalidDataError(
-            f"{str(target)!r} holds vectors of other rows than the source has now in this place; "
+            f"{str(target)!r} holds vectors of other rows than the source has at this place now; "
             "give another folder, or remove this one."
         )
 
@@ -398,8 +399,8 @@ def _said_in(folder: Path) -> dict[int, dict[str, Any]]:
         said = _metadata(file) if found else None
         if found is None or said is None:
             raise InvalidFileError(
-                f"{str(file)!r} was not written by transform_batches; `path` has to be a new or "
-                "empty folder, or one that it has begun to fill."
+                f"{str(file)!r} was not written by transform_batches; `path` must be a new or "
+                "empty folder, or one that an earlier call has written to."
             )
         done[int(found[1])] = said
     return done
@@ -411,8 +412,8 @@ def _metadata(file: Path) -> dict[str, Any] | None:
         metadata = pq.read_metadata(file).metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise InvalidFileError(
-            f"{str(file)!r} cannot be read ({str(error).rstrip('. ')}); remove it, and it is "
-            "written again."
+            f"{str(file)!r} cannot be read ({str(error).rstrip('. ')}); remove the file and "
+            "repeat the call to write it again."
         ) from error
     said: dict[str, Any] | None = json.loads(metadata[_KEY]) if _KEY in metadata else None
     return said

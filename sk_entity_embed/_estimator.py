@@ -97,9 +97,9 @@ if TYPE_CHECKING:
     from sk_entity_embed._summary.summary import Summary
 
 _CONTINUED_ELSEWHERE = (
-    "warm_start goes on with other rows, folds or categories than the fit before: all tables start "
-    "from the mean table, so rows that the earlier fit has seen get vectors that have seen their "
-    "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
+    "warm_start continues with other rows, folds or categories than the previous fit. All "
+    "tables start from the mean table, so rows of the previous fit get vectors that have seen "
+    "their targets, also in fit_transform. Encode training rows with a new encoder."
 )
 
 _HINT = (
@@ -479,8 +479,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             )
         if lists := [t.vocabulary.name for t in model.tables if t.vocabulary.is_list]:
             raise InvalidParameterError(
-                f"inverse_transform cannot take pooled lists apart, but column {lists[0]!r} holds "
-                "lists."
+                "inverse_transform cannot split pooled lists into their items, but column "
+                f"{lists[0]!r} holds lists."
             )
         array = check_array(
             X,
@@ -635,8 +635,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         tables = self._model.tables
         if not self._model.has_biases:
             raise AttributeError(
-                f"{type(self).__name__} has biases_ only under a head that has them, such as "
-                f"head='dot', not under head={self._model.head.name!r}."
+                f"{type(self).__name__} has no biases_ with head={self._model.head.name!r}; use "
+                "a head that has biases, such as head='dot'."
             )
         return {t.vocabulary.name: t.biases() for t in tables}
 
@@ -702,7 +702,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         self._check_output()
         if self.warm_start and self.n_members > 1:
             raise InvalidParameterError(
-                "warm_start=True goes on from one training, but `n_members` asks for "
+                "warm_start=True continues a single training, but `n_members` is "
                 f"{self.n_members}; use n_members=1 or warm_start=False."
             )
         decide = Seeds.numbers(self.random_state, self.n_members)
@@ -913,7 +913,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if self._output().hidden and (uses_none or not self._n_hidden()):
             lacks = f"head={self.head!r}" if uses_none else "hidden_layer_sizes=()"
             raise InvalidParameterError(
-                f"output={self.output!r} needs a hidden layer, but {lacks}."
+                f"output={self.output!r} needs a hidden layer, but there is none with {lacks}; "
+                "use another output."
             )
 
     def _check_names(
@@ -997,9 +998,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         for j, kind in pooling.items():
             if kind.learns and self.n_members > 1:
                 raise InvalidParameterError(
-                    f"`n_members`={self.n_members} are brought into one space, but `pooling` is "
-                    f"{kind.name!r} for column {names[j]!r}, which learns one of its own; use "
-                    "n_members=1 or another pooling."
+                    f"With `n_members`={self.n_members} the vectors of all members are rotated "
+                    f"into one space, but the output of `pooling`={kind.name!r} for column "
+                    f"{names[j]!r} cannot be rotated; use n_members=1 or another pooling."
                 )
         return [pooling.get(j) for j in categorical]
 
@@ -1053,9 +1054,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         )
         if self.n_members > 1 and HEADS[self.head].moves_together and any(map(np.any, start.fixed)):
             raise InvalidParameterError(
-                f"`n_members`={self.n_members} are brought into one space, but head={self.head!r} "
-                "turns all columns together, which vectors that `freeze` keeps do not allow; use "
-                "n_members=1, or freeze nothing."
+                f"With `n_members`={self.n_members} the vectors of all members are rotated into "
+                f"one space. head={self.head!r} rotates all columns together, so frozen vectors "
+                "cannot stay as they are; use n_members=1 or freeze=False."
             )
         return tables, start
 
@@ -1115,7 +1116,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         for name in embedded_names(names, list(gains))[len(names) :]:
             if name in columns.names:
                 raise InvalidParameterError(
-                    f"`interactions` gives a pair the name {name!r}, which a column of X has; "
+                    f"The pair {name!r} in `interactions` has the same name as a column of X; "
                     "rename the column."
                 )
         return columns.crossed(

@@ -257,14 +257,14 @@ class GrowingEstimator(BatchEstimator):
         growth = getattr(self, "_growth", None)
         if growth is None or not growth.block:
             raise InvalidDataError(
-                "transform_training encodes the rows of the last partial_fit, but there was none; "
-                "encode the rows of fit by fit_transform."
+                "transform_training encodes the rows of the last partial_fit, but there was "
+                "none; use fit_transform to encode the rows of a fit."
             )
         table, model = self._read(X), self._model
         if growing.mark_of(table, model.categorical) != growth.block:
             raise InvalidDataError(
-                "transform_training encodes the rows of the last partial_fit, in their order, but "
-                "X has others; encode new rows by transform."
+                "transform_training encodes the rows of the last partial_fit, in their order, "
+                "but X has other rows; use transform to encode new rows."
             )
         rows = model.code(table, serving=False)
         if self.fold_ is None:
@@ -281,8 +281,8 @@ class GrowingEstimator(BatchEstimator):
         """Return what there is to go on from; None before the first call."""
         if self.n_members > 1:
             raise InvalidParameterError(
-                "partial_fit goes on from one training, but `n_members` asks for "
-                f"{self.n_members}; use n_members=1."
+                f"partial_fit continues a single training, but `n_members` is {self.n_members}; "
+                "use n_members=1."
             )
         if getattr(self, "checkpoint", None) is not None:
             raise InvalidParameterError(
@@ -292,8 +292,8 @@ class GrowingEstimator(BatchEstimator):
         if not is_integer(self.cv):
             raise InvalidParameterError(
                 "partial_fit draws folds by a hash of each row, so that a row that comes again "
-                f"keeps its fold, but `cv` is {self.cv!r}; give the number of folds, and `groups` "
-                "where rows belong together."
+                f"keeps its fold, but `cv` is {self.cv!r}; give the number of folds. If rows "
+                "belong together, pass `groups`."
             )
         if not hasattr(self, "_model"):
             return None
@@ -302,8 +302,8 @@ class GrowingEstimator(BatchEstimator):
         changed = set(self._settings()) - set(growth.settings)
         if changed:
             raise InvalidParameterError(
-                "partial_fit goes on from the calls before, but parameters differ from those "
-                f"there: {', '.join(sorted(changed))}. Set them back, or start over with fit or "
+                "partial_fit continues the earlier calls, but these parameters have changed "
+                f"since: {', '.join(sorted(changed))}. Set them back, or start over with fit or "
                 "with a clone."
             )
         kind, n_outputs = self.target_type_, model.head.n_outputs
@@ -316,8 +316,8 @@ class GrowingEstimator(BatchEstimator):
         layers = HEADS[self.head].hidden_sizes(self._hidden_sizes())
         if (model.head.name, model.head.layers) != (self.head, layers):
             raise InvalidParameterError(
-                "partial_fit goes on from the fit before, but `head` or `hidden_layer_sizes` "
-                "differ from those there. Set them back, or start over with a clone."
+                "partial_fit continues the previous fit, but `head` or `hidden_layer_sizes` "
+                "have changed since. Set them back, or start over with a clone."
             )
         names = [t.vocabulary.name for t in model.tables]
         frames = check_init(self.init, names)
@@ -417,8 +417,8 @@ class GrowingEstimator(BatchEstimator):
         link = resolve_link(getattr(self, "y_range", None), given, scale)
         if link != model.link:
             raise InvalidParameterError(
-                "partial_fit goes on from the fit before, but `loss` or `y_range` differ from "
-                "those there. Set them back, or start over with a clone."
+                "partial_fit continues the previous fit, but `loss` or `y_range` have changed "
+                "since. Set them back, or start over with a clone."
             )
         head, scale = growing.with_scale(head, model, scale, link)
         columns = growing.training_columns(block, rows, scaling)
@@ -491,7 +491,9 @@ class GrowingEstimator(BatchEstimator):
             start = replace(start, shrinks=tuple(s / task.row_weight for s in start.shrinks))
         result = learn(task.tables, rows, start, config, None, self._teller(config))
         if result.interrupted:
-            raise KeyboardInterrupt("partial_fit was interrupted; the estimator is as it was.")
+            raise KeyboardInterrupt(
+                "partial_fit was interrupted; the estimator has learned nothing from this block."
+            )
         member = build_member(task.tables, result, task.start, rows, columns, scale, link)
         model = build_model([member], columns, scale, link)
         if before is not None:

@@ -70,8 +70,8 @@ class Part:
             return _selected(self.whole, self.name, X)
         if not isinstance(self.whole, (Pipeline, *_SAME_ROWS)):
             raise InvalidParameterError(
-                f"It is not known what {type(self.whole).__name__} gives {self.name!r} of the rows "
-                "of X; pass the embedding step itself, and the rows that it is given."
+                f"{type(self.whole).__name__} may change the rows of X before they reach "
+                f"{self.name!r}; pass the embedding step itself, with the rows that it gets."
             )
         for part in self.before:
             X = part.estimator.transform(X)

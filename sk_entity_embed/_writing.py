@@ -40,7 +40,7 @@ def write_set(files: Mapping[Path, Write], *, make_folders: bool = False) -> Non
     """
     steps = [_step(Path(os.path.realpath(path))) for path in files]
     if len({os.path.normcase(step.target) for step in steps}) < len(steps):
-        raise ValueError(f"Two of these paths lead to one file: {[*map(str, files)]}.")
+        raise ValueError(f"Two of these paths are the same file: {[*map(str, files)]}.")
     folders = list(dict.fromkeys(step.target.parent for step in steps))
     with _folders(folders if make_folders else []):
         for step in steps:

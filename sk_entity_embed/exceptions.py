@@ -237,7 +237,7 @@ class PartialExportWarning(EntityEmbedWarning):
     ...     warnings.simplefilter("always")
     ...     module = to_torch(pipeline)
     >>> print(caught[0].message)
-    Of the Pipeline only the embedding step 'entityembeddingencoder' is exported, not ['ridge']...
+    Only the embedding step 'entityembeddingencoder' of the Pipeline is exported, ...
     """
 
 

@@ -91,7 +91,7 @@ def test_functions_find_the_step(nested, name, tmp_path):
     step = nested.named_steps["columns"].named_transformers_["inner"].named_steps["encoder"]
     expected = EVERYTHING[name](step, tmp_path / "step")
     if name in OF_ROWS:
-        with pytest.warns(PartialExportWarning, match=f"{NAME!r} is exported") as caught:
+        with pytest.warns(PartialExportWarning, match=f"{NAME!r} of the Pipeline is exported") as caught:
             found = EVERYTHING[name](nested, tmp_path / "nested")
         assert caught[0].filename != _access.__file__
     else:
@@ -119,8 +119,9 @@ def test_functions_tell_that_a_pipeline_is_not_fitted(tmp_path):
 
 def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
     shown = (
-        f"Of the Pipeline only the embedding step {NAME!r} is exported, not ['lower', "
-        "'model', 'columns__numbers']. It takes the columns ['letter', 'color'] as ['lower'] leave"
+        f"Only the embedding step {NAME!r} of the Pipeline is exported, without the steps "
+        "['lower', 'model', 'columns__numbers']. It takes the columns ['letter', 'color'] as "
+        "['lower'] leave them"
     )
     with pytest.warns(PartialExportWarning, match=re.escape(shown)):
         exported_step(nested)
@@ -132,7 +133,7 @@ def test_what_is_exported_of_a_pipeline_is_told(nested, rows):
     assert exported_step(chosen) is chosen.named_transformers_["e"]
     wide = pd.DataFrame(np.eye(20), columns=[f"c{j}" for j in range(20)]).assign(letter="a", b="c")
     model = make_pipeline(make_encoder(cv=2), LinearRegression()).fit(wide, np.arange(20) + 0.5)
-    with pytest.warns(PartialExportWarning, match=r"'c7', '\.\.\.'\]\. To say"):
+    with pytest.warns(PartialExportWarning, match=r"'c7', '\.\.\.'\]\. To export it"):
         exported_step(model)
 
 

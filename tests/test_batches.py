@@ -177,12 +177,12 @@ def test_parts_of_something_else_are_refused_and_left(encoder, frame, tmp_path, 
         run(frame.assign(id=frame["id"].where(frame.index != 300, -1)))
     with pytest.raises(InvalidDataError, match=r"part-00003.*holds vectors of other rows"):
         run(pd.concat([frame[:-1]]))
-    with pytest.raises(InvalidDataError, match=r"has 4 parts, but the source has rows for 3"):
+    with pytest.raises(InvalidDataError, match=r"has 4 files, but the source has rows for 3"):
         run(frame[:750])
     assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == content
 
     (folder / "part-00001.parquet").write_bytes(content["part-00001.parquet"][:-9])
-    with pytest.raises(InvalidFileError, match=r"part-00001.*remove it, and it is written again"):
+    with pytest.raises(InvalidFileError, match=r"part-00001.*remove the file and repeat the call"):
         run()
     (folder / "part-00001.parquet").unlink()
     run()

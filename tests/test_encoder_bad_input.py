@@ -157,7 +157,7 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "lists in y": (X, [[1], [1, 2]] * 30, {}, ValueError, "y has entries of different lengths"),
     "large integers in y": (X, [10**400, 1] * 30, {}, ValueError, r"y .*1000.*more than 64 bits"),
     "large y": (X, Y * 1e305, {}, ValueError, r"y has values beyond 1e\+301; divide it"),
-    "scalar y": (X, 3.0, {}, ValueError, "y must have one value a row"),
+    "scalar y": (X, 3.0, {}, ValueError, "y must have one value for each row"),
     "text weights": (
         X, Y, {"sample_weight": ["a"] * N}, ValueError, "numbers, but sample_weight holds 'a'"
     ),
@@ -170,7 +170,7 @@ FIT: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
         "sample_weight gives nearly all weight to few rows.*differ less",
     ),
     "2-D groups": (X, Y, {"groups": np.ones((N, 2))}, ValueError, "groups has 2 columns"),
-    "scalar groups": (X, Y, {"groups": 3}, ValueError, "groups must have one value a row"),
+    "scalar groups": (X, Y, {"groups": 3}, ValueError, "groups must have one value for each row"),
     "groups of lists": (X, Y, {"groups": [[1], [2, 3]] * 30}, ValueError, "groups has entries of"),
     "groups of sets": (X, Y, {"groups": [{1}, {2}] * 30}, ValueError, "groups .*not labels.*'set'"),
     "short weights": (X, Y, {"sample_weight": np.ones(N - 1)}, ValueError, "sample_weight.*59"),

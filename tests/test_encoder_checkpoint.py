@@ -441,8 +441,8 @@ def rewrite(path: Path, **changes: Any) -> None:
             r"sk_entity_embed \(0.0.1 there, now .*\), torch \(1.0 there",
         ),
         ({"format": 99}, InvalidFileError, "has format 99, and this version .* format 1.*delete"),
-        ({"device": "cuda"}, InvalidParameterError, "device='cuda', and this one runs on 'cpu'"),
-        ({"kind": "?"}, InvalidFileError, "has the name of a checkpoint and is none. Move it"),
+        ({"device": "cuda"}, InvalidParameterError, "device='cuda', but this one runs on 'cpu'"),
+        ({"kind": "?"}, InvalidFileError, "has the name of a checkpoint, but is not one. Move it"),
     ],
 )
 def test_a_checkpoint_of_another_version_format_or_device_is_refused(

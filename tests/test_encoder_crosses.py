@@ -215,14 +215,18 @@ def test_too_few_columns_and_the_dot_head_have_no_pairs(pairs) -> None:
         make_encoder(interactions=1).fit(one, y)
     assert make_encoder(interactions="auto").fit(one, y).interactions_ == {}
     dot = {"categorical_features": COLUMNS, "head": "dot"}
-    with pytest.raises(InvalidParameterError, match=r"`interactions` does not go with head='dot'"):
+    with pytest.raises(
+        InvalidParameterError, match=r"`interactions` cannot be used with head='dot'"
+    ):
         make_encoder(interactions=[PAIR], **dot).fit(X, y)
     assert make_encoder(interactions="auto", **dot).fit(X, y).interactions_ == {}
 
 
 def test_a_name_that_a_column_has_is_refused(pairs) -> None:
     X, y = pairs
-    with pytest.raises(InvalidParameterError, match=r"the name 'city:kind', which a column of X"):
+    with pytest.raises(
+        InvalidParameterError, match=r"The pair 'city:kind' in `interactions` has the same name"
+    ):
         crossed().fit(X.assign(**{"city:kind": 0.5}), y)
 
 

@@ -154,7 +154,10 @@ def test_the_bias_is_the_last_output_and_no_axis(fitted: Any, rows: Rows) -> Non
 def test_without_dot_products_there_are_no_biases(rows: Rows) -> None:
     model = make_encoder().fit(*rows)
     assert not hasattr(model, "biases_")
-    with pytest.raises(AttributeError, match="such as head='dot', not under head='mlp'"):
+    with pytest.raises(
+        AttributeError,
+        match="no biases_ with head='mlp'; use a head that has biases, such as head='dot'",
+    ):
         _ = model.biases_
     assert not hasattr(make_dot(), "biases_")  # nothing before fit
 
@@ -300,7 +303,7 @@ def test_warm_start_does_not_mind_hidden_layers_it_has_not(rows: Rows) -> None:
 )
 def test_one_column_is_too_few(columns: Any, shown: str, rows: Rows) -> None:
     X, y = rows
-    with pytest.raises(InvalidParameterError, match=f"two or more categorical.*there is {shown}"):
+    with pytest.raises(InvalidParameterError, match=f"two or more categorical.*X has {shown}"):
         EntityEmbeddingRegressor(head="dot", **QUICK).fit(X[columns], y)
 
 
@@ -323,7 +326,7 @@ def test_lists_that_are_neither_averaged_nor_summed_are_refused() -> None:
 
 
 def test_there_is_no_hidden_layer_to_give(rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=r"output='both'.*but head='dot'"):
+    with pytest.raises(InvalidParameterError, match=r"output='both'.*none with head='dot'"):
         make_dot(output="both").fit(*rows)
 
 

@@ -696,7 +696,7 @@ def test_warm_start_names_a_column_without_a_category_of_the_fit_before(rows: Ro
         categorical_features=["letter", "color"], warm_start=True, max_iter=1
     ).fit(X, y)
     text = X.assign(letter=X["letter"].astype(str))
-    message = r"column 'letter' has no category.*like '0' \(str\).*like 0 \(int\)"
+    message = r"column 'letter' has none of its categories.*like '0' \(str\).*like 0 \(int\)"
     with pytest.warns(LeakageWarning), pytest.warns(UnmatchedCategoriesWarning, match=message):
         encoder.fit(text, y)
 

@@ -271,9 +271,9 @@ def test_lists_have_members_unless_their_pooling_learns(rows: Rows) -> None:
 
 
 def test_what_has_one_training_refuses_members(rows: Rows) -> None:
-    with pytest.raises(InvalidParameterError, match=r"warm_start=True .*`n_members` asks for 2"):
+    with pytest.raises(InvalidParameterError, match=r"warm_start=True .*`n_members` is 2"):
         make_encoder(n_members=2, warm_start=True).fit(*rows)
-    with pytest.raises(InvalidParameterError, match=r"`n_members`=2 .*head='dot'.*`freeze`"):
+    with pytest.raises(InvalidParameterError, match=r"`n_members`=2 .*head='dot'.*freeze=False"):
         make_encoder(n_members=2, head="dot", freeze=["letter"]).fit(*rows)
 
 

@@ -156,7 +156,7 @@ def test_an_interrupt_while_files_are_put_back_loses_none(tmp_path, pair, monkey
 
 def test_paths_of_a_set_are_different_files(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    with pytest.raises(ValueError, match="lead to one file"):
+    with pytest.raises(ValueError, match="are the same file"):
         write_set({tmp_path / "link": put, tmp_path / "file": put})
     assert not (tmp_path / "file").exists()
     write_set({})

@@ -147,8 +147,8 @@ def _parse(files: Mapping[str, bytes], name: str, where: str) -> pd.DataFrame:
         )
     except ValueError as error:
         raise InvalidFileError(
-            f"{name} in {where} is not MovieLens's, which has the columns {', '.join(types)}: "
-            f"{error}"
+            f"{name} in {where} is not a MovieLens file, which has the columns "
+            f"{', '.join(types)}: {error}"
         ) from error
 
 

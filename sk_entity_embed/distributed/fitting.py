@@ -136,16 +136,16 @@ def fit(
     )
     if not isinstance(estimator, EmbeddingEstimator):
         raise UnsupportedDataError(
-            f"Only encoders and predictors of this package can be fitted on a cluster, not "
-            f"{type(estimator).__name__}. Of a pipeline, fit the encoder, and the next step on its "
-            "vectors."
+            "Only encoders and predictors of this package can be fitted on a cluster, not "
+            f"{type(estimator).__name__}. For a pipeline, fit the encoder on the cluster, then "
+            "the next step on its vectors."
         )
     fitted: Any = estimator
     fitted._validate_params()
     if fitted.checkpoint is not None:
         raise InvalidParameterError(
-            f"`checkpoint`={str(fitted.checkpoint)!r} is for fits in one process. On a cluster "
-            "checkpoints go to `storage_path` anyway; leave `checkpoint` at None."
+            f"`checkpoint`={str(fitted.checkpoint)!r} is for fits in one process. On a cluster, "
+            "checkpoints are written to `storage_path`; leave `checkpoint` at None."
         )
     if fitted.callbacks:
         raise InvalidParameterError(

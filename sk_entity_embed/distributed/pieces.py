@@ -31,7 +31,7 @@ class FilePart:
             return self.fragment.to_table(schema=self.schema)
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, FileNotFoundError):
-                error.add_note("On a cluster, all machines have to see the files.")
+                error.add_note("On a cluster, all machines must be able to read the files.")
                 raise
             raise InvalidFileError(
                 f"It cannot be read: {str(error).rstrip('. ')}. It may be damaged or cut off; "

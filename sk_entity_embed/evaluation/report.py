@@ -268,8 +268,9 @@ def encoding_report(
     only_lists = bool(rows.lists) and not rows.texts.shape[1]
     if only_lists and not all(isinstance(c.encoder, EntityEmbeddingEncoder) for c in contenders):
         raise InvalidParameterError(
-            f"X has no categorical columns but those of lists, {list(rows.lists)}, which only an "
-            "EntityEmbeddingEncoder takes; give `encoders` of that kind alone, or none, as {}."
+            f"All categorical columns of X hold lists, {list(rows.lists)}, which only an "
+            "EntityEmbeddingEncoder can encode; give only such encoders in `encoders`, or none: "
+            "encoders={}."
         )
     random = check_random_state(random_state)
     splits = _splits(cv, rows, random)
@@ -353,7 +354,8 @@ def _read_encoders(
     _check_members("encoders", encoders, ("fit", "transform"))
     if taken := sorted(set(encoders) & set(outputs)):
         raise InvalidParameterError(
-            f"`encoders` has {taken}, which name outputs of `estimator`; choose other names."
+            f"`encoders` has {taken}, which are names of outputs of `estimator`; choose other "
+            "names."
         )
     return [Contender(e, {n: getattr(e, "output", None)}, models) for n, e in encoders.items()]
 

@@ -108,9 +108,9 @@ class Graph:
         self._bytes += n_bytes
         if self._bytes > _MAX_BYTES:
             raise InvalidDataError(
-                f"The tables need more than {_MAX_BYTES:,} bytes, but an ONNX model ends at 2 GB. "
-                "Fit with smaller `dimensions` or with `min_frequency` or `max_categories`, or "
-                "export look-up tables with `to_parquet`."
+                f"The tables need more than {_MAX_BYTES:,} bytes, but an ONNX model can hold at "
+                "most 2 GB. Fit with smaller `dimensions` or with `min_frequency` or "
+                "`max_categories`, or export look-up tables with `to_parquet`."
             )
 
     def constant(self, value: Any, *, scalar: bool = False) -> str:

@@ -205,10 +205,10 @@ def exported_lookups(
     model = fitted_model(step := exported_step(encoder))
     if model.output.reads_head:
         raise InvalidParameterError(
-            f"{what} can give the output 'embedding' of transform only, but the encoder has "
-            f"output={model.output.name!r}: what the head makes of a row comes from all columns, "
-            "not by a look-up. Fit with output='embedding', or take the vectors from "
-            "lookup_frames or to_parquet."
+            f"{what} can only compute output='embedding', but the encoder has "
+            f"output={model.output.name!r}, which the network computes from all columns "
+            "together. Fit with output='embedding', or take the vectors from lookup_frames or "
+            "to_parquet."
         )
     lookups = lookups_of(step)
     for lookup in lookups:

@@ -199,8 +199,8 @@ def read_columns(
     markers = {} if missing_values is None else missing_values
     if not isinstance(markers, Mapping):
         raise InvalidParameterError(
-            "`missing_values` must be a dict from column names to what stands for a missing cell, "
-            f"got {shown(markers)}."
+            "`missing_values` must be a dict from column names to the value that stands for a "
+            f"missing cell, got {shown(markers)}."
         )
     vocabularies = {vocabulary.name: vocabulary for vocabulary in model.vocabularies}
     for name, marker in markers.items():
@@ -248,8 +248,8 @@ def _check_marker(vocabulary: Vocabulary, marker: Any) -> None:
         raise InvalidParameterError(f"{what} must be {wanted}, got {shown(marker)}.")
     if marker in vocabulary.categories.tolist():
         raise InvalidParameterError(
-            f"{what} is {shown(marker)}, which is a category of the column; choose a value that is "
-            "none."
+            f"{what} is {shown(marker)}, which is a category of the column; choose a value that "
+            "is not."
         )
 
 

@@ -379,7 +379,7 @@ def restore(document: dict[str, Any], arrays: Arrays) -> Any:
         raise
     except Exception as error:  # of many kinds, where a file says what cannot be
         raise InvalidFileError(
-            "what it says of the estimator cannot be: "
+            "its description of the estimator is not valid: "
             f"{str(error)[:_LONGEST] or type(error).__name__}"
         ) from error
 
@@ -442,7 +442,7 @@ def _class_name(estimator: Any) -> str:
         shown = f"{name}, a subclass, which a file cannot name"
     raise InvalidParameterError(
         f"`estimator` must be one of {sorted(REGISTRY)}, or a pipeline with one inside, got "
-        f"{shown}. Other estimators are joblib's or skops.io's to save."
+        f"{shown}. Save other estimators with joblib or skops.io."
     )
 
 
@@ -507,8 +507,8 @@ def _pack_fitted(packer: Packer, estimator: Any, name: str, params: set[str]) ->
     known = _fitted.names_for(name) | repeated | _fitted.OPTIONAL if fitted else set()
     if set(state) - known:
         raise InvalidParameterError(
-            f"`estimator` has attributes that a file has no place for: "
-            f"{sorted(set(state) - known)}; delete them before you save it."
+            f"`estimator` has attributes that cannot be saved: {sorted(set(state) - known)}; "
+            "delete them before you save it."
         )
     if not fitted:
         return None

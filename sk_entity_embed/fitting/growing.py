@@ -147,8 +147,9 @@ def next_block(
         new = learn_vocabulary(column, missing=handle_missing)
         if column.is_list and not old.is_list and new.n_categories:
             raise InvalidDataError(
-                f"Column {old.name!r} had only missing values in the calls before, but holds lists "
-                "now, for which it has no pooling; start over with a first block that has some."
+                f"Column {old.name!r} had only missing values in the calls before, but holds "
+                "lists now, for which it has no pooling; start over with a first block that has "
+                "some lists."
             )
         grown = grow_vocabulary(old, new, **limits)
         found = positions_of(column, new)
@@ -558,8 +559,8 @@ def balanced(class_weight: Any, class_rows: NDArray[np.float64] | None, target: 
     assert target.classes is not None
     if target.kind == "multilabel-indicator":
         raise InvalidParameterError(
-            "class_weight='balanced' does not go with partial_fit on an indicator matrix; give a "
-            "list of weights."
+            "class_weight='balanced' cannot be used in partial_fit on an indicator matrix; give "
+            "a list of weights."
         )
     known = class_rows > 0
     weights = class_rows.sum() / (known.sum() * np.maximum(class_rows, 1))

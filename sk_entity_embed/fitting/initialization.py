@@ -70,7 +70,7 @@ def starting_point(
         except (MemoryError, ValueError) as error:
             raise InvalidParameterError(
                 f"`dimensions` gives {width} for column {vocabulary.name!r}, whose tables then "
-                "take more memory than there is; give less."
+                "need more memory than there is; use a smaller number."
             ) from error
         if vocabulary.name in frames:
             vectors.append(given_vectors(frames[vocabulary.name], vocabulary, first))

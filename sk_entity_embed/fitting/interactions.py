@@ -97,8 +97,8 @@ def _named_pairs(
         return None
     if not head.crosses:
         raise InvalidParameterError(
-            f"`interactions` does not go with head={head.name!r}, which multiplies the vectors of "
-            "all pairs of columns itself; leave it None."
+            f"`interactions` cannot be used with head={head.name!r}, which multiplies the "
+            "vectors of all pairs of columns anyway; leave it None."
         )
     if isinstance(interactions, Integral):
         n_pairs = len(single) * (len(single) - 1) // 2

@@ -33,7 +33,7 @@ def by_column(
     if len(named) < len(value):
         raise InvalidParameterError(
             f"`{parameter}` names a column by its name and by its position: "
-            f"{shown(list(value))}; once is enough."
+            f"{shown(list(value))}; name it once."
         )
     return named
 

@@ -402,8 +402,8 @@ def resolve_link(y_range: Any, given: CheckedInput, scale: Scale) -> Link:
             f"a {target.kind} target" if target.is_classification else f"loss={given.loss.name!r}"
         )
         raise InvalidParameterError(
-            f"`y_range` limits predictions of quantities and does not go with {what}; leave it "
-            "None."
+            f"`y_range` limits predictions of quantities and cannot be used with {what}; leave "
+            "it None."
         )
     outside = (target.values < low) | (target.values > high)
     if outside.any():

@@ -73,7 +73,9 @@ class Surveyed:
 def conclude(survey: Survey, *, loss: str, class_weight: Any) -> Surveyed:
     """Return what a survey of all rows found."""
     if survey.n_rows == 0:
-        raise InvalidDataError("The source has no rows of a weight above zero.")
+        raise InvalidDataError(
+            "All rows of the source have zero weight; at least one must have a weight above zero."
+        )
     target = survey.target.target()
     resolved = resolve_loss(loss, target)
     like_all = (target, np.ones(len(target.values)))
@@ -343,8 +345,8 @@ def refuse_few_groups(n_folds: int, n_tables: int, n_judged: int | None) -> None
     """Refuse rows of which none are left for other folds, or to judge; None if none has to."""
     if n_folds < min(2, n_tables) or n_judged == 0:
         raise InvalidDataError(
-            "The groups are too few: none is left for some folds or for early stopping. Give "
-            "more groups, cv a smaller number, or early_stopping=False."
+            "There are too few groups: none is left for some folds or for early stopping. Give "
+            "more groups, a smaller `cv`, or early_stopping=False."
         )
 
 

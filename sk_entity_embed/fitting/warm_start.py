@@ -56,7 +56,7 @@ def check_continuation(
         )
     if changed:
         raise InvalidParameterError(
-            f"warm_start=True goes on from the fit before, but {changed} differ(s); set "
+            f"warm_start=True continues the previous fit, but {changed} differ(s) from it; set "
             "warm_start=False to start over."
         )
 
@@ -83,10 +83,10 @@ def continued_point(
         both = vocabulary.n_categories and table.vocabulary.n_categories
         if both and (before[vocabulary.rows] == UNKNOWN).all():
             warn(
-                f"warm_start goes on, but column {vocabulary.name!r} has no category of the fit "
-                "before, and all of its vectors start from the unknown one. It has categories like "
-                f"{typed(vocabulary.categories[0])}, and had ones like "
-                f"{typed(table.vocabulary.categories[0])}.",
+                f"warm_start continues the previous fit, but column {vocabulary.name!r} has none "
+                "of its categories, so all of its vectors start from the unknown one. The "
+                f"column has categories like {typed(vocabulary.categories[0])} now, and had "
+                f"categories like {typed(table.vocabulary.categories[0])} before.",
                 UnmatchedCategoriesWarning,
             )
         if same_rows:

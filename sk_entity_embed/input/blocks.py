@@ -72,7 +72,10 @@ class Roles:
             )
         self._check_features(columns)
         if not self.chosen(columns):
-            raise InvalidDataError("The source has no column beside those of `y` and the like.")
+            raise InvalidDataError(
+                "The source has no column to learn from: it has only those that `y`, "
+                "`sample_weight` and `groups` name."
+            )
 
     def _check_features(self, columns: Sequence[str]) -> None:
         features = self.features
@@ -90,7 +93,8 @@ class Roles:
                 )
             if name in self.names:
                 raise InvalidParameterError(
-                    f"`features` names {shown(name)}, which `y`, `sample_weight` or `groups` name."
+                    f"`features` names {shown(name)}, which is already named in `y`, "
+                    "`sample_weight` or `groups`."
                 )
 
 

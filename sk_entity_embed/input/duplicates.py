@@ -40,9 +40,9 @@ def check_duplicates(
     if share > 0:
         warn(
             f"{share:.0%} of the rows have copies in other folds, equal in all columns and in y, "
-            "as after oversampling. Copies teach the tables of a row's own fold its target, so "
-            "fit_transform leaks. Pass `sample_weight` instead of copies, or `groups` that keep "
-            "the copies of a row together, or encode before you oversample.",
+            "as after oversampling. The table that encodes a row learns its target from the "
+            "copies, so fit_transform leaks. Pass `sample_weight` instead of copies, or "
+            "`groups` that keep the copies of a row together, or encode before you oversample.",
             LeakageWarning,
         )
 

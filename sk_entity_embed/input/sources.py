@@ -58,6 +58,11 @@ _KINDS_OF_SOURCES = (
     "function without arguments that returns a fresh iterator over tables"
 )
 
+_PARQUET_ONLY = (
+    "Paths must be those of Parquet files, or of folders with Parquet files. For CSV files, give "
+    "pyarrow.dataset.dataset(path, format='csv') in place of the path."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -137,7 +142,7 @@ class Source:
             if Path(place).is_relative_to(root):
                 raise InvalidParameterError(
                     f"`path`={os.fspath(path)!r} is inside the folder {root!r} of the source; "
-                    "give one beside it."
+                    "give a folder outside it."
                 )
 
     def check_columns(self, columns: Iterable[Any], what: str = "") -> None:
@@ -171,9 +176,9 @@ class Source:
             raise InvalidDataError("The source has no rows; at least one is needed.")
         if self._read not in (None, n_rows):
             raise InvalidDataError(
-                f"The source had {self._read} rows when it was read first, and {n_rows} rows when "
-                "it was read again; it must give the same rows each time. A function has to "
-                "return a fresh iterator with every call, and files may not change meanwhile."
+                f"The source had {self._read} rows when it was read first, and {n_rows} rows "
+                "when it was read again; it must give the same rows each time. A function must "
+                "return a fresh iterator with every call, and files must not change meanwhile."
             )
         self._read = n_rows
 
@@ -350,8 +355,9 @@ def _readable(place: str) -> Iterator[None]:
             error.add_note(f"This was {place}.")
             raise
         raise InvalidFileError(
-            f"{place[0].upper()}{place[1:]} cannot be read: {str(error).rstrip('. ')}. It may be "
-            "damaged, cut off, or no Parquet file; write it again, or leave it out."
+            f"{place[0].upper()}{place[1:]} cannot be read: {str(error).rstrip('. ')}. Either it "
+            "is damaged or cut off; then write it again, or leave it out. Or it is not a Parquet "
+            f"file. {_PARQUET_ONLY}"
         ) from error
 
 
@@ -399,15 +405,20 @@ def _find(path: str) -> Iterator[_File]:
     if has_magic(path) and not os.path.exists(path):
         found = sorted(glob(path, recursive=True))
         if not found:
-            raise FileNotFoundError(f"No file or folder is like {path!r}.")
+            raise FileNotFoundError(
+                f"No file or folder matches the pattern {path!r}. {_PARQUET_ONLY}"
+            )
         for one in found:
             yield from _find(one)
         return
-    with _readable(repr(path)):
-        dataset = ds.dataset(path, format="parquet", partitioning="hive")
+    try:
+        with _readable(repr(path)):
+            dataset = ds.dataset(path, format="parquet", partitioning="hive")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file or folder {path!r}. {_PARQUET_ONLY}") from error
     fragments = sorted(dataset.get_fragments(), key=lambda fragment: fragment.path)
     if not fragments:
-        raise InvalidDataError(f"The folder {path!r} has no Parquet files.")
+        raise InvalidDataError(f"The folder {path!r} has no Parquet files. {_PARQUET_ONLY}")
     types = {f.name: f.type for f in dataset.partitioning.schema} if dataset.partitioning else {}
     root = os.path.abspath(path)
     for fragment in fragments:
@@ -453,7 +464,10 @@ class _Once:
 
     def _copied(self) -> _Files:
         if self._damaged:
-            raise InvalidDataError("The reader of record batches ended with an error before.")
+            raise InvalidDataError(
+                "The reader of record batches has failed before and cannot be read again; open "
+                "a new one."
+            )
         self._damaged = True  # until the copy is complete
         try:
             with pq.ParquetWriter(self._path, self._reader.schema) as writer:
@@ -462,8 +476,9 @@ class _Once:
         except (OSError, pa.ArrowNotImplementedError) as error:
             error.add_note(
                 "The rows of a reader are copied to a Parquet file in "
-                f"{os.path.dirname(self._path)!r}, so that they can be read again; choose another "
-                "place by `spill_dir`, or give a source that can be started again."
+                f"{os.path.dirname(self._path)!r}, so that they can be read again. Choose "
+                "another folder with `spill_dir`, or give a source that can be read several "
+                "times."
             )
             raise
         self._damaged = False
@@ -662,7 +677,7 @@ class _Tables:
             return [tables]
         if not isinstance(tables, Iterable):
             raise UnsupportedDataError(
-                "A function that gives the source has to return an iterator over tables, but "
+                "A function that gives the source must return an iterator over tables, but "
                 f"returned {shown(tables)}."
             )
         return tables

@@ -311,8 +311,8 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
             kind = type_of_target(array, input_name="y", raise_unknown=True)
     except (TypeError, ValueError) as error:  # whose message may hold all of y
         raise InvalidDataError(
-            f"y is of no kind that can be learned: {_first_unknown(array)}. Give numbers or labels "
-            "of one type."
+            f"y cannot be learned from: {_first_unknown(array)}. Give numbers or labels of one "
+            "type."
         ) from error
     if target_type == "classes":
         if kind not in _CLASSIFICATION:

@@ -34,7 +34,7 @@ def read_array(values: Any, name: str) -> NDArray[Any]:
             f"{name} has entries of different lengths; give one value a row."
         ) from error
     if array.ndim == 0:
-        raise InvalidDataError(f"{name} must have one value a row, got {shown(values)}.")
+        raise InvalidDataError(f"{name} must have one value for each row, got {shown(values)}.")
     if array.ndim > 2:
         raise InvalidDataError(
             f"Found array with dim {array.ndim} as {name}; give one value a row."

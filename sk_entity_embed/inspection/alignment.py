@@ -110,7 +110,7 @@ def align(encoder: Any, reference: Any) -> Any:
     if all(motion is None for motion in motions.values()):
         raise InvalidParameterError(
             f"`encoder` cannot be aligned: its head={model.head.name!r} or its pooling of lists "
-            "does not allow its vectors to be turned. Where vectors were frozen below head='dot', "
+            "does not allow its vectors to be turned. If vectors were frozen with head='dot', "
             "fit without `freeze`."
         )
     moved = model.moved([motions.get(t.vocabulary.name) for t in model.tables])
@@ -200,7 +200,8 @@ def _shared_columns(encoder: Any, reference: Any, column: str | None) -> list[st
     shared = [n for n in names[0] if n in names[1]]
     if not shared:
         raise InvalidParameterError(
-            f"`encoder` has the columns {names[0]}, `reference` {names[1]}: none is shared."
+            f"`encoder` has the columns {names[0]}, and `reference` has {names[1]}: they share "
+            "none."
         )
     return shared
 

@@ -179,7 +179,7 @@ def analogy(
     _check_categories("positive", positive)
     _check_categories("negative", negative)
     if len(positive) == 0:
-        raise InvalidParameterError("`positive` must have a category at least.")
+        raise InvalidParameterError("`positive` must have at least one category.")
     catalogue = column_vectors_of(source, column)
     own = catalogue.locate([*positive, *negative])
     vectors = catalogue.vectors[own].astype(np.float64)

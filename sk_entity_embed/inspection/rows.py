@@ -131,7 +131,10 @@ def _represent(
     names = [t.vocabulary.name for t in model.tables]
     if representation == "hidden":
         if columns is not None:
-            raise InvalidParameterError("`columns` chooses among vectors; the hidden layer is one.")
+            raise InvalidParameterError(
+                "`columns` can only be used with representation='embedding'; the hidden layer "
+                "belongs to all columns together."
+            )
         if not model.head.n_hidden:
             raise InvalidParameterError(
                 "representation='hidden' needs a hidden layer, but the head has none."

@@ -73,9 +73,9 @@ class Keeper:
         content = _content(self.path)
         if content["device"] != device.type:
             raise InvalidParameterError(
-                f"The checkpoint {str(self.path)!r} is of a training on "
-                f"device={content['device']!r}, and this one runs on {device.type!r}, where it "
-                "would not go on in the same way. Set `device`, or delete the file to start over."
+                f"The checkpoint {str(self.path)!r} comes from a training on "
+                f"device={content['device']!r}, but this one runs on {device.type!r}, where it "
+                "would not give the same result. Set `device`, or delete the file to start over."
             )
         state = content["state"]
         # What the training takes over lies in memory of its own, not in the file.
@@ -151,8 +151,8 @@ def _content(path: Path) -> dict[str, Any]:
         raise _damaged(path, error) from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise InvalidFileError(
-            f"The file {str(path)!r} has the name of a checkpoint and is none. Move it, or give "
-            "`checkpoint` another folder."
+            f"The file {str(path)!r} has the name of a checkpoint, but is not one. Move it, or "
+            "give `checkpoint` another folder."
         )
     return content
 

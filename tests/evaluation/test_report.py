@@ -725,7 +725,7 @@ def test_lists_alone_leave_other_encoders_nothing() -> None:
     X, y = make_lists()
     X = X[["tags", "size"]]
     for encoders in (None, {"recorder": Recorder(), "ours": make_encoder()}):
-        with pytest.raises(InvalidParameterError, match=r"those of lists, \['tags'\], which only"):
+        with pytest.raises(InvalidParameterError, match=r"hold lists, \['tags'\], which only"):
             quick(X, y, encoders=encoders)
     report = quick(X, y, encoders={"ours": make_encoder(dimensions=1)})
     assert sorted(report["encoder"]) == ["both", "embedding", "ours", "stacking"]

@@ -311,7 +311,7 @@ def test_many_categories(monkeypatch):
     asked = pd.concat([X, pd.DataFrame({"letter": ["no name"]})])
     np.testing.assert_array_equal(run(model, asked), encoder.transform(asked))
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", model.ByteSize())
-    with pytest.raises(InvalidDataError, match="ends at 2 GB"):  # sizes are not underestimated
+    with pytest.raises(InvalidDataError, match="at most 2 GB"):  # sizes are not underestimated
         to_onnx(encoder)
 
 

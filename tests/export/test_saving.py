@@ -307,11 +307,11 @@ def test_attributes_and_categories_of_the_users_are_refused():
     X, y = make_rows(60)
     encoder = make_encoder(max_iter=1)
     encoder.note = "mine"
-    with pytest.raises(InvalidParameterError, match=r"no place for: \['note'\]"):
+    with pytest.raises(InvalidParameterError, match=r"cannot be saved: \['note'\]"):
         describe(encoder)
     del encoder.note
     encoder.fit(X, y).more = 1
-    with pytest.raises(InvalidParameterError, match=r"no place for: \['more'\]"):
+    with pytest.raises(InvalidParameterError, match=r"cannot be saved: \['more'\]"):
         describe(encoder)
     X["own"] = pd.Series([Cell(), Cell()] * 30, dtype=object)
     with pytest.raises(InvalidParameterError, match="category 0 of column 'own' is of type"):
@@ -522,7 +522,7 @@ def test_classes_are_packed_and_checked_by_their_annotations(monkeypatch):
 def test_checks_are_those_of_files_too(fitted):
     document, arrays = describe(fitted["dot"])
     arrays["model.head.axes"] = -arrays["model.head.axes"]
-    with pytest.raises(InvalidFileError, match="cannot be: DotHead: a weight is negative"):
+    with pytest.raises(InvalidFileError, match="is not valid: DotHead: a weight is negative"):
         restore(document, arrays)
     document, arrays = describe(fitted["classes"])
     arrays["model.tables.0.vocabulary.counts"] = arrays["model.tables.0.vocabulary.counts"][1:]
@@ -534,22 +534,22 @@ def test_checks_are_those_of_files_too(fitted):
     ("change", "match"),
     [
         (lambda d: d.update({"class": "OneHotEncoder"}), "knows .*EntityEmbeddingEncoder"),
-        (lambda d: d.update({"class": ["x"]}), "cannot be"),
+        (lambda d: d.update({"class": ["x"]}), "is not valid"),
         (lambda d: d["parameters"].update(new=1), r"\['new'\].*0\.\d.*--upgrade"),
-        (lambda d: d.update(parameters=3), "cannot be"),
+        (lambda d: d.update(parameters=3), "is not valid"),
         (lambda d: d.update(more=3), "entries are"),
         (lambda d: d.pop("settings"), "entries are"),
         (lambda d: d["settings"].update(set_output={"transform": None}), "set_output"),
         (lambda d: d["settings"].update(set_output={"predict": "pandas"}), "set_output"),
-        (lambda d: d["settings"].pop("requests"), "cannot be"),
-        (lambda d: d.update(fitted=3), "cannot be"),
+        (lambda d: d["settings"].pop("requests"), "is not valid"),
+        (lambda d: d.update(fitted=3), "is not valid"),
         (lambda d: d.update(fitted={}), "attributes are"),
         (lambda d: d["fitted"].update(__class__=1), "attributes are"),
         (lambda d: d["fitted"].update(_model=None), "_model is of another type"),
         (lambda d: d["fitted"]["_model"]["EmbeddingModel"].pop("scale"), "fields are"),
         (lambda d: d["fitted"]["_model"]["EmbeddingModel"].update(more=1), "fields are"),
-        (lambda d: d["fitted"].update(_model={"Scale": 3}), "cannot be"),
-        (lambda d: d["fitted"].update(loss_curve_={"array": "model.head.biases.0"}), "cannot be"),
+        (lambda d: d["fitted"].update(_model={"Scale": 3}), "is not valid"),
+        (lambda d: d["fitted"].update(loss_curve_={"array": "model.head.biases.0"}), "is not valid"),
         (lambda d: d["fitted"].update(validation_loss_curve_=None), "without a use"),
     ],
 )
@@ -568,7 +568,7 @@ def test_keys_have_the_type_of_the_categories(fitted, kind):
     vocabulary = tables[2]["EmbeddingTable"]["vocabulary"]["Vocabulary"]
     assert vocabulary["keys"] == "int64"
     vocabulary["keys"] = kind
-    with pytest.raises(InvalidFileError, match="cannot be"):
+    with pytest.raises(InvalidFileError, match="is not valid"):
         restore(document, arrays)
 
 
@@ -585,7 +585,7 @@ def test_no_error_of_the_interpreter_gets_out(error, monkeypatch):
 
     document, arrays = describe(EntityEmbeddingEncoder())
     monkeypatch.setattr(saving, "_restore", fail)
-    with pytest.raises(InvalidFileError, match=f"cannot be: {error.__name__}"):
+    with pytest.raises(InvalidFileError, match=f"is not valid: {error.__name__}"):
         restore(document, arrays)
 
 

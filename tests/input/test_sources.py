@@ -243,10 +243,15 @@ def test_sources_without_rows_or_of_other_kinds_are_refused(tmp_path, table):
     for empty in (tmp_path, ds.dataset(tmp_path), table[:0], [], [table[:0]], lambda: iter(())):
         with pytest.raises(InvalidDataError, match="has no rows"):
             list(open_source(empty).blocks())
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*nowhere'.*Parquet"):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="no-"):
+    with pytest.raises(FileNotFoundError, match=r"matches the pattern '.*no-"):
         open_source(str(tmp_path / "no-*.parquet"))
+    (tmp_path / "rows.csv").write_text("city,fare\nOslo,4.5\n")
+    with pytest.raises(InvalidFileError, match=r"rows\.csv.* For CSV files, give pyarrow\.dataset"):
+        open_source(tmp_path / "rows.csv")
+    (read,) = open_source(ds.dataset(tmp_path / "rows.csv", format="csv")).blocks()
+    assert read.frame.to_pylist() == [{"city": "Oslo", "fare": 4.5}]
     (tmp_path / "folder").mkdir()
     with pytest.raises(InvalidDataError, match="has no Parquet files"):
         open_source(tmp_path / "folder")
@@ -291,7 +296,7 @@ def test_a_reader_that_fails_is_never_taken_for_whole(tmp_path, table):
     )
     with pytest.raises(ValueError, match="network is down"):
         list(source.blocks())
-    with pytest.raises(InvalidDataError, match="ended with an error before"):
+    with pytest.raises(InvalidDataError, match="has failed before"):
         list(source.blocks())
     source.close()
 

@@ -214,7 +214,7 @@ def test_vectors_made_elsewhere(vectors):
     [
         ({"column": "colour"}, "Did you mean 'color'"),
         ({"column": ["color", "color"]}, "each once"),
-        ({"methods": ("pca", "lda")}, "`methods` must be of .* got 'lda'"),
+        ({"methods": ("pca", "lda")}, "`methods` must be a selection of .* got 'lda'"),
     ],
 )
 def test_parameters_are_checked(encoder, arguments, message):
@@ -227,7 +227,7 @@ def test_what_cannot_be_explored_is_refused(encoder, vectors, monkeypatch):
         explore(EntityEmbeddingEncoder())
     with pytest.raises(InvalidParameterError, match="got Pipeline, which has none inside"):
         explore(make_pipeline("passthrough", StandardScaler()))
-    with pytest.raises(InvalidParameterError, match="the name to give to the one column"):
+    with pytest.raises(InvalidParameterError, match="one name for the column"):
         explore(vectors, ["a", "b"])
     with pytest.raises(InvalidDataError, match="must be finite"):
         explore(vectors / 0)

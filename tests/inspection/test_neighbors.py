@@ -242,7 +242,7 @@ def test_analogies_leave_out_what_was_given_even_if_rare(counted):
     [
         ("a", (), InvalidParameterError, "`positive` must be a list of categories, got 'a'"),
         (["a"], "b", InvalidParameterError, "`negative` must be a list of categories"),
-        ([], ["a"], InvalidParameterError, "`positive` must have a category"),
+        ([], ["a"], InvalidParameterError, "`positive` must have at least one"),
     ],
 )
 def test_analogies_are_of_lists(encoder, positive, negative, error, message):

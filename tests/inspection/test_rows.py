@@ -134,7 +134,7 @@ def test_queries_that_are_no_rows(encoder, data, query, error, message):
     ("params", "message"),
     [
         ({"representation": "raw"}, "`representation` must be 'embedding' or 'hidden', got 'raw'"),
-        ({"representation": "hidden", "columns": ["letter"]}, "`columns` chooses among vectors"),
+        ({"representation": "hidden", "columns": ["letter"]}, "`columns` can only be used with"),
         ({"columns": []}, r"`columns` must be a list of embedded columns .*got \[\]"),
         ({"columns": ["letter", "size"]}, "`columns` must be a list"),
     ],

@@ -173,9 +173,9 @@ def test_a_range_takes_the_place_of_the_links_of_quantities():
     assert resolve(None) == Link()
     assert resolve((0, 9)) == resolve(np.array([0.0, 9.0]), loss="huber") == Bounded(0.0, 9.0)
     refused = partial(pytest.raises, InvalidParameterError)
-    with refused(match=r"`y_range` .* does not go with a multiclass target"):
+    with refused(match=r"`y_range` .* cannot be used with a multiclass target"):
         resolve((0, 9), TARGETS["multiclass"])
-    with refused(match=r"`y_range` .* does not go with loss='poisson'"):
+    with refused(match=r"`y_range` .* cannot be used with loss='poisson'"):
         resolve((0, 9), loss="poisson")
 
 

@@ -199,8 +199,8 @@ def _target_coloring(catalogue: ColumnVectors, classes: Any, output: Any = _ANY)
         given = "" if output is _ANY else f", but {shown(output)} is none of them"
         listing = ", ".join(map(shown, names[:10])) + (", ..." if len(names) > 10 else "")
         raise InvalidParameterError(
-            f"The target has {len(names)} {kind}{given}; choose the one that colours tell of by "
-            f'color=("target_mean", {shown(names[0])}). There are {listing}.'
+            f"The target has {len(names)} {kind}{given}; choose the one that the colours show "
+            f'with color=("target_mean", {shown(names[0])}). There are {listing}.'
         )
     values = columns[names.index(output)]
     if classes is not None:

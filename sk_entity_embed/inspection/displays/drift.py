@@ -192,7 +192,7 @@ class DriftDisplay:
         """
         if not isinstance(frame, pd.DataFrame) or not set(_NEEDED) <= set(frame.columns):
             raise InvalidDataError(
-                f"`frame` must be what `drift` returns, with the columns {list(_NEEDED)}."
+                f"`frame` must be a result of `drift`, with the columns {list(_NEEDED)}."
             )
         names = list(dict.fromkeys(frame["column"]))
         if column is None and len(names) == 1:
@@ -301,8 +301,8 @@ def _height(shared: pd.DataFrame) -> tuple[str, NDArray[np.float64]]:
         raise InvalidDataError("`frame` has nothing to draw: no category with a movement.")
     if _counts(shared) is None:
         raise InvalidDataError(
-            "`frame` has neither counts nor movements, because vectors made elsewhere of different "
-            "width were compared; its column 'neighbor_overlap' is all there is."
+            "`frame` has neither counts nor movements, because vectors made elsewhere of "
+            "different width were compared; only its column 'neighbor_overlap' can be used."
         )
     return "lost", lost
 

@@ -231,8 +231,8 @@ def check_comparable(n: int) -> None:
     """Raise InvalidParameterError if so many categories cannot be compared with each other."""
     if n > _MOST_COMPARED:
         raise InvalidParameterError(
-            f"{n:,} categories would be compared with each other; {_MOST_COMPARED:,} is the most. "
-            "Lower `k`."
+            f"{n:,} categories are too many to compare with each other; the most is "
+            f"{_MOST_COMPARED:,}. Lower `k`."
         )
 
 

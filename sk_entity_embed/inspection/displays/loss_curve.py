@@ -256,10 +256,12 @@ def _curve(values: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
         curve = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"`{name}` must be numbers, one an epoch: {error!s:.300}") from error
+        raise InvalidDataError(
+            f"`{name}` must be numbers, one for each epoch: {error!s:.300}"
+        ) from error
     if curve.ndim != 1 or len(curve) == 0:
         raise InvalidDataError(
-            f"`{name}` must be a sequence of one number an epoch, got shape {curve.shape}; an "
+            f"`{name}` must have one number for each epoch, got shape {curve.shape}; an "
             "estimator whose training was interrupted in its first epoch has none."
         )
     return curve

@@ -363,7 +363,9 @@ def _column_of(categories: Any, name: str) -> Column:
     if not isinstance(values, np.ndarray):
         values = object_array(list(values))
     if values.ndim != 1:
-        raise InvalidDataError(f"`categories` must be one a row, got shape {values.shape}.")
+        raise InvalidDataError(
+            f"`categories` must have one value for each row, got shape {values.shape}."
+        )
     (column,) = read_table(values[:, None]).columns
     return replace(column, name=name)
 
@@ -391,8 +393,9 @@ def _predict(estimator: Any, X: Any, method: str, pos_label: Any) -> tuple[Any, 
     name = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
     if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise InvalidParameterError(
-            f"`estimator` must be fitted and predict, but {name} does not; pass a fitted pipeline "
-            "that ends in a classifier or regressor, such as make_pipeline(encoder, Ridge())."
+            f"`estimator` must be fitted and have a `predict`, but {name} does not; pass a "
+            "fitted pipeline that ends in a classifier or regressor, such as "
+            "make_pipeline(encoder, Ridge())."
         )
     if isinstance(estimator, BaseEstimator):
         check_is_fitted(estimator)

@@ -264,7 +264,7 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
         if column is None or isinstance(column, str):
             return [column]
         raise InvalidParameterError(
-            f"`column` must be the name to give to the one column of vectors, got {shown(column)}."
+            f"`column` must be one name for the column of vectors, got {shown(column)}."
         )
     if isinstance(source, Mapping):
         known = filled = list(source)
@@ -296,7 +296,9 @@ def _check_methods(methods: Sequence[str]) -> list[str]:
     given = [methods] if isinstance(methods, str) else list(methods)
     for method in given:
         if method not in METHODS:
-            raise InvalidParameterError(f"`methods` must be of {METHODS}, got {shown(method)}.")
+            raise InvalidParameterError(
+                f"`methods` must be a selection of {METHODS}, got {shown(method)}."
+            )
     return list(dict.fromkeys(["pca", *given]))
 
 

@@ -74,8 +74,8 @@ class MLP(TorchHead):
             self.linears = Linears(sizes, self.n_heads, generator)
         except (RuntimeError, TypeError) as error:  # no memory, no integer of 64 bits
             raise InvalidParameterError(
-                f"`hidden_layer_sizes`={config.hidden_layer_sizes} take more memory than there is "
-                f"on device {str(generator.device)!r}; give smaller ones."
+                f"`hidden_layer_sizes`={config.hidden_layer_sizes} need more memory than device "
+                f"{str(generator.device)!r} has; use smaller ones."
             ) from error
         self.dropout = Dropout(config.dropout, generator)
         self._layers = self.linears.layers

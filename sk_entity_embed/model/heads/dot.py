@@ -104,8 +104,8 @@ class DotHead(Head):
     ) -> None:
         if len(names) < 2:
             raise InvalidParameterError(
-                "head='dot' multiplies the vectors of two or more categorical columns, but there "
-                f"is {list(names) or 'none'}; name more in `categorical_features`, or use "
+                "head='dot' multiplies the vectors of two or more categorical columns, but X "
+                f"has {list(names) or 'none'}; name more in `categorical_features`, or use "
                 "head='mlp'."
             )
         if n_outputs > 1:

@@ -164,7 +164,7 @@ def test_one_of_several_columns(fits):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (pd.DataFrame({"a": [1]}), "what `drift` returns"),
+        (pd.DataFrame({"a": [1]}), "a result of `drift`"),
         (make_frame(status="new"), "nothing to draw"),
         (
             make_frame(movement=np.nan, relative_movement=np.nan).drop(columns="count"),

@@ -125,7 +125,7 @@ def test_long_curves_have_no_marks():
     ("arguments", "error", "message"),
     [
         (([],), InvalidDataError, "first epoch"),
-        (([[1.0, 2.0]],), InvalidDataError, "one number an epoch"),
+        (([[1.0, 2.0]],), InvalidDataError, "one number for each epoch"),
         (([1.0], ["low"]), InvalidDataError, "`validation_loss_curve` must be numbers"),
         (([1.0], [1.0], 2), InvalidParameterError, "from 0 to 1"),
         (([1.0], None, 0.5), InvalidParameterError, "from 0 to 1"),

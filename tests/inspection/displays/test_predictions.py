@@ -255,7 +255,7 @@ def test_refuses(regression, parameters, message):
     [
         (([1.0, 2.0], [1.0], ["a", "b"]), "the predictions must be 2"),
         (([1.0, 2.0], [1.0, 2.0], [[["a"]], [["b"]]]), "holds lists of lists"),
-        (([1.0, 2.0], [1.0, 2.0], np.array([["a"], ["b"]])), "must be one a row"),
+        (([1.0, 2.0], [1.0, 2.0], np.array([["a"], ["b"]])), "must have one value for each row"),
     ],
 )
 def test_refuses_predictions(arguments, message):
