@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from sk_entity_embed._batches import Folds, check_target, write_batches
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in
@@ -284,7 +284,8 @@ class Streamed:
         """Train, and return the result and rows that know what building a model takes."""
         with first_import("torch"):
             from sk_entity_embed.learning.learn import learn
-        return learn(tables, rows, start, config, keeper), rows
+        tell = self.estimator._teller(config)
+        return learn(tables, rows, start, config, keeper, tell), rows
 
     def _check_parameters(self) -> None:
         """Refuse parameters that need all rows in memory."""

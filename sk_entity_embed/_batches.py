@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed._summary.shares import SeenRows, remember
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidDataError, InvalidFileError, InvalidParameterError

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._parameters import ListOfFunctions
 from sk_entity_embed._summary.shares import forget, remember_codes
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -71,6 +72,7 @@ from sk_entity_embed.input.target import Target
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
+    Tell,
     TrainingConfig,
     TrainingResult,
     TrainingRows,
@@ -82,6 +84,7 @@ from sk_entity_embed.model.fitted import (
     WarmStartState,
     embedded_names,
     output_names,
+    output_stems,
     refuse_beyond_float32,
 )
 from sk_entity_embed.model.heads import HEADS, Head
@@ -206,6 +209,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_interval": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [ListOfFunctions("fn(epoch, losses)"), None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -221,8 +225,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> Self:
         """Learn the vectors and the network above them.
 
-        To encode the training rows themselves use :meth:`fit_transform`: ``fit(X, y)`` followed
-        by ``transform(X)`` gives every training row vectors that have seen its own target.
+        To encode the training rows themselves, use :meth:`fit_transform`. If you call
+        ``fit(X, y)`` and then ``transform(X)``, every training row gets vectors that have seen its
+        own target.
 
         Parameters
         ----------
@@ -231,12 +236,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target. It is required.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights. They enter losses, target scaling and the canonical
-            coordinates, not `min_frequency`. Rows of zero weight are dropped before anything is
-            learned.
+            Non-negative weights. The losses, the scale of the target and the canonical coordinates
+            use them; `min_frequency` counts rows without them. Rows of zero weight are dropped
+            before anything is learned.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row; an integer `cv` never divides a group between folds, nor between
-            training and validation.
+            Group of each row. With an integer `cv`, all rows of a group are in the same fold, and
+            either all or none of them are validation rows.
 
         Returns
         -------
@@ -246,44 +251,64 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them; or if
-            the folder `checkpoint` is in use, or holds the checkpoint of another fit or a damaged
-            one.
+            If `X` or `y` hold values that cannot be learned from, or a parameter does not fit the
+            data; or if the folder `checkpoint` is in use, or holds the checkpoint of another fit
+            or a damaged one.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
-            If training is interrupted before the end of its first iteration and there is no earlier
-            fit.
+            If training is interrupted before the end of its first iteration and the estimator was
+            not fitted before.
 
         Warns
         -----
         CheckpointWarning
             If a checkpoint cannot be written; the fit goes on.
         ColumnRoleWarning
-            If ``categorical_features="auto"`` may have taken ids for quantities or the other way
-            round.
+            If ``categorical_features="auto"`` may have taken ids for quantities, or quantities for
+            ids.
         EmptyColumnWarning
             If columns have only missing values.
         FoldsReducedWarning
             If there are too few rows or groups for `cv` folds.
         ConvergenceWarning
-            If the loss was no longer finite, and training went back to an earlier state.
+            If the loss became infinite or NaN, and training returned to an earlier state.
         LeakageWarning
-            If rows have copies in other folds, or ``warm_start`` goes on with other rows.
+            If rows have copies in other folds, or ``warm_start`` continues with other rows.
         RareClassWarning
             If classes have fewer members than there are folds.
         UnfinishedTrainingWarning
             If `max_iter` ends a training whose validation loss is still falling.
         UnmatchedCategoriesWarning
-            If few vectors of `init` belong to categories, or ``warm_start`` finds none it knows.
+            If few vectors of `init` belong to categories, or ``warm_start`` finds no category of
+            the previous fit.
+
+        See Also
+        --------
+        fit_transform : Fit, and encode the training rows without leakage.
+        fit_batches : Learn from rows that need not fit in memory.
+        partial_fit : Learn from one block of rows after another.
 
         Notes
         -----
-        An error leaves the estimator as it was before. Only warnings about a training that has
-        ended come after its result is in place. Ctrl-C ends the training
-        early: the best state so far is kept, with a warning. Before the end of the first iteration
-        there is none, and an earlier fit stays, with a warning, too. A `checkpoint` stays after
-        Ctrl-C, and the next fit of the same rows goes on from there.
+        If `fit` raises an error, the estimator stays as it was. If warnings are turned into errors,
+        those about a training that has ended come after its result is in place.
+
+        Ctrl-C ends the training early, and you get a warning. The best state so far is kept. Before
+        the end of the first iteration there is no such state, so an earlier fit is kept. A
+        `checkpoint` stays after Ctrl-C, and the next fit of the same rows continues from it.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder.fit(X, y)
+        EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder.categories_
+        {'x0': array(['Lima', 'Oslo', 'Rome'], dtype=object)}
+        >>> encoder.category_counts_
+        {'x0': array([40, 40, 40])}
         """
         if self._fit(X, y, sample_weight, groups) is None:
             self._keep_earlier_fit()
@@ -299,9 +324,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float32]:
         """Learn the vectors and encode the training rows without leakage.
 
-        With `cross_fit`, each row gets its vectors from the tables, and hidden layer and
-        predictions from the head, of its own fold, which never saw its target (under
-        ``head="dot"`` one head has seen all); the result differs from ``fit(X, y).transform(X)``.
+        Train your next model on this output. With `cross_fit`, the vectors, the hidden layer and
+        the predictions of a row come from the table and the head of its fold, which never saw its
+        target (with ``head="dot"``, one head has seen all rows). The result differs from
+        ``fit(X, y).transform(X)``.
 
         Parameters
         ----------
@@ -317,15 +343,36 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
-            C-contiguous; or the container chosen by ``set_output``.
+            Encoded rows, C-contiguous, or in the container chosen with ``set_output``.
 
         Raises
         ------
         ValueError, TypeError
             As :meth:`fit`.
         KeyboardInterrupt
-            If training is interrupted before the end of its first iteration. An earlier fit stays,
-            but has no vectors of these rows that are out of fold.
+            If training is interrupted before the end of its first iteration. An earlier fit is
+            kept, but it has no out-of-fold vectors of these rows.
+
+        See Also
+        --------
+        transform : Encode new rows.
+        fit_transform_batches : The same for rows that need not fit in memory.
+
+        Examples
+        --------
+        Two training rows of the same city can get different vectors, because they are in different
+        folds:
+
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> vectors = encoder.fit_transform(X, y)
+        >>> vectors.shape
+        (120, 2)
+        >>> lima = vectors[::3]
+        >>> folds = encoder.fold_[::3]
+        >>> len(set(folds)), len(set(map(tuple, lima)))
+        (5, 5)
         """
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
         if fitted is None:
@@ -353,42 +400,74 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
-            C-contiguous; or the container chosen by ``set_output``.
+            Encoded rows, C-contiguous, or in the container chosen with ``set_output``.
 
         Raises
         ------
         ValueError
-            If columns are missing, added or out of order, a context number is infinite, or a
-            category is unknown and ``handle_unknown="error"``.
+            If columns are missing, added or in another order, a context number is infinite, a
+            category is unknown and ``handle_unknown="error"``, or a cell is missing and
+            ``handle_missing="error"``.
+
+        See Also
+        --------
+        fit_transform : Encode the training rows, without leakage.
+        transform_batches : Encode rows that need not fit in memory.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder = encoder.fit(X, y).set_output(transform="pandas")
+        >>> encoder.transform([["Oslo"], ["Rome"], ["Oslo"], ["Atlantis"]]).round(1)
+           x0_0  x0_1
+        0  -0.4   0.8
+        1  -0.7  -0.7
+        2  -0.4   0.8
+        3   0.1  -0.3
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         return self._model.transform(rows)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
-        """Category of the nearest vector, column by column.
+        """Return the category of the nearest vector, column by column.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
-            Encoded rows, from :meth:`transform` or :meth:`fit_transform` or near them.
+            Encoded rows from :meth:`transform` or :meth:`fit_transform`, or rows near them.
 
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            The categorical columns, and those passed through, in the order of the input; context
-            columns that were dropped cannot be recovered, and pairs of columns add none. Vectors
-            that came from a table give exactly their category, or None where that table has not
-            seen it. Those of training rows of several members are means, and give the category
-            nearest to them. Unknown categories are None, missing ones NaN and infrequent ones
-            ``"infrequent_sklearn"``. A vector of NaN is that of missing cells under
-            ``handle_missing="nan"``; with ``handle_unknown="nan"`` it may be either, and is None.
-            Of dtype object unless all columns have one numeric dtype.
+            Categories of the embedded columns, and the numbers that were passed through, in the
+            order of the input. Context columns that were dropped cannot be recovered, and pairs of
+            columns add nothing. The dtype is object unless all columns have one numeric dtype.
+
+            A vector that came from a table gives exactly its category, or None if that table has
+            not seen the category. Training rows of several members have mean vectors, which give
+            the nearest category. Unknown categories are None, missing ones NaN and infrequent
+            ones ``"infrequent_sklearn"``. A vector of NaN means a missing cell if
+            ``handle_missing="nan"``. With ``handle_unknown="nan"`` it could be a missing or an
+            unknown cell, and gives None.
 
         Raises
         ------
         ValueError
             If the output has no embeddings (``output="hidden"``), a column holds lists, or `X`
-            has another width.
+            has another number of columns.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder = encoder.fit(X, y)
+        >>> vectors = encoder.transform([["Rome"], ["Oslo"]])
+        >>> encoder.inverse_transform(vectors + 0.01)
+        array([['Rome'],
+               ['Oslo']], dtype=object)
         """
         check_is_fitted(self)
         names = self.get_feature_names_out()
@@ -429,17 +508,35 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Names of the output columns.
+        """Return the names of the output columns.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the input columns; must equal ``feature_names_in_`` where that exists.
+            Names of the input columns. They must equal ``feature_names_in_`` if that exists.
 
         Returns
         -------
         ndarray of object of shape (n_features_out,)
-            ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
+            ``carrier_0``, ``carrier_1``, ... for the vectors, then ``hidden_0``, ... for the hidden
+            layer or ``prediction_0``, ... for predictions, then the names of columns that are
+            passed through.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not the names of the columns of fit.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima", 2.5], ["Oslo", 1.5]] * 40, [22.0, -4.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(remainder="passthrough", dimensions=2, max_iter=1)
+        >>> encoder = encoder.fit(X, y)
+        >>> encoder.get_feature_names_out().tolist()
+        ['x0_0', 'x0_1', 'x1']
+        >>> encoder.get_feature_names_out(["city", "height"]).tolist()
+        ['city_0', 'city_1', 'height']
         """
         check_is_fitted(self)
         names = tuple(self._check_feature_names(input_features))
@@ -455,7 +552,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         state: dict[str, Any] = super().__getstate__()
         if "_model" not in state:
             return state
-        return {"categories_": _categories_of(state["_model"]), **state}
+        # What has been told belongs to the fit, and loggers can rarely be pickled.
+        return {"categories_": _categories_of(state["_model"]), **state, "callbacks": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: v for name, v in state.items() if name != "categories_"})
@@ -727,7 +825,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             keeper = None if kept is None else kept.keeper(i, self.n_members)
-            result = learn(tables, rows, start, config, keeper)
+            tell = self._teller(config, sum(len(before.loss_curve) for before in results))
+            result = learn(tables, rows, start, config, keeper, tell)
             results.append(result)
             if len(result.loss_curve):
                 if not found:
@@ -738,6 +837,19 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if result.interrupted:
                 break
         return _Trained(found, results, np.stack(own, axis=1), judged) if found else None
+
+    def _teller(self, config: TrainingConfig, first: int = 0) -> Tell | None:
+        """Return what tells the callbacks of iterations, which are counted from the `first`."""
+        if not self.callbacks:
+            return None
+        callbacks, units = tuple(self.callbacks), config.loss.units(config.scale)
+
+        def tell(iteration: int, *losses: NDArray[np.float64]) -> None:
+            means = [float(mean_loss(each, units)) for each in losses]
+            for callback in callbacks:
+                callback(first + iteration, dict(zip(("train", "validation"), means, strict=False)))
+
+        return tell
 
     def _another(
         self, given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, seeds: Seeds
@@ -816,7 +928,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if output.numbers:
             refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
         widths = (t.shape[2] for t in tables)
-        embedded = list(zip(embedded_names(columns.embedded, columns.crosses), widths, strict=True))
+        embedded = list(zip(output_stems(columns.embedded, columns.crosses), widths, strict=True))
         passed = [columns.names[j] for j in columns.context]
         biased = HEADS[self.head].biased
         names = output_names(output, embedded, passed, self._n_hidden(), n_outputs, biased)
@@ -1123,9 +1235,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             "target_type_": target.kind,
             "classes_": target.classes,
             "fold_": fold,
-            "loss_curve_": (losses * units).mean(axis=1),
+            "loss_curve_": mean_loss(losses, units),
             "validation_loss_curve_": (
-                None if validation_losses is None else (validation_losses * units).mean(axis=1)
+                None if validation_losses is None else mean_loss(validation_losses, units)
             ),
             "best_iteration_": result.best_iteration,
             "n_iter_": len(losses),
@@ -1142,6 +1254,12 @@ def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
         "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
     }
+
+
+def mean_loss(losses: NDArray[np.float64], units: Any) -> NDArray[np.float64]:
+    """Return the mean over outputs, in the units of `y`."""
+    mean: NDArray[np.float64] = (losses * units).mean(axis=-1)
+    return mean
 
 
 def _categories_of(model: EmbeddingModel) -> dict[str, NDArray[Any]]:

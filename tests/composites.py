@@ -90,6 +90,7 @@ TABLES: dict[str, Any] = {
         e, "letter", "a", index=inspection.NeighborIndex(e, "letter")
     ),
     "align": lambda e: inspection.align(e, e).embeddings_["letter"],
+    "doesnt_match": lambda e: inspection.doesnt_match(e, "letter", ["a", "b", "c"]),
     "analogy": lambda e: inspection.analogy(e, "letter", ["a"], ["b"]),
     "drift": lambda e: inspection.drift(e, e, "letter"),
     "embedding_steps": lambda e: [*inspection.embedding_steps(e).values()],
@@ -127,6 +128,8 @@ WITHOUT = {
     "CategoryPredictionDisplay": "judges the predictions of a whole pipeline",
     "EntityEmbeddings": "is made by to_torch",
     "Explorer": "is made by explore",
+    "embedding_features": "takes vectors as well, and has tests of its own",
+    "group_by_column": "takes contributions as well, and has tests of its own",
     "load": "takes a file",
     "Summary": "is made by summary",
     "nearest_rows": "takes rows as well, and has a test of its own",

@@ -76,12 +76,17 @@ def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any =
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.inspection import report
     >>> X, y = [["Oslo"], ["Rome"], ["Lima"]] * 20, np.linspace(0, 1, 60)
     >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).fit(X, y)
-    >>> report(encoder, "cities.html")
+    >>> page = Path(tempfile.mkdtemp(), "cities.html")
+    >>> report(encoder, page)
+    >>> page.read_text()[:15]
+    '<!DOCTYPE html>'
     """
     step = find_step(estimator)
     if X is None and y is not None:
