@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed._parameters import ListOfFunctions
-from sk_entity_embed._summary.shares import SeenRows, forget, remember
+from sk_entity_embed._summary.shares import forget, remember_codes
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -871,7 +871,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         """Read new rows with the columns of fit, and look them up by the policies of fit."""
         table = self._read(X)  # first, for it says whether there is a fit
         rows = self._model.code(table)
-        remember(self, SeenRows.of(rows.codes, len(rows)))
+        remember_codes(self, rows.codes, len(rows))
         return rows
 
     def _read(self, X: Any) -> Table:

@@ -6,7 +6,7 @@ result depends on it. Each call replaces it as a whole, so that threads do not m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,19 +63,33 @@ class SeenRows:
         return SeenRows(self.n_rows + other.n_rows, tuple(a + b for a, b in both))
 
 
-_LAST: WeakKeyDictionary[Any, SeenRows] = WeakKeyDictionary()
+_UNCOUNTED = 4096
+"""Rows up to which table rows are kept and counted when somebody asks: one row is served in less
+time than it takes to count it."""
+
+_LAST: WeakKeyDictionary[Any, Callable[[], SeenRows]] = WeakKeyDictionary()
 
 
 def remember(estimator: Any, rows: SeenRows) -> None:
     """Remember the last rows that an estimator was given, as long as it lives."""
     with suppress(TypeError):  # subclasses that cannot be hashed
-        _LAST[estimator] = rows
+        _LAST[estimator] = lambda: rows
+
+
+def remember_codes(estimator: Any, codes: Sequence[Codes], n_rows: int) -> None:
+    """Remember the last rows that an estimator was given by their table rows."""
+    if n_rows > _UNCOUNTED:
+        remember(estimator, SeenRows.of(codes, n_rows))
+    else:
+        with suppress(TypeError):
+            _LAST[estimator] = lambda: SeenRows.of(codes, n_rows)
 
 
 def last_rows(estimator: Any) -> SeenRows | None:
     """Return the last rows that an estimator was given in this process since its fit, or None."""
     with suppress(TypeError):
-        return _LAST.get(estimator)
+        if (rows := _LAST.get(estimator)) is not None:
+            return rows()
     return None
 
 

@@ -88,6 +88,10 @@ def test_two_workers_find_what_one_process_finds(fitted):
         np.testing.assert_allclose(
             fitted.category_target_means_[name], alone.category_target_means_[name]
         )
+    both = [model.summary() for model in (fitted, alone)]
+    assert both[0].loss == pytest.approx(both[1].loss, rel=0.1)
+    best = [max(summary.columns, key=lambda f: f.importance.rise).name for summary in both]
+    assert best[0] == best[1]
 
 
 def test_a_killed_worker_changes_nothing(ray, fitted, folder, tmp_path, monkeypatch):

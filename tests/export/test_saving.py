@@ -355,6 +355,10 @@ MIXED, ITEMS, UNIT = "_model.tables.3.vocabulary", "_model.tables.1.vocabulary",
 CROSS = "_model.tables.3.vocabulary"
 CHANGES = {
     "classes": [
+        ("_record.importances.rises", [lambda r: r[1:], list]),
+        ("_record.importances.n_rows", [-1, 3.0]),
+        ("_record.importances", [lambda i: replace(i, rises=i.rises * 2, errors=i.errors * 2)]),
+        ("_record.ending", ["never", None]),
         ("n_features_in_", [-1, True, 6]),
         ("feature_names_in_", [list, put(0, 3), put(0, "color"), put(0, "other"), None]),
         ("_model.categorical", [(0, 1, 3, 5), (0, 1, 3, 3), (0, 1, 3), (1, 0, 3, 4)]),
