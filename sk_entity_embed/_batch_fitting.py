@@ -21,6 +21,7 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in
 from sk_entity_embed.fitting.options import n_heads
+from sk_entity_embed.fitting.outcome import honest_rows
 from sk_entity_embed.fitting.preparation import (
     EncodedColumns,
     FoldAssignment,
@@ -262,7 +263,8 @@ class Streamed:
         member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
-        trained = _Trained([member], [result], None)
+        judged = honest_rows(known, rows.n_samples, result)
+        trained = _Trained([member], [result], None, judged)
         more = {"removes": out is None, "category_count_errors_": errors}
         e._become(model, trained, given, columns, kept, **more)
         if out is not None and result.interrupted:

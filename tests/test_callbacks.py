@@ -1,4 +1,4 @@
-"""Callbacks are told each epoch's losses, change nothing, and may end a fit, which leaves no trace."""
+"""Callbacks are told the losses, change nothing, and may end a fit, which leaves no trace."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ ROOT = Path(sk_entity_embed.__file__).parent
 
 MAY_IMPORT = {
     "exceptions": "",
+    "_compat": "",
     "_lazy": "",
     "_parameters": "",
     "_progress": "",
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "fitting": "_writing exceptions input learning model",
     "estimators": "_lazy _parameters _progress _writing exceptions fitting input learning model",
     "distributed": "_lazy estimators exceptions fitting input learning",
-    "evaluation": "_lazy _parameters _progress estimators exceptions input model",
+    "evaluation": "_compat _lazy _parameters _progress estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",
     "export": "_lazy _writing estimators exceptions input inspection learning model",
 }

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from sk_entity_embed.export.lookup import sql as sql
     from sk_entity_embed.export.lookup import to_parquet as to_parquet
     from sk_entity_embed.export.onnx import to_onnx as to_onnx
+    from sk_entity_embed.export.onnx_pipelines import register_onnx as register_onnx
     from sk_entity_embed.export.projector import to_projector as to_projector
+    from sk_entity_embed.export.requirements import serving_requirements as serving_requirements
     from sk_entity_embed.export.saving import load as load
     from sk_entity_embed.export.saving import save as save
+    from sk_entity_embed.export.skops_types import SKOPS_TYPES as SKOPS_TYPES
     from sk_entity_embed.export.torch import to_torch as to_torch
     from sk_entity_embed.export.word2vec import to_word2vec as to_word2vec
     from sk_entity_embed.learning.module import EntityEmbeddings as EntityEmbeddings
@@ -32,8 +35,11 @@ else:
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],
+            "onnx_pipelines": ["register_onnx"],
             "projector": ["to_projector"],
+            "requirements": ["serving_requirements"],
             "saving": ["load", "save"],
+            "skops_types": ["SKOPS_TYPES"],
             "torch": ["to_torch"],
             "word2vec": ["to_word2vec"],
         },
