@@ -143,7 +143,6 @@ def test_weights_and_groups_reach_the_encoder(rows: Rows) -> None:
         encoder = make_encoder(cv=3).set_fit_request(groups=True, sample_weight=True)
         ridge = Ridge().set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
-        ridge.set_score_request(sample_weight=True)
         model = make_pipeline(encoder, scaler, ridge)
         model.fit(X, y, groups=group, sample_weight=weight)
         alone = make_encoder(cv=3)
@@ -155,7 +154,7 @@ def test_weights_and_groups_reach_the_encoder(rows: Rows) -> None:
 
         found = cross_validate(
             model, X, y, cv=GroupKFold(3), return_estimator=True, error_score="raise",
-            params={"groups": group, "sample_weight": weight},
+            params={"groups": group},
         )  # fmt: skip
         for fitted, (train, _) in zip(
             found["estimator"], GroupKFold(3).split(X, y, group), strict=True
