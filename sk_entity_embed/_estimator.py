@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._links import API_PAGE
 from sk_entity_embed._parameters import ListOfFunctions
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -146,6 +147,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     _needs_categories: ClassVar[bool] = True
     """Whether at least one column has to be embedded."""
     _model: EmbeddingModel
+
+    # Where the HTML that stands for an estimator in a notebook leads.
+    _doc_link_module = "sk_entity_embed"
+    _doc_link_template = API_PAGE
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"name": type(self).__name__}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],

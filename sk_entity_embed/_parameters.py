@@ -263,11 +263,10 @@ callbacks : list of callables or None, default=None
     ``loss_curve_``, and, with `early_stopping`, ``"validation"``, as in
     ``validation_loss_curve_``. What they return is ignored. What they raise ends the fit and
     reaches you unchanged, Ctrl-C included; the estimator is then as it was before. So an Optuna
-    trial can be pruned. To log losses, pass one of these lines as ``callbacks=[fn]``::
+    trial can be pruned. Loggers take the losses as they are, MLflow for one::
 
-        fn = lambda epoch, losses: writer.add_scalars("loss", losses, epoch)  # TensorBoard
-        fn = lambda epoch, losses: mlflow.log_metrics(losses, step=epoch)  # MLflow
-        fn = lambda epoch, losses: run.log(losses, step=epoch)  # Weights & Biases
+        def log(epoch, losses):
+            mlflow.log_metrics(losses, step=epoch)
 
     With `n_members` the epochs of one member follow those of the one before. A fit that goes on
     from a `checkpoint` goes on counting, too, and reports epochs again that came after the

@@ -138,6 +138,18 @@ class EntityEmbeddingEncoder(GrowingEstimator):
     True
     >>> encoder.transform(pd.DataFrame({"city": ["Atlantis"]})).shape
     (1, 2)
+
+    Log the losses of each epoch, here in a list; a line for a logger goes into the same function:
+
+    >>> history = []
+    >>> def log(epoch, losses):
+    ...     history.append({"epoch": epoch, **losses})
+    ...     # TensorBoard: writer.add_scalars("loss", losses, epoch)
+    ...     # MLflow: mlflow.log_metrics(losses, step=epoch)
+    ...     # Weights & Biases: run.log(losses, step=epoch)
+    >>> encoder = EntityEmbeddingEncoder(callbacks=[log], random_state=0).fit(X, y)
+    >>> list(history[0]), len(history) == encoder.n_iter_
+    (['epoch', 'train', 'validation'], True)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

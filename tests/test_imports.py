@@ -26,6 +26,7 @@ ROOT = Path(sk_entity_embed.__file__).parent
 MAY_IMPORT = {
     "exceptions": "",
     "_lazy": "",
+    "_links": "",
     "_parameters": "",
     "_progress": "",
     "_writing": "",
@@ -35,7 +36,9 @@ MAY_IMPORT = {
     "model": "exceptions input",
     "learning": "_progress _writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
-    "estimators": "_lazy _parameters _progress _writing exceptions fitting input learning model",
+    "estimators": (
+        "_lazy _links _parameters _progress _writing exceptions fitting input learning model"
+    ),
     "distributed": "_lazy estimators exceptions fitting input learning",
     "evaluation": "_lazy _parameters _progress estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",

@@ -256,8 +256,9 @@ class EmbeddingDisplay:
         """Draw what was computed.
 
         Without `ax` a map of principal components gets a figure as low as its points are flat, for
-        both axes have one scale. Labels get their places in the figure as it is. Legends go beside the axes if the figure
-        has a layout engine, as ``plt.subplots(layout="constrained")`` gives it, else into them.
+        both axes have one scale. Labels get their places in the figure as it is. Legends go beside
+        the axes if the figure has a layout engine, as ``plt.subplots(layout="constrained")`` gives
+        it, else into them.
 
         Parameters
         ----------
