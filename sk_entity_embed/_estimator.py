@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed._links import API_PAGE
-from sk_entity_embed._parameters import ListOfFunctions
+from sk_entity_embed._parameters import ListOfFunctions, fits
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -63,7 +63,7 @@ from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.table import Table
-from sk_entity_embed.input.target import Target
+from sk_entity_embed.input.target import Target, TargetKind
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
@@ -147,6 +147,21 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     _needs_categories: ClassVar[bool] = True
     """Whether at least one column has to be embedded."""
     _model: EmbeddingModel
+    if TYPE_CHECKING:  # What a fit sets, for type checkers.
+        best_iteration_: int
+        categorical_features_: list[str]
+        category_counts_: dict[str, NDArray[np.int64]]
+        category_target_means_: dict[str, NDArray[np.float64]]
+        classes_: NDArray[Any] | None
+        dimensions_: dict[str, int]
+        feature_names_in_: NDArray[np.object_]
+        fold_: NDArray[np.int64] | None
+        infrequent_categories_: dict[str, NDArray[Any] | None]
+        loss_curve_: NDArray[np.float64]
+        n_features_in_: int
+        n_iter_: int
+        target_type_: TargetKind
+        validation_loss_curve_: NDArray[np.float64] | None
 
     # Where the HTML that stands for an estimator in a notebook leads.
     _doc_link_module = "sk_entity_embed"
@@ -204,7 +219,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: Any,
@@ -282,7 +297,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             self._keep_earlier_fit()
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit_transform(
         self,
         X: Any,

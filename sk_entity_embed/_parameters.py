@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 _Class = TypeVar("_Class", bound=type)
@@ -51,6 +52,12 @@ def check_parameters(**allowed: list[Any]) -> Callable[[_Function], _Function]:
     """Check the arguments of a function as scikit-learn does, without hiding its types."""
     check = validate_params(allowed, prefer_skip_nested_validation=False)
     return cast(Callable[[_Function], _Function], check)
+
+
+def fits(method: _Function) -> _Function:
+    """Check the parameters of the estimator first, as scikit-learn does, without hiding types."""
+    check = _fit_context(prefer_skip_nested_validation=True)
+    return cast(_Function, check(method))
 
 
 def set_parameters(arguments: Mapping[str, Any]) -> None:
