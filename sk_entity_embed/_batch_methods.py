@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sklearn.base import _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from sk_entity_embed._estimator import EmbeddingEstimator
+from sk_entity_embed._parameters import fits
 
 ROWS_IN_MEMORY = 2_000_000
 """Rows that `fit_batches` holds in memory, by default."""
@@ -19,7 +19,7 @@ ROWS_IN_MEMORY = 2_000_000
 class BatchEstimator(EmbeddingEstimator):
     """Adds fits of more rows than memory holds, and files of vectors."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit_batches(
         self,
         source: Any,
@@ -111,7 +111,7 @@ class BatchEstimator(EmbeddingEstimator):
         fit_batches(self, *rows)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit_transform_batches(
         self,
         source: Any,

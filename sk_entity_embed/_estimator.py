@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
-from sk_entity_embed._parameters import ListOfFunctions
+from sk_entity_embed._links import API_PAGE
+from sk_entity_embed._parameters import ListOfFunctions, fits
 from sk_entity_embed._summary.shares import forget, remember_codes
 from sk_entity_embed.exceptions import (
     InvalidDataError,
@@ -68,7 +69,7 @@ from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.table import Table
-from sk_entity_embed.input.target import Target
+from sk_entity_embed.input.target import Target, TargetKind
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
@@ -165,6 +166,28 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     """Whether at least one column has to be embedded."""
     _model: EmbeddingModel
     _record: FitRecord
+    if TYPE_CHECKING:  # What a fit sets, for type checkers.
+        best_iteration_: int
+        categorical_features_: list[str]
+        category_counts_: dict[str, NDArray[np.int64]]
+        category_target_means_: dict[str, NDArray[np.float64]]
+        classes_: NDArray[Any] | None
+        dimensions_: dict[str, int]
+        feature_names_in_: NDArray[np.object_]
+        fold_: NDArray[np.int64] | None
+        infrequent_categories_: dict[str, NDArray[Any] | None]
+        loss_curve_: NDArray[np.float64]
+        n_features_in_: int
+        n_iter_: int
+        target_type_: TargetKind
+        validation_loss_curve_: NDArray[np.float64] | None
+
+    # Where the HTML that stands for an estimator in a notebook leads.
+    _doc_link_module = "sk_entity_embed"
+    _doc_link_template = API_PAGE
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"name": type(self).__name__}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
@@ -215,7 +238,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: Any,
@@ -314,7 +337,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             self._keep_earlier_fit()
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit_transform(
         self,
         X: Any,

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_entity_embed._batch_methods import BatchEstimator
 from sk_entity_embed._estimator import _Trained, _twin
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._parameters import fits
 from sk_entity_embed._summary.shares import forget
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
@@ -97,7 +97,7 @@ class GrowingEstimator(BatchEstimator):
 
     _growth: Growth
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def partial_fit(
         self,
         X: Any,

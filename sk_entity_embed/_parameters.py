@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 _Class = TypeVar("_Class", bound=type)
@@ -51,6 +52,12 @@ def check_parameters(**allowed: list[Any]) -> Callable[[_Function], _Function]:
     """Check the arguments of a function as scikit-learn does, without hiding its types."""
     check = validate_params(allowed, prefer_skip_nested_validation=False)
     return cast(Callable[[_Function], _Function], check)
+
+
+def fits(method: _Function) -> _Function:
+    """Check the parameters of the estimator first, as scikit-learn does, without hiding types."""
+    check = _fit_context(prefer_skip_nested_validation=True)
+    return cast(_Function, check(method))
 
 
 def set_parameters(arguments: Mapping[str, Any]) -> None:
@@ -277,11 +284,10 @@ callbacks : list of callables or None, default=None
     ``loss_curve_``, and, with `early_stopping`, ``"validation"``, as in
     ``validation_loss_curve_``. What they return is ignored. What they raise ends the fit and
     reaches you unchanged, Ctrl-C included; the estimator is then as it was before. So an Optuna
-    trial can be pruned. To log losses, pass one of these lines as ``callbacks=[fn]``::
+    trial can be pruned. Loggers take the losses as they are, MLflow for one::
 
-        fn = lambda epoch, losses: writer.add_scalars("loss", losses, epoch)  # TensorBoard
-        fn = lambda epoch, losses: mlflow.log_metrics(losses, step=epoch)  # MLflow
-        fn = lambda epoch, losses: run.log(losses, step=epoch)  # Weights & Biases
+        def log(epoch, losses):
+            mlflow.log_metrics(losses, step=epoch)
 
     With `n_members` the epochs of one member follow those of the one before. A fit that goes on
     from a `checkpoint` goes on counting, too, and reports epochs again that came after the

@@ -156,6 +156,18 @@ class EntityEmbeddingEncoder(GrowingEstimator):
        city_0  city_1
     0    -0.5    -0.4
     1    -0.2    -0.4
+
+    Log the losses of each epoch, here in a list. A line for a logger goes into the same function:
+
+    >>> history = []
+    >>> def log(epoch, losses):
+    ...     history.append({"epoch": epoch, **losses})
+    ...     # TensorBoard: writer.add_scalars("loss", losses, epoch)
+    ...     # MLflow: mlflow.log_metrics(losses, step=epoch)
+    ...     # Weights & Biases: run.log(losses, step=epoch)
+    >>> encoder = EntityEmbeddingEncoder(callbacks=[log], max_iter=20, random_state=0).fit(X, y)
+    >>> list(history[0])
+    ['epoch', 'train', 'validation']
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

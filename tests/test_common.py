@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError as SklearnParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -17,6 +20,7 @@ from sk_entity_embed import (
     EntityEmbeddingEncoder,
     EntityEmbeddingRegressor,
 )
+from sk_entity_embed._links import DOCS_URL
 from tests.samples import make_encoder, make_rows
 
 CLASSES = (EntityEmbeddingEncoder, EntityEmbeddingRegressor, EntityEmbeddingClassifier)
@@ -110,6 +114,18 @@ def test_the_html_repr_shows_changed_parameters_and_whether_it_is_fitted() -> No
     assert all(text in html for text in ("EntityEmbeddingEncoder", "dimensions", "Not fitted"))
     assert "<span>Fitted</span>" in encoder.fit(*make_rows(60))._repr_html_()
     assert "dimensions=7" in repr(encoder)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_html_repr_leads_to_the_documentation(kind: Any) -> None:
+    name = kind.__name__
+    page = f"https://sk-entity-embed.readthedocs.io/en/stable/api/generated/sk_entity_embed.{name}"
+    html = make_pipeline(kind())._repr_html_()
+    assert f'href="{page}.html">?<span>Documentation for {name}</span>' in html
+    for parameter in kind().get_params():  # each to its own text
+        assert f'href="{page}.html#:~:text={parameter},-' in html
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project.get("urls", {}).get("Documentation", DOCS_URL) == DOCS_URL
 
 
 def test_the_tags_say_what_the_encoder_takes_and_gives() -> None:

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "exceptions": "",
     "_compat": "",
     "_lazy": "",
+    "_links": "",
     "_parameters": "",
     "_progress": "",
     "_writing": "",
@@ -36,7 +37,9 @@ MAY_IMPORT = {
     "model": "exceptions input",
     "learning": "_progress _writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
-    "estimators": "_lazy _parameters _progress _writing exceptions fitting input learning model",
+    "estimators": (
+        "_lazy _links _parameters _progress _writing exceptions fitting input learning model"
+    ),
     "distributed": "_lazy estimators exceptions fitting input learning",
     "evaluation": "_compat _lazy _parameters _progress estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,12 @@ reveal_type(sk_entity_embed.evaluation.encoding_report)
 EntityEmbeddingEncoder(output="bth")
 EntityEmbeddingEncoder(init="nomal")
 EntityEmbeddingEncoder(max_iter="5")
+EntityEmbeddingEncoder(callbacks=print)
+EntityEmbeddingEncoder(callbacks=[lambda epoch, losses: losses["train"].upper()])
+nearest({}, "city", "Oslo", k="3")
+EmbeddingDisplay.from_estimator({}, method="pac")
+EntityEmbeddingEncoder().fit([], [], sampel_weight=[])
+EntityEmbeddingEncoder(callbacks=[lambda epoch, losses: print(epoch + 1, losses["train"] / 2)])
 EntityEmbeddingEncoder(output="both", head="dot", pooling={"words": "gru"}, max_iter=5)
 sk_entity_embed.EntityEmbeddingClassifier(handle_unknown="nan")
 """
@@ -44,6 +51,12 @@ EXPECTED = [
     'Argument "output" to "EntityEmbeddingEncoder" has incompatible type "Literal[\'bth\']"',
     'Argument "init" to "EntityEmbeddingEncoder" has incompatible type',
     'Argument "max_iter" to "EntityEmbeddingEncoder" has incompatible type',
+    'Argument "callbacks" to "EntityEmbeddingEncoder" has incompatible type',
+    '"float" has no attribute "upper"',
+    'Argument "k" to "nearest" has incompatible type "str"; expected "int | None"',
+    'Argument "method" to "from_estimator" of "EmbeddingDisplay" has incompatible type',
+    'Unexpected keyword argument "sampel_weight" for "fit"',
+    '"fit" defined in',
     'Argument "handle_unknown" to "EntityEmbeddingClassifier" has incompatible type',
 ]
 """What mypy says, line after line, and nothing else."""
@@ -66,3 +79,71 @@ def test_types_and_slips_are_seen_by_mypy(tmp_path: Path) -> None:
     assert len(said) == len(EXPECTED), done.stdout + done.stderr
     for line, expected in zip(said, EXPECTED, strict=True):
         assert expected in line
+
+
+RIGHT = """\
+# pyright: strict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder, export, inspection
+
+
+def log(epoch: int, losses: dict[str, float]) -> None:
+    print(epoch, losses["train"])
+
+
+X = pd.DataFrame({"city": ["Oslo", "Rome"] * 60})
+y = np.arange(120) % 2
+encoder: EntityEmbeddingEncoder = EntityEmbeddingEncoder(output="both", callbacks=[log]).fit(X, y)
+vectors: np.ndarray = encoder.fit_transform(X, y)
+table: pd.DataFrame = encoder.embeddings_["city"]
+near: pd.DataFrame = inspection.nearest(encoder, "city", "Oslo", k=1, metric="dot")
+ax = inspection.EmbeddingDisplay.from_estimator(encoder, "city", theme="dark").ax_
+page: Path = inspection.explore(encoder, methods=["tsne"]).save("page.html")
+statement: str = export.sql(encoder, "rows")
+model: EntityEmbeddingClassifier = EntityEmbeddingClassifier().partial_fit(X, y, classes=[0, 1])
+shares: np.ndarray = model.predict_proba(X)[:, model.classes_ == 1]
+epochs: int = model.n_iter_
+"""
+WRONG = """\
+# pyright: standard
+from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingEncoder, export, inspection
+e = EntityEmbeddingEncoder()
+EntityEmbeddingEncoder(output="bth")
+EntityEmbeddingEncoder(callbacks=print)
+EntityEmbeddingEncoder(callbacks=[lambda epoch: None])
+EntityEmbeddingEncoder(haed="dot")
+EntityEmbeddingClassifier(output="both")
+inspection.nearest(e, "city", "Oslo", k="3")
+inspection.nearest(e, "city", "Oslo", metric="cosin")
+inspection.explore(e, methods=["tsn"])
+inspection.neerest(e, "city", "Oslo")
+export.to_onx(e)
+e.fit([], [], sampel_weight=[])
+e.fit([], []).fit_transfrom([])
+e.n_iterations_ + 1
+"""
+"""All lines from the fourth on are wrong."""
+
+
+def test_pyright_passes_a_right_script_and_sees_slips(tmp_path: Path) -> None:
+    pytest.importorskip("basedpyright")
+    (tmp_path / "right.py").write_text(RIGHT)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    root = str(Path(sk_entity_embed.__file__).parents[1])
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [root]}))
+    options = ["--outputjson", "--pythonpath", sys.executable, "--project", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "basedpyright", *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    said = {"right": {}, "wrong": {}}
+    for each in found:
+        line = each["range"]["start"]["line"] + 1
+        said[Path(each["file"]).stem][line] = each["message"]
+    assert said["right"] == {}
+    assert sorted(said["wrong"]) == list(range(4, len(WRONG.splitlines()) + 1))

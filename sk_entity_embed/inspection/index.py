@@ -19,6 +19,7 @@ from sk_entity_embed.inspection.column_vectors import (
 )
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.search import (
+    Metric,
     check_metric,
     closeness_of,
     exact_search,
@@ -82,7 +83,7 @@ class NeighborIndex:
         source: Source,
         column: str | None = None,
         *,
-        metric: str = "cosine",
+        metric: Metric = "cosine",
         min_count: int | None = None,
         n_links: int = 32,
         ef_construction: int = 100,

@@ -21,7 +21,7 @@ from sk_entity_embed.inspection.column_vectors import (
 )
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.index import NeighborIndex, check_index, index_search
-from sk_entity_embed.inspection.search import check_metric, exact_search
+from sk_entity_embed.inspection.search import Metric, check_metric, exact_search
 from sk_entity_embed.model.tables import label_index
 
 _LARGEST_MATRIX = 10_000
@@ -36,7 +36,7 @@ def nearest(
     query: Any,
     k: int | None = None,
     *,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     min_count: int | None = None,
     index: NeighborIndex | None = None,
 ) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def analogy(
     negative: Sequence[Any] = (),
     k: int | None = None,
     *,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     min_count: int | None = None,
     index: NeighborIndex | None = None,
 ) -> pd.DataFrame:
@@ -195,7 +195,7 @@ def doesnt_match(
     column: str | None,
     categories: Sequence[Any],
     *,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
 ) -> Any:
     """Return the category that is least like the others in a list.
 
@@ -259,7 +259,7 @@ def similarity_matrix(
     column: str | None = None,
     categories: Sequence[Any] | None = None,
     *,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     min_count: int | None = None,
 ) -> pd.DataFrame:
     """Return the similarity of every pair of categories.

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from sk_entity_embed.inspection.column_vectors import (
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.model.tables import label_index
 
+Method: TypeAlias = Literal["pca", "tsne", "umap"]
 METHODS = ("pca", "tsne", "umap")
 
 
@@ -35,7 +36,7 @@ METHODS = ("pca", "tsne", "umap")
 class Projection:
     """Coordinates of a column's categories, the method that made them, and names of the axes."""
 
-    method: str
+    method: Method
     coordinates: NDArray[np.float64]
     axes: tuple[str, ...]
 
@@ -45,7 +46,7 @@ def project(
     source: Source,
     column: str | None = None,
     *,
-    method: str = "pca",
+    method: Method = "pca",
     n_components: int = 2,
     random_state: Any = 0,
 ) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def project(
 
 
 def projection_of(
-    catalogue: ColumnVectors, method: str, n_components: int = 2, random_state: Any = 0
+    catalogue: ColumnVectors, method: Method, n_components: int = 2, random_state: Any = 0
 ) -> Projection:
     """Return the projection of a catalogue; see :func:`project`."""
     if method not in METHODS:

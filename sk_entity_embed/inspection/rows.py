@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.column_vectors import ColumnVectors
 from sk_entity_embed.inspection.neighbors import find_neighbors
-from sk_entity_embed.inspection.search import check_metric
+from sk_entity_embed.inspection.search import Metric, check_metric
 from sk_entity_embed.model.fitted import CodedRows, EmbeddingModel
 
 _USUAL = 5
@@ -29,8 +29,8 @@ def nearest_rows(
     query: Any,
     k: int | None = None,
     *,
-    metric: str = "cosine",
-    representation: str = "embedding",
+    metric: Metric = "cosine",
+    representation: Literal["embedding", "hidden"] = "embedding",
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of a table that are most similar to given rows, such as similar listings.

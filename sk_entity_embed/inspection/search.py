@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from sklearn.preprocessing import normalize
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 
+Metric: TypeAlias = Literal["cosine", "euclidean", "dot"]
 METRICS = ("cosine", "euclidean", "dot")
 
 _BLOCK = 16_384

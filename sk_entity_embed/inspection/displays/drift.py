@@ -17,6 +17,7 @@ from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
+    ThemeName,
     draw_colorbar,
     draw_legend,
     empty_corners,
@@ -103,7 +104,7 @@ class DriftDisplay:
         n_labels: int = 10,
         label_min_count: int | None = None,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw how far a column's categories moved from one fit to another.
 
@@ -157,7 +158,7 @@ class DriftDisplay:
         n_labels: int = 10,
         label_min_count: int | None = None,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw what :func:`~sk_entity_embed.inspection.drift` returned.
 
@@ -209,7 +210,7 @@ class DriftDisplay:
         self,
         ax: Axes | None = None,
         *,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
         n_labels: int = 10,
         label_min_count: int | None = None,
     ) -> Self:

@@ -36,9 +36,15 @@ from sk_entity_embed.inspection.displays.marks import (
     neighbors_of,
     size_keys,
 )
-from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, name_axes, prepare_axes
-from sk_entity_embed.inspection.projection import projection_of
-from sk_entity_embed.inspection.search import check_metric
+from sk_entity_embed.inspection.displays.theme import (
+    Theme,
+    ThemeName,
+    draw_colorbar,
+    name_axes,
+    prepare_axes,
+)
+from sk_entity_embed.inspection.projection import Method, projection_of
+from sk_entity_embed.inspection.search import Metric, check_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,13 +143,13 @@ class EmbeddingDisplay:
     categories: NDArray[Any]
     coordinates: NDArray[np.float64]
     axes: tuple[str, ...] = ("", "")
-    method: str = "pca"
+    method: Method = "pca"
     column: str = "category"
     counts: NDArray[np.int64] | None = None
     coloring: Coloring | None = None
     neighbors: pd.DataFrame | None = None
     queries: Any = ()
-    metric: str = "cosine"
+    metric: Metric = "cosine"
     n_categories: int | None = None
     unit: str = "row"
 
@@ -153,16 +159,16 @@ class EmbeddingDisplay:
         estimator: Source,
         column: str | None = None,
         *,
-        method: str = "pca",
+        method: Method = "pca",
         random_state: Any = 0,
         min_count: int | None = None,
         color: Any = None,
         color_label: str | None = None,
         highlight: Any = None,
         k_neighbors: int = 10,
-        metric: str = "cosine",
+        metric: Metric = "cosine",
         labels: Any = "auto",
-        theme: str | None = None,
+        theme: ThemeName | None = None,
         ax: Axes | None = None,
     ) -> Self:
         """Draw the vectors of a column.
@@ -252,7 +258,7 @@ class EmbeddingDisplay:
         ax: Axes | None = None,
         *,
         labels: Any = "auto",
-        theme: str | None = None,
+        theme: ThemeName | None = None,
         fontsize: float = 9.0,
     ) -> Self:
         """Draw what was computed.

@@ -16,7 +16,13 @@ from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.column_vectors import ColumnVectors, Source, column_vectors_of
 from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import plain_text
-from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, name_axes, prepare_axes
+from sk_entity_embed.inspection.displays.theme import (
+    Theme,
+    ThemeName,
+    draw_colorbar,
+    name_axes,
+    prepare_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +104,7 @@ class EmbeddingHeatmapDisplay:
         order: str | int = "cluster",
         limit: float | None = None,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw the vectors of a column's categories.
 
@@ -140,7 +146,7 @@ class EmbeddingHeatmapDisplay:
         return display.plot(ax, theme=theme, limit=limit)
 
     def plot(
-        self, ax: Axes | None = None, *, theme: str | None = None, limit: float | None = None
+        self, ax: Axes | None = None, *, theme: ThemeName | None = None, limit: float | None = None
     ) -> Self:
         """Draw the heat map.
 

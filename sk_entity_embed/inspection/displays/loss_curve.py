@@ -13,7 +13,13 @@ from sk_entity_embed._access import fitted_step
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.displays.theme import Theme, draw_legend, name_axes, prepare_axes
+from sk_entity_embed.inspection.displays.theme import (
+    Theme,
+    ThemeName,
+    draw_legend,
+    name_axes,
+    prepare_axes,
+)
 from sk_entity_embed.model.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -77,7 +83,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, ax: Axes | None = None, theme: str | None = None
+        cls, estimator: Any, *, ax: Axes | None = None, theme: ThemeName | None = None
     ) -> Self:
         """Draw the loss curves of a fitted estimator.
 
@@ -134,7 +140,7 @@ class LossCurveDisplay:
         *,
         loss: str = "Loss",
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw loss curves from numbers.
 
@@ -177,7 +183,7 @@ class LossCurveDisplay:
         display = cls(**curves, best_iteration=best_iteration, loss=loss)
         return display.plot(ax, theme=theme)
 
-    def plot(self, ax: Axes | None = None, *, theme: str | None = None) -> Self:
+    def plot(self, ax: Axes | None = None, *, theme: ThemeName | None = None) -> Self:
         """Draw the curves.
 
         If the first or last epochs are far above all others, the scale ends below them. Small

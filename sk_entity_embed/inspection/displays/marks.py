@@ -24,6 +24,7 @@ from sk_entity_embed.inspection.displays.theme import (
     empty_corners,
 )
 from sk_entity_embed.inspection.neighbors import nearest
+from sk_entity_embed.inspection.search import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def named(labels: Any) -> list[Any]:
 
 
 def neighbors_of(
-    catalogue: ColumnVectors, queries: list[Any], k: int, metric: str, min_count: int | None
+    catalogue: ColumnVectors, queries: list[Any], k: int, metric: Metric, min_count: int | None
 ) -> pd.DataFrame | None:
     """Return the neighbours of the queries, as many as there are at most."""
     check_count("k_neighbors", k, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from sk_entity_embed.inspection.displays.docs import documented
 from sk_entity_embed.inspection.displays.labels import draw_labels, plain_text
 from sk_entity_embed.inspection.displays.theme import (
     Theme,
+    ThemeName,
     dot,
     draw_legend,
     empty_corners,
@@ -127,13 +128,13 @@ class CategoryPredictionDisplay:
         y: Any,
         column: str | None = None,
         *,
-        response_method: str = "auto",
+        response_method: Literal["auto", "predict_proba", "predict"] = "auto",
         pos_label: Any = None,
         sample_weight: Any = None,
         min_count: int | str | None = "auto",
         n_labels: int = 8,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw the predictions of any fitted estimator that follows scikit-learn's conventions.
 
@@ -199,7 +200,7 @@ class CategoryPredictionDisplay:
         min_count: int | str | None = "auto",
         n_labels: int = 8,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
     ) -> Self:
         """Draw predictions made elsewhere.
 
@@ -275,7 +276,9 @@ class CategoryPredictionDisplay:
             min_count=min_count,
         )
 
-    def plot(self, ax: Axes | None = None, *, theme: str | None = None, n_labels: int = 8) -> Self:
+    def plot(
+        self, ax: Axes | None = None, *, theme: ThemeName | None = None, n_labels: int = 8
+    ) -> Self:
         """Draw the points.
 
         Parameters

@@ -21,9 +21,9 @@ from sk_entity_embed.inspection.displays.heatmap import (
     ticks_of,
 )
 from sk_entity_embed.inspection.displays.labels import plain_text
-from sk_entity_embed.inspection.displays.theme import Theme, draw_colorbar, prepare_axes
+from sk_entity_embed.inspection.displays.theme import Theme, ThemeName, draw_colorbar, prepare_axes
 from sk_entity_embed.inspection.neighbors import all_similarities
-from sk_entity_embed.inspection.search import check_metric
+from sk_entity_embed.inspection.search import Metric, check_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,7 @@ class SimilarityDisplay:
     """
 
     similarity: pd.DataFrame
-    metric: str = "cosine"
+    metric: Metric = "cosine"
     linkage: NDArray[np.float64] | None = None
     n_categories: int | None = None
 
@@ -118,10 +118,10 @@ class SimilarityDisplay:
         *,
         categories: Sequence[Any] | None = None,
         k: int = 40,
-        metric: str = "cosine",
+        metric: Metric = "cosine",
         cluster: bool = True,
         ax: Axes | None = None,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
         annotate: bool | None = None,
         dendrogram: bool = True,
     ) -> Self:
@@ -181,7 +181,7 @@ class SimilarityDisplay:
         self,
         ax: Axes | None = None,
         *,
-        theme: str | None = None,
+        theme: ThemeName | None = None,
         annotate: bool | None = None,
         dendrogram: bool = True,
     ) -> Self:

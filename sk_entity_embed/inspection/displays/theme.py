@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,9 @@ DARK = Theme(
     diverging="berlin",
     ends=(0.2, 1.0),
 )
+
+
+ThemeName: TypeAlias = Literal["light", "dark"]
 
 
 def prepare_axes(

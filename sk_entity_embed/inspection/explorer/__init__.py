@@ -33,7 +33,7 @@ from sk_entity_embed.inspection.explorer.payload import (
     metadata_by_column,
     target_names,
 )
-from sk_entity_embed.inspection.projection import METHODS
+from sk_entity_embed.inspection.projection import METHODS, Method
 
 _LARGEST = 200_000_000
 """Bytes of vectors that a browser still opens."""
@@ -158,7 +158,7 @@ def explore(
     column: str | Sequence[str] | None = None,
     metadata: Any = None,
     *,
-    methods: Sequence[str] = ("pca",),
+    methods: Method | Sequence[Method] = ("pca",),
     title: str | None = None,
     random_state: Any = 0,
     height: int = 760,
@@ -235,7 +235,7 @@ def explore(
     'cities.html'
     """
     plotly_source()  # before the work, not after it
-    methods, encoder = _check_methods(methods), source_of(encoder)
+    chosen, encoder = _check_methods(methods), source_of(encoder)
     catalogues = [column_vectors_of(encoder, name) for name in _columns(encoder, column)]
     names = [str(c.name) for c in catalogues]
     n_bytes = sum(c.vectors.nbytes for c in catalogues)
@@ -249,9 +249,7 @@ def explore(
     payload = {
         "first": _largest(catalogues) if column is None else 0,
         "columns": [
-            column_payload(
-                c, methods, random_state, target_names(c, classes), described.get(c.name)
-            )
+            column_payload(c, chosen, random_state, target_names(c, classes), described.get(c.name))
             for c in catalogues
         ],
     }
@@ -291,9 +289,9 @@ def _largest(catalogues: Sequence[ColumnVectors]) -> int:
     return max(range(len(sizes)), key=sizes.__getitem__)
 
 
-def _check_methods(methods: Sequence[str]) -> list[str]:
+def _check_methods(methods: Method | Sequence[Method]) -> list[Method]:
     """Return the projections, of which principal components are always one."""
-    given = [methods] if isinstance(methods, str) else list(methods)
+    given: list[Method] = [methods] if isinstance(methods, str) else list(methods)
     for method in given:
         if method not in METHODS:
             raise InvalidParameterError(

@@ -14,12 +14,12 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import object_array
 from sk_entity_embed.inspection.column_vectors import ColumnVectors, values_by_category
-from sk_entity_embed.inspection.projection import projection_of
+from sk_entity_embed.inspection.projection import Method, projection_of
 
 
 def column_payload(
     catalogue: ColumnVectors,
-    methods: Sequence[str],
+    methods: Sequence[Method],
     random_state: Any,
     targets: Sequence[str],
     metadata: pd.DataFrame | None,
@@ -125,7 +125,7 @@ def _is_number(values: pd.Series) -> bool:
     return bool(is_plain and kind.is_numeric_dtype(values))
 
 
-def _coordinates(catalogue: ColumnVectors, method: str, random_state: Any) -> dict[str, Any]:
+def _coordinates(catalogue: ColumnVectors, method: Method, random_state: Any) -> dict[str, Any]:
     """Return coordinates in three dimensions, and in two if those are not the first of them."""
     found = {}
     for n_components in (3,) if method == "pca" else (2, 3):
