@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sk_entity_embed._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sk_entity_embed.export.atlas import atlas_widget as atlas_widget
+    from sk_entity_embed.export.atlas import to_atlas as to_atlas
     from sk_entity_embed.export.expressions import polars_expressions as polars_expressions
     from sk_entity_embed.export.expressions import pyarrow_transform as pyarrow_transform
     from sk_entity_embed.export.lookup import lookup_frames as lookup_frames
@@ -30,6 +32,7 @@ else:
         __name__,
         {
             ".learning.module": ["EntityEmbeddings"],
+            "atlas": ["atlas_widget", "to_atlas"],
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],
