@@ -71,6 +71,12 @@ def check_sql_names(
             )
     if bad := [name for name in keep if not _can_be_named(name)]:
         raise InvalidParameterError(f"`keep` has {shown(bad[0])}, {rule}. {_ADVICE}")
+    for name in [*read, *outputs]:
+        if why := dialect.refusal(name):
+            raise InvalidDataError(f"The name {shown(name)} has {why}. Rename it before fit.")
+    for name in keep:
+        if why := dialect.refusal(name):
+            raise InvalidParameterError(f"`keep` has {shown(name)}, a name with {why}. {_ADVICE}")
     if taken := [name for name in keep if name in outputs]:
         raise InvalidParameterError(
             f"`keep` has {shown(taken[0])}, which is also the name of an output column. {_ADVICE}"
@@ -131,9 +137,8 @@ def statement(
         columns.append(f"CAST({number} AS REAL) AS {dialect.identifier(name)}")
     first = ["WITH " + ",\n".join(common)] if common else []
     listed = "  " + ",\n  ".join(columns)
-    return "\n".join(
-        [*first, "SELECT", listed, f"FROM {rows} AS {dialect.identifier('r')}", *joins]
-    )
+    parts = [*first, "SELECT", listed, f"FROM {rows} AS {dialect.identifier('r')}", *joins]
+    return dialect.written("\n".join(parts), pretty=not common)
 
 
 def _joined(k: int, lookup: Lookup, relation: str, dialect: Dialect) -> list[str]:
@@ -148,14 +153,14 @@ def _joined(k: int, lookup: Lookup, relation: str, dialect: Dialect) -> list[str
         if dialect.bytes_of:  # a collation that ignores case would find two rows for one
             equal = f"{dialect.bytes_of.format(category)} = {dialect.bytes_of.format(cell)}"
     elif _has_numbers(lookup):
-        missing += f" OR isnan(CAST({cell} AS DOUBLE))" if dialect.nan else ""
+        if dialect.is_nan and (dialect.flags_are_numbers or is_number(lookup.keys().type)):
+            missing += f" OR {dialect.is_nan.format(cell)}"
         if dialect.rounds:
             equal = " AND ".join([equal, *_exactly(lookup, cell, category)])
-    if len(lookup.vocabulary.categories) == 0:
-        equal = "1 = 0"
-    return _two_joins(
-        k, relation, equal, f"CASE WHEN {missing} THEN 'missing' ELSE 'unknown' END", dialect
-    )
+    other = f"CASE WHEN {missing} THEN 'missing' ELSE 'unknown' END"
+    if len(lookup.vocabulary.categories) == 0:  # never true, but an equality, as BigQuery demands
+        equal = f"{dialect.column(f'c{k}', 'kind')} = {other}"
+    return _two_joins(k, relation, equal, other, dialect)
 
 
 def _joined_pair(k: int, sides: tuple[int, int], relation: str, dialect: Dialect) -> list[str]:
@@ -204,19 +209,21 @@ def _outputs(k: int, lookup: Lookup, dialect: Dialect) -> list[str]:
     served = {"missing": lookup.serves_missing, "unknown": lookup.serves_unknown}
     refused = " or ".join(kind for kind, is_served in served.items() if not is_served)
     first = otherwise = ""
+    cell = dialect.column("r", lookup.name)
     if dialect.error and lookup.sides is None:
         if dialect.rounds and (unlike := _unlike_types(lookup, dialect)):
             error = (
                 f"Column {lookup.name!r} held numbers of Arrow's type {lookup.keys().type} in fit, "
                 "and has a type that is not compared with them exactly; cast it to the type of fit."
             )
-            first = f"WHEN {unlike} THEN {dialect.error}({dialect.text(error)}) "
+            first = f"WHEN {unlike} THEN {dialect.error.format(dialect.text(error), cell)} "
         if refused:
             error = (
                 f"Column {lookup.name!r} has {refused} values, which the encoder was told to "
                 "refuse."
             )
-            otherwise = f"WHEN {other} IS NULL THEN {dialect.error}({dialect.text(error)}) "
+            raised = dialect.error.format(dialect.text(error), cell)
+            otherwise = f"WHEN {other} IS NULL THEN {raised} "
     columns = []
     for output in lookup.outputs:
         of_category = dialect.column(f"c{k}", output)
@@ -256,21 +263,26 @@ def _values(lookup: Lookup, dialect: Dialect) -> str:
         f"({', '.join([*found, *(_number(number, dialect) for number in vector)])})"
         for *found, vector in zip(*columns.values(), lookup.vectors[codes].tolist(), strict=True)
     ]
-    return f"({header}) AS (VALUES\n  " + ",\n  ".join(rows) + ")"
+    values = "VALUES\n  " + ",\n  ".join(rows)
+    if dialect.names_in_values:
+        return f"AS (SELECT * FROM ({values}) AS {dialect.identifier('v')} ({header}))"
+    return f"({header}) AS ({values})"
 
 
 def _literal(value: Any, lookup: Lookup, dialect: Dialect) -> str:
     match value:
-        case str() if dialect.holds_all or "\0" not in value:
+        case str() if dialect.holds_zero or "\0" not in value:
             return dialect.text(value)
         case bool():
             return "TRUE" if value else "FALSE"
         case int():
             return str(value)
-        case Decimal():
-            return format(value, "f")
-        case float() if dialect.holds_all or not math.isinf(value):
+        case Decimal() if dialect.decimal:
+            return dialect.decimal.format(format(value, "f"))
+        case float() if dialect.holds_infinity or not math.isinf(value):
             return _number(value, dialect)
+        case date() if not dialect.holds_dates:
+            pass
         case datetime() if value.tzinfo is None and not getattr(value, "nanosecond", 0):
             return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
         case date() if not isinstance(value, datetime):
@@ -284,7 +296,7 @@ def _literal(value: Any, lookup: Lookup, dialect: Dialect) -> str:
 def _number(value: float, dialect: Dialect) -> str:
     """Return a float as a literal of double precision: an exponent makes it one."""
     if math.isnan(value):
-        return "CAST('NaN' AS DOUBLE)" if dialect.nan else "NULL"
+        return "CAST('NaN' AS DOUBLE)" if dialect.is_nan else "NULL"
     if math.isinf(value):
         return f"CAST('{value}' AS DOUBLE)"
     shortest = repr(value)

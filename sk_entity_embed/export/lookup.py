@@ -167,7 +167,9 @@ def sql(
     *,
     lookups: Mapping[str, Relation | None] | None = None,
     keep: Sequence[str] = (),
-    dialect: Literal["duckdb", "spark", "standard"] = "duckdb",
+    dialect: Literal[
+        "duckdb", "spark", "postgres", "bigquery", "snowflake", "sqlite", "standard"
+    ] = "duckdb",
 ) -> str:
     """Return a query that computes ``transform`` by joins with the look-up tables.
 
@@ -188,9 +190,11 @@ def sql(
     keep : sequence of str, default=()
         Columns of `table` to put first, such as a key. You need one, since SQL guarantees no order
         of rows.
-    dialect : {"duckdb", "spark", "standard"}, default="duckdb"
-        "spark" is for Spark SQL 3.4 or newer. "standard" uses nothing but common SQL, for tables by
-        name.
+    dialect : {"duckdb", "spark", "postgres", "bigquery", "snowflake", "sqlite", "standard"}, \
+default="duckdb"
+        "spark" is for Spark SQL 3.4 or newer. "postgres", "bigquery" and "snowflake" are written
+        by sqlglot, which has to be installed (extra ``sql``). "standard" uses nothing but common
+        SQL, for any other database. All but "duckdb" and "spark" know tables by name only.
 
     Returns
     -------
@@ -198,19 +202,25 @@ def sql(
         One SELECT statement without a semicolon. It gives each row of `table` once, with the
         columns of :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out` as
         REAL, equal to those of :meth:`~sk_entity_embed.EntityEmbeddingEncoder.transform`.
-        Numbers passed through are NULL where they are missing.
+        Numbers passed through are NULL where they are missing. BigQuery, Snowflake and SQLite know
+        double precision only: vectors are the same numbers there, and numbers passed through are
+        not rounded to REAL.
 
     Raises
     ------
+    ImportError
+        If the dialect needs sqlglot, which is not installed.
     InvalidParameterError
-        If the encoder's output has a hidden layer or predictions, which cannot be looked up, or a
-        look-up table is missing. Also if `keep` is not a list of different names, or if a name in
-        it is empty, is the name of an output column, or differs from another name of the query in
-        case only.
+        If `dialect` is none of these; the error lists them. If the encoder's output has a hidden
+        layer or predictions, which cannot be looked up, or a look-up table is missing. If `keep` is
+        not a list of different names, or if a name in it is empty, is the name of an output column,
+        differs from another name of the query in case only, or cannot be a name in the database.
     InvalidDataError
-        If the name of a column that the query reads is empty or holds a zero character. Also if two
+        If the name of a column that the query reads is empty or holds a zero character. If two
         columns of fit, or two output columns, have names that differ in case only: most databases
-        ignore case (DuckDB ignores that of ASCII letters).
+        ignore case (DuckDB and SQLite ignore that of ASCII letters; PostgreSQL and Snowflake tell
+        such names apart). If a name is longer than PostgreSQL keeps, or has a character that
+        BigQuery does not allow.
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys or cannot be written into a query.
     sklearn.exceptions.NotFittedError
@@ -229,8 +239,8 @@ def sql(
     Notes
     -----
     If ``transform`` would raise an error, because of ``handle_unknown="error"`` or
-    ``handle_missing="error"``, the query fails in DuckDB and Spark, and gives NULL in standard SQL.
-    Infinite numbers pass through, although ``transform`` raises an error for them.
+    ``handle_missing="error"``, the query fails in DuckDB, Spark, PostgreSQL and BigQuery, and gives
+    NULL elsewhere. Infinite numbers pass through, although ``transform`` raises an error for them.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
     ``transform``. The query ends with an error where fit had numbers and the column is text, or
@@ -238,6 +248,13 @@ def sql(
     In Spark, too, text is compared byte by byte, and NaN is missing. Numbers have to come in the
     type of fit: Spark compares large integers with floats, and decimals with floats, after
     rounding. A path may not have one of ``*?[]{}\\``.
+
+    In PostgreSQL, BigQuery and Snowflake, too, text is compared byte by byte, and NaN is missing;
+    numbers have to come in the type of fit. A column that had no value in fit may have NaN in
+    PostgreSQL only. Times of fit without a zone are TIMESTAMP in PostgreSQL, DATETIME in BigQuery,
+    TIMESTAMP_NTZ in Snowflake; cast the column if it is of another type. SQLite compares text byte
+    by byte as well. It has no NaN, and NULL stands for one. It has no dates and exact decimals
+    either: write such categories as a table.
 
     In standard SQL the collation has to tell case and trailing spaces apart, numbers have to come
     in the type of fit, only NULL is missing, and vectors of NaN are written as NULL.

@@ -157,8 +157,8 @@ def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]
         "kind": [kind for kind, *_ in rows],
         "count": [count for *_, count in rows],
     }
-    added = _target_means(encoder, catalogue)
-    own = _own_columns(metadata, catalogue)
+    added = target_means(encoder, catalogue)
+    own = own_columns(metadata, catalogue)
     if repeated := [name for name in own if name in columns | added]:
         raise InvalidParameterError(
             f"`metadata` has columns {shown(repeated)}, which the file has already; rename them."
@@ -170,7 +170,7 @@ def _cells(encoder: Any, lookup: Lookup, metadata: Any) -> list[tuple[str, ...]]
     return [tuple(map(escape_cell, columns)), *zip(*cells, strict=True)]
 
 
-def _target_means(encoder: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
+def target_means(encoder: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
     """Return the mean target of each category, by name: one, or one a class or output."""
     means = catalogue.target_means
     assert means is not None
@@ -181,7 +181,7 @@ def _target_means(encoder: Any, catalogue: ColumnVectors) -> dict[str, list[Any]
     return {f"target_mean_{c}": list(m) for c, m in zip(labels, means.T, strict=True)}
 
 
-def _own_columns(metadata: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
+def own_columns(metadata: Any, catalogue: ColumnVectors) -> dict[str, list[Any]]:
     """Return the user's own columns, in the order of the categories."""
     if metadata is None:
         return {}
