@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "_lazy": "",
     "_parameters": "",
     "_writing": "",
-    "input": "exceptions",
+    "input": "_compat exceptions",
     "datasets": "_lazy _parameters _writing exceptions",
     "sampling": "_parameters exceptions input",
     "model": "exceptions input",
