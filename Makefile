@@ -59,7 +59,7 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/cost.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
-	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W -n -j 2 -b html docs docs/_build/html
 
 examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
 	set -e; for script in examples/[!_]*.py; do \
@@ -67,7 +67,7 @@ examples: $(VENV)/.installed-examples  ## run every example; pictures in example
 	done
 
 clean:  ## remove what was built, but not .venv
-	rm -rf build dist docs/_build docs/api examples/output htmlcov
+	rm -rf build dist docs/_build docs/api/generated docs/gallery examples/output htmlcov
 	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 

@@ -40,13 +40,13 @@ def onnx_form(forms: Mapping[type, Any], part: Any, what: str) -> Any:
 def _largest(graph: Graph, items: str, used: str, finite: bool) -> str:
     lowest = graph.constant(np.float32(-np.inf))
     largest = graph.node("Where", used, items, lowest)
-    largest = graph.node("ReduceMax", largest, axes=[1], keepdims=0)
+    largest = graph.reduce("ReduceMax", largest, 1)
     # A maximum passes over NaN, which is in vectors of unknown and missing items alone.
     if finite:
         return largest
     nan = graph.constant(np.float32(np.nan))
     is_nan = graph.node("And", used, graph.node("IsNaN", items))
-    spoilt = graph.node("ReduceMax", graph.cast(is_nan, "FLOAT"), axes=[1], keepdims=0)
+    spoilt = graph.reduce("ReduceMax", graph.cast(is_nan, "FLOAT"), 1)
     return graph.node("Where", graph.cast(spoilt, "BOOL"), nan, largest)
 
 
@@ -86,7 +86,7 @@ def _perceptron(
         state = graph.node("MatMul", state, graph.constant(head.weights[i]))
         state = graph.node("Add", state, graph.constant(head.biases[i][:, None]))
         state = graph.node("Relu", state) if i < n_layers - 1 else state
-    return graph.node("ReduceMean", state, axes=[0], keepdims=0)
+    return graph.reduce("ReduceMean", state, 0)
 
 
 def _dots(graph: Graph, head: DotHead, vectors: Sequence[str], context: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.context import ContextScaling, slopes
 from sk_entity_embed.input.vocabulary import UNKNOWN
 
+OPSET = 17
+"""Version of the operators of ai.onnx, old enough for any runtime since 2022."""
 _MAX_BYTES = 2**31 - 2**20
 """Protocol buffers end at 2 GiB; the rest is for what is not counted."""
 
@@ -64,17 +66,29 @@ class CrossInput:
 
 
 class Graph:
-    """Nodes and constants under names that no column has."""
+    """Nodes and constants under names that are not `taken`, by the columns or by other graphs.
 
-    def __init__(self, taken: Sequence[str]) -> None:
+    `tensors` are the names of the columns' inputs, where they are not those of the columns.
+    `opset` is the version of the operators.
+    """
+
+    def __init__(
+        self, taken: Iterable[str], tensors: Mapping[str, str] | None = None, opset: int = OPSET
+    ) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self._tensors = tensors
+        self._opset = opset
         self._taken = set(taken)
         self._prefix = "_"
-        while any(name.startswith(self._prefix) for name in taken):
+        while any(name.startswith(self._prefix) for name in self._taken):
             self._prefix += "_"
         self._bytes = 0
         self._rows: dict[str, str] = {}
+
+    def cells(self, column: str) -> str:
+        """Return the name of the input that holds a column's cells."""
+        return column if self._tensors is None else self._tensors[column]
 
     def free(self, name: str) -> str:
         """Return a name for an input or an output, which no column has."""
@@ -128,6 +142,12 @@ class Graph:
 
         return self.node("Cast", value, to=getattr(TensorProto, kind))
 
+    def reduce(self, operator: str, value: str, axis: int, *, keepdims: bool = False) -> str:
+        """Reduce a value over one axis, which opset 18 made an input instead of an attribute."""
+        if self._opset < 18:
+            return self.node(operator, value, axes=[axis], keepdims=int(keepdims))
+        return self.node(operator, value, self.constant([axis]), keepdims=int(keepdims))
+
 
 def add_rows(graph: Graph, entry: CategoryInput | CrossInput) -> str:
     """Return the table row of each cell, or of all items of lists, one after the other."""
@@ -153,7 +173,7 @@ def _rows_of_pairs(graph: Graph, entry: CrossInput) -> str:
 
 def _rows_of_cells(graph: Graph, entry: CategoryInput) -> str:
     """Return the table row of each cell, or item, by its value."""
-    cells = graph.node("Reshape", entry.name, graph.constant([-1]))
+    cells = graph.node("Reshape", graph.cells(entry.name), graph.constant([-1]))
     if entry.kind == "DOUBLE":
         return _rows_of_floats(graph, entry, cells)
     if entry.kind == "BOOL":
@@ -170,7 +190,7 @@ def add_rows_of_lists(graph: Graph, entry: CategoryInput, lists: ListInput) -> t
 
     The first one stands for the items of an empty or a missing list.
     """
-    shape = graph.node("Shape", entry.name)
+    shape = graph.node("Shape", graph.cells(entry.name))
     rows = graph.node("Reshape", add_rows(graph, entry), shape, allowzero=1)
     lengths = lists.lengths
     is_missing = graph.node("Less", lengths, graph.constant([[0]]))

@@ -30,7 +30,8 @@ from category_encoders import JamesSteinEncoder
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.compose import make_column_selector
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -43,7 +44,7 @@ from sk_entity_embed import (
 )
 from sk_entity_embed._estimator import attributes_of
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
-from sk_entity_embed.export import _fitted, _values, load, save, saving
+from sk_entity_embed.export import SKOPS_TYPES, _fitted, _values, load, save, saving
 from sk_entity_embed.export.saving import describe, restore
 from sk_entity_embed.model.heads.dot import DotHead
 from sk_entity_embed.model.heads.perceptron import MLPHead
@@ -589,18 +590,37 @@ def test_no_error_of_the_interpreter_gets_out(error, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["dot", "lists", "classes"])
-def test_joblib_pickle_and_skops_work_as_well(fitted, name):
+def test_joblib_and_pickle_work_as_well(fitted, name):
     estimator, file = fitted[name], io.BytesIO()
     joblib.dump(estimator, file)
     file.seek(0)
     assert_same(asked(joblib.load(file)), asked(estimator))
     assert_same(asked(pickle.loads(pickle.dumps(estimator))), asked(estimator))
-    dumped = skops.io.dumps(estimator)
-    trusted = skops.io.get_untrusted_types(data=dumped)
-    assert all(found.startswith("sk_entity_embed.") for found in trusted)
-    twin = skops.io.loads(dumped, trusted=trusted)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_skops_loads_with_the_published_types(fitted, name):
+    estimator = fitted[name]
+    twin = skops.io.loads(skops.io.dumps(estimator), trusted=SKOPS_TYPES)
     assert_same(asked(twin), asked(estimator))
     assert_same(twin._model, estimator._model)
+
+
+def test_skops_loads_what_grows_what_has_members_and_pipelines(tmp_path):
+    X, y = rows_of_tags()
+    growing = make_encoder(max_length=2).partial_fit(X, y)
+    columns = ColumnTransformer([("encoder", make_encoder(n_members=2), ["letter", "color"])])
+    pipeline = make_pipeline(columns, LogisticRegression()).fit(X, y > 0)
+    for estimator, method in [(growing, "transform"), (pipeline, "predict_proba")]:
+        skops.io.dump(estimator, tmp_path / "file")
+        twin = skops.io.load(tmp_path / "file", trusted=SKOPS_TYPES)
+        assert_same(getattr(twin, method)(X), getattr(estimator, method)(X))
+
+
+def test_the_published_types_are_those_of_saved_files():
+    kinds = {*_fitted.classes().values(), EntityEmbeddingEncoder}
+    kinds |= {EntityEmbeddingClassifier, EntityEmbeddingRegressor}
+    assert sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds) == SKOPS_TYPES
 
 
 # --- files
@@ -699,18 +719,19 @@ def test_what_tensors_declare_is_not_believed(path, header, match):
 
 def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch):
     header, document, data = take_apart(path.read_bytes())
+    now = saving.FORMAT_VERSION
     for text, match in [
         ("[]", "format version None is not a positive integer"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
         ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
-        ({**document, "format_version": 4}, "reads up to 3: pip install --upgrade"),
+        ({**document, "format_version": now + 1}, f"reads up to {now}: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {3: lambda old, _: {**old, "format_version": 4, "package_version": "9"}}
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 4)
+    upgrade = {now: lambda old, _: {**old, "format_version": now + 1, "package_version": "9"}}
+    monkeypatch.setattr(saving, "FORMAT_VERSION", now + 1)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
     with pytest.raises(InvalidFileError, match="'Older', written by sk_entity_embed 9"):
