@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "_parameters": "",
     "_progress": "",
     "_writing": "",
-    "input": "exceptions",
+    "input": "_compat exceptions",
     "datasets": "_lazy _parameters _writing exceptions",
     "sampling": "_parameters exceptions input",
     "model": "exceptions input",

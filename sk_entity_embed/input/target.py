@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import type_of_target
 
+from sk_entity_embed._compat import kind_of_target
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.values import read_array, to_float64
@@ -308,7 +308,7 @@ def _kind(array: NDArray[Any], target_type: str) -> TargetKind:
         return cast(TargetKind, target_type)
     try:
         with np.errstate(invalid="ignore"):  # numbers beyond those of 64-bit integers
-            kind = type_of_target(array, input_name="y", raise_unknown=True)
+            kind = kind_of_target(array)
     except (TypeError, ValueError) as error:  # whose message may hold all of y
         raise InvalidDataError(
             f"y cannot be learned from: {_first_unknown(array)}. Give numbers or labels of one "
