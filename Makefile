@@ -1,6 +1,8 @@
 # `make help` lists the targets. Each makes .venv when it is missing and installs what it needs.
 
 PYTHON ?= python3
+# Those that `make test-package` serves a model with, such as "python3.11 python3.13".
+SERVING_PYTHONS ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -12,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test test-oldest lint bench bench-full docs examples clean help
+.PHONY: demo test test-oldest test-package lint bench bench-full docs examples clean help
 
 demo: $(VENV)/.installed-demo  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
@@ -23,8 +25,10 @@ test: $(VENV)/.installed-test  ## run the tests and doctests, with the coverage 
 test-oldest: .venv-oldest/.installed  ## run the tests with the oldest versions allowed
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
-# matplotlib is typed, so mypy has to see it whichever other targets were run before.
-lint: $(VENV)/.installed-lint $(VENV)/.installed-plot  ## run ruff and mypy
+test-package: $(VENV)/.installed-package  ## build wheel and sdist, try them in clean environments
+	$(BIN)/python .ci/check_package.py --serve-with $(SERVING_PYTHONS)
+
+lint: $(VENV)/.installed-lint  ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,7 +59,7 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/cost.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
-	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W -n -j 2 -b html docs docs/_build/html
 
 examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
 	set -e; for script in examples/[!_]*.py; do \
@@ -63,7 +67,7 @@ examples: $(VENV)/.installed-examples  ## run every example; pictures in example
 	done
 
 clean:  ## remove what was built, but not .venv
-	rm -rf build dist docs/_build docs/api examples/output htmlcov
+	rm -rf build dist docs/_build docs/api/generated docs/gallery examples/output htmlcov
 	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
@@ -71,17 +75,18 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
 	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-# One stamp for each group of extras. The constraints file is part of the same pip command as
-# torch, which would otherwise bring gigabytes of GPU packages.
-$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+# One stamp for each dependency group. The constraints file is part of the same pip command as torch,
+# which would otherwise bring gigabytes of GPU packages.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/.pip
+	$(BIN)/python -m pip install -q -c constraints.txt -e . --group $*
 	@touch $@
 
-.venv-oldest/.installed: pyproject.toml constraints-oldest.txt
-	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python -m pip install -q --disable-pip-version-check \
-	    -c constraints-oldest.txt -e '.[test]'
+.venv-oldest/.installed: pyproject.toml constraints-oldest.txt | .venv-oldest/bin/.pip
+	.venv-oldest/bin/python -m pip install -q -c constraints-oldest.txt -e . --group test
 	@touch $@
 
-$(BIN)/pip:
-	$(PYTHON) -m venv $(VENV)
+# The pip that Python brings along may not know dependency groups.
+$(BIN)/.pip .venv-oldest/bin/.pip: %/bin/.pip:
+	test -x $*/bin/python || $(PYTHON) -m venv $*
+	$*/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt 'pip>=25.1'
+	@touch $@

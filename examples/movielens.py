@@ -1,4 +1,7 @@
-"""How many stars? Dot products, biases and a network on the ratings of MovieLens.
+"""Movies and stars: a recommender
+===============================
+
+How many stars? Dot products, biases and a network on the ratings of MovieLens.
 
 Ratings of movies are predicted from who rates what: by ridge regression on one-hot users and
 movies, by the dot product of their vectors with and without biases, by a multi-layer perceptron,
@@ -28,6 +31,12 @@ from sklearn.preprocessing import OneHotEncoder
 from sk_entity_embed import EntityEmbeddingRegressor
 from sk_entity_embed.datasets import fetch_movielens, make_ratings
 from sk_entity_embed.inspection import EmbeddingHeatmapDisplay, extremes, nearest
+
+# %%
+# The ratings
+# -----------
+# Who rated which movie, and what is known of the movie and the time.
+
 
 PAIR = ["user", "movie"]
 N_SPLITS = 5
@@ -59,6 +68,12 @@ def names(titles: pd.Series) -> pd.Series:
     """Titles that are unique: movies of the same title have their number added."""
     twice = titles.duplicated(keep=False)
     return titles.where(~twice, titles + " #" + titles.index.astype(str))
+
+
+# %%
+# The models
+# ----------
+# A ridge regression on one-hot columns, dot products with and without a range, and perceptrons.
 
 
 def models(seed: int) -> dict[str, tuple[object, list[str]]]:
@@ -112,34 +127,45 @@ def compare(X: pd.DataFrame, y: pd.Series, n_splits: int) -> pd.DataFrame:
     return table.round(4).assign(**{"fit s": means["fit s"].mean().round(1)})
 
 
-def main() -> None:
-    options = read_options(__doc__, "ratings to use")
-    X, y = read_ratings(options)
-    table = compare(X, y, N_SPLITS if options.rows is None else 1)
-    print(table.to_string())
+# %%
+# Errors on held-out ratings
+# --------------------------
+# The root of the mean squared error, in stars.
 
-    model = EntityEmbeddingRegressor(head="dot", dimensions=100, y_range=(0, 5.5), random_state=0)
-    model.fit(X[PAIR], y)
-    counts = pd.Series(model.category_counts_["movie"], model.categories_["movie"])
-    least = int(min(21, counts.nlargest(20).min()))  # few movies have more in a slice
-    print(f"\nends of the first component, of movies with {least} ratings or more:")
-    print(extremes(model, "movie", k=8, min_count=least).round(2).to_string(index=False))
-    films = [f for f in FILMS if f in counts] or list(counts.nlargest(3).index)
-    for film in films:
-        print(f"\nmovies nearest to {film}:")
-        found = nearest(model, "movie", film, k=5, min_count=least)
-        print(found[["category", "similarity", "count"]].round(3).to_string(index=False))
-    best = model.biases_["movie"][counts >= least].nlargest(3)
-    shown = ", ".join(f"{film} {bias:+.2f}" for film, bias in best.items())
-    print(f"\nlargest biases, before the range squashes them: {shown}")
-
-    figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
-    rated = counts.nlargest(20).index
-    vectors = model.embeddings_["movie"].loc[rated].iloc[:, :30]  # the further ones are short
-    EmbeddingHeatmapDisplay.from_estimator(vectors, ax=ax)
-    ax.set_title("The 20 movies with the most ratings: the first 30 of their 100 axes")
-    save_figure(figure, options, "movielens_movies.png")
+options = read_options(__doc__, "ratings to use")
+X, y = read_ratings(options)
+table = compare(X, y, N_SPLITS if options.rows is None else 1)
+print(table.to_string())
 
 
-if __name__ == "__main__":
-    main()
+# %%
+# What the movies' vectors have learned
+# -------------------------------------
+# The movies at both ends of the first component, and the neighbours of three movies.
+
+model = EntityEmbeddingRegressor(head="dot", dimensions=100, y_range=(0, 5.5), random_state=0)
+model.fit(X[PAIR], y)
+counts = pd.Series(model.category_counts_["movie"], model.categories_["movie"])
+least = int(min(21, counts.nlargest(20).min()))  # few movies have more in a slice
+print(f"\nends of the first component, of movies with {least} ratings or more:")
+print(extremes(model, "movie", k=8, min_count=least).round(2).to_string(index=False))
+films = [f for f in FILMS if f in counts] or list(counts.nlargest(3).index)
+for film in films:
+    print(f"\nmovies nearest to {film}:")
+    found = nearest(model, "movie", film, k=5, min_count=least)
+    print(found[["category", "similarity", "count"]].round(3).to_string(index=False))
+best = model.biases_["movie"][counts >= least].nlargest(3)
+shown = ", ".join(f"{film} {bias:+.2f}" for film, bias in best.items())
+print(f"\nlargest biases, before the range squashes them: {shown}")
+
+
+# %%
+# The vectors in colours
+# ----------------------
+
+figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
+rated = counts.nlargest(20).index
+vectors = model.embeddings_["movie"].loc[rated].iloc[:, :30]  # the further ones are short
+EmbeddingHeatmapDisplay.from_estimator(vectors, ax=ax)
+ax.set_title("The 20 movies with the most ratings: the first 30 of their 100 axes")
+save_figure(figure, options, "movielens_movies.png")

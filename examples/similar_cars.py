@@ -1,4 +1,7 @@
-"""Used cars like this one: neighbours of a listing, and a map of postal areas by price.
+"""Used cars like this one
+=======================
+
+Used cars like this one: neighbours of a listing, and a map of postal areas by price.
 
 Brand, model, postal area, fuel and gearbox of used cars are embedded such that they explain the
 logarithm of the price; year, power and mileage are context. The script scores that against a
@@ -28,6 +31,12 @@ from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.datasets import make_listings
 from sk_entity_embed.evaluation import encoding_report
 from sk_entity_embed.inspection import EmbeddingDisplay, nearest
+
+# %%
+# The listings
+# ------------
+# Cars that were offered twice are kept once, and impossible powers become missing.
+
 
 GERMAN = {
     "postalCode": "postal_code",
@@ -66,6 +75,11 @@ def clean(listings: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     n_twice, n_powers = len(listings) - len(once), once["power"].isna().sum()
     print(f"{n_twice:,} offered twice left out; {n_powers:,} powers outside 20 to 700 PS unknown")
     return once[COLUMNS], once["price"]
+
+
+# %%
+# Scores and neighbours
+# ---------------------
 
 
 def typical_error(model: object, X: np.ndarray, log_price: np.ndarray) -> float:
@@ -115,26 +129,38 @@ def describe_axis(first: pd.Series, known: pd.Series) -> str:
     return f"areas' first axis (sd {first.std():.3f}), means by region: {named}"
 
 
-def main() -> None:
-    options = read_options(__doc__, "listings to use")
-    X, price, known = read_listings(options)
-    encoder = EntityEmbeddingEncoder(output="both", dimensions={"area": 2}, random_state=0)
-    print("\nheld-out cars:")
-    n_folds = 5 if options.rows is None else 2
-    print(compare(encoder, X, np.log(price), n_folds).to_string())
+# %%
+# Against TargetEncoder
+# ---------------------
+# A linear model and gradient boosting on cars that neither encoder has seen.
 
-    encoder.set_output(transform="pandas").fit(X, np.log(price))
-    listing = int(X.index[X["model"] == X["model"].mode()[0]][0])
-    print("\na listing, and the three most similar ones:")
-    table = similar(encoder.transform(X), X.assign(price=price), listing)
-    print(table.to_string(na_rep="", index=False))
-
-    print(f"\n{describe_axis(encoder.embeddings_['area'][0], known)}")
-    figure, ax = plt.subplots(figsize=(10, 7.5), layout="constrained")
-    EmbeddingDisplay.from_estimator(encoder, "area", color=known, labels="all", ax=ax)
-    ax.set_title("Postal areas, as prices of cars see them\n(colour: what the network never saw)")
-    save_figure(figure, options, "similar_cars_areas.png")
+options = read_options(__doc__, "listings to use")
+X, price, known = read_listings(options)
+encoder = EntityEmbeddingEncoder(output="both", dimensions={"area": 2}, random_state=0)
+print("\nheld-out cars:")
+n_folds = 5 if options.rows is None else 2
+print(compare(encoder, X, np.log(price), n_folds).to_string())
 
 
-if __name__ == "__main__":
-    main()
+# %%
+# Similar cars
+# ------------
+# The three listings nearest to one.
+
+encoder.set_output(transform="pandas").fit(X, np.log(price))
+listing = int(X.index[X["model"] == X["model"].mode()[0]][0])
+print("\na listing, and the three most similar ones:")
+table = similar(encoder.transform(X), X.assign(price=price), listing)
+print(table.to_string(na_rep="", index=False))
+
+
+# %%
+# Postal areas
+# ------------
+# A map made of prices. The colours show what the network never saw.
+
+print(f"\n{describe_axis(encoder.embeddings_['area'][0], known)}")
+figure, ax = plt.subplots(figsize=(10, 7.5), layout="constrained")
+EmbeddingDisplay.from_estimator(encoder, "area", color=known, labels="all", ax=ax)
+ax.set_title("Postal areas, as prices of cars see them\n(colour: what the network never saw)")
+save_figure(figure, options, "similar_cars_areas.png")

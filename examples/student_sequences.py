@@ -1,4 +1,7 @@
-"""Will a student's next answer be right? Histories as lists, read by a recurrent unit.
+"""Histories of students
+=====================
+
+Will a student's next answer be right? Histories as lists, read by a recurrent unit.
 
 A row is one step of a student in a tutoring system: the last 50 steps before it as a list of tokens
 such as "26 right", and the skill of the step itself. Two networks learn from a random part of the
@@ -34,6 +37,12 @@ from sklearn.preprocessing import TargetEncoder
 from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.datasets import make_sequences
 from sk_entity_embed.inspection import EmbeddingDisplay, LossCurveDisplay
+
+# %%
+# Steps and histories
+# -------------------
+# A row is one step of a student: the steps before it as a list, and its skill.
+
 
 LENGTH = 50  # steps of a history; 100 gain next to nothing
 SAMPLE = 60_000  # steps that the networks learn from
@@ -82,6 +91,12 @@ def summarise(log: pd.DataFrame) -> pd.DataFrame:
     frame["skill before"] = student["skill"].shift().fillna("none")
     frame["same skill"] = (frame["skill"] == frame["skill before"]).astype(int)
     return frame
+
+
+# %%
+# The models
+# ----------
+# Boosting on sums of the history, and networks on the history itself.
 
 
 def boosting(columns: list[str]) -> Pipeline:
@@ -146,18 +161,20 @@ def draw(model: EntityEmbeddingClassifier, options: argparse.Namespace) -> None:
     save_figure(figure, options, "student_sequences.png")
 
 
-def main() -> None:
-    options = read_options(__doc__, "steps to learn from, and to test on")
-    if options.rows is not None and options.rows < 300:
-        raise SystemExit(
-            f"--rows: {options.rows} steps are too few to learn from; give 300 or more"
-        )
-    log, other = read_log(options)
-    table, model = compare(log, other)
-    print("\nAUC on other students:")
-    print(table.to_string())
-    draw(model, options)
+# %%
+# AUC on other students
+# ---------------------
 
+options = read_options(__doc__, "steps to learn from, and to test on")
+if options.rows is not None and options.rows < 300:
+    raise SystemExit(f"--rows: {options.rows} steps are too few to learn from; give 300 or more")
+log, other = read_log(options)
+table, model = compare(log, other)
+print("\nAUC on other students:")
+print(table.to_string())
 
-if __name__ == "__main__":
-    main()
+# %%
+# Losses, skills and steps
+# ------------------------
+
+draw(model, options)

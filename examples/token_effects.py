@@ -1,4 +1,7 @@
-"""What an embedding learns of tokens whose effects are known, first of five, then of 5,000.
+"""Tokens with known effects
+=========================
+
+What an embedding learns of tokens whose effects are known, first of five, then of 5,000.
 
 Each token adds its effect to a number, and there is noise of half the effects' standard deviation.
 A network that only sees tokens and numbers should put the tokens in the order of their effects
@@ -32,6 +35,12 @@ from sk_entity_embed.inspection import (
     LossCurveDisplay,
     SimilarityDisplay,
 )
+
+# %%
+# Settings
+# --------
+# What is fitted, and how the order along the first axis is judged.
+
 
 SETTINGS = {  # observations of each token, and parameters
     "20 rows a token": (20, {}),
@@ -123,16 +132,28 @@ def format_numbers(numbers: dict[str, float]) -> str:
     return "  " + ", ".join(f"{name} {number:.4f}" for name, number in numbers.items())
 
 
-def main() -> None:
-    options = read_options(__doc__, "rows of the large table, 20 of each token")
-    n_tokens = 5000 if options.rows is None else max(options.rows // 20, 2)
-    tell_data("make_token_effects", f"5 tokens, then {n_tokens:,}")
-    draw_five(options)
-    n_draws = 10 if options.rows is None else 2
-    print(f"\nmean rank correlations of {n_draws} draws of five tokens:")
-    print(draw_many(n_draws).to_string())
-    draw_thousands(n_tokens, options)
+# %%
+# Five tokens
+# -----------
+# With 1,000 rows a token, the network finds their order and their effects.
 
+options = read_options(__doc__, "rows of the large table, 20 of each token")
+n_tokens = 5000 if options.rows is None else max(options.rows // 20, 2)
+tell_data("make_token_effects", f"5 tokens, then {n_tokens:,}")
+draw_five(options)
 
-if __name__ == "__main__":
-    main()
+# %%
+# How many rows are enough
+# ------------------------
+# The same five tokens, drawn several times, with fewer rows and more epochs.
+
+n_draws = 10 if options.rows is None else 2
+print(f"\nmean rank correlations of {n_draws} draws of five tokens:")
+print(draw_many(n_draws).to_string())
+
+# %%
+# Thousands of tokens
+# -------------------
+# Twenty noisy rows of each.
+
+draw_thousands(n_tokens, options)

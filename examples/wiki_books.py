@@ -1,4 +1,7 @@
-"""Books whose Wikipedia pages have the same links are alike: embeddings learned from link pairs.
+"""Books by the pages they link to
+===============================
+
+Books whose Wikipedia pages have the same links are alike: embeddings learned from link pairs.
 
 A pair is a book and a page that its article links to; pairs that are not there are drawn as
 negatives. From such pairs alone a dot-product network learns vectors of 50 dimensions, in two ways:
@@ -45,6 +48,12 @@ from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.datasets import make_links
 from sk_entity_embed.inspection import EmbeddingDisplay, SimilarityDisplay, nearest
 from sk_entity_embed.sampling import sample_negatives
+
+# %%
+# Books, links and answers
+# ------------------------
+# Pairs of a book and a page that it links to, and what is known of the books.
+
 
 WIDTH = 50
 NEIGHBOURS = 10
@@ -133,6 +142,12 @@ def leave_out_answers(pairs: pd.DataFrame, books: pd.DataFrame) -> pd.DataFrame:
     return shared_links(pairs[~named])
 
 
+# %%
+# Two networks and three decompositions
+# -------------------------------------
+# Books as categories, books as lists of links, and truncated SVD of the same pairs.
+
+
 def by_title(pairs: pd.DataFrame, books: pd.Index) -> pd.DataFrame:
     """Vectors of books that are categories of their own: pairs of a title and a link."""
     X, y = sample_negatives(pairs, k=15, strategy="popularity", random_state=0)
@@ -176,6 +191,11 @@ def learn_all(pairs: pd.DataFrame, books: pd.Index) -> dict[str, pd.DataFrame]:
         vectors[name] = learn(pairs, books)
         print(f"  {name}: fitted in {time.perf_counter() - start:.0f} s", flush=True)
     return vectors
+
+
+# %%
+# How neighbours are judged
+# -------------------------
 
 
 def share_alike(vectors: pd.DataFrame, kinds: pd.Series) -> float:
@@ -233,30 +253,44 @@ def draw_authors(vectors: pd.DataFrame, books: pd.DataFrame, options: argparse.N
     save_figure(figure, options, "wiki_books_authors.png")
 
 
-def main() -> None:
-    options = read_options(__doc__, "books to use")
-    pairs, books = read_books(options)
-    vectors = learn_all(pairs, books.index)
-    tables = {"all links": compare(vectors, books)}
-    fewer = leave_out_answers(pairs, books)
-    if len(fewer) < len(pairs):
-        print(f"without links that name author or genre: {describe(fewer)}")
-        named = books.loc[sorted(fewer["book"].unique())]
-        tables["answers left out"] = compare(learn_all(fewer, named.index), named)
-    table = pd.concat(tables, axis=1)
-    print(f"\nshare of a book's {NEIGHBOURS} nearest that have its author, its genre:")
-    print(table.round(3).to_string())
-    print("\nembedding by links, times as much as")
-    rows = ["SVD of pairs", "SVD of TF-IDF"]
-    print((table.loc["embedding by links"] / table.loc[rows]).round(2).to_string())
+# %%
+# Learn from all links
+# --------------------
 
-    learned = vectors["embedding by links"]
-    query = QUERY if QUERY in learned.index else learned.index[0]
-    print(f"\nbooks closest to {query}:")
-    print(closest(learned, books, query).to_string(index=False))
-    draw_map(learned, books, options)
-    draw_authors(learned, books, options)
+options = read_options(__doc__, "books to use")
+pairs, books = read_books(options)
+vectors = learn_all(pairs, books.index)
+tables = {"all links": compare(vectors, books)}
+
+# %%
+# Without links that give the answer away
+# ---------------------------------------
+
+fewer = leave_out_answers(pairs, books)
+if len(fewer) < len(pairs):
+    print(f"without links that name author or genre: {describe(fewer)}")
+    named = books.loc[sorted(fewer["book"].unique())]
+    tables["answers left out"] = compare(learn_all(fewer, named.index), named)
+
+# %%
+# Shares of neighbours with the same author and genre
+# ---------------------------------------------------
+
+table = pd.concat(tables, axis=1)
+print(f"\nshare of a book's {NEIGHBOURS} nearest that have its author, its genre:")
+print(table.round(3).to_string())
+print("\nembedding by links, times as much as")
+rows = ["SVD of pairs", "SVD of TF-IDF"]
+print((table.loc["embedding by links"] / table.loc[rows]).round(2).to_string())
 
 
-if __name__ == "__main__":
-    main()
+# %%
+# A book and its neighbours
+# -------------------------
+
+learned = vectors["embedding by links"]
+query = QUERY if QUERY in learned.index else learned.index[0]
+print(f"\nbooks closest to {query}:")
+print(closest(learned, books, query).to_string(index=False))
+draw_map(learned, books, options)
+draw_authors(learned, books, options)

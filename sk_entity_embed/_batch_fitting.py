@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from sk_entity_embed._batches import Folds, check_target, write_batches
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in
 from sk_entity_embed.fitting.options import n_heads
+from sk_entity_embed.fitting.outcome import honest_rows
 from sk_entity_embed.fitting.preparation import (
     EncodedColumns,
     FoldAssignment,
@@ -262,7 +263,8 @@ class Streamed:
         member = build_member(tables, result, start, known, columns, scale, link)
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
-        trained = _Trained([member], [result], None)
+        judged = honest_rows(known, rows.n_samples, result)
+        trained = _Trained([member], [result], None, judged)
         more = {"removes": out is None, "category_count_errors_": errors}
         e._become(model, trained, given, columns, kept, **more)
         if out is not None and result.interrupted:
@@ -282,7 +284,8 @@ class Streamed:
         """Train, and return the result and rows that know what building a model takes."""
         with first_import("torch"):
             from sk_entity_embed.learning.learn import learn
-        return learn(tables, rows, start, config, keeper), rows
+        tell = self.estimator._teller(config)
+        return learn(tables, rows, start, config, keeper, tell), rows
 
     def _check_parameters(self) -> None:
         """Refuse parameters that need all rows in memory."""

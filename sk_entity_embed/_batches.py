@@ -22,8 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
+from sk_entity_embed._progress import tqdm
+from sk_entity_embed._summary.shares import SeenRows, remember
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidDataError, InvalidFileError, InvalidParameterError
 from sk_entity_embed.input.folds import is_integer
@@ -271,6 +272,7 @@ def _chunks(
     size = max(_ALIGNED, _NUMBERS // width // _ALIGNED * _ALIGNED)
     types: list[pa.DataType] | None = None
     told: set[str] = set()
+    seen: SeenRows | None = None
     n = 0
     for block in blocks:
         frame = as_frame(block.frame, block.place)
@@ -278,6 +280,10 @@ def _chunks(
             table = estimator._read(frame.select(list(columns)).to_native())
             coded = model.code(table, serving=folds is None, told=told)
             kept = _kept(frame.select(list(keep)).to_arrow(), types) if keep else []
+        if folds is None:
+            own_rows = SeenRows.of(coded.codes, len(coded))
+            seen = own_rows if seen is None else seen + own_rows
+            remember(estimator, seen)
         types = [column.type for column in kept]
         for start in range(0, len(coded), size):
             at = slice(start, min(start + size, len(coded)))

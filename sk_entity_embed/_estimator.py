@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._parameters import ListOfFunctions
+from sk_entity_embed._summary.shares import SeenRows, forget, remember
 from sk_entity_embed.exceptions import (
     InvalidDataError,
     InvalidParameterError,
@@ -41,7 +43,12 @@ from sk_entity_embed.fitting.options import (
     resolve_pooling,
     rows_a_step,
 )
-from sk_entity_embed.fitting.outcome import warn_of_budget, warn_of_training
+from sk_entity_embed.fitting.outcome import (
+    honest_rows,
+    record_of,
+    warn_of_budget,
+    warn_of_training,
+)
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -65,8 +72,10 @@ from sk_entity_embed.input.target import Target
 from sk_entity_embed.learning.problem import (
     Floats,
     StartingPoint,
+    Tell,
     TrainingConfig,
     TrainingResult,
+    TrainingRows,
 )
 from sk_entity_embed.model.fitted import (
     CodedRows,
@@ -75,18 +84,28 @@ from sk_entity_embed.model.fitted import (
     WarmStartState,
     embedded_names,
     output_names,
+    output_stems,
     refuse_beyond_float32,
 )
 from sk_entity_embed.model.heads import HEADS, Head
 from sk_entity_embed.model.losses import LOSSES, Link, Scale
 from sk_entity_embed.model.poolings import Pooling
+from sk_entity_embed.model.record import FitRecord
 from sk_entity_embed.model.tables import EmbeddingFrames
+
+if TYPE_CHECKING:
+    from sk_entity_embed._summary.summary import Summary
 
 _CONTINUED_ELSEWHERE = (
     "warm_start goes on with other rows, folds or categories than the fit before: all tables start "
     "from the mean table, so rows that the earlier fit has seen get vectors that have seen their "
     "targets, in fit_transform too. Encode training rows with an encoder fitted afresh."
 )
+
+_HINT = (
+    '<div style="font-size:12px;opacity:.75"><code>summary()</code> shows what was learned.</div>'
+)
+"""What the picture of a fitted estimator in a notebook ends with."""
 
 _INTERRUPTED_EARLY = "Training was interrupted before the end of its first iteration"
 
@@ -124,12 +143,14 @@ class _Trained:
     """Members, what their trainings told, and the table of each row, of shape (n_used, n_members).
 
     Tables of all members are counted through; None stands for rows that are not in memory. Of a
-    training that was interrupted in its first iteration there is a result alone.
+    training that was interrupted in its first iteration there is a result alone. Rows that the
+    first member has not learned from, if there are any, judge its columns.
     """
 
     members: list[Member]
     results: list[TrainingResult]
     fold: NDArray[np.int64] | None
+    judged: TrainingRows | None
 
 
 class EmbeddingEstimator(TransformerMixin, BaseEstimator):
@@ -137,13 +158,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
     `output`, `remainder`, `y_range`, `target_type`, `loss` and `class_weight` among them, or say
-    how ``y`` is read in :meth:`_target_options`. Beside parameters and public attributes a fitted
-    estimator has its ``_model`` alone.
+    how ``y`` is read in :meth:XX
     """
 
     _needs_categories: ClassVar[bool] = True
     """Whether at least one column has to be embedded."""
     _model: EmbeddingModel
+    _record: FitRecord
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"auto", "all"}), "array-like", callable],
@@ -188,6 +209,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_interval": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [ListOfFunctions("fn(epoch, losses)"), None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -203,8 +225,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> Self:
         """Learn the vectors and the network above them.
 
-        To encode the training rows themselves use :meth:`fit_transform`: ``fit(X, y)`` followed
-        by ``transform(X)`` gives every training row vectors that have seen its own target.
+        To encode the training rows themselves, use :meth:`fit_transform`. If you call
+        ``fit(X, y)`` and then ``transform(X)``, every training row gets vectors that have seen its
+        own target.
 
         Parameters
         ----------
@@ -213,12 +236,12 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target. It is required.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights. They enter losses, target scaling and the canonical
-            coordinates, not `min_frequency`. Rows of zero weight are dropped before anything is
-            learned.
+            Non-negative weights. The losses, the scale of the target and the canonical coordinates
+            use them; `min_frequency` counts rows without them. Rows of zero weight are dropped
+            before anything is learned.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row; an integer `cv` never divides a group between folds, nor between
-            training and validation.
+            Group of each row. With an integer `cv`, all rows of a group are in the same fold, and
+            either all or none of them are validation rows.
 
         Returns
         -------
@@ -228,44 +251,64 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` hold what cannot be learned from, or a parameter does not fit them; or if
-            the folder `checkpoint` is in use, or holds the checkpoint of another fit or a damaged
-            one.
+            If `X` or `y` hold values that cannot be learned from, or a parameter does not fit the
+            data; or if the folder `checkpoint` is in use, or holds the checkpoint of another fit
+            or a damaged one.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
-            If training is interrupted before the end of its first iteration and there is no earlier
-            fit.
+            If training is interrupted before the end of its first iteration and the estimator was
+            not fitted before.
 
         Warns
         -----
         CheckpointWarning
             If a checkpoint cannot be written; the fit goes on.
         ColumnRoleWarning
-            If ``categorical_features="auto"`` may have taken ids for quantities or the other way
-            round.
+            If ``categorical_features="auto"`` may have taken ids for quantities, or quantities for
+            ids.
         EmptyColumnWarning
             If columns have only missing values.
         FoldsReducedWarning
             If there are too few rows or groups for `cv` folds.
         ConvergenceWarning
-            If the loss was no longer finite, and training went back to an earlier state.
+            If the loss became infinite or NaN, and training returned to an earlier state.
         LeakageWarning
-            If rows have copies in other folds, or ``warm_start`` goes on with other rows.
+            If rows have copies in other folds, or ``warm_start`` continues with other rows.
         RareClassWarning
             If classes have fewer members than there are folds.
         UnfinishedTrainingWarning
             If `max_iter` ends a training whose validation loss is still falling.
         UnmatchedCategoriesWarning
-            If few vectors of `init` belong to categories, or ``warm_start`` finds none it knows.
+            If few vectors of `init` belong to categories, or ``warm_start`` finds no category of
+            the previous fit.
+
+        See Also
+        --------
+        fit_transform : Fit, and encode the training rows without leakage.
+        fit_batches : Learn from rows that need not fit in memory.
+        partial_fit : Learn from one block of rows after another.
 
         Notes
         -----
-        An error leaves the estimator as it was before. Only warnings about a training that has
-        ended come after its result is in place. Ctrl-C ends the training
-        early: the best state so far is kept, with a warning. Before the end of the first iteration
-        there is none, and an earlier fit stays, with a warning, too. A `checkpoint` stays after
-        Ctrl-C, and the next fit of the same rows goes on from there.
+        If `fit` raises an error, the estimator stays as it was. If warnings are turned into errors,
+        those about a training that has ended come after its result is in place.
+
+        Ctrl-C ends the training early, and you get a warning. The best state so far is kept. Before
+        the end of the first iteration there is no such state, so an earlier fit is kept. A
+        `checkpoint` stays after Ctrl-C, and the next fit of the same rows continues from it.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder.fit(X, y)
+        EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder.categories_
+        {'x0': array(['Lima', 'Oslo', 'Rome'], dtype=object)}
+        >>> encoder.category_counts_
+        {'x0': array([40, 40, 40])}
         """
         if self._fit(X, y, sample_weight, groups) is None:
             self._keep_earlier_fit()
@@ -281,9 +324,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float32]:
         """Learn the vectors and encode the training rows without leakage.
 
-        With `cross_fit`, each row gets its vectors from the tables, and hidden layer and
-        predictions from the head, of its own fold, which never saw its target (under
-        ``head="dot"`` one head has seen all); the result differs from ``fit(X, y).transform(X)``.
+        Train your next model on this output. With `cross_fit`, the vectors, the hidden layer and
+        the predictions of a row come from the table and the head of its fold, which never saw its
+        target (with ``head="dot"``, one head has seen all rows). The result differs from
+        ``fit(X, y).transform(X)``.
 
         Parameters
         ----------
@@ -299,15 +343,36 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
-            C-contiguous; or the container chosen by ``set_output``.
+            Encoded rows, C-contiguous, or in the container chosen with ``set_output``.
 
         Raises
         ------
         ValueError, TypeError
             As :meth:`fit`.
         KeyboardInterrupt
-            If training is interrupted before the end of its first iteration. An earlier fit stays,
-            but has no vectors of these rows that are out of fold.
+            If training is interrupted before the end of its first iteration. An earlier fit is
+            kept, but it has no out-of-fold vectors of these rows.
+
+        See Also
+        --------
+        transform : Encode new rows.
+        fit_transform_batches : The same for rows that need not fit in memory.
+
+        Examples
+        --------
+        Two training rows of the same city can get different vectors, because they are in different
+        folds:
+
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> vectors = encoder.fit_transform(X, y)
+        >>> vectors.shape
+        (120, 2)
+        >>> lima = vectors[::3]
+        >>> folds = encoder.fold_[::3]
+        >>> len(set(folds)), len(set(map(tuple, lima)))
+        (5, 5)
         """
         fitted = self._fit(X, y, sample_weight, groups, transforms=True)
         if fitted is None:
@@ -335,42 +400,74 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
-            C-contiguous; or the container chosen by ``set_output``.
+            Encoded rows, C-contiguous, or in the container chosen with ``set_output``.
 
         Raises
         ------
         ValueError
-            If columns are missing, added or out of order, a context number is infinite, or a
-            category is unknown and ``handle_unknown="error"``.
+            If columns are missing, added or in another order, a context number is infinite, a
+            category is unknown and ``handle_unknown="error"``, or a cell is missing and
+            ``handle_missing="error"``.
+
+        See Also
+        --------
+        fit_transform : Encode the training rows, without leakage.
+        transform_batches : Encode rows that need not fit in memory.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder = encoder.fit(X, y).set_output(transform="pandas")
+        >>> encoder.transform([["Oslo"], ["Rome"], ["Oslo"], ["Atlantis"]]).round(1)
+           x0_0  x0_1
+        0  -0.4   0.8
+        1  -0.7  -0.7
+        2  -0.4   0.8
+        3   0.1  -0.3
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         return self._model.transform(rows)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
-        """Category of the nearest vector, column by column.
+        """Return the category of the nearest vector, column by column.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
-            Encoded rows, from :meth:`transform` or :meth:`fit_transform` or near them.
+            Encoded rows from :meth:`transform` or :meth:`fit_transform`, or rows near them.
 
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            The categorical columns, and those passed through, in the order of the input; context
-            columns that were dropped cannot be recovered, and pairs of columns add none. Vectors
-            that came from a table give exactly their category, or None where that table has not
-            seen it. Those of training rows of several members are means, and give the category
-            nearest to them. Unknown categories are None, missing ones NaN and infrequent ones
-            ``"infrequent_sklearn"``. A vector of NaN is that of missing cells under
-            ``handle_missing="nan"``; with ``handle_unknown="nan"`` it may be either, and is None.
-            Of dtype object unless all columns have one numeric dtype.
+            Categories of the embedded columns, and the numbers that were passed through, in the
+            order of the input. Context columns that were dropped cannot be recovered, and pairs of
+            columns add nothing. The dtype is object unless all columns have one numeric dtype.
+
+            A vector that came from a table gives exactly its category, or None if that table has
+            not seen the category. Training rows of several members have mean vectors, which give
+            the nearest category. Unknown categories are None, missing ones NaN and infrequent
+            ones ``"infrequent_sklearn"``. A vector of NaN means a missing cell if
+            ``handle_missing="nan"``. With ``handle_unknown="nan"`` it could be a missing or an
+            unknown cell, and gives None.
 
         Raises
         ------
         ValueError
             If the output has no embeddings (``output="hidden"``), a column holds lists, or `X`
-            has another width.
+            has another number of columns.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> encoder = encoder.fit(X, y)
+        >>> vectors = encoder.transform([["Rome"], ["Oslo"]])
+        >>> encoder.inverse_transform(vectors + 0.01)
+        array([['Rome'],
+               ['Oslo']], dtype=object)
         """
         check_is_fitted(self)
         names = self.get_feature_names_out()
@@ -411,17 +508,35 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Names of the output columns.
+        """Return the names of the output columns.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the input columns; must equal ``feature_names_in_`` where that exists.
+            Names of the input columns. They must equal ``feature_names_in_`` if that exists.
 
         Returns
         -------
         ndarray of object of shape (n_features_out,)
-            ``carrier_0``, ``carrier_1``, ..., ``hidden_0``, ..., then passthrough names.
+            ``carrier_0``, ``carrier_1``, ... for the vectors, then ``hidden_0``, ... for the hidden
+            layer or ``prediction_0``, ... for predictions, then the names of columns that are
+            passed through.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not the names of the columns of fit.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> X, y = [["Lima", 2.5], ["Oslo", 1.5]] * 40, [22.0, -4.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(remainder="passthrough", dimensions=2, max_iter=1)
+        >>> encoder = encoder.fit(X, y)
+        >>> encoder.get_feature_names_out().tolist()
+        ['x0_0', 'x0_1', 'x1']
+        >>> encoder.get_feature_names_out(["city", "height"]).tolist()
+        ['city_0', 'city_1', 'height']
         """
         check_is_fitted(self)
         names = tuple(self._check_feature_names(input_features))
@@ -437,10 +552,75 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         state: dict[str, Any] = super().__getstate__()
         if "_model" not in state:
             return state
-        return {"categories_": _categories_of(state["_model"]), **state}
+        # What has been told belongs to the fit, and loggers can rarely be pickled.
+        return {"categories_": _categories_of(state["_model"]), **state, "callbacks": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: v for name, v in state.items() if name != "categories_"})
+
+    def summary(self, X: Any = None, y: ArrayLike | None = None) -> Summary:
+        """What was learned, at a glance.
+
+        For each column it says how many categories there are and how wide their vectors are, how
+        many cells are rare, missing or unknown, how much the predictions need the column, and which
+        of its frequent categories are near each other. It shows the course of the training, and
+        warns of what you may want to change.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows with the columns of fit, whose shares of rare, missing and unknown cells are shown.
+            By default they are the rows of the last :meth:`transform` or ``predict`` in this
+            process, if there were any.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target. If given, importances are measured on these rows, which the fit should not
+            have seen.
+
+        Returns
+        -------
+        Summary
+            Print it, or let a notebook show it. It has ``to_dict`` and ``to_markdown``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` does not have the columns of fit, `y` does not go with the rows or the target of
+            fit, or there is a `y` without rows.
+
+        See Also
+        --------
+        sk_entity_embed.inspection.report : The same as a page of HTML, also of pipelines.
+
+        Notes
+        -----
+        The importance of a column is how much the loss rises where its vectors, and those of its
+        pairs, are replaced by the vector of unknown categories. ``fit`` measures it on some
+        of its rows that are out of fold: neither tables nor heads that predict a row have
+        learned from it. There are none with ``early_stopping=False`` where one head learns from
+        all rows: without `cross_fit`, under ``head="dot"`` or "gru" `pooling`. Give `X` and `y`
+        then. Columns that tell the same can replace each other, so that each seems to be worth
+        little.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> rng = np.random.default_rng(0)
+        >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 300)})
+        >>> y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0}) + rng.normal(size=300)
+        >>> summary = EntityEmbeddingEncoder(random_state=0).fit(X, y).summary()
+        >>> print(str(summary).splitlines()[0])
+        What EntityEmbeddingEncoder learned from 300 rows
+        >>> summary.columns[0].name, summary.columns[0].cardinality
+        ('city', 3)
+        """
+        check_is_fitted(self)
+        from sk_entity_embed._summary.gathering import summarize
+
+        return summarize(self, X, y)
 
     @property
     def embeddings_(self) -> Mapping[str, pd.DataFrame]:
@@ -467,6 +647,11 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         names = self.categorical_features_
         pairs = [(names[a], names[b]) for a, b in self._model.crosses]
         return dict(zip(pairs, self._model.gains, strict=True))
+
+    def _html_repr(self) -> str:
+        """Return scikit-learn's picture of the estimator; a fitted one says where to look next."""
+        picture: str = super()._html_repr()
+        return f"{picture}{_HINT}" if hasattr(self, "_model") else picture
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -606,6 +791,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             fitted.__dict__.pop(name, None)
         fitted.__dict__.update(self._attributes(model, trained, given, columns), **more)
         self.__dict__ = fitted.__dict__
+        forget(self)
         left = None
         if kept is not None and trained.results[-1].interrupted:
             left = str(kept.folder) if kept.files() else None
@@ -630,7 +816,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         found: list[Member] = []
         results: list[TrainingResult] = []
         own: list[NDArray[np.int64]] = []
-        n_tables = 0
+        judged, n_tables = None, 0
         for i, (seeds, folds, tables, start) in enumerate(members):
             rows = training_rows(given, columns, folds, scale)
             heads = n_heads(given.used.n_rows, folds.n_tables, HEADS[self.head], start.head)
@@ -639,15 +825,31 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             if self.n_members > 1:
                 config = replace(config, label=f"member {i + 1} of {self.n_members}")
             keeper = None if kept is None else kept.keeper(i, self.n_members)
-            result = learn(tables, rows, start, config, keeper)
+            tell = self._teller(config, sum(len(before.loss_curve) for before in results))
+            result = learn(tables, rows, start, config, keeper, tell)
             results.append(result)
             if len(result.loss_curve):
+                if not found:
+                    judged = honest_rows(rows, given.used.n_rows, result)
                 found.append(build_member(tables, result, start, rows, columns, scale, link))
                 own.append(folds.fold.astype(np.int64) + n_tables)
                 n_tables += folds.n_tables
             if result.interrupted:
                 break
-        return _Trained(found, results, np.stack(own, axis=1)) if found else None
+        return _Trained(found, results, np.stack(own, axis=1), judged) if found else None
+
+    def _teller(self, config: TrainingConfig, first: int = 0) -> Tell | None:
+        """Return what tells the callbacks of iterations, which are counted from the `first`."""
+        if not self.callbacks:
+            return None
+        callbacks, units = tuple(self.callbacks), config.loss.units(config.scale)
+
+        def tell(iteration: int, *losses: NDArray[np.float64]) -> None:
+            means = [float(mean_loss(each, units)) for each in losses]
+            for callback in callbacks:
+                callback(first + iteration, dict(zip(("train", "validation"), means, strict=False)))
+
+        return tell
 
     def _another(
         self, given: CheckedInput, columns: EncodedColumns, folds: FoldAssignment, seeds: Seeds
@@ -668,7 +870,9 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
     def _code(self, X: Any) -> CodedRows:
         """Read new rows with the columns of fit, and look them up by the policies of fit."""
         table = self._read(X)  # first, for it says whether there is a fit
-        return self._model.code(table)
+        rows = self._model.code(table)
+        remember(self, SeenRows.of(rows.codes, len(rows)))
+        return rows
 
     def _read(self, X: Any) -> Table:
         """Read a table with the columns of fit."""
@@ -724,7 +928,7 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         if output.numbers:
             refuse_beyond_float32(columns.numbers, [columns.names[j] for j in columns.context])
         widths = (t.shape[2] for t in tables)
-        embedded = list(zip(embedded_names(columns.embedded, columns.crosses), widths, strict=True))
+        embedded = list(zip(output_stems(columns.embedded, columns.crosses), widths, strict=True))
         passed = [columns.names[j] for j in columns.context]
         biased = HEADS[self.head].biased
         names = output_names(output, embedded, passed, self._n_hidden(), n_outputs, biased)
@@ -1025,14 +1229,15 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         names = [table.vocabulary.name for table in model.tables]
         return {
             "_model": model,
+            "_record": record_of(result, trained.judged, model, given.loss),
             **attributes_of(model),
             "category_target_means_": dict(zip(names, columns.target_means, strict=True)),
             "target_type_": target.kind,
             "classes_": target.classes,
             "fold_": fold,
-            "loss_curve_": (losses * units).mean(axis=1),
+            "loss_curve_": mean_loss(losses, units),
             "validation_loss_curve_": (
-                None if validation_losses is None else (validation_losses * units).mean(axis=1)
+                None if validation_losses is None else mean_loss(validation_losses, units)
             ),
             "best_iteration_": result.best_iteration,
             "n_iter_": len(losses),
@@ -1049,6 +1254,12 @@ def attributes_of(model: EmbeddingModel) -> dict[str, Any]:
         "category_counts_": {n: t.vocabulary.label_counts for n, t in by_name.items()},
         "infrequent_categories_": {n: t.vocabulary.infrequent for n, t in by_name.items()},
     }
+
+
+def mean_loss(losses: NDArray[np.float64], units: Any) -> NDArray[np.float64]:
+    """Return the mean over outputs, in the units of `y`."""
+    mean: NDArray[np.float64] = (losses * units).mean(axis=-1)
+    return mean
 
 
 def _categories_of(model: EmbeddingModel) -> dict[str, NDArray[Any]]:

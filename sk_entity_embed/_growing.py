@@ -17,13 +17,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sk_entity_embed._batch_methods import BatchEstimator
 from sk_entity_embed._estimator import _Trained, _twin
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._summary.shares import forget
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.growing import Block
 from sk_entity_embed.fitting.initialization import check_init
 from sk_entity_embed.fitting.options import n_heads
-from sk_entity_embed.fitting.outcome import warn_of_training
+from sk_entity_embed.fitting.outcome import honest_rows, warn_of_training
 from sk_entity_embed.fitting.preparation import (
     CheckedInput,
     EncodedColumns,
@@ -105,16 +106,17 @@ class GrowingEstimator(BatchEstimator):
         classes: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Learn from a block of rows, and go on from the calls before.
+        """Learn from a block of rows, and continue from the calls before.
 
-        The first call decides columns, classes, pairs of columns and the network's layers. Later
-        ones go on: vocabularies, counts and target means grow, new categories start from the
-        unknown vector, and vectors stay where they were as far as the network allows, so that a
-        model fitted on vectors of an earlier call still understands those of a later one. Each
-        block is trained on together with a sample of the rows before, of at most 100,000, weighted
-        so that it stands for all of them: what is still so is not forgotten.
+        The first call decides the columns, the classes, the pairs of columns and the network's
+        layers. Later calls continue: vocabularies, counts and target means grow, and new categories
+        start from the unknown vector. Vectors move as little as the network allows. A model fitted
+        on vectors of an earlier call therefore still works with those of a later one.
 
-        To encode the rows of the block itself use :meth:`transform_training`.
+        Each block is trained on together with a sample of at most 100,000 earlier rows. The sample
+        is weighted to stand for all of them, so the network does not forget what it learned before.
+
+        To encode the rows of the block itself, use :meth:`transform_training`.
 
         Parameters
         ----------
@@ -123,13 +125,13 @@ class GrowingEstimator(BatchEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target. It is required. A block need not hold all classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, in one unit for all calls. Rows of zero weight are dropped.
+            Non-negative weights, on the same scale in all calls. Rows of zero weight are dropped.
         classes : array-like of shape (n_classes,), default=None
-            All classes that `y` may hold, in whatever call. The first call needs them where `y` is
-            one column of classes; later ones may leave them out. Quantities and indicator
-            matrices have none.
+            All classes that `y` may hold in any call. If `y` is one column of classes, the first
+            call needs them; later calls may leave them out. Leave them out for quantities and
+            indicator matrices.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row. The rows of a group share a fold, in all calls. See Notes.
+            Group of each row. All rows of a group are in the same fold, in all calls. See Notes.
 
         Returns
         -------
@@ -139,14 +141,14 @@ class GrowingEstimator(BatchEstimator):
         Raises
         ------
         ValueError
-            If `X` or `y` hold what cannot be learned from, or what does not go with the calls
-            before: other columns, categories of another type, a class that is not one of
-            `classes`, parameters that had to stay; if `classes` are needed and not given; if
-            `n_members` is not 1, `cv` is no number, or a `checkpoint` is asked for.
+            If `X` or `y` hold values that cannot be learned from, or that do not match the earlier
+            calls: other columns, categories of another type, a class that is not one of `classes`,
+            or changed parameters that must stay the same; if `classes` are needed and not given; if
+            `n_members` is not 1, `cv` is not a number, or a `checkpoint` is asked for.
         TypeError
             If a container or the type of a column is not supported.
         KeyboardInterrupt
-            If training is interrupted. The estimator has learned nothing of the block then.
+            If training is interrupted. The estimator has then learned nothing from the block.
 
         Warns
         -----
@@ -155,23 +157,29 @@ class GrowingEstimator(BatchEstimator):
         LeakageWarning
             If rows of the block have copies in other folds.
 
+        See Also
+        --------
+        transform_training : Encode the rows of the last call without leakage.
+        fit_batches : Learn from rows that need not fit in memory, all at once.
+
         Notes
         -----
-        Folds are drawn by a hash, so that a row that comes again keeps its fold, and no table or
-        head that makes up its vectors has ever learned from it. The hash is that of the row's
-        group, if there are `groups`, or else of its content: cells and target. Content is a name
-        only where rows differ. Where contents repeat by chance, and more than one row in ten is
-        expected to have a copy among the rows so far, a row is known within its block only. So
-        pass `groups`, such as the number of the row, where rows come again and many are alike.
+        Folds are drawn by a hash. A row that comes again therefore keeps its fold, and the tables
+        and the head that encode it have never learned from it. The hash is that of the row's group
+        if you pass `groups`, else of its content: its cells and its target. Content identifies a
+        row only if rows differ. If more than one row in ten is expected to have a copy among the
+        rows so far, a row is recognised within its block only. If rows come again and many are
+        alike, pass `groups`, such as the number of the row.
 
-        The first call trains as long as :meth:`fit`, and later ones for half as many iterations as
-        a fit of the block and the sample would take, or for `max_iter`. Pairs
-        that ``interactions="auto"`` finds are those of the first block; name the pairs where one
-        block says little of them, as a single month says nothing of pairs with the month.
+        The first call trains as long as :meth:`fit`. Later calls train for half as many iterations
+        as a fit of the block and the sample would, or for `max_iter`. ``interactions="auto"``
+        chooses pairs from the first block. Name the pairs yourself if one block says little about
+        them; for example, a single month cannot tell which pairs with the month matter.
 
-        `partial_fit` after :meth:`fit` goes on from it, but without a sample of its rows, and
-        without their folds: rows of fit that come again have been seen. In target means its rows
-        have a weight of one each. :meth:`fit` starts afresh.
+        `partial_fit` after :meth:`fit` continues from that fit, but without a sample of its rows
+        and without their folds. Rows of fit that come again are therefore not encoded out of fold.
+        In target means, each row of that fit has a weight of one. :meth:`fit` always starts
+        afresh.
 
         Examples
         --------
@@ -182,12 +190,11 @@ class GrowingEstimator(BatchEstimator):
         >>> encoder = EntityEmbeddingEncoder(target_type="continuous", random_state=0)
         >>> for cities in (["Oslo", "Rome"], ["Oslo", "Rome", "Lima"]):
         ...     X = pd.DataFrame({"city": rng.choice(cities, 200)})
-        ...     y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0})
+        ...     y = X["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0})
         ...     encoder = encoder.partial_fit(X, y + rng.normal(size=200))
-        >>> encoder.embeddings_["city"].index.tolist()
-        ['Lima', 'Oslo', 'Rome']
-        >>> int(encoder.category_counts_["city"].sum())
-        400
+        ...     print(encoder.categories_["city"], encoder.category_counts_["city"])
+        ['Oslo' 'Rome'] [ 89 111]
+        ['Lima' 'Oslo' 'Rome'] [ 69 157 174]
         """
         self._validate_params()  # scikit-learn leaves it out of later calls
         before = self._before_growing()
@@ -200,38 +207,51 @@ class GrowingEstimator(BatchEstimator):
         else:
             task = self._next_task(given, owners, before)
         self.__dict__ = self._trained_on(given, task, before, seeds).__dict__
+        forget(self)
         return self
 
     def transform_training(self, X: Any) -> NDArray[np.float32]:
         """Encode the rows of the last :meth:`partial_fit` without leakage.
 
-        It is to :meth:`partial_fit` what :meth:`fit_transform` is to :meth:`fit`: each row gets its
-        vectors from the tables, and hidden layer and predictions from the head, of its own fold.
+        Call it after :meth:`partial_fit`, as you would use :meth:`fit_transform` instead of
+        :meth:`fit`. The vectors, the hidden layer and the predictions of a row come from the table
+        and the head of its fold, which never saw its target.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows of the last call, all of them, in their order.
+            All rows of the last call, in the same order.
 
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
-            C-contiguous; or the container chosen by ``set_output``. Rows of zero weight get the
-            vectors of :meth:`transform`.
+            Encoded rows, C-contiguous, or in the container chosen with ``set_output``. Rows of zero
+            weight get the vectors of :meth:`transform`.
 
         Raises
         ------
         ValueError
-            If `X` holds other rows, or the last fit was none by :meth:`partial_fit`.
+            If `X` holds other rows, or the estimator was not last fitted by :meth:`partial_fit`.
+
+        See Also
+        --------
+        transform : Encode new rows.
 
         Examples
         --------
+        The vectors of the training rows are near those of new rows, but not equal to them:
+
         >>> import numpy as np
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Oslo"], ["Rome"], ["Lima"]] * 20, np.linspace(0, 1, 60)
-        >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).partial_fit(X, y)
-        >>> encoder.transform_training(X).shape
-        (60, 3)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(
+        ...     dimensions=2, max_iter=20, target_type="continuous", random_state=0
+        ... )
+        >>> vectors = encoder.partial_fit(X, y).transform_training(X)
+        >>> vectors.shape
+        (120, 2)
+        >>> encoder.inverse_transform(vectors[:3]).ravel().tolist()
+        ['Lima', 'Oslo', 'Rome']
         """
         check_is_fitted(self)
         growth = getattr(self, "_growth", None)
@@ -469,7 +489,7 @@ class GrowingEstimator(BatchEstimator):
         start = task.start
         if task.continues:  # shrinkage is that of rows, of which the weights have the mean of one
             start = replace(start, shrinks=tuple(s / task.row_weight for s in start.shrinks))
-        result = learn(task.tables, rows, start, config)
+        result = learn(task.tables, rows, start, config, None, self._teller(config))
         if result.interrupted:
             raise KeyboardInterrupt("partial_fit was interrupted; the estimator is as it was.")
         member = build_member(task.tables, result, task.start, rows, columns, scale, link)
@@ -478,7 +498,8 @@ class GrowingEstimator(BatchEstimator):
             model = growing.aligned(model, before.model, block, task.start.fixed)
         model = self._served(model)
         own = folds.fold[: given.used.n_rows].astype(np.int64)[:, None]
-        trained = _Trained([member], [result], own)
+        judged = honest_rows(rows, n, result)
+        trained = _Trained([member], [result], own, judged)
         fitted = _twin(self)
         if before is None:
             validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)

@@ -163,6 +163,11 @@ def holds_step(estimator: Any) -> bool:
     return any(step.path for step in _walk(estimator, ()))
 
 
+def embeds(estimator: Any) -> bool:
+    """Return whether an estimator is one of this package or holds one, fitted or not."""
+    return bool(_walk(estimator, ()))
+
+
 def _walk(whole: Any, path: tuple[Part, ...]) -> list[Step]:
     """Return the embedding steps inside an estimator, fitted or not.
 

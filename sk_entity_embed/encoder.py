@@ -17,102 +17,115 @@ from sk_entity_embed._estimator import (
     TARGET_TYPES,
 )
 from sk_entity_embed._growing import GrowingEstimator
-from sk_entity_embed._parameters import Transformer, documented, set_parameters
+from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingEncoder"]
 
 
 @documented
 class EntityEmbeddingEncoder(GrowingEstimator):
-    """Replace categories by dense vectors that a small supervised network has learned.
+    """Replace categories with dense vectors that a small network learns from your target.
 
-    Every categorical column has an embedding table, numeric columns are context, and a small
-    multi-layer perceptron, the head, predicts the target from both. With `cross_fit` there is one
-    table a column for each fold, which learns only from rows of the other folds. Heads learn from
-    rows looked up in the table that never saw them, and each fold is served by a head that never
-    saw the fold. No table or head that makes up what
-    a training row is given in :meth:`fit_transform` has received a gradient from its target. New
-    rows are given the mean of the tables and heads.
+    Each categorical column has an embedding table: one vector for each category. A small network,
+    the head, predicts the target from the vectors and from numeric columns, which are called
+    context. The vectors and the head are trained together.
 
-    ``fit(X, y).transform(X)`` does not equal ``fit_transform(X, y)`` when `cross_fit` is True:
-    encode training rows with :meth:`fit_transform` (a pipeline does) and new rows with
-    :meth:`transform`.
+    Training rows get vectors learned from *other* rows, so your model cannot memorise its own
+    targets. This is called cross-fitting. The rows are divided into folds. Each fold has a table
+    that learns from the other folds only, and a head that never saw the fold. New rows get the mean
+    of all tables.
+
+    Encode your training rows with :meth:`fit_transform`, as a pipeline does, and new rows with
+    :meth:`transform`. With `cross_fit`, ``fit(X, y).transform(X)`` gives other values than
+    ``fit_transform(X, y)``.
 
     Parameters
     ----------
     categorical_features : {"auto", "all"}, array-like or callable, default="auto"
-        Columns to embed: names, indices, a boolean mask, or a callable that gets `X` and returns
-        one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", text,
-        declared categories, booleans and lists are categorical and numbers are context; object
-        columns count as what their cells are. Where there are only numbers, those that are whole
-        are categorical (and all of them, with a warning, where none is). There is a warning, too,
-        if numbers look like ids or embedded ones like a quantity.
+        Columns to embed: names, positions, a boolean mask, or a callable that gets `X` and returns
+        one of these (such as :func:`~sklearn.compose.make_column_selector`). With "auto", columns
+        of text, categories, booleans and lists are embedded. Columns of numbers become context: the
+        network reads them beside the vectors. An object column is judged by its cells. If all
+        columns are numeric, those with whole numbers only are embedded; if there are none, all
+        columns are, with a warning. You also get a warning if context numbers look like ids, or
+        embedded numbers like a quantity.
 
     remainder : {"drop", "passthrough"}, default="drop"
-        Whether context columns are appended to the output: unchanged but for the rounding to
-        float32, which keeps whole numbers exact up to 2**24.
+        "passthrough" appends the context columns to the output, rounded to float32. Whole numbers
+        up to 2**24 stay exact.
 
     output : {"embedding", "hidden", "both", "stacking"}, default="embedding"
-        The columns' vectors side by side, the head's last hidden layer for the row, both of them,
-        or the vectors and the network's raw predictions (``prediction_0``, ...: log-odds,
-        standardised quantities, one a class of several), as in stacking. In
-        :meth:`fit_transform` all of it is out of fold: from tables and a head that never saw the
-        row; under ``head="dot"`` from tables that never saw it. See the guide for which output
-        suits which model.
+        What :meth:`transform` returns. "embedding" is the columns' vectors side by side. "hidden"
+        is the head's last hidden layer for the row. "both" is the vectors and the hidden layer.
+        "stacking" is the vectors and the network's raw predictions ``prediction_0``, ...: log-odds
+        for two classes or labels, one number for each of several classes, and standardised values
+        for quantities. In
+        :meth:`fit_transform` all of it is out of fold, that is, from tables and a head that never
+        saw the row (with ``head="dot"``, from tables that never saw it). The guide says which
+        output suits which model.
 
     target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}, \
             default="auto"
-        Kind of `y`; "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`, but more
-        than 100 distinct integers raise, since they could be classes or quantities.
+        Kind of `y`. "auto" follows :func:`~sklearn.utils.multiclass.type_of_target`. More than 100
+        distinct integers could be classes or quantities, so "auto" raises an error and you decide.
 
     loss : {"auto", "squared_error", "absolute_error", "huber", "poisson", "log_loss"}, \
             default="auto"
-        "auto" is "log_loss" for classes and "squared_error" for quantities. "huber" turns linear
-        at one standard deviation of `y`; "poisson" is half the deviance, with a logarithmic link.
+        What training minimises. "auto" is "log_loss" for classes and "squared_error" for
+        quantities. "huber" becomes linear at one standard deviation of `y`. "poisson" is half the
+        deviance, with a logarithmic link.
 
     cross_fit : bool, default=True
-        Whether to use one table and one head a fold (one head for all under ``head="dot"``).
-        Without it one of each learns from all rows but those set aside for early stopping, and
+        True if training rows should get vectors learned from other rows only. Each fold then has
+        a table that learns from the other folds, and a head that never saw the fold (with
+        ``head="dot"`` there is one head for all folds). Below 50,000 rows there is one head for
+        each fold, from 50,000 rows on there are three, and from 200,000 on two. If False, one table
+        and one head learn from all rows except those set aside for early stopping, and
         ``fit_transform(X, y)`` equals ``fit(X, y).transform(X)``.
 
     handle_unknown : {"learned", "zero", "nan", "error"}, default="learned"
-        What :meth:`transform` gives categories not seen in fit: the trained unknown vector, the
-        center of the column, NaN, or an error. The hidden layer always uses the trained vector.
-        Pairs of known categories that were not met together are unknown, but never an error.
+        What :meth:`transform` gives for categories that did not occur in fit: the trained unknown
+        vector, the center of the column, NaN, or an error. The hidden layer always uses the trained
+        vector. Pairs of known categories that did not occur together are unknown, but never an
+        error.
 
     handle_missing : {"category", "nan", "error"}, default="category"
-        What missing cells are: a category of their own (unknown if there was none in fit), an
-        error, or, with "nan", a category of their own whose vectors :meth:`transform` and
-        :meth:`fit_transform` give as NaN, whether fit had any or not. The hidden layer always uses
-        the trained vector.
+        "category" makes missing cells a category of their own, or unknown if fit had no missing
+        cells. "nan" does the same, but :meth:`transform` and :meth:`fit_transform` give NaN for
+        their vectors, whether fit had missing cells or not. "error" raises an error. The hidden
+        layer always uses the trained vector.
 
     Attributes
     ----------
     embeddings_ : mapping of DataFrame
-        For each categorical column, its vectors, indexed by category; those of :meth:`transform`,
-        and that of missing cells as it was trained. Those of a pair of columns, such as
-        ``"carrier:dest"``, have an index of two levels. Frames are made when they are asked for.
+        Vectors of each categorical column, indexed by category, as :meth:`transform` gives them;
+        the vector of missing cells is the trained one. A pair of columns, such as
+        ``"carrier:dest"``, has an index of two levels. Frames are created when you ask for them.
     classes_ : ndarray of shape (n_classes,) or None
         Class labels; None for continuous targets.
 
     See Also
     --------
-    sklearn.preprocessing.TargetEncoder : One cross-fitted number a category.
-    sklearn.preprocessing.OneHotEncoder : One column a category.
+    EntityEmbeddingRegressor, EntityEmbeddingClassifier : The same network as a predictor.
+    sk_entity_embed.inspection.nearest : Categories that are most similar to one.
+    sk_entity_embed.evaluation.encoding_report : Compare encoders on your data.
+    sklearn.preprocessing.TargetEncoder : One cross-fitted number for each category.
+    sklearn.preprocessing.OneHotEncoder : One column for each category.
 
     Notes
     -----
-    `X` may be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
-    list of rows; equal cells give equal results in all of them.
+    `X` can be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
+    list of rows. Equal cells give equal results in all of them.
 
-    Vectors are given in canonical coordinates: Euclidean distance says how differently the head
-    treats two categories, axes are uncorrelated and ordered by variance, and columns keep their
-    relative importance. Standardising them discards that.
+    Two categories are close, by Euclidean distance, if the head treats them alike. The axes of a
+    column are uncorrelated and ordered by variance, and columns that matter more to the target have
+    longer axes. These are called canonical coordinates. Don't standardise them: scaling makes all
+    axes equally long.
 
-    What is computed once from all rows (target scale, pairs, canonical coordinates), what heads
-    learn from vectors that saw other rows, and heads and recurrent units that all folds share
-    (``head="dot"``, "gru" `pooling`) carry a trace of every target; it is measured in the
-    documentation.
+    Some things carry a small trace of every target: what is computed once from all rows (the scale
+    of the target, pairs, canonical coordinates), what heads learn from vectors that saw other
+    rows, and what all folds share (the head of ``head="dot"``, the unit of the `pooling` "gru").
+    The documentation measures it.
 
     References
     ----------
@@ -123,21 +136,26 @@ class EntityEmbeddingEncoder(GrowingEstimator):
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 300)})
-    >>> y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0}) + rng.normal(size=300)
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, random_state=0).set_output(
-    ...     transform="pandas"
-    ... )
-    >>> encoder.fit_transform(X, y).shape
-    (300, 2)
-    >>> encoder.get_feature_names_out().tolist()
-    ['city_0', 'city_1']
-    >>> vectors = encoder.embeddings_["city"]
-    >>> distance = lambda a, b: float(np.linalg.norm(vectors.loc[a] - vectors.loc[b]))
-    >>> distance("Rome", "Lima") < distance("Rome", "Oslo")
-    True
-    >>> encoder.transform(pd.DataFrame({"city": ["Atlantis"]})).shape
-    (1, 2)
+    >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 200)})
+    >>> y = X["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0}) + rng.normal(size=200)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> vectors = encoder.fit_transform(X, y)  # to train another model on
+    >>> vectors.shape
+    (200, 2)
+    >>> encoder.embeddings_["city"].round(1)
+            0    1
+    city
+    Lima -0.8  0.5
+    Oslo  1.3  0.1
+    Rome -0.5 -0.4
+
+    New rows, one of them with an unknown city:
+
+    >>> new = pd.DataFrame({"city": ["Rome", "Atlantis"]})
+    >>> encoder.set_output(transform="pandas").transform(new).round(1)
+       city_0  city_1
+    0    -0.5    -0.4
+    1    -0.2    -0.4
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -194,6 +212,7 @@ class EntityEmbeddingEncoder(GrowingEstimator):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,

@@ -19,7 +19,7 @@ from sk_entity_embed._estimator import (
     QUANTITY_LOSSES,
 )
 from sk_entity_embed._growing import GrowingEstimator
-from sk_entity_embed._parameters import Transformer, documented, set_parameters
+from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 
 __all__ = ["EntityEmbeddingClassifier", "EntityEmbeddingRegressor"]
 
@@ -36,18 +36,18 @@ class _Predictor(GrowingEstimator):
 
 @documented
 class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
-    """Predict quantities by a network with an embedding table for each categorical column.
+    """Predict quantities with a network that has an embedding table for each categorical column.
 
-    The network and its training are those of :class:`EntityEmbeddingEncoder`: heads learn from
-    vectors that never saw the row they stand for, and new rows are looked up in the mean of the
-    folds' tables and predicted by the mean of the folds' heads. Several columns of `y` are
+    The network and its training are those of :class:`EntityEmbeddingEncoder`. Its heads learn from
+    vectors that never saw the row they stand for. A new row is looked up in the mean of the folds'
+    tables and predicted by the mean of the folds' heads. `y` may have several columns; they are
     predicted together.
 
     Parameters
     ----------
     loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
-        "huber" turns linear at one standard deviation of `y`; "poisson" is half the deviance, with
-        a logarithmic link, for `y` that is never negative.
+        What training minimises. "huber" becomes linear at one standard deviation of `y`. "poisson"
+        is half the deviance, with a logarithmic link, for a `y` that is never negative.
 
     Attributes
     ----------
@@ -57,19 +57,20 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     See Also
     --------
     EntityEmbeddingClassifier : The same for classes.
-    EntityEmbeddingEncoder : The same network, to put other models on its vectors.
+    EntityEmbeddingEncoder : The same network, to train other models on its vectors.
+    sk_entity_embed.inspection.CategoryPredictionDisplay : Check predictions category by category.
 
     Notes
     -----
-    `X` may be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
-    list of rows; equal cells give equal results in all of them.
+    `X` can be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
+    list of rows. Equal cells give equal results in all of them.
 
-    :meth:`transform` gives the columns' vectors in canonical coordinates, as the encoder does; it
-    has no columns where none is embedded. :meth:`fit_transform` is out of fold for training rows;
-    predictions of training rows are not.
+    :meth:`transform` gives the columns' vectors in canonical coordinates, as the encoder does. If
+    no column is embedded, its output has no columns. The vectors of :meth:`fit_transform` are out
+    of fold. Predictions of training rows are not.
 
-    A prediction is the mean network's: tables and parameters are averaged over folds and epochs,
-    and sums run in float64. Predicting does not import torch.
+    The prediction is that of one mean network: tables and parameters are averaged over folds and
+    epochs, and sums are computed in float64. Predicting does not import torch.
 
     References
     ----------
@@ -80,15 +81,14 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingRegressor
     >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 600)})
-    >>> y = X["city"].map({"Oslo": -4.0, "Rome": 16.0, "Lima": 19.0}) + rng.normal(size=600)
-    >>> model = EntityEmbeddingRegressor(random_state=0).fit(X[:400], y[:400])
-    >>> model.score(X[400:], y[400:]) > 0.9
-    True
-    >>> model.predict(pd.DataFrame({"city": ["Rome", "Atlantis"]})).shape
-    (2,)
-    >>> model.embeddings_["city"].index.tolist()
-    ['Lima', 'Oslo', 'Rome']
+    >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 300)})
+    >>> y = X["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0}) + rng.normal(size=300)
+    >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X[:200], y[:200])
+    >>> new = pd.DataFrame({"city": ["Oslo", "Rome", "Lima"]})
+    >>> model.predict(new).round().tolist()
+    [-4.0, 12.0, 22.0]
+    >>> round(model.score(X[200:], y[200:]), 2)
+    0.99
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -131,6 +131,7 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
@@ -148,12 +149,21 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         Returns
         -------
         ndarray of float64 of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of `y`; never negative with ``loss="poisson"``, and within `y_range`.
+            Predictions in the units of `y`. They are never negative with ``loss="poisson"``, and
+            lie within `y_range` if you give one.
 
         Raises
         ------
         ValueError
             As :meth:`transform`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingRegressor
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> model.predict([["Oslo"], ["Lima"]]).round().tolist()
+        [-4.0, 22.0]
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         predicted = self._model.predict(rows)
@@ -170,41 +180,42 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
 
 @documented
 class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
-    """Predict classes by a network with an embedding table for each categorical column.
+    """Predict classes with a network that has an embedding table for each categorical column.
 
-    The network and its training are those of :class:`EntityEmbeddingEncoder`: heads learn from
-    vectors that never saw the row they stand for, and new rows are looked up in the mean of the
-    folds' tables and predicted by the mean of the folds' heads. `y` holds two classes, several, or
-    an indicator matrix of labels.
+    The network and its training are those of :class:`EntityEmbeddingEncoder`. Its heads learn from
+    vectors that never saw the row they stand for. A new row is looked up in the mean of the folds'
+    tables and predicted by the mean of the folds' heads. `y` holds two classes, several classes, or
+    an indicator matrix of labels (one column of 0 and 1 for each label).
 
     Parameters
     ----------
     loss : {"log_loss"}, default="log_loss"
-        What is minimised.
+        What training minimises.
 
     Attributes
     ----------
     target_type_ : str
         "binary", "multiclass" or "multilabel-indicator".
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for an indicator matrix the numbers of its columns.
+        Class labels. For an indicator matrix, the numbers of its columns.
 
     See Also
     --------
     EntityEmbeddingRegressor : The same for quantities.
-    EntityEmbeddingEncoder : The same network, to put other models on its vectors.
+    EntityEmbeddingEncoder : The same network, to train other models on its vectors.
+    sk_entity_embed.inspection.CategoryPredictionDisplay : Check predictions category by category.
 
     Notes
     -----
-    `X` may be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
-    list of rows; equal cells give equal results in all of them.
+    `X` can be a pandas or polars data frame, a pyarrow table, a two-dimensional NumPy array or a
+    list of rows. Equal cells give equal results in all of them.
 
-    :meth:`transform` gives the columns' vectors in canonical coordinates, as the encoder does; it
-    has no columns where none is embedded. :meth:`fit_transform` is out of fold for training rows;
-    predictions of training rows are not.
+    :meth:`transform` gives the columns' vectors in canonical coordinates, as the encoder does. If
+    no column is embedded, its output has no columns. The vectors of :meth:`fit_transform` are out
+    of fold. Predictions of training rows are not.
 
-    A prediction is the mean network's: tables and parameters are averaged over folds and epochs,
-    and sums run in float64. Predicting does not import torch.
+    The prediction is that of one mean network: tables and parameters are averaged over folds and
+    epochs, and sums are computed in float64. Predicting does not import torch.
 
     References
     ----------
@@ -215,13 +226,17 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingClassifier
     >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 600)})
-    >>> y = np.where((X["city"] == "Oslo") ^ (rng.random(600) < 0.1), "snow", "sun")
-    >>> model = EntityEmbeddingClassifier(random_state=0).fit(X[:400], y[:400])
-    >>> model.predict(pd.DataFrame({"city": ["Oslo", "Lima"]})).tolist()
+    >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 200)})
+    >>> y = np.where((X["city"] == "Oslo") ^ (rng.random(200) < 0.1), "snow", "sun")
+    >>> model = EntityEmbeddingClassifier(random_state=0).fit(X, y)
+    >>> new = pd.DataFrame({"city": ["Oslo", "Lima"]})
+    >>> model.predict(new).tolist()
     ['snow', 'sun']
-    >>> model.predict_proba(X[:2]).shape
-    (2, 2)
+    >>> model.classes_.tolist()
+    ['snow', 'sun']
+    >>> model.predict_proba(new).round(1)
+    array([[0.9, 0.1],
+           [0.1, 0.9]])
     """
 
     classes_: NDArray[Any]
@@ -265,6 +280,7 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         warm_start: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_interval: float = 60.0,
+        callbacks: Sequence[Callback] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
@@ -282,12 +298,21 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class, or whether each label is more probable than not.
+            The most probable class. For an indicator matrix, 1 for each label that is more probable
+            than not, and 0 for the others.
 
         Raises
         ------
         ValueError
             As :meth:`transform`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingClassifier
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, ["sun", "snow", "rain"] * 40
+        >>> model = EntityEmbeddingClassifier(max_iter=20, random_state=0).fit(X, y)
+        >>> model.predict([["Oslo"], ["Lima"]]).tolist()
+        ['snow', 'sun']
         """
         rows = self._code(X)
         raw = self._model.raw(rows)
@@ -309,14 +334,30 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         Returns
         -------
         ndarray of float64 of shape (n_samples, n_classes)
-            In the order of ``classes_``. Rows sum to one, but for an indicator matrix: there
-            every column is the probability of a label of its own.
+            Probabilities in the order of ``classes_``. Each row sums to one. For an indicator
+            matrix, each column is the probability of one label, and rows need not sum to one.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`transform`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingClassifier
+        >>> X, y = [["Lima"], ["Oslo"]] * 60, ["sun", "snow", "sun", "snow", "sun", "sun"] * 20
+        >>> model = EntityEmbeddingClassifier(max_iter=20, random_state=0).fit(X, y)
+        >>> model.classes_.tolist()
+        ['snow', 'sun']
+        >>> model.predict_proba([["Lima"], ["Oslo"]]).round(1)
+        array([[0. , 1. ],
+               [0.6, 0.4]])
         """
         rows = self._code(X)
         return self._model.predict(rows)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """The network's outputs before they become probabilities: log odds.
+        """Return the network's outputs before they become probabilities, as log-odds.
 
         Parameters
         ----------
@@ -326,7 +367,24 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         Returns
         -------
         ndarray of float64 of shape (n_samples,) or (n_samples, n_classes)
-            One number a row for two classes, positive for the second of ``classes_``.
+            One number for each row if there are two classes; it is positive if the second of
+            ``classes_`` is more probable. Otherwise one number for each class or label.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`transform`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingClassifier
+        >>> X, y = [["Lima"], ["Oslo"]] * 60, ["sun", "snow", "sun", "snow", "sun", "sun"] * 20
+        >>> model = EntityEmbeddingClassifier(max_iter=20, random_state=0).fit(X, y)
+        >>> model.classes_.tolist()
+        ['snow', 'sun']
+        >>> odds = model.decision_function([["Lima"], ["Oslo"]])
+        >>> (odds > 0).tolist()  # Lima has a positive number: the second class, "sun"
+        [True, False]
         """
         rows = self._code(X)
         raw = self._model.raw(rows)

@@ -54,39 +54,40 @@ def sample_negatives(
     shuffle: bool = True,
     random_state: int | RandomState | None = None,
 ) -> _Labelled:
-    """Add negatives to observed pairs: a labelled table to train on.
+    """Add negatives to observed pairs, which gives a labelled table to train on.
 
-    A negative is an observed pair with one of its two values replaced by another value of the
-    same column, such that the new pair was never observed. That a pair was not observed does not
-    make it false: some negatives are pairs that are still to come.
+    A negative is a pair that was not observed. It is made from an observed pair: one of the two
+    values is replaced by another value of the same column. Not observed does not mean false: some
+    negatives may be observed later.
 
     Parameters
     ----------
     pairs : array-like of shape (n_pairs, 2)
-        Observed pairs, in any container that the encoder takes. A pair that occurs several times
-        stays so, and gets negatives each time.
+        Observed pairs, such as users and the items they bought, in any container that the encoder
+        takes. Pairs may repeat; each repetition gets its own negatives.
     k : int, default=1
-        Negatives for each pair. They are drawn independently and can be equal.
+        Number of negatives for each pair. They are drawn independently and can be equal.
     strategy : {"uniform", "popularity"}, default="uniform"
-        How often a value is drawn: all alike, or by its number of pairs to the power of `alpha`.
+        How new values are drawn. "uniform" draws all values equally often. "popularity" draws a
+        value in proportion to its number of pairs to the power of `alpha`.
     alpha : float, default=0.75
-        Power for "popularity"; 0 is the same as "uniform", 1 is by the number of pairs. The
-        default is word2vec's [1]_.
+        Power for "popularity". 0 is the same as "uniform", 1 is proportional to the number of
+        pairs. The default is that of word2vec [1]_.
     side : {"right", "left", "both"}, default="right"
-        Column whose value is replaced: the second, the first, or one of them by the toss of a
-        coin for each negative [2]_. With "both", an entity that is paired with everything leaves
-        the replacing to its partner's side.
+        Column whose value is replaced: the second, the first, or one of the two chosen at random
+        for each negative [2]_. With "both", if a value is paired with everything, that value itself
+        is replaced.
     shuffle : bool, default=True
-        Whether to shuffle the rows. If not, all pairs come in their order and then the `k`
-        negatives of the first, of the second, and so on.
+        True if the rows should be shuffled. If False, all pairs come first in their order, then the
+        `k` negatives of the first pair, of the second, and so on.
     random_state : int, RandomState instance or None, default=None
-        Decides draws and order. Pass an int for the same table every time.
+        Controls the draws and the order. Pass an integer to get the same table every time.
 
     Returns
     -------
     X : DataFrame of shape (n_pairs * (1 + k), 2)
-        Pairs under the names of the two columns, in their data types; columns of a container
-        without names are called ``"x0"`` and ``"x1"``.
+        Pairs with the names and data types of the two columns. If the container has no names, the
+        columns are called ``"x0"`` and ``"x1"``.
     y : ndarray of int64 of shape (n_pairs * (1 + k),)
         1 for an observed pair, 0 for a negative.
 
@@ -129,29 +130,30 @@ def sample_negatives(
 
 
 class NegativeSampler:
-    """Labelled tables of observed pairs with fresh negatives, one for every epoch.
+    """Give labelled tables of observed pairs with fresh negatives, one table for each epoch.
 
-    The pairs are read once. Iterating gives an epoch after the other; each depends on
-    `random_state` and its own number only, so that a second loop gives the same tables again.
+    The pairs are read once. A loop over the sampler gives one epoch after another. Each epoch
+    depends only on `random_state` and its number, so a second loop gives the same tables again.
 
     Parameters
     ----------
     pairs : array-like of shape (n_pairs, 2)
         Observed pairs, as in :func:`sample_negatives`.
     k : int, default=1
-        Negatives for each pair.
+        Number of negatives for each pair.
     strategy : {"uniform", "popularity"}, default="uniform"
-        How often a value is drawn: all alike, or by its number of pairs to the power of `alpha`.
+        How new values are drawn: all equally often, or in proportion to their number of pairs to
+        the power of `alpha`.
     alpha : float, default=0.75
         Power for "popularity".
     side : {"right", "left", "both"}, default="right"
-        Column whose value is replaced.
+        Column whose value is replaced: the second, the first, or one of them at random.
     n_epochs : int or None, default=10
-        Epochs of one loop; None goes on for ever.
+        Number of epochs in one loop. None never ends.
     shuffle : bool, default=True
-        Whether to shuffle the rows of a table and, in :meth:`batches`, the pairs.
+        True if the rows of a table should be shuffled and, in :meth:`batches`, the pairs.
     random_state : int, RandomState instance or None, default=None
-        Decides draws and order.
+        Controls the draws and the order. Pass an integer to get the same tables every time.
 
     Raises
     ------
@@ -162,7 +164,7 @@ class NegativeSampler:
 
     See Also
     --------
-    sample_negatives : One labelled table; what the parameters mean in detail.
+    sample_negatives : Make one labelled table; explains the parameters in detail.
 
     Examples
     --------
@@ -207,12 +209,12 @@ class NegativeSampler:
 
     @check_parameters(number=at_least(0))
     def epoch(self, number: int) -> _Labelled:
-        """One epoch by its number, for instance to go on with an interrupted training.
+        """Return one epoch by its number, for example to continue an interrupted training.
 
         Parameters
         ----------
         number : int
-            Number of the epoch, from 0; it may be beyond `n_epochs`.
+            Number of the epoch, from 0. It may be larger than `n_epochs`.
 
         Returns
         -------
@@ -220,25 +222,50 @@ class NegativeSampler:
             Observed pairs and negatives.
         y : ndarray of int64 of shape (n_pairs * (1 + k),)
             1 for an observed pair, 0 for a negative.
+
+        Examples
+        --------
+        >>> from sk_entity_embed.sampling import NegativeSampler
+        >>> pairs = [["Ann", "tea"], ["Ann", "milk"], ["Bob", "tea"], ["Bob", "rum"]]
+        >>> sampler = NegativeSampler(pairs, shuffle=False, random_state=0)
+        >>> X, y = sampler.epoch(7)
+        >>> X[y == 0]
+            x0    x1
+        4  Ann   rum
+        5  Ann   rum
+        6  Bob  milk
+        7  Bob  milk
         """
         rows = np.arange(len(self._columns[0].codes))
         return self._label(rows, np.random.default_rng([self._seed, number]))
 
     @check_parameters(batch_size=at_least(1))
     def batches(self, batch_size: int) -> Iterator[_Labelled]:
-        """All epochs in small tables; negatives are drawn a batch at a time.
+        """Return an iterator over all epochs in small tables, to save memory.
+
+        Negatives are drawn batch by batch.
 
         Parameters
         ----------
         batch_size : int
-            Observed pairs in a batch; it has ``1 + k`` times as many rows. The last batch of an
-            epoch holds what is left.
+            Number of observed pairs in a batch; the batch has ``1 + k`` times as many rows. The
+            last batch of an epoch holds the rest.
 
         Returns
         -------
         iterator of (DataFrame, ndarray)
             Observed pairs and negatives, and their labels. In each epoch every observed pair
-            comes once. The negatives are others than those of :meth:`epoch`.
+            occurs once. The negatives differ from those of :meth:`epoch`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed.sampling import NegativeSampler
+        >>> pairs = [["Ann", "tea"], ["Ann", "milk"], ["Bob", "tea"], ["Bob", "rum"]]
+        >>> sampler = NegativeSampler(pairs, k=2, n_epochs=1, random_state=0)
+        >>> for X, y in sampler.batches(3):
+        ...     print(len(X), "rows,", y.sum(), "of them observed")
+        9 rows, 3 of them observed
+        3 rows, 1 of them observed
         """
         n_pairs = len(self._columns[0].codes)
         for number in self._epochs():

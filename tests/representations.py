@@ -102,8 +102,11 @@ NUMBERS: dict[str, Make] = {
     **{f"pandas {name}": _nullable(name) for name in _PANDAS},
     **{f"arrow {name}": _arrow(pa.type_for_alias(name)) for name in (*_INTEGERS, *_FLOATS[:3])},
     **{f"arrow decimal {p}, {s}": _arrow(pa.decimal128(p, s), _decimal) for p, s in _DECIMALS},
-    "arrow decimal32": _arrow(pa.decimal32(9, 4), _decimal),
-    "arrow decimal64": _arrow(pa.decimal64(18, 2), _decimal),
+    **{
+        f"arrow {name}": _arrow(getattr(pa, name)(*args), _decimal)
+        for name, args in {"decimal32": (9, 4), "decimal64": (18, 2)}.items()
+        if hasattr(pa, name)  # not in pyarrow 18
+    },
     "arrow decimal256": _arrow(pa.decimal256(76, 30), _decimal),
     "arrow dictionary of decimals": _arrow(pa.decimal128(38, 12), _decimal, _encoded),
     "arrow dictionary of integers": _arrow(pa.int64(), wrap=_encoded),

@@ -160,6 +160,7 @@ NONSENSE: dict[str, list[Any]] = {
     "warm_start": ["yes", None],
     "checkpoint": [3, False],
     "checkpoint_interval": [-1.0, "often", None],
+    "callbacks": [print, "print", [print, "print"], {print: 1}],
     "device": [3, None],
     "random_state": [-1, "seed"],
     "verbose": [-1, "loud"],

@@ -257,7 +257,7 @@ def test_pairs_have_rows_of_their_own(pairs, fitted, new) -> None:
     X, _ = pairs
     counts = X.groupby(list(PAIR), dropna=False).size()
     assert fitted.dimensions_["city:kind"] == 3
-    assert fitted.get_feature_names_out().tolist()[-6:-3] == [f"city:kind_{i}" for i in range(3)]
+    assert fitted.get_feature_names_out().tolist()[-6:-3] == [f"city_x_kind_{i}" for i in range(3)]
     frame = fitted.embeddings_["city:kind"]
     assert frame.index.names == list(PAIR)
     assert len(frame) == len(fitted.categories_["city:kind"]) == len(counts)

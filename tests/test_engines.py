@@ -233,15 +233,16 @@ def test_the_page_runs(spark, tmp_path, monkeypatch):
     pytest.importorskip("dask.dataframe")
     pytest.importorskip("duckdb")
     monkeypatch.chdir(tmp_path)
-    page = Path(__file__).parents[1] / "docs" / "engines.md"
+    page = Path(__file__).parents[1] / "docs" / "guide" / "engines.md"
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```(?:\{code-cell\} )?python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL
+    )
     assert len(blocks) == 5
     namespace, results = {}, []
     for block in blocks:
         exec(compile(block, str(page), "exec"), namespace)
         results.append(namespace.pop("result", None))
-    results[-1] = pq.read_table(tmp_path / "vectors.parquet")
     X, encoder = namespace["X"], namespace["encoder"]
     for result in results[1:]:
         table = pa.table(result).sort_by("id")

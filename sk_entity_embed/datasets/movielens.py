@@ -35,41 +35,44 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 @check_parameters(path=[str, os.PathLike, None])
 def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
-    """Fetch the small MovieLens table: about 100,000 ratings of movies by some 600 users.
+    r"""Fetch the small MovieLens table: about 100,000 ratings of movies by some 600 users.
 
-    Without `path`, the archive is downloaded from GroupLens once and kept in a cache: the folder
-    that the environment variable ``SK_ENTITY_EMBED_CACHE`` names, else ``sk_entity_embed`` in
-    ``XDG_CACHE_HOME`` or ``~/.cache``. A download is compared with the MD5 checksum that GroupLens
-    publishes beside it, and a damaged archive in the cache is downloaded again. GroupLens
-    renews this table now and then: for figures that others are to reproduce, keep the archive and
-    give its `path`. GroupLens's terms of use, in the archive's README, ask for a citation [1]_ and
-    allow no commercial use without permission.
+    Without `path`, the archive is downloaded from GroupLens once and kept in a cache folder. This
+    is the folder in the environment variable ``SK_ENTITY_EMBED_CACHE`` if it is set, else
+    ``sk_entity_embed`` in ``XDG_CACHE_HOME`` or ``~/.cache``. The download is checked against the
+    MD5 checksum that GroupLens publishes. A damaged archive in the cache is downloaded again.
+
+    GroupLens updates this table now and then. If others should be able to reproduce your figures,
+    keep the archive and pass its `path`. The terms of use are in the archive's README: they ask for
+    a citation [1]_ and allow no commercial use without permission.
 
     Parameters
     ----------
     path : str or path-like, default=None
-        Archive (zip), or folder with ``ratings.csv`` and ``movies.csv``; None downloads. Other
-        MovieLens tables of this layout are read as well.
+        Archive (zip), or folder with ``ratings.csv`` and ``movies.csv``. None downloads the
+        archive. Other MovieLens tables with this layout can be read as well.
 
     Returns
     -------
     Bunch
-        `X`, a DataFrame with the columns "user" and "movie" (ids as strings); `y`, a Series of
-        ratings from 0.5 to 5; `timestamp`, a Series of seconds since 1970; `movies`, a DataFrame
-        by movie with "title" and "genres" (separated by "|").
+        A dictionary whose entries are attributes, too: `X`, a DataFrame with the columns "user" and
+        "movie" (ids as strings); `y`, a Series of ratings from 0.5 to 5; `timestamp`, a Series of
+        seconds since 1970; `movies`, a DataFrame indexed by movie with "title" and "genres"
+        (separated by "|").
 
     Raises
     ------
     ConnectionError
         If the archive cannot be downloaded.
     FileNotFoundError
-        If there is nothing at `path`.
+        If `path` does not exist.
     InvalidFileError, ValueError
-        If the files are not MovieLens's, or what was downloaded does not match its checksum.
+        If the files are not those of a MovieLens table, or the download does not match its
+        checksum.
 
     See Also
     --------
-    make_ratings : A stand-in of the same shape that needs no download.
+    make_ratings : Make a table with the same columns, without a download.
 
     References
     ----------
@@ -79,10 +82,23 @@ def fetch_movielens(path: str | os.PathLike[str] | None = None) -> Bunch:
 
     Examples
     --------
+    A folder with two small files of this layout; ``fetch_movielens()`` downloads the whole table:
+
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from sk_entity_embed.datasets import fetch_movielens
-    >>> data = fetch_movielens()  # doctest: +SKIP
-    >>> data.X.columns.tolist(), data.y.name  # doctest: +SKIP
-    (['user', 'movie'], 'rating')
+    >>> ratings = "userId,movieId,rating,timestamp\n1,7,4.5,964982703\n2,7,3.0,964982931\n"
+    >>> movies = "movieId,title,genres\n7,Sabrina (1995),Comedy|Romance\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     size = Path(folder, "ratings.csv").write_text(ratings)
+    ...     size = Path(folder, "movies.csv").write_text(movies)
+    ...     data = fetch_movielens(folder)
+    >>> data.X.assign(rating=data.y)
+      user movie  rating
+    0    1     7     4.5
+    1    2     7     3.0
+    >>> data.movies.loc["7"].tolist()
+    ['Sabrina (1995)', 'Comedy|Romance']
     """
     if path is None:
         ratings, movies = _cached()

@@ -44,62 +44,62 @@ def fit(
     max_failures: int = 3,
     checkpoint_interval: float = 60.0,
 ) -> Estimator:
-    """Fit an encoder or a predictor on a Ray cluster, from rows that may lie anywhere on it.
+    """Fit an encoder or a predictor on a Ray cluster, from rows anywhere on the cluster.
 
-    The data set is read twice by tasks, to count and to code. Each worker then holds its share of
-    the coded rows in memory, and a copy of all vectors and of the network: at each step it works
-    out the gradients of its rows, and all workers take the same step along those of all rows. What
-    comes back is an ordinary fitted estimator, which needs no Ray.
+    The data set is read twice, first to count categories, then to code the rows. Each worker then
+    holds its share of the coded rows in memory, and a copy of all vectors and of the network. In
+    each step a worker computes the gradients of its rows, and all workers take the same step along
+    the gradients of all rows. The result is an ordinary fitted estimator, which needs no Ray.
 
     Parameters
     ----------
     estimator : EntityEmbeddingEncoder, EntityEmbeddingClassifier or EntityEmbeddingRegressor
-        What to fit. Its parameters mean what they mean in ``fit``; `batch_size` is that of all
-        workers together.
+        The estimator to fit. Its parameters have the same meaning as in ``fit``. `batch_size`
+        counts the rows of all workers together.
     dataset : path, list of paths, ray.data.Dataset, or frame of Dask, Spark, pandas or pyarrow
-        Training rows, whose columns are features but for those that `y`, `sample_weight` and
-        `groups` name. Paths are those of Parquet files or folders, which all machines see. They are
-        read piece by piece; all else is first loaded into Ray's memory, which spills to disks.
+        Training rows. Give paths of Parquet files or folders that all machines can read. They are
+        read piece by piece. Everything else is first loaded into Ray's memory, which spills to
+        disks.
     y : str or sequence of str
         Name of the column of targets, or names of several.
     sample_weight, groups : str, default=None
         Names of columns; see the estimator's ``fit``.
     features : sequence of str, default=None
-        Names of the columns to learn from; by default all but those named above.
+        Names of the columns to learn from. None takes all except those named above.
     num_workers : int, default=2
-        Workers that train. The rows of a step are shared out among them.
+        Number of workers that train. They share the rows of each step.
     use_gpu : bool, default=False
-        Whether each worker has a GPU of its own.
+        True if each worker should have a GPU of its own.
     resources_per_worker : dict, default=None
-        What Ray reserves for each worker; by default one CPU, or one GPU.
+        Resources that Ray reserves for each worker. None reserves one CPU, or one GPU.
     storage_path : path, default=None
-        Folder for checkpoints and the result that all machines see, or an address such as
-        ``"s3://bucket/folder"``. A cluster of one machine needs none. It is tidied up after a
-        successful fit.
+        Folder for checkpoints and the result. All machines must be able to use it. It can be an
+        address such as ``"s3://bucket/folder"``. A cluster of one machine needs none. After a
+        successful fit, its files are removed.
     max_failures : int, default=3
-        How often workers may fail: be killed, lose their machine, run out of memory. Each time
-        training goes on from the last checkpoint; with as many workers, and on machines of the
-        same kind, the result is the same to the bit.
+        How often workers may fail, because they are killed, lose their machine or run out of
+        memory. Training then continues from the last checkpoint. With the same number of workers,
+        on machines of the same kind, the result is the same, bit by bit.
     checkpoint_interval : float, default=60.0
-        Seconds of training from one checkpoint to the next, at least. A failure costs no more than
-        that, and the start of the workers. Checkpoints are written between iterations.
+        Shortest time between two checkpoints, in seconds of training. A failure costs at most this
+        time and the start of the workers. Checkpoints are written between iterations.
 
     Returns
     -------
     object
-        The `estimator`, fitted. If anything is raised, it is as it was before.
+        The `estimator`, fitted. If there is an error, it stays as it was before.
 
     Raises
     ------
     ImportError
         If Ray is not installed.
     ValueError
-        As ``fit``; or if the data set is empty or lacks a column, a parameter needs all rows in one
-        memory, there are fewer rows than workers, a cluster of several machines gets no
-        `storage_path`, or a machine has another version of this package or none.
+        As ``fit``. Also if the data set is empty or lacks a column, a parameter needs all rows in
+        one memory, there are fewer rows than workers, a cluster of several machines gets no
+        `storage_path`, or a machine has another version of this package or lacks it.
     TypeError
-        If the estimator is none of these, or the data set is of a type that cannot be read on a
-        cluster.
+        If the estimator is not one of this package, or the data set has a type that cannot be read
+        on a cluster.
     OSError
         If a file cannot be read.
     ray.train.TrainingFailedError
@@ -107,21 +107,28 @@ def fit(
 
     See Also
     --------
-    transform : Vectors of a data set on a cluster.
+    transform : Encode a data set on a cluster.
 
     Notes
     -----
-    Folds are drawn for each row, or are a hash of its group. At most 100,000 rows decide when to
-    stop, and what is not counted (ranks of context numbers, pairs of columns, roles, copies of
-    rows) is judged by a sample of 300,000 rows. ``fold_`` is None. ``warm_start``, several members,
-    an `init` that is an encoder and a `cv` that is no number need ``fit``.
+    Folds are drawn for each row, or by a hash of its group, and ``fold_`` is None. At most 100,000
+    rows decide when to stop. A sample of 300,000 rows is used for everything that is not counted:
+    ranks of context numbers, pairs of columns, roles of columns, copies of rows. ``warm_start``,
+    several members, an encoder as `init` and a `cv` that is not a number need ``fit``.
 
     Examples
     --------
-    >>> from sk_entity_embed import EntityEmbeddingClassifier
+    Cities and temperatures in memory; in practice, give the path of a folder of Parquet files:
+
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingRegressor
     >>> from sk_entity_embed.distributed import fit
-    >>> model = EntityEmbeddingClassifier()
-    >>> fit(model, "clicks/", y="clicked", num_workers=8)  # doctest: +SKIP
+    >>> rows = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 100})
+    >>> rows["temperature"] = rows["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0})
+    >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0)
+    >>> model = fit(model, rows, y="temperature", num_workers=2)  # doctest: +SKIP
+    >>> model.predict(pd.DataFrame({"city": ["Oslo", "Rome"]})).round()  # doctest: +SKIP
+    array([-4., 12.])
     """
     storage = None if storage_path is None else _address(storage_path)
     cluster = Cluster(
@@ -139,6 +146,12 @@ def fit(
         raise InvalidParameterError(
             f"`checkpoint`={str(fitted.checkpoint)!r} is for fits in one process. On a cluster "
             "checkpoints go to `storage_path` anyway; leave `checkpoint` at None."
+        )
+    if fitted.callbacks:
+        raise InvalidParameterError(
+            "`callbacks` are for fits in one process. On a cluster the workers are processes of "
+            "their own, from which nothing is called here; leave `callbacks` at None, and look at "
+            "`loss_curve_` and `validation_loss_curve_` after the fit."
         )
     targets = y if isinstance(y, str) or len(y) > 1 else y[0]
     roles = Roles(targets, sample_weight, groups, features)

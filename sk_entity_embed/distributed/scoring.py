@@ -19,44 +19,57 @@ from sk_entity_embed.input.messages import shown
 def transform(estimator: Any, dataset: Any, *, keep: Sequence[str] = ()) -> Any:
     """Encode a data set of any size on the machines of a Ray cluster.
 
-    Nothing is computed before the result is asked for, and it never has to fit in memory: write it,
-    or go on with Ray Data.
+    The rows are encoded when you use the result: write it to files, or continue with Ray Data. It
+    never has to fit in memory.
 
     Parameters
     ----------
     estimator : EntityEmbeddingEncoder, or any fitted transformer
-        What encodes the rows, such as a pipeline that ends with an encoder. Its arrays lie once in
-        the shared memory of each machine; each process that works there has its own look-up of the
-        categories.
+        The fitted transformer that encodes the rows, such as a pipeline that ends with an encoder.
+        Each machine holds its arrays once, in shared memory. Each process on the machine has its
+        own look-up of the categories.
     dataset : path, list of paths, ray.data.Dataset, or frame of Dask, Spark, pandas or pyarrow
-        Rows with the columns of ``fit``, perhaps with others. Paths are those of Parquet files or
-        folders, which all machines see.
+        Rows with the columns of ``fit``; other columns are ignored. Give paths of Parquet files or
+        folders that all machines can read.
     keep : sequence of str, default=()
-        Columns of the data set to pass on, before the vectors: keys, for example.
+        Columns of the data set to put before the vectors, such as keys.
 
     Returns
     -------
     ray.data.Dataset
         The columns of `keep`, then those of ``estimator.get_feature_names_out()`` as 32-bit
-        floats, in the order of the rows of the data set. They are those of
-        ``estimator.transform``, to the bit.
+        floats, in the order of the rows of the data set. The vectors equal those of
+        ``estimator.transform``, bit by bit.
 
     Raises
     ------
     ImportError
         If Ray is not installed.
     ValueError
-        If the data set lacks a column, a column of `keep` has the name of one of the vectors', or
-        a machine of the cluster has another version of this package or none. What
-        ``estimator.transform`` refuses raises an error when the result is asked for.
+        If the data set lacks a column, a column of `keep` has the name of a column of vectors, or a
+        machine of the cluster has another version of this package or lacks it. Errors of
+        ``estimator.transform`` are raised when you use the result.
     TypeError
-        If the data set is of a type that cannot be read on a cluster.
+        If the data set has a type that cannot be read on a cluster.
+
+    See Also
+    --------
+    fit : Fit an encoder or a predictor on a cluster.
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.distributed import transform
-    >>> vectors = transform(encoder, "flights/", keep=["id"])  # doctest: +SKIP
-    >>> vectors.write_parquet("vectors/")  # doctest: +SKIP
+    >>> rows = pd.DataFrame({"id": range(120), "city": ["Lima", "Oslo", "Rome"] * 40})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> encoder = encoder.fit(rows[["city"]], [22.0, -4.0, 12.0] * 40)
+    >>> vectors = transform(encoder, rows, keep=["id"])  # doctest: +SKIP
+    >>> vectors.to_pandas().head(3).round(1)  # doctest: +SKIP
+       id  city_0  city_1
+    0   0     1.1    -0.2
+    1   1    -0.4     0.8
+    2   2    -0.7    -0.7
     """
     check_is_fitted(estimator)
     ray = import_ray("distributed.transform")

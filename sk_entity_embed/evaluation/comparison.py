@@ -28,6 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 from sklearn.utils import Tags, _safe_indexing, check_array, check_random_state, get_tags
 
 from sk_entity_embed._access import training_output, with_output
+from sk_entity_embed._compat import give_folds
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.input.folds import assign_folds
 from sk_entity_embed.input.target import Target
@@ -225,7 +226,7 @@ def _fit_other(encoder: Any, train: Rows, seed: int) -> Any:
     for part in parts:  # a TargetEncoder has no `random_state`; a fitted one is frozen
         is_free = isinstance(part, TargetEncoder) and not hasattr(part, "encodings_")
         if is_free and isinstance(part.cv, Integral | None):
-            part.set_params(cv=train.split(int(part.cv or 5), RandomState(seed)))
+            give_folds(part, train.split(int(part.cv or 5), RandomState(seed)))
     if hasattr(encoder, "fit_transform"):
         return encoder.fit_transform(train.texts, train.y)
     encoder.fit(train.texts, train.y)

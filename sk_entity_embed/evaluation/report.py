@@ -20,10 +20,10 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm.auto import tqdm
 
 from sk_entity_embed._access import check_data, has_hidden_layer
 from sk_entity_embed._parameters import check_parameters
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed.encoder import EntityEmbeddingEncoder
 from sk_entity_embed.evaluation.comparison import (
     Contender,
@@ -84,93 +84,96 @@ def encoding_report(
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Compare encoders of categorical columns by cross-validation under the same models.
 
-    In each fold every encoder is fitted on the training rows and encodes them by its
-    ``fit_transform``, as in a pipeline, and the test rows by ``transform``. Every downstream model
-    is fitted on the encoded training rows and scored on both. The *leak gap*, train minus test
-    score, says how far the encoded training rows promise more than new rows keep.
+    In each fold, every encoder is fitted on the training rows. It encodes them with its
+    ``fit_transform``, as in a pipeline, and the test rows with ``transform``. Every downstream
+    model, that is, a model that learns from the encoded columns, is fitted on the encoded training
+    rows and scored on both. The *leak gap* is the training score minus the test score. A large gap
+    means that the encoder leaks the target into the training rows.
 
     Parameters
     ----------
     estimator : EntityEmbeddingEncoder
-        The embeddings to judge. One network a fold serves the rows "embedding", "both", "stacking"
-        and, if it is the `output`, "hidden"; without hidden layers, as under ``head="dot"``, there
-        are "embedding" and "stacking" only. Its
-        `categorical_features` say which columns all encoders encode, its `target_type` what `y`
-        is. Nothing given is changed.
+        The embeddings to judge. One network is trained in each fold for all of its outputs:
+        "embedding", "both", "stacking" and, if it is the `output` of the encoder, "hidden". Without
+        hidden layers, as with ``head="dot"``, there are "embedding" and "stacking" only. The
+        `categorical_features` of this encoder say which columns all encoders encode, and its
+        `target_type` says what `y` is. Your estimators are not changed.
     X : array-like of shape (n_samples, n_features)
         Rows in any container that the encoder takes.
     y : array-like of shape (n_samples,)
-        Target. For several outputs, give `encoders`, `downstream` and `scoring` that take them.
+        Target. If it has several outputs, you must give `encoders`, `downstream` and `scoring` that
+        can handle them.
     encoders : mapping of str to transformer, default=None
-        What to compare with; None is "TargetEncoder" and "one-hot", of scikit-learn,
-        "CatBoostEncoder" and "JamesSteinEncoder", of category_encoders, and "native": models that
-        take categories themselves (see Notes). An encoder gets the
-        categorical columns, but for those of lists, as a pandas DataFrame of strings, None where
-        missing; an :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and
-        `groups`.
+        Encoders to compare with. None takes "TargetEncoder" and "one-hot" of scikit-learn,
+        "CatBoostEncoder" and "JamesSteinEncoder" of category_encoders, and "native": models that
+        take categories themselves (see Notes). An encoder gets the categorical columns, except
+        lists, as a pandas DataFrame of strings, with None for missing cells. An
+        :class:`~sk_entity_embed.EntityEmbeddingEncoder` gets all of `X`, and `groups`.
     downstream : estimator or mapping of str to estimator, default=None
-        Models to fit on the encoded columns. None is "linear" (logistic regression or ridge on
-        imputed and standardised columns; one-hot columns stay 0 and 1) and "boosting"
-        (histogram gradient boosting).
+        Models to fit on the encoded columns. None takes "linear" and "boosting". "linear" is
+        logistic regression or ridge regression on imputed and standardised columns (one-hot columns
+        stay 0 and 1). "boosting" is histogram gradient boosting.
     cv : int, splitter or iterable, default=5
-        Folds of the comparison. An integer shuffles, stratifies by class and respects `groups`;
-        too few rows, members of a class or groups reduce it with a warning.
+        Folds of the comparison. An integer gives shuffled folds that are stratified by class and
+        keep `groups` together. If there are too few rows, members of a class or groups, there are
+        fewer folds, and you get a warning.
     scoring : str or callable, default=None
-        A scorer's name or ``scorer(model, X, y)``. None is "roc_auc" for two classes,
-        "roc_auc_ovr" for more and "r2" for quantities.
+        Name of a scorer, or ``scorer(model, X, y)``. None takes "roc_auc" for two classes,
+        "roc_auc_ovr" for more classes and "r2" for quantities.
     groups : array-like of shape (n_samples,), default=None
-        Group of each row. Folds do not divide groups, neither those of an integer `cv` nor the
-        inner ones of embeddings and of a TargetEncoder, in pipelines too, with an integer `cv`.
+        Group of each row. The folds of an integer `cv` keep groups together. So do the inner folds
+        of embeddings and of a TargetEncoder with an integer `cv`, also in pipelines.
     n_jobs : int, default=None
-        Processes that share the fits, one for each fold and encoder. The scores do not depend on
-        it, the times do.
+        Number of processes that share the fits, one for each fold and encoder. Scores do not depend
+        on it, but times do.
     random_state : int, RandomState instance or None, default=None
-        Decides the folds of an integer `cv`, the inner folds of a TargetEncoder with an integer
-        `cv`, and every parameter `random_state` that is None in `estimator`, `encoders` and
+        Controls the folds of an integer `cv` and the inner folds of a TargetEncoder with an integer
+        `cv`. It is also used for every `random_state` that is None in `estimator`, `encoders` and
         `downstream`.
     return_folds : bool, default=False
-        Whether to return the scores of the single folds as well.
+        True if the scores of each fold should be returned as well.
     verbose : int, default=0
-        1 shows a progress bar, and prints what was found.
+        1 shows a progress bar and prints the finding.
 
     Returns
     -------
     report : DataFrame
-        One row for each encoder and downstream model, the best test score of each model first:
+        One row for each encoder and downstream model, the best test score of each model first, with
+        the columns:
 
         - ``encoder``, ``downstream``, ``scoring``: names.
-        - ``mean_test_score``, ``std_test_score``, ``mean_train_score``: over the folds. The
-          standard deviation is the folds' own (``ddof=0``), as in scikit-learn's searches.
-        - ``leak_gap``: mean train minus mean test score.
-        - ``difference``, ``std_difference``: mean and standard deviation over the folds of the
-          test score minus that of the first of `encoders` under the same model, by default
-          TargetEncoder ("embedding" where `encoders` is empty); NaN where it has no such score.
+        - ``mean_test_score``, ``std_test_score``, ``mean_train_score``: over the folds, with
+          ``ddof=0`` for the standard deviation, as in scikit-learn's searches.
+        - ``leak_gap``: mean training score minus mean test score.
+        - ``difference``, ``std_difference``: test score minus that of the first of `encoders` under
+          the same model, as mean and standard deviation over the folds. The first one is
+          TargetEncoder by default, and "embedding" if `encoders` is empty. NaN if it has no score.
         - ``fit_time``, ``transform_time``, ``downstream_time``: mean seconds of the encoder's
-          ``fit_transform``, of ``transform`` of the test rows, and of the model's ``fit``. The
-          outputs of `estimator` all have the whole time of the network that they share; the
-          first one trained in a process waits for the import of torch, too.
+          ``fit_transform``, of its ``transform`` of the test rows, and of the model's ``fit``. The
+          outputs of `estimator` share one network, so each has the whole time of this network. The
+          first network in a process also waits for the import of torch.
         - ``n_features``: mean number of columns that the model gets.
         - ``n_splits``: number of folds.
 
-        ``report.attrs["finding"]`` is a sentence that says what was found and recommends an output
-        with a model, or what is better than all of them. Of two it calls one better if their mean
-        difference over the folds is more than two standard errors.
+        ``report.attrs["finding"]`` is a sentence with the result. It recommends an output with a
+        model, or says what is better than all outputs. One score is called better than another if
+        their mean difference over the folds is more than two standard errors.
     folds : DataFrame
-        With `return_folds` only. The same for each fold, with columns ``encoder``,
-        ``downstream``, ``fold``, ``test_score``, ``train_score``, ``leak_gap``, ``difference``,
-        the times, ``n_features`` and ``error``, the message of what failed or None.
+        Only with ``return_folds=True``. One row for each fold, with the columns ``encoder``,
+        ``downstream``, ``fold``, ``test_score``, ``train_score``, ``leak_gap``, ``difference``, the
+        times, ``n_features`` and ``error`` (the message if something failed, else None).
 
     Raises
     ------
     ValueError
-        If a parameter or the data do not fit, or nothing could be scored in any fold.
+        If a parameter or the data do not fit, or no score could be computed in any fold.
     TypeError
         If a container or the type of a column is not supported.
 
     Warns
     -----
     FitFailedWarning
-        If an encoder or a model fails in a fold. Its scores there, and their means, are NaN.
+        If an encoder or a model fails in a fold. Its scores in this fold, and their means, are NaN.
 
     See Also
     --------
@@ -178,35 +181,39 @@ def encoding_report(
 
     Notes
     -----
-    Numeric context columns are appended, unchanged, to the output of every encoder, so that all
-    models have them, whatever an encoder's `remainder` is. Missing ones stay NaN.
+    Numeric context columns are appended unchanged to the output of every encoder, for any
+    `remainder`, so all models have them. Missing numbers stay NaN.
 
-    The models of the rows "native" are scikit-learn's histogram gradient boosting ("boosting", or
-    "HistGradientBoosting" beside a `downstream` of your own), which takes columns of more than 255
-    categories by a TargetEncoder, and, where they are installed, "LightGBM" and "CatBoost", in one
-    thread. They have their defaults. CatBoost can take minutes for many rows; with `encoders` of
-    your own there are no such rows.
+    The rows "native" are models with their default parameters, in one thread. One is scikit-learn's
+    histogram gradient boosting. It is called "boosting", or "HistGradientBoosting" if you give a
+    `downstream` of your own. It gets columns of more than 255 categories from a TargetEncoder. If
+    they are installed, there are also "LightGBM" and "CatBoost". CatBoost can take minutes for many
+    rows. If you give `encoders` of your own, there are no such rows.
 
-    Columns of lists go to embedding encoders alone, since others take single values: against
-    them, "embedding" shows what the lists are worth, too. Pass `X` without these columns to
-    compare encoders of the others.
+    Columns of lists are encoded by embedding encoders only, since other encoders take single
+    values. The score of "embedding" then includes the value of the lists. To compare encoders
+    of the other columns, pass `X` without the lists.
 
-    CatBoostEncoder encodes a training row from those before it, in random order; JamesSteinEncoder
-    encodes it from all of them, its own target included, and has the larger leak gap. Both have a
-    column for each class where there are more than two. GLMMEncoder, which takes minutes for a
-    thousand categories, is not among the defaults; pass it in `encoders`.
+    CatBoostEncoder encodes a training row from the rows before it, in random order.
+    JamesSteinEncoder uses all training rows, and with them the row's own target. It therefore has
+    the larger leak gap. With more than two classes, both have a column for each class. GLMMEncoder
+    is not among the defaults, because it takes minutes for a thousand categories. You can pass it
+    in `encoders`.
 
-    The default one-hot columns are sparse and complete for models that take sparse input. For
-    others, such as gradient boosting, they are dense, and each column keeps its 63 most frequent
-    levels and one for the rest. Sparse output of your own encoders is made dense for such models.
-    Where numbers are missing, only pipelines, which may fill them in, get sparse columns.
+    For models that take sparse input, the default one-hot columns are sparse and complete. For
+    other models, such as gradient boosting, they are dense, and each column keeps its 63 most
+    frequent levels and one for the rest. Sparse output of your own encoders is made dense for such
+    models. If numbers are missing, only pipelines get sparse columns, since they may fill them in.
 
-    Compare the leak gap between encoders under one model. Between models it says little: boosting
-    memorises its training rows whatever the features are. As scikit-learn notes for TargetEncoder,
-    ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)`` where an encoder is
-    cross-fitted; an encoder without ``fit_transform`` gets the latter. Test scores are those of
-    :func:`~sklearn.model_selection.cross_validate` of a pipeline; its training scores are not
-    comparable, since it scores training rows encoded by ``transform``.
+    Compare the leak gap between encoders under the same model. Between models it says little,
+    because boosting memorises its training rows with any features. If an encoder is cross-fitted,
+    ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)``, as scikit-learn notes for
+    TargetEncoder. An encoder without ``fit_transform`` is used in the second way. Test scores equal
+    those of :func:`~sklearn.model_selection.cross_validate` with a pipeline. Its training scores
+    cannot be compared, since it scores training rows encoded by ``transform``.
+
+    With scikit-learn before 1.9 a TargetEncoder draws its inner folds itself, and these may divide
+    groups.
 
     References
     ----------
@@ -219,19 +226,25 @@ def encoding_report(
     >>> import numpy as np
     >>> import pandas as pd
     >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.preprocessing import OrdinalEncoder
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.evaluation import encoding_report
     >>> rng = np.random.default_rng(0)
     >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 300)})
-    >>> y = X["city"].map({"Lima": 1.0, "Oslo": 0.0, "Rome": 1.1}) + rng.normal(0, 0.1, 300)
-    >>> encoder = EntityEmbeddingEncoder(max_iter=3)
-    >>> report = encoding_report(encoder, X, y, downstream=Ridge(), cv=3, random_state=0)
-    >>> sorted({name for name in report["encoder"] if name.islower()} - {"native"})
-    ['both', 'embedding', 'one-hot', 'stacking']
-    >>> bool((report["mean_test_score"] > 0.8).all())
-    True
-    >>> "the best of the outputs" in report.attrs["finding"]
-    True
+    >>> y = X["city"].map({"Lima": 0.3, "Oslo": 0.0, "Rome": 1.1}) + rng.normal(0, 0.25, 300)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20)
+    >>> encoders = {"ordinal": OrdinalEncoder()}
+    >>> report = encoding_report(
+    ...     encoder, X, y, encoders=encoders, downstream=Ridge(), cv=3, random_state=0
+    ... )
+    >>> scores = report.set_index("encoder")["mean_test_score"].round(1)
+    >>> scores[["embedding", "ordinal"]]
+    encoder
+    embedding    0.8
+    ordinal      0.5
+    Name: mean_test_score, dtype: float64
+    >>> print(report.attrs["finding"])
+    Use output=... under 'Ridge', the best of the outputs ...: it is ahead of all others, ...
     """
     rows, target = _read(estimator, X, y, groups)
     n_outputs = target.values.shape[1]

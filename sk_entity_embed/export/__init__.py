@@ -12,6 +12,7 @@ from sk_entity_embed._lazy import lazy_names
 if TYPE_CHECKING:
     from sk_entity_embed.export.atlas import atlas_widget as atlas_widget
     from sk_entity_embed.export.atlas import to_atlas as to_atlas
+    from sk_entity_embed.export.blocks import embedding_features as embedding_features
     from sk_entity_embed.export.expressions import polars_expressions as polars_expressions
     from sk_entity_embed.export.expressions import pyarrow_transform as pyarrow_transform
     from sk_entity_embed.export.lookup import lookup_frames as lookup_frames
@@ -33,6 +34,7 @@ else:
         {
             ".learning.module": ["EntityEmbeddings"],
             "atlas": ["atlas_widget", "to_atlas"],
+            "blocks": ["embedding_features"],
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],

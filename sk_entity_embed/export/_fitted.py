@@ -41,12 +41,13 @@ from sk_entity_embed.model.heads.dot import DotHead
 from sk_entity_embed.model.heads.perceptron import MLPHead
 from sk_entity_embed.model.losses import Bounded, Link, Log, Logit, Scale, Softmax
 from sk_entity_embed.model.poolings import GRU, POOLINGS
+from sk_entity_embed.model.record import FitRecord, Importances
 from sk_entity_embed.model.tables import EmbeddingTable
 
 _CLASSES = (
     *(Link, Log, Logit, Softmax, Bounded),
     *(ContextScaling, CrossVocabulary, EmbeddingModel, EmbeddingTable, Output, Scale),
-    *(Vocabulary, WarmStartState, Growth, KeptRows, Lists),
+    *(Vocabulary, WarmStartState, Growth, KeptRows, Lists, FitRecord, Importances),
 )
 
 
@@ -70,13 +71,14 @@ ATTRIBUTES: dict[str, Any] = {
 
 SOME_HAVE: dict[str, Any] = {
     "_growth": Growth,
+    "_record": FitRecord | None,
     "category_count_errors_": dict[str, int],
     "classes_": NDArray[Any] | None,
     "feature_names_in_": NDArray[np.object_],
 }
 """Those that only some estimators have."""
 
-OPTIONAL = {"_growth", "category_count_errors_", "feature_names_in_"}
+OPTIONAL = {"_growth", "_record", "category_count_errors_", "feature_names_in_"}
 """Those that an estimator of any class may have or not."""
 
 SHAPES: dict[type, dict[str, str]] = {
@@ -318,6 +320,11 @@ def _growth(g: Growth, m: EmbeddingModel) -> Rules:
         yield fits, "a category of the kept rows is not known"
 
 
+def _importances(worth: Importances) -> Rules:
+    yield len(worth.rises) == len(worth.errors), "importances and their errors do not fit"
+    yield worth.n_rows >= 0, "a number of rows is negative"
+
+
 def _estimator(s: Any) -> Rules:
     """Say what has to hold of the fitted attributes; those that are not there are None."""
     m, kind, n_outputs = s._model, s.target_type_, s._model.head.n_outputs
@@ -350,6 +357,9 @@ def _estimator(s: Any) -> Rules:
     yield min(errors.values(), default=0) >= 0, "an error of counts is negative"
     if s._growth is not None:
         yield from _growth(s._growth, m)
+    if s._record is not None and s._record.importances is not None:
+        fits = len(s._record.importances.rises) == len(m.tables)
+        yield fits, "importances are of other columns"
 
 
 _LINKS: dict[str, tuple[type, ...]] = {
@@ -371,6 +381,7 @@ RULES: dict[type, Callable[[Any], Rules]] = {
     Bounded: _bounded,
     KeptRows: _kept,
     Lists: _lists,
+    Importances: _importances,
     EmbeddingModel: _model,
     SimpleNamespace: _estimator,
 }

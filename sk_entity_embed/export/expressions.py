@@ -36,62 +36,64 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
-        step alone is exported; it takes the columns that it is given there.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Only this
+        step is exported. The expressions take the columns that the step gets in the pipeline.
 
     Returns
     -------
     list of polars.Expr
-        One for each output column, named by
-        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out` and of type
-        Float32, for ``select`` or ``with_columns``. They work without this package and are
-        serialisable.
+        One expression for each output column, for ``select`` or ``with_columns``. They have the
+        names of :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out` and the type
+        Float32. They work without this package, and can be serialised.
 
     Raises
     ------
     ImportError
         If polars is not installed.
     InvalidParameterError
-        If the encoder's output has a hidden layer or predictions, which are no look-up.
+        If the encoder's output has a hidden layer or predictions, which cannot be looked up.
     UnsupportedDataError
-        If a column holds lists, or its categories are of mixed type, or of one that cannot be a
-        key.
+        If a column holds lists, or its categories have mixed types or a type that cannot be a key.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are not part of the expressions.
+        If you give a pipeline with other steps, which are not part of the expressions.
 
     See Also
     --------
-    pyarrow_transform : The same for Arrow tables.
+    pyarrow_transform : Return ``transform`` as a function of Arrow tables.
+    sql : Return ``transform`` as a query.
 
     Notes
     -----
-    Columns are of the kind of type of fit: strings (or Categorical, Enum) where text was, any
-    numbers where numbers were. Polars refuses others when the expression runs: text for numbers and
-    numbers for text, which ``transform`` calls unknown, and floats for decimals and decimals for
-    floats, which polars would round. A value that ``handle_unknown="error"`` or
-    ``handle_missing="error"`` refuses ends the query with polars' error of an incomplete mapping.
-    Numbers passed through stay null where they are null; those beyond the range of Float32 become
-    infinite. A column without a type, which had only missing cells in fit, takes any type, but NaN
-    is no missing cell in it.
+    Columns must have the same kind of type as in fit: strings (or Categorical, Enum) for text, and
+    any numbers for numbers. Otherwise polars raises an error when the expression runs. This
+    includes text for numbers and numbers for text, which ``transform`` treats as unknown. It also
+    includes floats for decimals and decimals for floats, which polars would round.
+
+    With ``handle_unknown="error"`` or ``handle_missing="error"``, such a value ends the query with
+    polars' error about an incomplete mapping. Numbers that are passed through stay null if they are
+    null; those beyond the range of Float32 become infinite. A column that had only missing cells in
+    fit takes any type, but NaN does not count as missing in it.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import polars as pl
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import polars_expressions
-    >>> X = pl.DataFrame({"city": ["Oslo", "Rome"] * 50})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
-    >>> expressions = polars_expressions(encoder.fit(X, np.arange(100) + 0.5))
-    >>> new = pl.DataFrame({"city": ["Rome", None, "Lima"]})
-    >>> out = new.lazy().select(expressions).collect()
-    >>> out.columns, np.array_equal(out.to_numpy(), encoder.transform(new))
-    (['city_0', 'city_1'], True)
+    >>> X = pl.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> expressions = polars_expressions(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
+    >>> new = pl.LazyFrame({"city": ["Rome", "Oslo", None]})
+    >>> out = new.select(expressions).collect()
+    >>> out.columns
+    ['city_0', 'city_1']
+    >>> out.to_numpy()[:2].round(1)
+    array([[-0.7, -0.7],
+           [-0.4,  0.8]], dtype=float32)
     """
     try:
         import polars as pl
@@ -114,48 +116,50 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
 def pyarrow_transform(encoder: Any) -> ArrowTransform:
     """Return ``transform`` as a function of Arrow tables and record batches.
 
-    It is a function since Arrow's own expressions, as in the filters of a data set, gather no
-    values; apply it to the batches of a scanner.
+    Apply it to the batches of a scanner. It is a function because Arrow's own expressions, as in
+    the filters of a data set, cannot look up vectors.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
-        step alone is exported; it takes the columns that it is given there.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Only this
+        step is exported. The function takes the columns that the step gets in the pipeline.
 
     Returns
     -------
     ArrowTransform
-        Maps a table, or a record batch, to one with the output columns, of type float32. It
-        refuses and warns of the values that ``transform`` does. It can be pickled.
+        A function from a table or a record batch to one with the output columns, of type float32.
+        It raises the errors and warnings of ``transform``. It can be pickled.
 
     Raises
     ------
     InvalidParameterError
-        If the encoder's output has a hidden layer or predictions, which are no look-up.
+        If the encoder's output has a hidden layer or predictions, which cannot be looked up.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are not part of the function.
+        If you give a pipeline with other steps, which are not part of the function.
 
     See Also
     --------
-    polars_expressions : The same for polars.
+    polars_expressions : Return ``transform`` as polars expressions.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import pyarrow as pa
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import pyarrow_transform
-    >>> X = pa.table({"city": ["Oslo", "Rome"] * 50})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
-    >>> look_up = pyarrow_transform(encoder.fit(X, np.arange(100) + 0.5))
-    >>> look_up(pa.table({"city": ["Rome", None, "Lima"], "fare": [3.0, 4.0, 5.0]})).column_names
-    ['city_0', 'city_1']
+    >>> X = pa.table({"city": ["Lima", "Oslo", "Rome"] * 40})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> look_up = pyarrow_transform(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
+    >>> new = pa.table({"city": ["Rome", "Oslo"], "fare": [3.0, 4.0]})
+    >>> look_up(new).to_pandas().round(1)
+       city_0  city_1
+    0    -0.7    -0.7
+    1    -0.4     0.8
     """
     lookups, passed = exported_lookups(encoder, "The function", lists=True)
     names = [lookup.name for lookup in lookups if lookup.sides is None]

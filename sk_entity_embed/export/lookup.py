@@ -35,20 +35,21 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted, or a fitted pipeline that holds one such step.
+        A fitted encoder, or a fitted pipeline that holds one such step.
 
     Returns
     -------
     dict of DataFrame
-        By column name. Each has the columns "category", with the categories in their own type,
-        "kind", and float32 columns named as in
-        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`; under
-        ``head="dot"`` the last one is the bias. "kind" is "category" for the categories seen in
-        fit; infrequent ones are among them, each with the vector they share. Two rows without a
-        category may follow, of kind "missing" and "unknown": the vectors of missing cells, by
-        `handle_missing`, and of all other categories, by `handle_unknown`. Without missing cells
-        in fit the two are equal. What ``handle_unknown="error"`` or ``handle_missing="error"``
-        refuses has no row.
+        One table for each column, by column name. It has a column "category" with the categories in
+        their own type, a column "kind", and float32 columns with the names of
+        :meth:`~sk_entity_embed.EntityEmbeddingEncoder.get_feature_names_out`. With ``head="dot"``
+        the last one is the bias.
+
+        Rows of kind "category" are the categories seen in fit. Infrequent ones are among them, each
+        with the vector they share. Two rows without a category can follow. The row of kind
+        "missing" is the vector for missing cells, according to `handle_missing`. The row of kind
+        "unknown" is the vector for all other categories, according to `handle_unknown`. If fit had
+        no missing cells, the two are equal. If a policy is "error", its row is left out.
 
     Raises
     ------
@@ -59,36 +60,39 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
 
     See Also
     --------
-    to_parquet : The same as files.
-    sql : The query that joins them.
+    to_parquet : Write the same tables as files.
+    sql : Return the query that joins them.
 
     Notes
     -----
-    To join by pandas, which matches missing keys with each other, take the rows of kind
-    "category", then fill what found none from the other rows.
+    If you join with pandas, join the rows of kind "category" first, because pandas matches missing
+    keys with each other. Then fill the rows without a match from the rows of the other kinds.
 
-    The table of a pair of columns, called like ``"carrier:dest"``, has no categories: "row_0" and
-    "row_1" are those of its two columns, whose tables then have a column "row", also for missing
-    and unknown cells. Its row of kind "unknown" is for all other pairs; no policy refuses them.
+    The table of a pair of columns, called like ``"carrier:dest"``, has the columns "row_0" and
+    "row_1" in place of "category". They hold row numbers of the tables of the two columns, which
+    then have a column "row", also for missing and unknown cells. The row of kind "unknown" is for
+    all other pairs; no policy raises an error for them.
 
-    The table of a column of lists is that of their items, one row an item. Its row of kind
-    "empty", before the unknown one, is for the empty list; a missing list counts as a list of one
-    missing item. Pooling is left to the reader: ``transform`` gives what the encoder's `pooling`
-    makes of the last `max_length` items' vectors; by "gru" this is not in their coordinates.
+    The table of a column of lists has one row for each item. Its row of kind "empty", before the
+    unknown one, is for the empty list. A missing list counts as a list of one missing item. You do
+    the pooling yourself: ``transform`` applies the encoder's `pooling` to the vectors of the last
+    `max_length` items. The output of "gru" is not in the coordinates of the items.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import lookup_frames
-    >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
-    >>> frame = lookup_frames(encoder.fit(X, np.arange(100) + 0.5))["city"]
-    >>> frame.columns.tolist()
-    ['category', 'kind', 'city_0', 'city_1']
+    >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> frame = lookup_frames(encoder.fit(X, [22.0, -4.0, 12.0] * 40))["city"]
+    >>> frame.head(3).round(1)
+      category      kind  city_0  city_1
+    0     Lima  category     1.1    -0.2
+    1     Oslo  category    -0.4     0.8
+    2     Rome  category    -0.7    -0.7
     >>> frame["kind"].tolist()
-    ['category', 'category', 'missing', 'unknown']
+    ['category', 'category', 'category', 'missing', 'unknown']
     """
     return {lookup.name: _frame(lookup) for lookup in lookups_of(encoder)}
 
@@ -96,29 +100,29 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
 def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     """Write the look-up tables, one Parquet file for each categorical column.
 
-    The file of a column of lists is the table of their items; :func:`lookup_frames` tells how to
-    pool them.
+    For a column of lists, the file is the table of their items. :func:`lookup_frames` explains how
+    to pool them.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted, or a fitted pipeline that holds one such step.
+        A fitted encoder, or a fitted pipeline that holds one such step.
     folder : str or path-like
-        Where to; made if it does not exist. Files of the same name are replaced, all of them or,
-        after an error, none. A reader sees each file as the old one or the new one.
+        Folder to write to; it is created if it does not exist. Files of the same name are replaced
+        atomically. If there is an error, none of them is replaced.
 
     Returns
     -------
     dict of Path
-        The file of each column, for `lookups` of :func:`sql`. It is the column's name with
-        ``.parquet`` where that is safe on every file system, else what is left of the name and a
-        checksum.
+        The file of each column, for `lookups` of :func:`sql`. Its name is that of the column with
+        ``.parquet``. If that is not safe on every file system, unsafe characters are left out and a
+        checksum is added.
 
     Raises
     ------
     UnsupportedDataError
-        If the categories of a column are of mixed type, or of one that cannot be a key. No file
-        is written then.
+        If the categories of a column have mixed types, or a type that cannot be a key. Then no file
+        is written.
     InvalidParameterError
         If `encoder` is not an estimator of this package.
     sklearn.exceptions.NotFittedError
@@ -126,22 +130,28 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
 
     See Also
     --------
-    lookup_frames : The same tables in memory; it says what they hold.
+    lookup_frames : Return the same tables; explains what they hold.
+    sql : Return the query that joins them.
 
     Examples
     --------
     >>> import tempfile
-    >>> import numpy as np
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import to_parquet
-    >>> X = pd.DataFrame({"city": ["Oslo", "Rome"] * 50})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1).fit(X, np.arange(100) + 0.5)
+    >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> encoder = encoder.fit(X, [22.0, -4.0, 12.0] * 40)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = to_parquet(encoder, folder)
     ...     frame = pd.read_parquet(files["city"])
-    >>> files["city"].name, frame.shape
-    ('city.parquet', (4, 4))
+    >>> files["city"].name
+    'city.parquet'
+    >>> frame.head(3).round(1)
+      category      kind  city_0  city_1
+    0     Lima  category     1.1    -0.2
+    1     Oslo  category    -0.4     0.8
+    2     Rome  category    -0.7    -0.7
     """
     tables = {lookup.name: _arrow_table(lookup) for lookup in lookups_of(encoder)}
     stems = file_names(list(tables))
@@ -166,24 +176,25 @@ def sql(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. The
-        step alone is exported; it takes the columns that it is given there.
+        Fitted with ``output="embedding"``, or a fitted pipeline that holds one such step. Only this
+        step is exported. The query takes the columns that the step gets in the pipeline.
     table : str, sequence of str or path-like
-        The rows: the name of a table or a view, a qualified name in parts, such as
+        The rows to encode: the name of a table or a view, a qualified name in parts, such as
         ``("sales", "flights")``, or a :class:`~pathlib.Path` of a Parquet file. Names are quoted.
-        Its columns have the names and the kinds of type (text, numbers, ...) of fit.
+        The columns must have the names and the kinds of type (text, numbers, ...) of fit.
     lookups : mapping, default=None
         The look-up table of each categorical column, in the same form: the paths that
-        :func:`to_parquet` gives, or names of tables that these files, or the frames of
-        :func:`lookup_frames`, were loaded into. None, for all columns or for one of them, writes
-        the vectors into the query, which suits up to a few thousand categories.
+        :func:`to_parquet` returns, or names of tables with the contents of these files or of
+        :func:`lookup_frames`. None, for all columns or for one of them, writes the vectors into the
+        query, which works well for up to a few thousand categories.
     keep : sequence of str, default=()
-        Columns of `table` to put first, such as a key: SQL promises no order of rows.
+        Columns of `table` to put first, such as a key. You need one, since SQL guarantees no order
+        of rows.
     dialect : {"duckdb", "spark", "postgres", "bigquery", "snowflake", "sqlite", "standard"}, \
 default="duckdb"
         "spark" is for Spark SQL 3.4 or newer. "postgres", "bigquery" and "snowflake" are written
-        by sqlglot, which has to be installed (extra ``sql``). "standard" uses nothing but common
-        SQL, for any other database. All but "duckdb" and "spark" know tables by name only.
+        by sqlglot, which must be installed (extra ``sql``). "standard" uses nothing but common SQL,
+        for any other database. All but "duckdb" and "spark" take tables by name only.
 
     Returns
     -------
@@ -200,34 +211,36 @@ default="duckdb"
     ImportError
         If the dialect needs sqlglot, which is not installed.
     InvalidParameterError
-        If `dialect` is none of these, which the error lists. If the encoder's output has a hidden
-        layer or predictions, which are no look-up, or a look-up table is missing. If `keep` is not
-        a list of different names, or a name in it is empty, is that of an output column, differs
-        from another name of the query in case only, or is none that the database can have.
+        If `dialect` is none of these; the error lists them. If the encoder's output has a hidden
+        layer or predictions, which cannot be looked up, or a look-up table is missing. Also if
+        `keep` is not a list of different names, or if a name in it is empty, is the name of an
+        output column, differs from another name of the query in case only, or is one that the
+        database does not allow.
     InvalidDataError
-        If the name of a column that the query reads is empty or holds a zero character. If two
-        columns of fit, or two output columns, have names that differ in case only, which most
-        databases ignore (DuckDB and SQLite that of ASCII letters, PostgreSQL and Snowflake none).
-        If a name is longer than PostgreSQL keeps, or has a character that BigQuery does not allow.
+        If the name of a column that the query reads is empty or holds a zero character, is longer
+        than PostgreSQL keeps, or has a character that BigQuery does not allow. Also if two columns
+        of fit, or two output columns, have names that differ in case only: most databases ignore
+        case (DuckDB and SQLite ignore that of ASCII letters, PostgreSQL and Snowflake ignore none).
     UnsupportedDataError
-        If a column holds lists, or its categories cannot be keys, or not be written into a query.
+        If a column holds lists, or its categories cannot be keys or cannot be written into a query.
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are not part of the query.
+        If you give a pipeline with other steps, which are not part of the query.
 
     See Also
     --------
     to_parquet : Write the look-up tables.
+    lookup_frames : Return the look-up tables.
 
     Notes
     -----
-    Where ``transform`` would raise, by ``handle_unknown="error"`` or ``handle_missing="error"``,
-    the query fails in DuckDB, Spark, PostgreSQL and BigQuery, and gives NULL elsewhere. Infinite
-    numbers, which ``transform`` refuses, pass through.
+    If ``transform`` would raise an error, because of ``handle_unknown="error"`` or
+    ``handle_missing="error"``, the query fails in DuckDB, Spark, PostgreSQL and BigQuery, and gives
+    NULL elsewhere. Infinite numbers pass through, although ``transform`` raises an error for them.
 
     In DuckDB text is compared byte by byte, whatever the collation, and NaN is missing, as in
     ``transform``. The query ends with an error where fit had numbers and the column is text, or

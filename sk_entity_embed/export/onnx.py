@@ -58,17 +58,21 @@ def to_onnx(
     missing_values: Mapping[str, str | int | None] | None = None,
     handle_unknown: str | None = None,
 ) -> ModelProto:
-    """Make an ONNX model of a fitted encoder's ``transform`` or a predictor's ``predict``.
+    """Return an ONNX model of a fitted encoder's ``transform`` or a predictor's ``predict``.
 
-    The model has one input of shape (n_samples, 1) for each column of `X`, in their order and
-    called as they are. An encoder's has one output, ``transformed``, a float tensor of shape
-    (n_samples, n_features_out). Its columns are those of ``get_feature_names_out``, which the
-    metadata hold as JSON under ``feature_names_out``. A regressor's has the output ``variable``,
-    double, of the shape of ``predict``. A classifier's has ``label`` and ``probabilities``,
-    double, of the shapes of ``predict`` and ``predict_proba``; the metadata hold the classes as
-    JSON under ``classes``. Outputs whose name a column has gain underscores.
+    The model has one input of shape (n_samples, 1) for each column of `X`, in the same order and
+    with the same name. Its outputs depend on the estimator:
 
-    Numbers must have the input's own type, since ONNX converts nothing:
+    - An encoder has the output ``transformed``, a float tensor of shape
+      (n_samples, n_features_out). The metadata hold the names of its columns, those of
+      ``get_feature_names_out``, as JSON under ``feature_names_out``.
+    - A regressor has the output ``variable``, of type double, with the shape of ``predict``.
+    - A classifier has the outputs ``label`` and ``probabilities`` (double), with the shapes of
+      ``predict`` and ``predict_proba``. The metadata hold the classes as JSON under ``classes``.
+
+    If a column has the name of an output, the output's name gets underscores.
+
+    ONNX does not convert types, so numbers must have the type of the input:
 
     ==========================  ==============  ============================================
     column                      input           missing cell
@@ -81,33 +85,33 @@ def to_onnx(
     context: numbers, booleans  tensor(double)  NaN
     ==========================  ==============  ============================================
 
-    A column of lists has two inputs. The first, of shape (n_samples, n), holds the items in the
-    type above, padded by anything to the longest list of the batch. The other, named like
-    ``tags_length``, is a tensor(int64) of shape (n_samples, 1) with the number of items in each
-    list, 0 if it is empty and -1 if it is missing. The metadata hold their names as JSON under
-    ``lengths``.
+    A column of lists has two inputs. The first has shape (n_samples, n) and holds the items in the
+    type above; pad shorter lists with any value to the longest list of the batch. The second, named
+    like ``tags_length``, is a tensor(int64) of shape (n_samples, 1) with the number of items in
+    each list: 0 if it is empty, and -1 if it is missing. The metadata hold their names as JSON
+    under ``lengths``.
 
-    All inputs must be fed, even those that do not reach the output. The vectors equal those of
-    ``transform`` bit by bit; pooled lists, hidden layer and predictions up to the rounding of their
-    sums. Only operators of ai.onnx 17 and ai.onnx.ml 3 are used.
+    You must feed all inputs, even those that do not influence the output. The vectors equal those
+    of ``transform``, bit by bit. Pooled lists, hidden layers and predictions are equal up to the
+    rounding of their sums. Only operators of ai.onnx 17 and ai.onnx.ml 3 are used.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder, EntityEmbeddingRegressor or EntityEmbeddingClassifier
-        Fitted, or a fitted pipeline that holds one such step. The step alone is exported; it
-        takes the columns that it is given there.
+        A fitted estimator, or a fitted pipeline that holds one such step. Only this step is
+        exported. The model takes the columns that the step gets in the pipeline.
     path : str or path-like, default=None
-        File to write, usually ``*.onnx``; it appears at once or not at all.
+        File to write, usually ``*.onnx``. It is written atomically.
     missing_values : dict of str, int or None, default=None
-        For columns of text, integers or booleans, what stands for a missing cell, since ONNX has
-        no null (Python's onnxruntime reads None as the text ``"None"``). It must not be a
-        category of the column; None says that no cell will be missing. Columns that had missing
-        cells in fit have to be named.
+        For columns of text, integers or booleans, the value that stands for a missing cell. ONNX
+        has no null, and Python's onnxruntime reads None as the text ``"None"``. The value must not
+        be a category of the column. None means that no cell will be missing. You must name the
+        columns that had missing cells in fit.
     handle_unknown : {"learned", "zero", "nan"}, default=None
-        The vector of unknown categories; None is the encoder's own policy. Regressors and
-        classifiers have "learned" only. It has to be given where ``transform`` would raise
-        (``handle_unknown="error"``, or ``handle_missing="error"`` and a column that can be
-        missing), because a model cannot: such cells are unknown then.
+        Vector of unknown categories; None takes the policy of the encoder. Regressors and
+        classifiers can only have "learned". A model cannot raise errors. So you must give this
+        if ``transform`` would raise one (``handle_unknown="error"``, or ``handle_missing="error"``
+        and a column that can be missing); the model then treats such cells as unknown.
 
     Returns
     -------
@@ -121,21 +125,25 @@ def to_onnx(
     InvalidParameterError
         If a parameter does not fit the encoder.
     UnsupportedDataError
-        If a column holds lists pooled by "gru", or its categories, or the classes, are not strings,
-        integers, booleans or numbers (dates, values of mixed type), or do not fit ONNX's types.
+        If a column holds lists pooled by "gru". Also if categories or classes are not strings,
+        numbers or booleans (such as dates, or values of mixed type), or do not fit ONNX's types.
     InvalidDataError
         If the model would exceed the 2 GB that ONNX allows.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are not part of the model.
+        If you give a pipeline with other steps, which are not part of the model.
+
+    See Also
+    --------
+    save : Save the estimator itself, to use it in Python.
 
     Notes
     -----
-    Numbers that ``transform`` refuses, infinite or beyond the range of float32, are not refused
-    here: infinite ones count as the largest or smallest of fit, and ``remainder="passthrough"``
-    hands both on as infinity.
+    For infinite numbers, and for numbers beyond the range of float32, ``transform`` raises an
+    error. The model does not. Infinite numbers count as the largest or smallest number of fit, and
+    with ``remainder="passthrough"`` both kinds are passed on as infinity.
 
     References
     ----------
@@ -148,14 +156,17 @@ def to_onnx(
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import to_onnx
-    >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome"], 100), "day": rng.random(100)})
-    >>> encoder = EntityEmbeddingEncoder(max_iter=1, random_state=0).fit(X, rng.random(100))
-    >>> model = to_onnx(encoder)
+    >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40, "day": np.arange(120.0)})
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+    >>> model = to_onnx(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
     >>> session = onnxruntime.InferenceSession(model.SerializeToString())
-    >>> (out,) = session.run(None, {name: X[[name]].to_numpy() for name in X})
-    >>> np.array_equal(out, encoder.transform(X))
-    True
+    >>> [(put.name, put.type) for put in session.get_inputs()]
+    [('city', 'tensor(string)'), ('day', 'tensor(double)')]
+    >>> (vectors,) = session.run(None, {name: X[[name]].to_numpy() for name in X})
+    >>> vectors.shape
+    (120, 2)
+    >>> float(abs(vectors - encoder.transform(X)).max())
+    0.0
     """
     try:
         import onnx  # noqa: F401

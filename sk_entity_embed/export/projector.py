@@ -34,21 +34,21 @@ def to_projector(
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted, or a fitted pipeline that holds one such step.
+        A fitted encoder, or a fitted pipeline that holds one such step.
     column : str or None
-        The column; None is all of them, but for lists that were all empty in fit.
+        Name of the column. None writes all columns, except lists that were all empty in fit.
     folder : str or path-like
-        Where to; made if it does not exist. Files of the same name are replaced, all of them or,
-        after an error, none.
+        Folder to write to; it is created if it does not exist. Files of the same name are replaced
+        atomically. If there is an error, none of them is replaced.
     metadata : Series, DataFrame or mapping, default=None
         More to show about each category: a series, or a frame with several columns, indexed by
-        category. Where several columns are written, a mapping from their names to these.
+        category. If you write several columns, a mapping from their names to series or frames.
 
     Returns
     -------
     dict of list of Path
-        For each column its ``vectors.tsv`` and ``metadata.tsv``, in `folder` where it is the only
-        one, else in a folder of its own.
+        The files ``vectors.tsv`` and ``metadata.tsv`` of each column. They are in `folder` if you
+        write one column, else each column has a folder of its own.
 
     Raises
     ------
@@ -60,18 +60,22 @@ def to_projector(
     sklearn.exceptions.NotFittedError
         If the encoder is not fitted.
 
+    See Also
+    --------
+    sk_entity_embed.inspection.explore : Make an interactive page that needs no other tool.
+
     Notes
     -----
-    ``projector_config.pbtxt`` in `folder` is for TensorBoard (``tensorboard --logdir FOLDER``),
-    ``projector_config.json`` for the projector on its own, which can also load the two files of
-    a column by hand.
+    To see the vectors in TensorBoard, run ``tensorboard --logdir FOLDER``; it reads
+    ``projector_config.pbtxt``. The projector on its own reads ``projector_config.json``, or you can
+    load the two files of a column by hand.
 
     The metadata have a header and the columns "category", "kind" ("category", "infrequent",
-    "missing" or "unknown"), "count", and the mean target as "target_mean", or one of them for
-    each class or output. Tabs, line ends and backslashes in names are written as ``\\t``, ``\\n``
-    and ``\\\\``. The last row is the unknown vector, unless ``handle_unknown`` is "error" or
-    "nan"; missing cells have no row if ``handle_missing`` is "nan". Of a column of lists, the rows
-    are the items. The biases of ``head="dot"`` are left out.
+    "missing" or "unknown"), "count", and the mean target as "target_mean" (one column for each
+    class or output if there are several). Tabs, line ends and backslashes in names are written as
+    ``\\t``, ``\\n`` and ``\\\\``. The last row is the unknown vector, unless ``handle_unknown`` is
+    "error" or "nan". Missing cells have no row if ``handle_missing`` is "nan". For a column of
+    lists, the rows are the items. The biases of ``head="dot"`` are left out.
 
     References
     ----------

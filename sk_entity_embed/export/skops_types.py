@@ -41,6 +41,8 @@ SKOPS_TYPES: list[str] = [
     "sk_entity_embed.model.poolings.Max",
     "sk_entity_embed.model.poolings.Mean",
     "sk_entity_embed.model.poolings.Sum",
+    "sk_entity_embed.model.record.FitRecord",
+    "sk_entity_embed.model.record.Importances",
     "sk_entity_embed.model.tables.EmbeddingTable",
     "sk_entity_embed.predictors.EntityEmbeddingClassifier",
     "sk_entity_embed.predictors.EntityEmbeddingRegressor",

@@ -17,17 +17,17 @@ __all__ = ["to_torch"]
 def to_torch(
     encoder: Any, columns: str | Sequence[str] | None = None, *, freeze: bool = False
 ) -> EntityEmbeddings:
-    """Make a torch module of the vectors, to be used and trained in another network.
+    """Return a torch module of the vectors, to use and train in a network of your own.
 
     Parameters
     ----------
     encoder : estimator
-        Fitted, or a fitted pipeline that holds one such step. The step alone is exported; it
-        takes the columns that it is given there.
+        A fitted estimator of this package, or a fitted pipeline that holds one such step. Only this
+        step is exported. The module takes the columns that the step gets in the pipeline.
     columns : str or sequence of str, default=None
-        Names of the columns, in the order of the module's output; None takes all of them.
+        Names of the columns, in the order of the module's output. None takes all of them.
     freeze : bool, default=False
-        Whether the vectors do not require a gradient.
+        True if the vectors should stay as they are while you train your network.
 
     Returns
     -------
@@ -37,27 +37,31 @@ def to_torch(
     Raises
     ------
     InvalidParameterError
-        If the estimator is not one of this package, or has no such column.
+        If the estimator is not one of this package, or a column does not exist.
     UnsupportedDataError
-        If one of the columns holds lists, which the module does not pool.
+        If one of the columns holds lists, which the module cannot pool.
 
     Warns
     -----
     PartialExportWarning
-        If a pipeline is given that has other steps, which are not part of the module.
+        If you give a pipeline with other steps, which are not part of the module.
+
+    See Also
+    --------
+    EntityEmbeddings : The module, and its methods.
 
     Notes
     -----
-    To return, train the module in your network, then give its vectors to a new encoder, which
-    keeps them as they are::
+    You can bring vectors back into an encoder. Train the module in your network, then give its
+    vectors to a new encoder, which keeps them as they are::
 
         EntityEmbeddingEncoder(init=module.to_frames(), freeze=True).fit(X, y)
 
-    ``transform`` of that encoder gives exactly these vectors for every category of the module
-    that occurs in `X`, and for missing cells if `X` has some. An infrequent group gets the mean
-    of its categories' vectors, which is the module's own vector where both group the same
-    categories. The unknown vector is not handed over, since it belongs to no category: the fit
-    learns a new one. Nor are the biases that end vectors of ``head="dot"``.
+    ``transform`` of that encoder gives exactly these vectors for every category of the module that
+    occurs in `X`, and for missing cells if `X` has some. Infrequent categories get the mean of
+    their vectors, which is the module's own vector if both have the same infrequent categories. The
+    unknown vector is not taken over, since it belongs to no category: the fit learns a new one. The
+    biases of ``head="dot"`` are not taken over either.
 
     References
     ----------
@@ -73,13 +77,16 @@ def to_torch(
     >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 100)})
     >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
     >>> module = to_torch(encoder.fit(X, rng.random(100)))
+    >>> module
+    EntityEmbeddings(
+      columns=['city']
+      (embeddings): ModuleList(
+        (0): Embedding(6, 2)
+      )
+    )
     >>> codes = module.encode(X)
-    >>> codes.shape, module(codes).shape
-    (torch.Size([100, 1]), torch.Size([100, 2]))
-    >>> np.array_equal(module(codes).detach().numpy(), encoder.transform(X))
-    True
-    >>> module["city"]
-    Embedding(6, 2)
+    >>> module(codes).shape
+    torch.Size([100, 2])
     """
     encoder = exported_step(encoder)
     model = fitted_model(encoder)

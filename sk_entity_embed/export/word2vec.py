@@ -36,49 +36,55 @@ def to_word2vec(
 ) -> dict[str, Any]:
     """Write the vectors of one column in the format of word2vec.
 
-    Read them with ``gensim.models.KeyedVectors.load_word2vec_format(path, binary=binary)``.
+    To read them, call ``gensim.models.KeyedVectors.load_word2vec_format(path, binary=binary)``.
 
     Parameters
     ----------
     encoder : EntityEmbeddingEncoder
-        Fitted, or a fitted pipeline that holds one such step.
+        A fitted encoder, or a fitted pipeline that holds one such step.
     column : str or None
-        The column; None is the only one.
+        Name of the column; None if there is only one.
     path : str or path-like
-        Where to; what is there is replaced at once, together with the file at `vocab_path`.
+        File to write. An existing file is replaced atomically, together with that at `vocab_path`.
     binary : bool, default=False
-        Whether to write the binary format. Both keep all digits of float32.
+        True if the file should be binary. Both formats keep all digits of float32.
     vocab_path : str or path-like, default=None
-        Where to write the training rows of each word, for `fvocab` of gensim's reader, which
-        without it makes counts up.
+        File for the number of training rows of each word. Give it to gensim's reader as `fvocab`.
+        Without it, gensim invents counts.
 
     Returns
     -------
     dict
-        The category of each word, in the order of the file: the most frequent one first. None is
-        the unknown one, NaN the missing one.
+        The category of each word, in the order of the file: the most frequent one first. None
+        stands for unknown, NaN for missing.
 
     Raises
     ------
     InvalidParameterError
-        If `encoder` is not an estimator of this package, or has no such column, or if `path` and
+        If `encoder` is not an estimator of this package, the column does not exist, or `path` and
         `vocab_path` are the same file.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
+    See Also
+    --------
+    to_projector : Write files for the TensorFlow embedding projector.
+
     Notes
     -----
-    Words cannot hold white space, so categories are percent-encoded: white space, control
+    Words cannot contain white space, so categories are percent-encoded: white space, control
     characters, ``%`` and a first ``<`` become ``%20``, ``%0A``, ``%25``, ``%3C`` and so on.
-    :func:`urllib.parse.unquote` undoes it. Categories that are not strings are written as they are
-    printed, dates by ISO 8601; where a column holds strings too, they carry their type, as in
-    ``<int>1``. Three words have a meaning of their own. ``<empty>`` is the empty string.
-    ``<missing>`` is there where missing is a category, unless ``handle_missing`` is "nan".
-    ``<unknown>``, the vector of all other categories, is there unless ``handle_unknown`` is
-    "error" or "nan". Infrequent categories are words with the vector they share.
+    :func:`urllib.parse.unquote` decodes them. Categories that are not strings are written as
+    Python prints them, and dates in ISO 8601. If the column holds strings, too, they carry their
+    type, as in ``<int>1``.
 
-    Of a column of lists, the words are the items, with the items' vectors and counts. The biases
-    of ``head="dot"`` are left out: the format is for coordinates.
+    Three words are special. ``<empty>`` is the empty string. ``<missing>`` is written if missing is
+    a category, unless ``handle_missing`` is "nan". ``<unknown>`` is the vector of all other
+    categories; it is written unless ``handle_unknown`` is "error" or "nan". Infrequent categories
+    are words with the vector they share.
+
+    For a column of lists, the words are the items, with the items' vectors and counts. The biases
+    of ``head="dot"`` are left out, since the format is for coordinates.
 
     Examples
     --------

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NAME, _NAMES = "sk_entity_embed_{}.ckpt", "sk_entity_embed_*.ckpt"
 """Files of a folder, one for each training of a fit. All others are left alone."""
 _LOCK = "sk_entity_embed.lock"
-_FREE = {"checkpoint", "checkpoint_interval", "device", "verbose"}
+_FREE = {"callbacks", "checkpoint", "checkpoint_interval", "device", "verbose"}
 """Parameters that do not decide the result; the device is compared when the state is read."""
 _FOLDS = "the folds, which `cv` draws anew in each fit unless its random_state is a number"
 _FEW, _SHORT = 20, 40

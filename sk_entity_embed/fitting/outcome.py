@@ -1,4 +1,4 @@
-"""How trainings ended: what is said of those that have a result but did not go well."""
+"""How trainings ended: what is recorded, and what is said of those that did not go well."""
 
 from __future__ import annotations
 
@@ -7,21 +7,64 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_entity_embed.exceptions import TrainingInterruptedWarning, UnfinishedTrainingWarning
 from sk_entity_embed.input.messages import warn
-from sk_entity_embed.learning.problem import TrainingResult
+from sk_entity_embed.learning.problem import Rows, TrainingResult, TrainingRows, equally_spaced
+from sk_entity_embed.model.fitted import EmbeddingModel
+from sk_entity_embed.model.losses import Loss
+from sk_entity_embed.model.record import Ending, FitRecord, measure_importances
 
 _TELLING, _STILL_FALLING = 5, 0.02
 """Iterations that tell whether a loss is still falling, and by how much of it in the last fifth."""
+_JUDGED, _PREDICTED = 100, (10_000, 40_000)
+"""Rows that columns are judged by, at least, and how many predictions that may take: as many as
+there are rows, between two bounds. Training takes a hundred times as long."""
+
+
+def honest_rows(rows: Rows, n_samples: int, result: TrainingResult) -> TrainingRows | None:
+    """Return training rows that are judged by tables and heads which never learned from them.
+
+    None where there are no such rows: one head, or one pooling, learned from all.
+    """
+    least, most = _PREDICTED
+    n = max(_JUDGED, min(max(n_samples, least), most) // (1 + len(rows.n_rows)))
+    shared = result.head.n_heads == 1 or any(p and p.learns for p in result.poolings)
+    if rows.n_tables > 1 and not shared:
+        return rows.some(n)
+    judged, places = rows.judges()
+    places = places[judged.withheld[places]]
+    return judged.take(places[equally_spaced(len(places), n)]) if len(places) else None
+
+
+def record_of(
+    result: TrainingResult, judged: TrainingRows | None, model: EmbeddingModel, loss: Loss
+) -> FitRecord:
+    """Return what a fit remembers of its training, and of some rows that are `judged` honestly."""
+    importances = None
+    if judged is not None and judged.weights.any():
+        arrays = judged.codes, judged.context, judged.target, judged.weights
+        importances = measure_importances(model, loss, *arrays, judged.fold.astype(np.int64))
+    ending: Ending = "budget" if result.used_up else "patience"
+    ending = "interrupted" if result.interrupted else ending
+    return FitRecord(ending, still_falling(result), importances)
+
+
+def still_falling(result: TrainingResult) -> float | None:
+    """Return the share by which the loss fell to the end of a training that ended too early.
+
+    None if it did not, or has too few iterations to tell.
+    """
+    curve, n = result.validation_loss_curve, result.best_iteration
+    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
+        return None
+    losses = curve.mean(axis=1)
+    before, last = losses[int(0.8 * n) - 1], losses[-1]
+    gain = (before - last) / abs(before) if before else 0.0
+    return float(gain) if gain > _STILL_FALLING else None
 
 
 def warn_of_budget(result: TrainingResult) -> None:
     """Say that a training ended early for want of iterations, if it has enough of them to tell."""
-    curve, n = result.validation_loss_curve, result.best_iteration
-    if curve is None or not (result.used_up and n == len(curve) >= _TELLING):
-        return
-    losses = curve.mean(axis=1)
-    before, last = losses[int(0.8 * n) - 1], losses[-1]
-    gain = (before - last) / abs(before) if before else 0.0
-    if gain > _STILL_FALLING:
+    n, gain = result.best_iteration, still_falling(result)
+    if gain is not None:
         warn(
             f"Training ended after {n} iterations, and the validation loss was still falling: by "
             f"{gain:.0%} in the last fifth of them. max_iter={2 * n}, twice as many, would "

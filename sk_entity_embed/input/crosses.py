@@ -56,6 +56,11 @@ class CrossVocabulary:
     empty_count: ClassVar[int] = 0
     keys: ClassVar[None] = None
 
+    @property
+    def stem(self) -> str:
+        """What the output columns are named after."""
+        return cross_stem(*self.columns)
+
     def __getstate__(self) -> list[Any]:
         return [getattr(self, f.name) for f in fields(self)]
 
@@ -194,6 +199,11 @@ AnyVocabulary: TypeAlias = Vocabulary | CrossVocabulary
 def cross_name(first: str, second: str) -> str:
     """Name of the cross of two columns, as formulas write interactions."""
     return f"{first}:{second}"
+
+
+def cross_stem(first: str, second: str) -> str:
+    """What the output columns of a cross are named after: LightGBM takes no colon in names."""
+    return f"{first}_x_{second}"
 
 
 def learn_cross(

@@ -17,6 +17,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
     StratifiedShuffleSplit,
 )
+from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import (
     FoldsReducedWarning,
@@ -167,7 +168,12 @@ def _stratified(
         # Copies of all rows change no shares, and so no folds.
         n_copies = -(-n_folds // int(np.bincount(codes).max()))
         codes, groups = np.tile(codes, n_copies), np.tile(groups, n_copies)
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        # scikit-learn before 1.8 shuffles groups so that folds are not stratified.
+        _, groups = np.unique(groups, return_inverse=True)
+        order = np.arange(groups.max() + 1)
+        check_random_state(seed).shuffle(order)
+        groups = np.argsort(order)[groups]
+        splitter = StratifiedGroupKFold(n_folds)
     with warnings.catch_warnings():  # warn_of_rare_classes says it
         warnings.simplefilter("ignore", UserWarning)
         splits = splitter.split(np.broadcast_to(0.0, (len(codes), 1)), codes, groups)

@@ -86,6 +86,17 @@ class Column:
         cell = self.cells[row if self.indices is None else int(self.indices[row])]
         return cell.as_py() if isinstance(cell, pa.Scalar) else cell
 
+    def to_objects(self) -> NDArray[np.object_]:
+        """The cells as Python objects, lists as lists; missing ones as Arrow or pandas has them."""
+        if self.offsets is not None:
+            items = self.items.to_objects()
+            return object_array([list(part) for part in np.split(items, self.offsets[1:-1])])
+        cells = self.cells
+        values = cells.to_pylist() if isinstance(cells, pa.Array) else cells.tolist()
+        if self.indices is None:
+            return object_array(values)
+        return object_array([*values, None])[self.indices]
+
     @property
     def holds_numbers(self) -> bool:
         """Whether the column can enter a computation: numbers or booleans, not levels."""

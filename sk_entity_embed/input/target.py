@@ -74,12 +74,15 @@ class TargetForm:
     n_columns: int
     """Columns of `y`; 1 of a one-dimensional one."""
 
-    def read(self, array: NDArray[Any]) -> Target:
-        """Turn a target checked by :func:`check_target` into numbers; it may lack classes."""
+    def read(self, array: NDArray[Any], before: str = "the first partial_fit") -> Target:
+        """Turn a target checked by :func:`check_target` into numbers; it may lack classes.
+
+        Errors say what `before` gave the target its form.
+        """
         n_columns = array.shape[1] if array.ndim == 2 else 1
         if n_columns != self.n_columns:
             raise InvalidDataError(
-                f"y has {n_columns} column(s), but had {self.n_columns} in the calls before."
+                f"y has {n_columns} column(s), but had {self.n_columns} in {before}."
             )
         if self.kind == "continuous":
             return read_target(array, "quantities")
@@ -89,7 +92,7 @@ class TargetForm:
         assert self.classes is not None
         is_binary = self.kind == "binary"
         n_outputs = 1 if is_binary else len(self.classes)
-        values = _known_classes(array, self.classes, "the `classes` of the first partial_fit")
+        values = _known_classes(array, self.classes, f"the `classes` of {before}")
         return Target(self.kind, values, self.classes, n_outputs, is_single=is_binary)
 
     def check_classes(self, classes: Any) -> None:

@@ -93,6 +93,11 @@ class Vocabulary:
         self.forget()
 
     @property
+    def stem(self) -> str:
+        """What the output columns are named after."""
+        return self.name
+
+    @property
     def n_categories(self) -> int:
         """How many categories there are."""
         return len(self.counts)

@@ -12,6 +12,7 @@ from sk_entity_embed._lazy import lazy_names
 if TYPE_CHECKING:
     from sk_entity_embed.inspection.alignment import align as align
     from sk_entity_embed.inspection.alignment import drift as drift
+    from sk_entity_embed.inspection.contributions import group_by_column as group_by_column
     from sk_entity_embed.inspection.displays.drift import DriftDisplay as DriftDisplay
     from sk_entity_embed.inspection.displays.embedding import EmbeddingDisplay as EmbeddingDisplay
     from sk_entity_embed.inspection.displays.heatmap import (
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from sk_entity_embed.inspection.explorer import explore as explore
     from sk_entity_embed.inspection.index import NeighborIndex as NeighborIndex
     from sk_entity_embed.inspection.neighbors import analogy as analogy
+    from sk_entity_embed.inspection.neighbors import doesnt_match as doesnt_match
     from sk_entity_embed.inspection.neighbors import nearest as nearest
     from sk_entity_embed.inspection.neighbors import similarity_matrix as similarity_matrix
     from sk_entity_embed.inspection.projection import extremes as extremes
     from sk_entity_embed.inspection.projection import project as project
+    from sk_entity_embed.inspection.reporting import Summary as Summary
+    from sk_entity_embed.inspection.reporting import report as report
     from sk_entity_embed.inspection.rows import nearest_rows as nearest_rows
     from sk_entity_embed.inspection.steps import embedding_steps as embedding_steps
 else:
@@ -39,6 +43,7 @@ else:
         __name__,
         {
             "alignment": ["align", "drift"],
+            "contributions": ["group_by_column"],
             "displays.drift": ["DriftDisplay"],
             "displays.embedding": ["EmbeddingDisplay"],
             "displays.heatmap": ["EmbeddingHeatmapDisplay"],
@@ -47,8 +52,9 @@ else:
             "displays.similarity": ["SimilarityDisplay"],
             "explorer": ["Explorer", "explore"],
             "index": ["NeighborIndex"],
-            "neighbors": ["analogy", "nearest", "similarity_matrix"],
+            "neighbors": ["analogy", "doesnt_match", "nearest", "similarity_matrix"],
             "projection": ["extremes", "project"],
+            "reporting": ["Summary", "report"],
             "rows": ["nearest_rows"],
             "steps": ["embedding_steps"],
         },

@@ -26,50 +26,52 @@ from sk_entity_embed.model.symmetry import AFFINE, Motion, Symmetry
 
 
 def align(encoder: Any, reference: Any) -> Any:
-    """Turn an encoder's vectors so that they can take the place of another fit's.
+    """Return an encoder whose vectors are turned so that they can replace those of another fit.
 
-    Each column is moved by the rotation, reflection and shift that bring its shared categories
-    closest to the reference's, each weighted by the smaller of its two counts (orthogonal
-    Procrustes [1]_). Distances between categories stay as they are, and so does everything that
-    the network predicts: its first layer takes the motion back. What else reads the vectors allows
-    less, see Notes.
+    The vectors of two fits have different axes, so you cannot compare their coordinates. `align`
+    rotates, reflects and shifts each column so that the categories of both fits come as close as
+    possible to the reference. Each category has the smaller of its two counts as weight (orthogonal
+    Procrustes [1]_). Distances between categories stay the same. Predictions stay the same, too:
+    the network's first layer undoes the motion. Some columns can be moved less freely, see Notes.
 
     Parameters
     ----------
     encoder : estimator
-        Fitted, or a fitted pipeline that holds one such step; it is left as it is.
+        A fitted estimator of this package, or a fitted pipeline that holds one such step. It is not
+        changed.
     reference : estimator
-        The same, with vectors of the same width for the columns they share.
+        The same, for example last month's fit. Shared columns must have vectors of the same width.
 
     Returns
     -------
     estimator
         A copy of `encoder`, or of the embedding step in it, with moved vectors. Columns that the
-        reference lacks are unchanged, but for those of dot products, and so are biases, the hidden
-        layer and what a recurrent unit makes of lists.
+        reference lacks are unchanged, except with ``head="dot"``. Biases, the hidden layer and the
+        output of a recurrent unit for lists are unchanged as well.
 
     Raises
     ------
     InvalidParameterError
-        If one is not an estimator of this package, no column is shared, widths or heads differ, or
-        vectors below ``head="dot"`` were frozen.
+        If one of the two is not an estimator of this package, they share no column, widths or heads
+        differ, or vectors of ``head="dot"`` were frozen.
     InvalidDataError
-        If a shared column has no category in common; below ``head="dot"``, if none has one.
+        If a shared column has no category in common; with ``head="dot"``, if no column has one.
     sklearn.exceptions.NotFittedError
-        If one is not fitted.
+        If one of the two is not fitted.
 
     See Also
     --------
-    drift : What still differs afterwards.
+    drift : Measure what still differs afterwards.
 
     Notes
     -----
-    Below ``head="dot"`` one rotation or reflection moves all columns alike, for dot products
-    between them to stay; columns weigh alike in its choice. Of the items of lists, those that are
-    averaged move as other categories do; those that are summed are not shifted, and those of which
-    the largest entries are taken change only the order of their axes and shift. Items of
-    ``pooling="gru"`` move freely, and the unit's input weights take that back; its states, which
-    are what ``transform`` gives of the column, can no more be aligned than the hidden layer.
+    With ``head="dot"`` all columns get the same rotation or reflection, so that dot products
+    between columns stay the same. All columns have the same weight in its choice.
+
+    Items of lists depend on the `pooling`. With "mean" they move like other categories. With "sum"
+    they are not shifted. With "max" only the order of their axes and the shift change. With "gru"
+    they move freely, and the unit's input weights undo the motion. The unit's states, which are the
+    output of ``transform`` for the column, cannot be aligned, and neither can the hidden layer.
 
     References
     ----------
@@ -83,13 +85,15 @@ def align(encoder: Any, reference: Any) -> Any:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.inspection import align
     >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"city": rng.choice(["Oslo", "Rome", "Lima"], 300)})
-    >>> y = X["city"].str.len() + rng.normal(size=300)
-    >>> old = EntityEmbeddingEncoder(max_iter=3, random_state=0).fit(X, y)
-    >>> new = EntityEmbeddingEncoder(max_iter=3, random_state=1).fit(X, y)
-    >>> distance = lambda e: float(np.linalg.norm(e.transform(X) - old.transform(X)))
-    >>> distance(align(new, old)) <= distance(new)
-    True
+    >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 200)})
+    >>> y = X["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0}) + rng.normal(size=200)
+    >>> old = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0).fit(X, y)
+    >>> new = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=3).fit(X, y)
+    >>> for encoder in (new, align(new, old)):  # before and after
+    ...     moved = encoder.embeddings_["city"] - old.embeddings_["city"]
+    ...     print(f"{np.linalg.norm(moved):.1f}")
+    1.3
+    0.1
     """
     encoder, reference = fitted_step(encoder), fitted_step(reference)
     model = fitted_model(encoder)
@@ -121,50 +125,63 @@ def drift(
     k: int = 10,
     min_count: int | None = None,
 ) -> pd.DataFrame:
-    """How far each category moved from one fit to another, and how many neighbours it kept.
+    """Return how far each category moved between two fits, and how many neighbours it kept.
 
-    Movement is measured after the best rotation, reflection and shift, or what else the network
-    of `encoder` allows (see the Notes of :func:`align`), since coordinates of two fits are not
-    comparable before. Vectors of different width are compared by neighbours alone. Biases are no
-    part of it.
+    The coordinates of two fits cannot be compared directly. Movement is therefore measured after
+    the best rotation, reflection and shift that the network of `encoder` allows (see the Notes of
+    :func:`align`). Vectors of different width are compared by their neighbours only. Biases are
+    not compared.
 
     Parameters
     ----------
     encoder, reference : estimator, DataFrame or mapping of DataFrame
         The new fit and the old one. See :func:`~sk_entity_embed.inspection.nearest`.
     column : str, default=None
-        Name of the column; None compares all columns that both have.
+        Name of the column. None compares all columns that both fits have.
     k : int, default=10
-        Nearest neighbours, by Euclidean distance among shared categories, that are compared;
-        fewer where there are not as many.
+        Number of nearest neighbours that are compared, by Euclidean distance among shared
+        categories. With fewer categories, all of them are compared.
     min_count : int, default=None
-        Leave out categories with fewer training rows in either fit, as neighbours too.
+        Leave out categories with fewer training rows in either fit, also as neighbours.
 
     Returns
     -------
     DataFrame
-        One row a category: ``column``, ``category``, ``status`` ("shared", "new" or "gone"),
-        ``movement`` (Euclidean distance), ``relative_movement`` (in units of the root mean square
-        distance of the shared vectors from their mean), ``neighbor_overlap`` (share of the `k`
-        neighbours that are the same), ``count`` and ``reference_count`` (training rows, or items in
-        a column of lists). Shared categories come
-        first, those that moved most at the top. Measures of other categories are NaN.
+        One row for each category, with the columns ``column``, ``category``, ``status`` ("shared",
+        "new" or "gone"), ``movement`` (Euclidean distance), ``relative_movement`` (in units of the
+        root mean square distance of the shared vectors from their mean), ``neighbor_overlap``
+        (share of the `k` neighbours that are the same), ``count`` and ``reference_count`` (training
+        rows, or items in a column of lists). Shared categories come first, and among them those
+        that moved most. Measures of the other categories are NaN.
 
     Raises
     ------
     InvalidDataError
         If a column has no category in common, or `min_count` leaves none.
     InvalidParameterError
-        If there is no shared column, or a parameter does not fit.
+        If the two fits share no column, or a parameter does not fit.
+
+    See Also
+    --------
+    align : Turn the vectors so that they can replace those of another fit.
+    DriftDisplay : Draw this table.
 
     Examples
     --------
+    Category "e" moved, "f" is new, and the axes of the new fit are swapped:
+
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import drift
-    >>> old = pd.DataFrame([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], index=["a", "b", "c"])
-    >>> turned = old[[1, 0]].set_axis([0, 1], axis=1)
-    >>> drift(turned, old, k=1)["movement"].abs().max().round(6)
-    np.float64(0.0)
+    >>> old = pd.DataFrame([[0, 0], [2, 0], [0, 3], [2, 3], [1, 1]], index=list("abcde"))
+    >>> new = pd.DataFrame([[0, 0], [0, 2], [3, 0], [3, 2], [3, 3], [1, 0]], index=list("abcdef"))
+    >>> drift(new, old, k=1)[["category", "status", "movement", "neighbor_overlap"]].round(1)
+      category  status  movement  neighbor_overlap
+    0        e  shared       2.2               0.0
+    1        b  shared       0.7               0.0
+    2        a  shared       0.6               0.0
+    3        d  shared       0.5               0.0
+    4        c  shared       0.4               1.0
+    5        f     new       NaN               NaN
     """
     check_count("k", k)
     encoder, reference = source_of(encoder), source_of(reference)

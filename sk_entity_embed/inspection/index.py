@@ -28,30 +28,36 @@ from sk_entity_embed.inspection.search import (
 
 @documented()
 class NeighborIndex:
-    """An index of one column's vectors, for approximate neighbours among millions.
+    """An index of one column's vectors, to search neighbours among millions of categories.
 
-    Building takes much longer than one exact search: use it for many searches in a million
-    vectors or more. Neighbours are found by a hierarchical navigable small-world graph [1]_ of
-    faiss; their similarities are exact.
+    The search is approximate: it may miss a neighbour, but similarities are exact. Building the
+    index takes much longer than one exact search, so use it for many searches in a million vectors
+    or more. It is a hierarchical navigable small-world graph [1]_ of the library faiss.
 
     Parameters
     ----------
     %(from)s
     %(column)s
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        Similarity to search by.
+        Similarity to search by; see :func:`~sk_entity_embed.inspection.nearest`.
     %(min_count)s
     n_links : int, default=32
-        Links of each vector in the graph; more find more true neighbours and take more memory.
+        Number of links of each vector in the graph. More links find more of the true neighbours,
+        and take more memory.
     ef_construction, ef_search : int, default=100, 128
-        Vectors considered while building and while searching.
+        Number of vectors considered while building and while searching. Larger values are slower
+        and find more of the true neighbours.
 
     Raises
     ------
     InvalidParameterError
-        If a parameter is out of range or there is no such column.
+        If a parameter is out of range or the column does not exist.
     ImportError
         If faiss is not installed; the extra is ``index``.
+
+    See Also
+    --------
+    nearest : Search with this index, or exactly without one.
 
     References
     ----------
@@ -65,8 +71,10 @@ class NeighborIndex:
     >>> from sk_entity_embed.inspection import NeighborIndex, nearest
     >>> vectors = pd.DataFrame(np.random.default_rng(0).normal(size=(1000, 8)))
     >>> index = NeighborIndex(vectors)
-    >>> nearest(vectors, None, 3, k=2, index=index).equals(nearest(vectors, None, 3, k=2))
-    True
+    >>> nearest(vectors, None, 3, k=2, index=index).round(2)
+      category  similarity
+    0      525        0.94
+    1      250        0.84
     """
 
     def __init__(

@@ -40,55 +40,57 @@ def nearest(
     min_count: int | None = None,
     index: NeighborIndex | None = None,
 ) -> pd.DataFrame:
-    """The categories most similar to a category, a vector, or several of them.
+    """Return the categories that are most similar to a category, a vector, or several of them.
 
     Parameters
     ----------
     %(vectors)s
     column : str or None
-        Name of the column; may be None where there is only one.
+        Name of the column; None if there is only one.
     query : category, list of categories, ndarray or DataFrame
-        One category (a string, a number, None for missing, ...); several of them as a list, a
-        series or an index; a vector as a float array or a float series, or several as rows of an
-        array; or a frame of vectors, whose index names them.
+        One category (a string, a number, None for missing, ...), or several as a list, a series or
+        an index. You can also give a vector as an array or series of floats, several vectors as the
+        rows of an array, or a data frame of vectors, whose index names them.
     k : int, default=None
-        Neighbours of each query; None is 10, or all there are if they are fewer.
+        Number of neighbours of each query. None gives 10, or all if there are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What makes vectors similar. Axes are those of the embedding, so cosine compares what two
-        categories do relative to an average one, and Euclidean distance how differently the
-        network treats them.
+        What makes vectors similar. With "euclidean", two categories are close if the network treats
+        them alike. "cosine" compares directions only: two categories are close if they differ from
+        the average category in the same way, however strongly. "dot" is the dot product.
     %(min_count)s
     index : NeighborIndex, default=None
-        Search by it, approximately; None compares all vectors, which a million of them take less
-        than a second for.
+        Index for an approximate search. None compares all vectors; for a million of them this takes
+        less than a second.
 
     Returns
     -------
     DataFrame
-        The most similar ones first, in columns ``category``, ``similarity`` and ``count`` (where
-        counts are known); with "euclidean" also ``distance``, and the similarity is
-        ``1 / (1 + distance)``. A queried category is not its own neighbour. For several queries
-        ``query`` is the first column: the category, or the row of the vector.
+        The most similar categories first, with the columns ``category``, ``similarity`` and
+        ``count`` (if counts are known). With "euclidean" there is also ``distance``, and the
+        similarity is ``1 / (1 + distance)``. A category is not its own neighbour. With several
+        queries, the first column ``query`` holds the category, or the number of the vector's row.
 
     Raises
     ------
     InvalidDataError
-        If a category is unknown (close names are suggested) or a vector has another width.
+        If a category is unknown (the message suggests similar names) or a vector has another width.
     InvalidParameterError
         If there are fewer than `k` other categories, or another parameter does not fit.
     %(not_fitted)s
 
     See Also
     --------
-    nearest_rows : Neighbours of whole rows.
-    analogy : Neighbours of a sum of vectors.
+    nearest_rows : Return the most similar rows of a table.
+    analogy : Return the categories nearest to a sum of vectors.
+    similarity_matrix : Return the similarities of all pairs.
+    NeighborIndex : Search among millions of categories.
 
     Notes
     -----
-    Vectors have no biases here. Under ``head="dot"`` all columns have the same axes: with a vector
-    of another column and ``metric="dot"`` the similarity is what the pair adds to the prediction,
-    beside the biases (where there is a `y_range`, before the sigmoid). Categories of a column of
-    lists are its items, and counts are those of items.
+    Vectors are compared without biases. With ``head="dot"`` all columns have the same axes. If you
+    query with a vector of another column and ``metric="dot"``, the similarity is what the pair adds
+    to the prediction, apart from the biases (with a `y_range`, before the sigmoid). The categories
+    of a column of lists are its items, and counts are those of items.
 
     Examples
     --------
@@ -120,22 +122,22 @@ def analogy(
     min_count: int | None = None,
     index: NeighborIndex | None = None,
 ) -> pd.DataFrame:
-    """The categories most similar to a sum and difference of others: ``a - b + c``.
+    """Return the categories that are most similar to a sum of others, such as ``a - b + c``.
 
     Parameters
     ----------
     %(from)s
     column : str or None
-        Name of the column; may be None where there is only one.
+        Name of the column; None if there is only one.
     positive : sequence of categories
-        Added: ``a`` and ``c``.
+        Categories whose vectors are added, such as ``a`` and ``c``.
     negative : sequence of categories, default=()
-        Subtracted: ``b``.
+        Categories whose vectors are subtracted, such as ``b``.
     k : int, default=None
-        Number of answers; None is 10, or all there are if they are fewer.
+        Number of answers. None gives 10, or all if there are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        See :func:`nearest`. With "cosine" the vectors are added at unit length, which is the rule
-        of [1]_.
+        See :func:`nearest`. With "cosine" the vectors are scaled to length one before they are
+        added [1]_.
     %(min_count)s
     index : NeighborIndex, default=None
         See :func:`nearest`.
@@ -143,7 +145,7 @@ def analogy(
     Returns
     -------
     DataFrame
-        As of :func:`nearest`, without the categories that were given.
+        Table as from :func:`nearest`, without the categories that you give.
 
     Raises
     ------
@@ -151,6 +153,10 @@ def analogy(
         If a category is unknown.
     InvalidParameterError
         If no category is given or a parameter does not fit.
+
+    See Also
+    --------
+    nearest : Return the neighbours of single categories.
 
     References
     ----------
@@ -162,17 +168,16 @@ def analogy(
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import analogy
     >>> vectors = pd.DataFrame(
-    ...     [[1, 1], [1, -1], [-1, 1], [-1, -1]], index=["b1", "b0", "a1", "a0"], dtype=float
+    ...     [[1.0, 1.0], [1.0, -1.1], [-1.0, 1.2], [-1.0, -1.0]],
+    ...     index=["queen", "king", "woman", "man"],
     ... )
-    >>> analogy(vectors, None, positive=["a1", "b0"], negative=["a0"], k=1)["category"].tolist()
-    ['b1']
+    >>> analogy(vectors, None, positive=["king", "woman"], negative=["man"]).round(2)
+      category  similarity
+    0    queen         1.0
     """
     check_metric(metric)
-    for name, given in (("positive", positive), ("negative", negative)):
-        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
-            raise InvalidParameterError(
-                f"`{name}` must be a list of categories, got {shown(given)}."
-            )
+    _check_categories("positive", positive)
+    _check_categories("negative", negative)
     if len(positive) == 0:
         raise InvalidParameterError("`positive` must have a category at least.")
     catalogue = column_vectors_of(source, column)
@@ -185,6 +190,70 @@ def analogy(
 
 
 @documented()
+def doesnt_match(
+    source: Source,
+    column: str | None,
+    categories: Sequence[Any],
+    *,
+    metric: str = "cosine",
+) -> Any:
+    """Return the category that is least like the others in a list.
+
+    Parameters
+    ----------
+    %(from)s
+    column : str or None
+        Name of the column; may be None where there is only one.
+    categories : sequence of categories
+        Three or more of them. Repeated ones count once.
+    metric : {"cosine", "euclidean", "dot"}, default="cosine"
+        See :func:`nearest`. With "cosine" the answer is the category whose vector of unit length is
+        farthest from the mean of all of them, as in gensim's method of this name.
+
+    Returns
+    -------
+    object
+        The category with the lowest mean similarity to the others; the first of them where several
+        have the same. A missing category is NaN.
+
+    Raises
+    ------
+    InvalidDataError
+        If a category is unknown; the message names it and suggests close ones.
+    InvalidParameterError
+        If there are fewer than three categories, or a parameter does not fit.
+    %(not_fitted)s
+
+    See Also
+    --------
+    similarity_matrix : Similarity of each pair of categories, from which the answer follows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_entity_embed.inspection import doesnt_match
+    >>> vectors = pd.DataFrame(
+    ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+    ... )
+    >>> doesnt_match(vectors, None, ["Oslo", "Rome", "Bergen"])
+    'Rome'
+    """
+    check_metric(metric)
+    _check_categories("categories", categories)
+    catalogue = column_vectors_of(source, column)
+    own = catalogue.locate([*categories])
+    own = own[np.sort(np.unique(own, return_index=True)[1])]
+    if len(own) < 3:
+        raise InvalidParameterError(
+            f"`categories` must be three different ones at least, got {shown(list(categories))}: "
+            "of two, neither is the odd one out."
+        )
+    similarities = all_similarities(catalogue.vectors[own], metric)
+    np.fill_diagonal(similarities, 0.0)
+    return catalogue.labels[own].tolist()[int(similarities.sum(axis=1).argmin())]
+
+
+@documented()
 def similarity_matrix(
     source: Source,
     column: str | None = None,
@@ -193,14 +262,14 @@ def similarity_matrix(
     metric: str = "cosine",
     min_count: int | None = None,
 ) -> pd.DataFrame:
-    """Similarity of every pair of categories.
+    """Return the similarity of every pair of categories.
 
     Parameters
     ----------
     %(from)s
     %(column)s
     categories : sequence, default=None
-        Categories, in the order wanted; None takes all.
+        Categories, in the order of the result. None takes all.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         See :func:`nearest`; with "euclidean" the similarity is ``1 / (1 + distance)``.
     %(min_count)s
@@ -208,7 +277,7 @@ def similarity_matrix(
     Returns
     -------
     DataFrame of float64 of shape (n_categories, n_categories)
-        Indexed by category both ways.
+        Similarities; rows and columns are indexed by category.
 
     Raises
     ------
@@ -221,9 +290,15 @@ def similarity_matrix(
     --------
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import similarity_matrix
-    >>> vectors = pd.DataFrame([[1.0, 0.0], [0.0, 2.0]], index=["a", "b"])
-    >>> similarity_matrix(vectors).to_numpy().tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    >>> vectors = pd.DataFrame(
+    ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+    ... )
+    >>> similarity_matrix(vectors).round(2)
+    category  Oslo  Bergen  Rome
+    category
+    Oslo      1.00    1.00 -0.71
+    Bergen    1.00    1.00 -0.74
+    Rome     -0.71   -0.74  1.00
     """
     check_metric(metric)
     catalogue = column_vectors_of(source, column)
@@ -260,6 +335,11 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
         matrix = np.clip(matrix, -1.0, 1.0)
         np.fill_diagonal(matrix, np.where(wide.any(axis=1), 1.0, 0.0))
     return (matrix + matrix.T) / 2
+
+
+def _check_categories(name: str, given: Any) -> None:
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
+        raise InvalidParameterError(f"`{name}` must be a list of categories, got {shown(given)}.")
 
 
 def _read_query(

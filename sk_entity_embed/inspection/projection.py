@@ -49,29 +49,35 @@ def project(
     n_components: int = 2,
     random_state: Any = 0,
 ) -> pd.DataFrame:
-    """Coordinates of all categories of a column, to draw them.
+    """Return coordinates of all categories of a column, to draw a map of them.
 
     Parameters
     ----------
     %(from)s
     %(column)s
     method : {"pca", "tsne", "umap"}, default="pca"
-        Principal components, weighted by training rows, keep distances as far as two axes can;
-        t-SNE [1]_ and UMAP [2]_ keep neighbours and give up distances. "umap" needs the extra
-        ``umap``, and without it warns and gives principal components.
+        "pca" gives principal components, weighted by training rows; they keep distances as well as
+        two or three axes can. t-SNE [1]_ and UMAP [2]_ keep neighbours together, but distances mean
+        little. "umap" needs the extra ``umap``. Without it you get principal components and a
+        warning.
     n_components : {2, 3}, default=2
-        Coordinates of a category.
+        Number of coordinates of a category.
     %(random_state)s
 
     Returns
     -------
     DataFrame of float64 of shape (n_categories, n_components)
-        Indexed by category; columns are named after the axes.
+        Coordinates, indexed by category. The columns are named after the axes.
 
     Raises
     ------
     InvalidParameterError
-        If a parameter has another value, or there is no such column.
+        If a parameter has another value, or the column does not exist.
+
+    See Also
+    --------
+    EmbeddingDisplay : Draw the map.
+    explore : Make an interactive page.
 
     Notes
     -----
@@ -88,8 +94,12 @@ def project(
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import project
     >>> vectors = pd.DataFrame([[0, 0, 1], [2, 0, 1], [4, 1, 1]], index=["a", "b", "c"])
-    >>> project(vectors).shape
-    (3, 2)
+    >>> project(vectors).round(1)
+              component 1 (98%)  component 2 (2%)
+    category
+    a                      -2.0               0.2
+    b                      -0.1              -0.3
+    c                       2.1               0.2
     """
     catalogue = column_vectors_of(source, column)
     found = projection_of(catalogue, method, n_components, random_state)
@@ -207,12 +217,12 @@ def extremes(
     k: int = 10,
     min_count: int | str | None = "auto",
 ) -> pd.DataFrame:
-    """The categories lowest and highest on a principal component: what an axis is about.
+    """Return the categories lowest and highest on a principal component, to see what it means.
 
-    Components are those of the vectors of all categories, each weighted by its training rows or,
-    in a column of lists, items. For a fitted encoder they are the axes of the embedding, up to
-    sign; but not under ``head="dot"``, whose axes are those of all columns together, nor for lists
-    pooled by "max".
+    The components are computed from the vectors of all categories, weighted by their training rows
+    (or items, in a column of lists). For a fitted encoder they are the axes of the embedding, up to
+    their sign. There are two exceptions: ``head="dot"``, where all columns share their axes, and
+    lists pooled by "max".
 
     Parameters
     ----------
@@ -221,21 +231,25 @@ def extremes(
     component : int, default=1
         Number of the component, from 1.
     k : int, default=10
-        Categories at each end; fewer where there are not as many.
+        Number of categories at each end.
     min_count : int, "auto" or None, default="auto"
-        Leave out categories with fewer training rows. None takes all. "auto" is 20, or None where
-        no category has as many, or nobody knows how many (vectors made elsewhere).
+        Leave out categories with fewer training rows. None takes all categories. "auto" is 20, or
+        None if no category has 20 rows, or if counts are not known (vectors made elsewhere).
 
     Returns
     -------
     DataFrame
-        Columns ``end`` ("lowest" or "highest"), ``category``, ``value`` and, where counts are
-        known, ``count``; at each end the outermost category first.
+        Table with the columns ``end`` ("lowest" or "highest"), ``category``, ``value`` and, if
+        counts are known, ``count``. At each end the outermost category comes first.
 
     Raises
     ------
     InvalidParameterError
-        If there is no such component, or no category has `min_count` rows.
+        If the component does not exist, or no category has `min_count` rows.
+
+    See Also
+    --------
+    EmbeddingHeatmapDisplay : Draw all axes at once.
 
     Examples
     --------

@@ -33,35 +33,36 @@ def nearest_rows(
     representation: str = "embedding",
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """The rows of a table most similar to given rows: listings like this one.
+    """Return the rows of a table that are most similar to given rows, such as similar listings.
 
-    A row is its columns' vectors side by side, without biases, those of lists pooled, in which
-    columns weigh as much as they matter to the target; or the network's last hidden layer, which
-    knows the context numbers as well.
+    Rows are compared by their columns' vectors side by side, without biases; lists are pooled. The
+    more a column matters to the target, the more it counts. You can also compare rows by the
+    network's last hidden layer, which depends on the context numbers, too.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted, or a fitted pipeline that holds one such step.
+        A fitted estimator of this package, or a fitted pipeline that holds one such step.
     X : array-like of shape (n_samples, n_features)
-        Rows to search, with the columns of fit. Rows for a pipeline pass its steps before the
-        embedding; those for a column transformer may have other columns.
+        Rows to search, with the columns of fit. For a pipeline, give rows as the whole pipeline
+        takes them; the steps before the embedding are applied. For a column transformer, `X` may
+        have other columns.
     query : int, list of int, or array-like of shape (n_queries, n_features)
         Positions of rows of `X`, or a table of other rows.
     k : int, default=None
-        Neighbours of each query; None is 5, or all there are if they are fewer.
+        Number of neighbours of each query. None gives 5, or all if there are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What makes rows similar.
+        What makes rows similar; see :func:`nearest`.
     representation : {"embedding", "hidden"}, default="embedding"
-        What a row is compared by.
+        "embedding" compares rows by their vectors, "hidden" by the last hidden layer.
     columns : sequence of str, default=None
-        Categorical columns to compare by, with "embedding"; None takes all.
+        With "embedding", the categorical columns to compare by; None takes all.
 
     Returns
     -------
     DataFrame
-        Columns ``row``, the position in `X`, and ``similarity``, with "euclidean" also
-        ``distance``; for several queries ``query`` is the first one. A queried row of `X` is not
+        Table with the columns ``row`` (the position in `X`) and ``similarity``, with "euclidean"
+        also ``distance``. With several queries, ``query`` is the first column. A row of `X` is not
         its own neighbour.
 
     Raises
@@ -69,28 +70,37 @@ def nearest_rows(
     ValueError
         If the rows do not have the columns of fit, or a position is not in `X`.
     InvalidParameterError
-        If there are fewer than `k` other rows, or a parameter does not fit; or if the embedding
-        step is inside an estimator of which nobody knows what rows it gives it, such as an
-        ensemble.
+        If there are fewer than `k` other rows, or a parameter does not fit. Also if the embedding
+        step is inside an estimator that may change its rows in unknown ways, such as an ensemble.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
+    See Also
+    --------
+    nearest : Return the most similar categories of one column.
+
     Notes
     -----
-    Unknown and missing cells have their trained vectors here, whatever ``handle_unknown`` says.
+    Unknown and missing cells always have their trained vectors here, for any ``handle_unknown``.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import pandas as pd
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.inspection import nearest_rows
-    >>> rng = np.random.default_rng(0)
-    >>> X = pd.DataFrame({"fuel": rng.choice(["gas", "oil"], 99), "age": rng.uniform(0, 9, 99)})
-    >>> encoder = EntityEmbeddingEncoder(max_iter=2, random_state=0).fit(X, X["age"])
-    >>> similar = nearest_rows(encoder, X, 0, k=3, representation="hidden")
-    >>> X.iloc[similar["row"]].shape
-    (3, 2)
+    >>> brands, fuels = ["Audi", "BMW", "Fiat", "Seat"], ["petrol", "diesel", "gas"]
+    >>> X = pd.DataFrame({"brand": brands * 45, "fuel": fuels * 60})
+    >>> price = {"Audi": 31.0, "BMW": 33.0, "Fiat": 14.0, "Seat": 15.0}
+    >>> y = X["brand"].map(price) + X["fuel"].map({"petrol": 0.0, "diesel": 2.0, "gas": -4.0})
+    >>> encoder = EntityEmbeddingEncoder(max_iter=20, random_state=0).fit(X, y)
+    >>> cars = X[:12]
+    >>> cars.iloc[[0]]
+      brand    fuel
+    0  Audi  petrol
+    >>> cars.iloc[nearest_rows(encoder, cars, 0, k=2, metric="euclidean")["row"]]
+      brand    fuel
+    9   BMW  petrol
+    4  Audi  diesel
     """
     check_metric(metric)
     step = find_step(estimator)

@@ -14,25 +14,25 @@ def embedding_steps(estimator: Any) -> dict[str, Any]:
     ----------
     estimator : estimator
         A fitted pipeline, column transformer, feature union, search or other meta-estimator of
-        scikit-learn, nested at will.
+        scikit-learn. They can be nested.
 
     Returns
     -------
     dict of estimator
-        By their names, written as scikit-learn writes those of nested parameters, such as
-        ``"preprocess__cities"``. Nothing is copied. An estimator of this package is the only
-        entry, by its class's name in lower case.
+        The estimators by name. Names are written like scikit-learn's nested parameters, such as
+        ``"preprocess__cities"``. Nothing is copied. If `estimator` itself is one of this package,
+        it is the only entry, with the name of its class in lower case.
 
     Raises
     ------
     InvalidParameterError
-        If there is none inside.
+        If there is no estimator of this package inside.
     sklearn.exceptions.NotFittedError
         If none of them is fitted.
 
     See Also
     --------
-    nearest : As all functions here, takes the pipeline itself where there is one step.
+    nearest : Takes a pipeline as it is if it has one such step, like all functions here.
 
     Examples
     --------
@@ -51,7 +51,9 @@ def embedding_steps(estimator: Any) -> dict[str, Any]:
     >>> steps = embedding_steps(pipeline)
     >>> list(steps)
     ['columntransformer__entityembeddingencoder-1', 'columntransformer__entityembeddingencoder-2']
-    >>> nearest(steps["columntransformer__entityembeddingencoder-1"], "city", "Oslo").shape
-    (1, 3)
+    >>> first = steps["columntransformer__entityembeddingencoder-1"]
+    >>> nearest(first, "city", "Oslo")[["category", "count"]]
+      category  count
+    0     Lima     44
     """
     return {step.name: step.estimator for step in find_steps(estimator)}

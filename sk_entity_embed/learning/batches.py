@@ -313,6 +313,11 @@ class TrainingSet:
         self._following: Future[TrainingRows] | None = None
         self._order = (self._window.training, self._window.withheld)
 
+    def close(self) -> None:
+        """Stop reading ahead; the files that are read may be closed then."""
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
+
     def iteration(self) -> Iterator[Callable[[], list[Examples]]]:
         """Yield functions that give the rows of several steps, coded in one go."""
         for _ in range(self._parts_an_iteration):

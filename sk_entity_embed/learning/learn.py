@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Lock, local
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
+from sk_entity_embed._progress import tqdm
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.threads import is_forked
 from sk_entity_embed.learning.batches import TrainingSet
@@ -29,6 +29,7 @@ from sk_entity_embed.learning.problem import (
     Floats,
     Rows,
     StartingPoint,
+    Tell,
     TrainingConfig,
     TrainingResult,
 )
@@ -46,6 +47,7 @@ def learn(
     start: StartingPoint,
     config: TrainingConfig,
     keeper: Keeper | PartedKeeper | None = None,
+    tell: Tell | None = None,
     *,
     exchange: Exchange | None = None,
 ) -> TrainingResult:
@@ -53,7 +55,7 @@ def learn(
 
     The `tables`, of shape (n_tables, n_rows, width) each, are taken over: in the list they are
     replaced by trained ones, perhaps in their memory. The `keeper` gives the state to go on from,
-    and keeps later ones.
+    and keeps later ones. Each iteration is told to `tell`; what that raises is raised here.
 
     Raises
     ------
@@ -70,7 +72,10 @@ def learn(
             generator.manual_seed(config.branch)
         # What is drawn ahead of its time has a generator of its own.
         batches = TrainingSet(rows, config, start.shrinks, _branch(generator))
-        with _threads(n_threads, head, config, generator.device) as executor:
+        with (
+            closing(batches),
+            _threads(n_threads, head, config, generator.device) as executor,
+        ):
             task = CrossFitting(
                 batches,
                 bank,
@@ -98,6 +103,7 @@ def learn(
                 n_rows=batches.n_rows_an_iteration,
                 label=config.label,
                 baseline=start.head is not None,
+                tell=tell,
                 **kept,
             )
         if state.diverged or not _finite(task.average.parameters):

@@ -8,7 +8,9 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+
+from sk_entity_embed._progress import tqdm
+from sk_entity_embed.learning.problem import Tell
 
 _WARM_UP, _LONGEST_WARM_UP, _LAST_STEP = 0.1, 6, 0.2
 """Share of the training in which steps grow, up to a number of iterations, and the last step size
@@ -139,6 +141,7 @@ def train(
     state: TrainingState | None = None,
     after_iteration: Callable[[TrainingState], None] | None = None,
     due: Callable[[], bool] = lambda: True,
+    tell: Tell | None = None,
 ) -> TrainingState:
     """Train until the validation loss stops falling, and go back to its best state.
 
@@ -153,6 +156,10 @@ def train(
     `after_iteration` is given the state after each one that finds it `due`, that of the task
     included, which is valid during the call only: training goes on in the same memory. From a
     `state` training goes on as it would have without a stop.
+
+    `tell` is given the number of each iteration that has ended, and its losses. Whatever it raises
+    ends the training and is raised here, an interruption from the keyboard included; of that
+    iteration nothing has been kept then.
 
     Where a loss is no longer finite, training with `early_stopping` goes back to the best state
     once, and goes on from there with a quarter of the step size; the second time it ends.
@@ -170,6 +177,7 @@ def train(
         state.best = None
         return state
     done = len(state.iterations)
+    telling = False
     with _Progress(n_rows, task.n_steps, max_iter, done, label, verbose) as progress:
         try:
             if early_stopping and done == 0:
@@ -190,6 +198,10 @@ def train(
                 )
                 loss = float(state.iterations[-1][-1].mean())
                 progress.show(i + 1, **{"validation_loss" if early_stopping else "loss": loss})
+                if tell is not None:
+                    telling = True
+                    tell(i + 1, *state.iterations[-1])
+                    telling = False
                 finite = all(np.isfinite(both).all() for both in state.iterations[-1])
                 if not finite and not state.roll_back(task):
                     break
@@ -199,6 +211,8 @@ def train(
                     state.task = task.state_dict()
                     after_iteration(state)
         except KeyboardInterrupt:
+            if telling:
+                raise
             state.interrupted = True
     if np.isinf(state.best_loss):
         state.best, state.best_iteration = task.state(state.best), len(state.iterations)

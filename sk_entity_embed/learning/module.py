@@ -30,48 +30,53 @@ if TYPE_CHECKING:
 
 
 class EntityEmbeddings(nn.Module):
-    """Vectors of an encoder's columns, one :class:`torch.nn.Embedding` each.
+    """A torch module with the vectors of an encoder, one :class:`torch.nn.Embedding` per column.
 
-    Made by :func:`~sk_entity_embed.export.to_torch`. It can be a part of another module, trained,
-    copied, pickled and moved to a device. Its ``state_dict`` holds the vectors only, so loading it
-    takes a module made from the same encoder.
+    Create it with :func:`~sk_entity_embed.export.to_torch`. You can make it part of another module,
+    train it, copy it, pickle it and move it to a device. Its ``state_dict`` holds the vectors only.
+    To load one, use a module made from the same encoder.
 
     Rows of every embedding::
 
         0 unknown    1 missing    2 infrequent    3, 4, ... frequent categories in sorted order
 
-    Row 0 is the vector of ``handle_unknown``: the learned one, the center, or NaN, which makes the
-    loss of any batch with an unknown category NaN. So does row 1 under ``handle_missing="nan"`` in
-    a batch with a missing cell. Rows 1 and 2 are not used where the fit had no missing cells or no
-    infrequent categories.
+    Row 0 is the vector that the encoder's ``handle_unknown`` gives: the learned one, the center, or
+    NaN. With NaN, the loss of any batch with an unknown category is NaN. The same happens with row
+    1 for missing cells if ``handle_missing="nan"``. Rows 1 and 2 are not used if fit had no missing
+    cells or no infrequent categories.
 
     Parameters
     ----------
     vocabularies : sequence of Vocabulary or CrossVocabulary
         For each column, or pair of columns, its categories and their rows.
     vectors : sequence of ndarray of float32 of shape (n_rows, width)
-        For each column, the vectors of these rows; copied.
+        For each column, the vectors of these rows. They are copied.
     positions : sequence of int or None
-        Where each column is in the encoder's input; None for a pair.
+        Position of each column in the encoder's input; None for a pair.
     n_features_in : int
-        Number of columns there.
+        Number of columns in the encoder's input.
     refuse_unknown, refuse_missing : bool
-        Whether ``encode`` raises on unknown and on missing cells.
+        True if ``encode`` should raise an error for unknown, or for missing cells.
     biased : bool
-        Whether the last number of each vector is a bias, as under ``head="dot"``.
+        True if the last number of each vector is a bias, as with ``head="dot"``.
     freeze : bool
-        Whether the vectors do not require a gradient.
+        True if the vectors should not be trained.
     parents : sequence of tuple
-        Vocabulary and position of each column that is a side of a pair.
+        Vocabulary and position of each column that is part of a pair.
 
     Attributes
     ----------
     columns : tuple of str
         Names of the columns.
     embeddings : torch.nn.ModuleList
-        The embedding of each column, in that order; ``module["city"]`` is the one of a column.
+        The embedding of each column, in the order of `columns`. ``module["city"]`` returns the one
+        of a column.
     vocabularies : tuple of Vocabulary or CrossVocabulary
-        As given.
+        The categories of each column, and their rows.
+
+    See Also
+    --------
+    sk_entity_embed.export.to_torch : Create this module from an encoder.
 
     Examples
     --------
@@ -85,12 +90,20 @@ class EntityEmbeddings(nn.Module):
     >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=1, random_state=0)
     >>> vectors = to_torch(encoder.fit(X, rng.random(100)))
     >>> network = nn.Sequential(vectors, nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> network
+    Sequential(
+      (0): EntityEmbeddings(
+        columns=['city']
+        (embeddings): ModuleList(
+          (0): Embedding(6, 2)
+        )
+      )
+      (1): Linear(in_features=2, out_features=8, bias=True)
+      (2): ReLU()
+      (3): Linear(in_features=8, out_features=1, bias=True)
+    )
     >>> network(vectors.encode(X)).shape
     torch.Size([100, 1])
-    >>> network.load_state_dict(network.state_dict())
-    <All keys matched successfully>
-    >>> list(vectors.to_frames()["city"].index)
-    ['Lima', 'Oslo', 'Rome']
     """
 
     def __init__(
@@ -137,19 +150,29 @@ class EntityEmbeddings(nn.Module):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            A table with the columns, in any container that the encoder reads. They are found by
-            name, others are left out; a table without names needs all columns of fit.
+            A table with the columns, in any container that the encoder reads. Columns are found by
+            name, and other columns are ignored. A table without names needs all columns of fit.
 
         Returns
         -------
         torch.Tensor of int64 of shape (n_samples, n_columns)
-            On the CPU.
+            Row numbers, on the CPU.
 
         Raises
         ------
         InvalidDataError
-            If a column is not there, or ``handle_unknown="error"`` or ``handle_missing="error"``
-            of the encoder refuses a cell.
+            If a column is missing, or if the encoder has ``handle_unknown="error"`` or
+            ``handle_missing="error"`` and a cell is unknown or missing.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> from sk_entity_embed.export import to_torch
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 20, [22.0, -4.0, 12.0] * 20
+        >>> vectors = to_torch(EntityEmbeddingEncoder(max_iter=1).fit(X, y))
+        >>> vectors.encode([["Oslo"], ["Atlantis"]])  # row 0 is the unknown vector
+        tensor([[4],
+                [0]])
         """
         table = read_table(X)
         found = {name: self._encode(table, name) for name in self._sources}
@@ -173,6 +196,18 @@ class EntityEmbeddings(nn.Module):
         -------
         torch.Tensor of float of shape (..., sum of the widths)
             The columns' vectors.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> from sk_entity_embed.export import to_torch
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> vectors = to_torch(encoder.fit(X, y), freeze=True)
+        >>> codes = vectors.encode([["Oslo"], ["Rome"]])
+        >>> vectors(codes).round(decimals=1)  # calls `forward`
+        tensor([[-0.4000,  0.8000],
+                [-0.7000, -0.7000]])
         """
         parts = [embedding(codes[..., j]) for j, embedding in enumerate(self.embeddings)]
         return torch.cat(parts, dim=-1)
@@ -183,9 +218,22 @@ class EntityEmbeddings(nn.Module):
         Returns
         -------
         dict of DataFrame
-            For each column, the present vectors, without biases, indexed by category. Infrequent
-            ones have the vector they share. The index of missing, where it is a category, is NaN;
-            it is left out if its vector is NaN.
+            For each column, the present vectors without biases, indexed by category. Infrequent
+            categories have the vector they share. If missing is a category, its index is NaN; it is
+            left out if its vector is NaN.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> from sk_entity_embed.export import to_torch
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> to_torch(encoder.fit(X, y)).to_frames()["x0"].round(1)
+                0    1
+        x0
+        Lima  1.1 -0.2
+        Oslo -0.4  0.8
+        Rome -0.7 -0.7
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):
@@ -199,12 +247,28 @@ class EntityEmbeddings(nn.Module):
         return frames
 
     def extra_repr(self) -> str:
-        """Return what the module's repr says of itself.
+        """Return the text about the columns in the module's ``repr``.
 
         Returns
         -------
         str
-            The columns.
+            Names of the columns.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingEncoder
+        >>> from sk_entity_embed.export import to_torch
+        >>> X, y = [["Oslo"], ["Rome"]] * 30, [-4.0, 12.0] * 30
+        >>> vectors = to_torch(EntityEmbeddingEncoder(dimensions=2, max_iter=1).fit(X, y))
+        >>> vectors.extra_repr()
+        "columns=['x0']"
+        >>> vectors
+        EntityEmbeddings(
+          columns=['x0']
+          (embeddings): ModuleList(
+            (0): Embedding(5, 2)
+          )
+        )
         """
         return f"columns={list(self.columns)}"
 

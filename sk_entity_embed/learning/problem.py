@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,6 +17,9 @@ from sk_entity_embed.model.poolings import Pooling
 
 Floats: TypeAlias = NDArray[np.float32]
 Float64: TypeAlias = NDArray[np.float64]
+Tell: TypeAlias = Callable[..., None]
+"""Takes the number of an iteration, its training losses and, perhaps, its validation losses, as
+arrays with one value an output, in the network's units."""
 
 ROWS_AN_ITERATION = 500_000
 """Rows of an iteration at most: a pass over more rows is divided into several."""

@@ -108,6 +108,16 @@ class Told:
     weights: list[Float64]
     sample: TrainingRows
 
+    @property
+    def n_tables(self) -> int:
+        """Tables of each column."""
+        return self.sample.n_tables
+
+    @property
+    def n_rows(self) -> Sequence[int]:
+        """Size of each column's tables."""
+        return self.sample.n_rows
+
     @classmethod
     def by(cls, rows: Rows, n: int) -> Told:
         """Return what rows tell, and `n` of them; all workers ask at once."""
@@ -118,5 +128,9 @@ class Told:
         return self.weights
 
     def some(self, n: int) -> TrainingRows:
-        """Return the rows that there are."""
-        return self.sample
+        """Return the rows that there are, `n` of them at most."""
+        return self.sample.some(n)
+
+    def judges(self) -> tuple[TrainingRows, NDArray[np.intp]]:
+        """Return the rows that there are, and the places of validation rows among them."""
+        return self.sample.judges()

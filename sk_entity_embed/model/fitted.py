@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 
 from sk_entity_embed.exceptions import InvalidDataError
 from sk_entity_embed.input.context import ContextScaling, stack_numbers
-from sk_entity_embed.input.crosses import cross_name
+from sk_entity_embed.input.crosses import cross_name, cross_stem
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.table import Column, Table
@@ -185,7 +185,7 @@ class EmbeddingModel:
 
     def output_names(self) -> list[str]:
         """Return the names of the columns of ``transform``."""
-        embedded = embedded_names([self.names[j] for j in self.categorical], self.crosses)
+        embedded = output_stems([self.names[j] for j in self.categorical], self.crosses)
         return output_names(
             self.output,
             [(name, t.width) for name, t in zip(embedded, self.tables, strict=True)],
@@ -400,7 +400,7 @@ def output_names(
 ) -> list[str]:
     """Return the names of output columns, in order.
 
-    `embedded` are names and widths of columns and crosses, `passed` names of context columns.
+    `embedded` are stems and widths of columns and crosses, `passed` names of context columns.
     """
     out: list[str] = []
     if output.vectors:
@@ -418,6 +418,11 @@ def output_names(
 def embedded_names(columns: Sequence[str], crosses: Sequence[tuple[int, int]]) -> list[str]:
     """Return the names of what has a table: of the categorical columns, then of the crosses."""
     return [*columns, *(cross_name(columns[a], columns[b]) for a, b in crosses)]
+
+
+def output_stems(columns: Sequence[str], crosses: Sequence[tuple[int, int]]) -> list[str]:
+    """Return what output columns are named after, of the same tables."""
+    return [*columns, *(cross_stem(columns[a], columns[b]) for a, b in crosses)]
 
 
 def refuse_beyond_float32(numbers: NDArray[np.float64], names: Sequence[str]) -> None:

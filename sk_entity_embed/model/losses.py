@@ -54,6 +54,10 @@ class Link:
         """Return quantities in the target's units, or probabilities."""
         return scale.restore(raw)
 
+    def compared(self, raw: Float64, scale: Scale) -> Float64:
+        """Return what a loss compares with targets in the network's units."""
+        return raw
+
     def output_unit(self, scale: Scale) -> float:
         """Return what one of the first raw output is in the target's units, or below the link."""
         return float(scale.width[0])
@@ -115,6 +119,9 @@ class Bounded(Link):
         offset, gain = self.sigmoid(scale)
         values: Float64 = self.low + (self.high - self.low) * expit(offset + gain * raw)
         return values
+
+    def compared(self, raw: Float64, scale: Scale) -> Float64:
+        return (self.predict(raw, scale) - scale.center) / scale.width
 
     def output_unit(self, scale: Scale) -> float:
         return float(self.sigmoid(scale)[1][0])

@@ -139,7 +139,7 @@ class EmbeddingTable(_Derived):
 
     def names(self) -> list[str]:
         """Names of the numbers in a vector, as output columns."""
-        return vector_names(self.vocabulary.name, self.width, biased=self.biased)
+        return vector_names(self.vocabulary.stem, self.width, biased=self.biased)
 
     @property
     def replaced(self) -> Replaced:

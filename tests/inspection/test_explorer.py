@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import builtins
+import itertools
 import json
 import os
 import re
+import sys
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +25,7 @@ from sk_entity_embed import EntityEmbeddingEncoder
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.inspection import Explorer, explore, explorer, project
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
+from sk_entity_embed.inspection.explorer import notebook
 from sk_entity_embed.inspection.explorer import page as page_module
 from sk_entity_embed.inspection.explorer.page import iframe, json_for_html
 from tests.inspection.conftest import HOSTILE
@@ -293,11 +297,63 @@ def test_a_notebook_shows_it_in_a_frame(vectors):
     shown = made._repr_html_()
     assert shown.startswith('<iframe title="A &quot;title&quot; &lt;b&gt;"')
     assert "height:333px" in shown
-    (content,) = re.findall(r'srcdoc="([^"]*)"', shown)
+    (content,) = re.findall(r"srcdoc='([^']*)'", shown)
     assert content.isascii()  # a notebook's encoding does not matter
     assert unescape(content) == made.to_html()
-    assert 'srcdoc="&amp;quot;&#252;"' in iframe("&quot;\u00fc", "t", 1)
+    assert "srcdoc='&amp;quot;\"&#39;&#252;'" in iframe("&quot;\"'\u00fc", "t", 1)
     assert repr(made) == "Explorer(columns=('category',), title='A \"title\" <b>')"
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A function that runs a cell in a kernel: cells have an id, and each run is a new request."""
+    parent, runs = {}, itertools.count()
+    shell = SimpleNamespace(kernel=object(), get_parent=lambda: parent)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(notebook, "_carrier", None)
+
+    def run(cell, *made):
+        parent.update(header={"msg_id": next(runs)}, metadata={"cellId": cell} if cell else {})
+        return [explorer._repr_html_() for explorer in made]
+
+    return run
+
+
+def test_plotly_is_in_a_notebook_once_and_frames_are_small(vectors, kernel):
+    made = explore(vectors)
+    first, second = kernel("a", made, made)
+    (third,) = kernel("b", made)
+    assert first.startswith("<script>")
+    assert first.endswith(second)
+    assert third == second
+    assert second.startswith("<iframe")
+    assert len(second) < 150_000 < 1_500_000 < len(first) < 2_500_000
+    # The frame's policy knows the plotly of the page.
+    page = unescape(re.findall(r"srcdoc='([^']*)'", second)[0])
+    policies = [re.findall(r"'sha256-[^']*'", unescape(p)) for p in (page, made.to_html())]
+    assert policies[0] == policies[1]
+    # A cell that is run again has a new output; another one does not take its place.
+    assert kernel("b", made) == [third]
+    assert kernel("a", made) == [first]
+
+
+def test_cells_without_ids_and_outputs_that_are_pages_of_their_own(vectors, kernel, monkeypatch):
+    made = explore(vectors)
+    assert [len(kernel(None, made)[0]) > 1e6 for _ in range(3)] == [True, False, False]
+    whole = iframe(made.to_html(), made.title, made.height)
+    with monkeypatch.context() as patch:
+        patch.setenv("DATABRICKS_RUNTIME_VERSION", "17")
+        assert kernel("d", made) == [whole]
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    assert kernel("c", made) == [whole]
+
+
+def test_the_page_opens_on_the_largest_column_unless_columns_are_named(vectors):
+    pairs = pd.DataFrame(np.eye(9), index=pd.MultiIndex.from_product([range(3), range(3)]))
+    columns = {"a:b": pairs, "b": vectors.iloc[:2], "a": vectors, "c": vectors}
+    assert data_of(explore(columns).to_html())["first"] == 2
+    assert data_of(explore(columns, ["c", "a"]).to_html())["first"] == 0
+    assert data_of(explore({"a:b": pairs}).to_html())["first"] == 0
 
 
 def test_plotly_is_asked_for_before_the_work(vectors, monkeypatch):

@@ -7,12 +7,15 @@ import io
 import os
 import re
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sk_entity_embed.inspection import explore, nearest, project
+from sk_entity_embed.inspection.explorer import notebook
 from tests.inspection.conftest import HOSTILE
 from tests.samples import make_encoder
 
@@ -614,4 +617,30 @@ def test_a_notebook_shows_the_page_in_its_frame(tab, faults, encoder, tmp_path):
     assert frame.text_content("#chosen") == "Town 03"
     with page.expect_download():
         frame.click("#save-neighbours")
+    assert faults == []
+
+
+def test_explorers_of_a_notebook_share_plotly(tab, faults, encoder, tmp_path, monkeypatch):
+    shell = SimpleNamespace(kernel=object(), get_parent=dict)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(notebook, "_carrier", None)
+    first, second = (explore(encoder, name)._repr_html_() for name in ("town", "text"))
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<p>cell</p>{second}<p>cell</p>{first}", encoding="utf-8")  # any order will do
+    faults.clear()
+    tab.goto(path.as_uri())
+    for frame, name in zip(tab.frames[1:], ("text", "town"), strict=True):
+        frame.wait_for_function(READY)
+        assert frame.evaluate("document.querySelector('#plot').data[0].x.length") > 1
+        assert frame.text_content("#summary").startswith(f"{name}: ")
+        assert frame.is_hidden("#notice")
+    # Where the output with plotly is lost, all but the map works, and the page says why.
+    path.write_text(second, encoding="utf-8")
+    tab.goto(path.as_uri())
+    frame = tab.frames[1]
+    frame.wait_for_selector("#notice:not([hidden])")
+    assert "The map waits for plotly" in frame.text_content("#notice")
+    frame.fill("#search", "a")
+    frame.press("#search", "Enter")
+    assert frame.is_visible("#neighbours")
     assert faults == []

@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
-from sk_entity_embed.inspection import analogy, nearest, nearest_rows, neighbors, similarity_matrix
+from sk_entity_embed.inspection import (
+    analogy,
+    doesnt_match,
+    nearest,
+    nearest_rows,
+    neighbors,
+    similarity_matrix,
+)
 from sk_entity_embed.inspection.column_vectors import column_vectors_of
 from sk_entity_embed.inspection.search import METRICS
 from tests.inspection.conftest import brute_force, make_column_vectors
@@ -242,6 +251,44 @@ def test_analogies_are_of_lists(encoder, positive, negative, error, message):
 
 
 # All pairs
+
+
+def test_the_category_that_does_not_match_is_farthest_from_the_mean_of_unit_vectors():
+    vectors = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), index=range(40))
+    unit = vectors.div(np.linalg.norm(vectors, axis=1), axis=0)
+    for seed in range(10):
+        asked = np.random.default_rng(seed).choice(40, 6, replace=False)
+        farthest = (unit.loc[asked] @ unit.loc[asked].mean()).idxmin()
+        assert doesnt_match(vectors, None, asked) == farthest
+        distances = np.linalg.norm(
+            vectors.to_numpy()[asked, None] - vectors.to_numpy()[asked], axis=2
+        )
+        lonely = asked[(1 / (1 + distances)).sum(axis=1).argmin()]
+        assert doesnt_match(vectors, None, [*asked], metric="euclidean") == lonely
+    # the product of a long vector with itself says nothing of the others
+    long = pd.DataFrame([[1.0, 0.0], [1.0, 0.1], [-9.0, 0.0]], index=["a", "b", "c"])
+    assert doesnt_match(long, None, ["c", "b", "a"], metric="dot") == "c"
+    # repeated ones count once, missing ones are categories, and the first of equals is the answer
+    missing = pd.DataFrame(np.eye(3), index=["a", None, "c"])
+    assert doesnt_match(missing, None, ["c", "c", "a", None]) == "c"
+    assert np.isnan(doesnt_match(missing, None, [None, "c", "a"]))
+
+
+def test_the_odd_one_out_of_a_pipeline_and_what_is_refused():
+    X, y = make_rows(240)
+    pipeline = make_pipeline(make_encoder(), Ridge()).fit(X, y)
+    found = doesnt_match(pipeline, "letter", ["a", "b", "c", "d"])
+    assert found == doesnt_match(pipeline[0], "letter", ["a", "b", "c", "d"])
+    with pytest.raises(InvalidDataError, match="'zebra' is not a category of column 'letter'"):
+        doesnt_match(pipeline, "letter", ["a", "b", "zebra"])
+    for few, message in (
+        (["a", "b", "a"], "`categories` must be three different ones at least, got"),
+        ("abc", "`categories` must be a list of categories, got 'abc'"),
+    ):
+        with pytest.raises(InvalidParameterError, match=message):
+            doesnt_match(pipeline, "letter", few)
+    with pytest.raises(InvalidParameterError, match="metric"):
+        doesnt_match(pipeline, "letter", ["a", "b", "c"], metric="manhattan")
 
 
 @pytest.mark.parametrize("metric", METRICS)

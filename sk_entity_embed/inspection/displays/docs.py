@@ -12,13 +12,13 @@ _Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
 _SOURCE = """
 {name} : estimator, DataFrame or mapping of DataFrame
-    A fitted estimator of this package, or a fitted pipeline that holds one such step; or vectors
-    made elsewhere, one category a row, indexed by category: a frame for one column, or a mapping
-    from column names to frames."""
+    A fitted estimator of this package, or a fitted pipeline that holds one such step. You can also
+    give vectors made elsewhere: a data frame with one row for each category, indexed by category,
+    or a mapping from column names to such frames."""
 
 _THEME = """
 theme : {"light", "dark"}, default=None
-    Ground to draw on; None takes the one that the axes, or matplotlib's settings, have."""
+    Background to draw on; None keeps the background of the axes, or of matplotlib's settings."""
 
 _SHARED = {
     "vectors": _SOURCE.format(name="source"),
@@ -28,7 +28,7 @@ source : estimator, DataFrame or mapping of DataFrame
     See :func:`~sk_entity_embed.inspection.nearest`.""",
     "column": """
 column : str, default=None
-    Name of the column; may be None where there is only one.""",
+    Name of the column; None if there is only one.""",
     "not_fitted": """
 sklearn.exceptions.NotFittedError
     If the estimator is not fitted.""",
@@ -40,23 +40,24 @@ min_count : int, default=None
     Leave out categories with fewer training rows.""",
     "source": f"""{_SOURCE.format(name="estimator")}
 column : str, default=None
-    Name of the column; may be None where there is only one. A frame's column is called by this
-    name; None takes the name of its index.""",
+    Name of the column; None if there is only one. For a data frame, the name that the drawing
+    shows; None takes the name of its index.""",
     "metric": """
 metric : {"cosine", "euclidean", "dot"}, default="cosine"
     What is compared; see :func:`~sk_entity_embed.inspection.nearest`.""",
     "ax": """
 ax : matplotlib Axes, default=None
-    Axes to draw in; None makes a figure.""",
+    Axes to draw in; None creates a figure.""",
     "theme": _THEME,
     "axes": f"%(ax)s{_THEME}",
     "drawn": """
 ax_ : matplotlib Axes
-    Axes drawn in.
+    The axes with the drawing.
 figure_ : matplotlib Figure
-    Their figure.""",
+    Figure of these axes.""",
     "again": """
-Make it with :meth:`from_estimator`; :meth:`plot` draws it again, elsewhere or in another theme.""",
+Create it with :meth:`from_estimator`. Call :meth:`plot` to draw it again, in other axes or another
+theme.""",
     "end_of_plot": """
 %(returns)s
 
@@ -72,10 +73,10 @@ InvalidParameterError
 Raises
 ------
 InvalidDataError
-    If a category is unknown or named twice; or if a frame does not hold one finite vector for each
-    of several distinct categories.
+    If a category is unknown or named twice, or if a data frame does not hold one finite vector for
+    each of several distinct categories.
 InvalidParameterError
-    If `estimator` is something else, there is no such column, or a parameter does not fit.
+    If `estimator` is none of these, the column does not exist, or a parameter does not fit.
 sklearn.exceptions.NotFittedError
     If the estimator is not fitted.""",
 }

@@ -40,32 +40,33 @@ _FEWEST_IN_BIN = 5
 @documented(
     naming="""
     n_labels : int, default=10
-        Categories to name: the frequent ones that moved most.
+        Number of categories to name: the frequent ones that moved most.
     label_min_count : int, default=None
-        Rows that make a category frequent, in both fits; None takes the more frequent half of the
-        categories.""",
+        A category is frequent if it has this number of rows in both fits; None takes the more
+        frequent half of the categories.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class DriftDisplay:
     """Movement of a column's categories between two fits, against their frequency.
 
-    How far a category moves by chance depends on how many rows say where it belongs: compare it
-    with others of its frequency. Points are coloured by the share of neighbours that stayed.
+    Rare categories move further by chance than frequent ones, because few rows decide where they
+    are. So compare a category with others of the same frequency. The colour of a point shows the
+    share of its neighbours that stayed.
 
-    Make it with :meth:`from_estimators` or :meth:`from_frame`; :meth:`plot` draws it again, in
-    other axes or another theme.
+    Create it with :meth:`from_estimators` or :meth:`from_frame`. Call :meth:`plot` to draw it
+    again, in other axes or another theme.
 
     Parameters
     ----------
     frame : DataFrame
-        What :func:`~sk_entity_embed.inspection.drift` returns for one column.
+        Result of :func:`~sk_entity_embed.inspection.drift` for one column.
 
     Attributes
     ----------
     points_ : matplotlib PathCollection
         The categories that both fits have.
     trend_ : matplotlib Line2D or None
-        Median movement of categories of like frequency, where there are many categories.
+        Median movement of categories of similar frequency, if there are many categories.
     colorbar_ : matplotlib Colorbar or None
         Scale of the colours.
     texts_ : list of matplotlib Annotation
@@ -74,8 +75,8 @@ class DriftDisplay:
 
     See Also
     --------
-    drift : The numbers alone.
-    align : Vectors that can take the place of another fit's.
+    drift : Return the numbers as a table.
+    align : Turn vectors so that they can replace those of another fit.
 
     Examples
     --------
@@ -111,11 +112,11 @@ class DriftDisplay:
         encoder, reference : estimator, DataFrame or mapping of DataFrame
             The new fit and the old one. See :func:`~sk_entity_embed.inspection.drift`.
         column : str, default=None
-            Name of the column; may be None where the two share only one.
+            Name of the column; None if the two have only one column in common.
         k : int, default=10
-            Nearest neighbours that are compared.
+            Number of nearest neighbours that are compared.
         min_count : int, default=None
-            Leave out categories with fewer training rows in either fit, as neighbours too.
+            Leave out categories with fewer training rows in either fit, also as neighbours.
         %(naming)s
         %(axes)s
 
@@ -124,11 +125,24 @@ class DriftDisplay:
         Raises
         ------
         InvalidDataError
-            If the column has no category in common.
+            If the two fits have no category in common.
         InvalidParameterError
-            If there is no such column, or a parameter does not fit.
+            If the column does not exist, or a parameter does not fit.
         sklearn.exceptions.NotFittedError
-            If one is not fitted.
+            If one of the two is not fitted.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import DriftDisplay
+        >>> old = pd.DataFrame([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], index=["Oslo", "Rome", "Lima"])
+        >>> new = old.drop("Lima")
+        >>> display = DriftDisplay.from_estimators(new, old, k=1)
+        >>> display.frame[["category", "status"]]
+          category  status
+        0     Oslo  shared
+        1     Rome  shared
+        2     Lima    gone
         """
         frame = drift(encoder, reference, column, k=k, min_count=min_count)
         naming: dict[str, Any] = {"n_labels": n_labels, "label_min_count": label_min_count}
@@ -150,9 +164,9 @@ class DriftDisplay:
         Parameters
         ----------
         frame : DataFrame
-            Of one column or several.
+            Result of ``drift``, for one column or several.
         column : str, default=None
-            Name of the column; may be None where there is only one.
+            Name of the column; None if there is only one.
         %(naming)s
         %(axes)s
 
@@ -161,9 +175,20 @@ class DriftDisplay:
         Raises
         ------
         InvalidDataError
-            If it is no such frame, or has nothing to draw.
+            If `frame` is not a result of ``drift``, or has nothing to draw.
         InvalidParameterError
-            If there is no such column, or several and none is chosen.
+            If the column does not exist, or there are several and you name none.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import DriftDisplay, drift
+        >>> old = pd.DataFrame([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], index=["a", "b", "c"])
+        >>> new = pd.DataFrame([[0.0, 0.0], [1.0, 0.5], [0.0, 2.0]], index=["a", "b", "d"])
+        >>> display = DriftDisplay.from_frame(drift({"letter": new}, {"letter": old}, k=1))
+        >>> print(display.ax_.get_title())
+        Drift of letter
+        2 in both fits, 1 new, 1 gone
         """
         if not isinstance(frame, pd.DataFrame) or not set(_NEEDED) <= set(frame.columns):
             raise InvalidDataError(
@@ -205,6 +230,16 @@ class DriftDisplay:
             If there is nothing to draw.
         InvalidParameterError
             If a parameter does not fit.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import DriftDisplay, drift
+        >>> old = pd.DataFrame([[0, 0], [2, 0], [0, 2], [2, 2], [1, 1]], index=list("abcde"))
+        >>> new = pd.DataFrame([[0, 0], [2, 0], [0, 2], [2, 2], [3, 3]], index=list("abcde"))
+        >>> display = DriftDisplay.from_frame(drift(new, old, k=1))
+        >>> [text.get_text() for text in display.plot(n_labels=1).texts_]  # moved most
+        ['e']
         """
         check_count("n_labels", n_labels, 0)
         if label_min_count is not None:

@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 
 _EDGED = 2000
 """Most points that have an edge, and that a vector graphic holds one by one."""
+_MARGIN = 0.07
+"""Around the points, as a share of what they span."""
+_BAR = 25.0
+"""Height of a colour bar, in widths, beside axes of the usual height."""
+_LEAST_HEIGHT, _ABOVE_AND_BELOW = 1.7, 0.9
+"""Height of the axes of a figure that fits its points, at least, and what of it is for labels and
+for the size of points, in inches."""
 _RING = 14.0
 """Area of the rings of labelled points at least, in square points."""
 
@@ -53,45 +60,46 @@ _RING = 14.0
 @documented(
     labels="""
     labels : "auto", "all", int, list of categories or None, default="auto"
-        Categories to label: as many of the most frequent ones (without counts, of the first ones),
-        or all, where there is room; or those of a list, which get a label in any case, as
-        highlighted categories and their neighbours do. "auto" is 20 without highlighted ones and
-        no more with them.""",
+        Categories to label. A number labels the most frequent ones (the first ones if there are no
+        counts), and "all" labels all of them, if there is room. The categories of a list always get
+        a label, and so do highlighted categories and their neighbours. "auto" is 20 if no category
+        is highlighted, else 0.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class EmbeddingDisplay:
-    """The categories of a column as points in the plane.
+    """Map of a column's categories: each category is a point in the plane.
 
-    Points are as large as the category is frequent, coloured by any value of a category, and
-    labelled where there is room. :meth:`from_estimator` computes it, :meth:`plot` only draws.
+    Frequent categories have larger points. The colour can show any value of a category, and points
+    get a label if there is room. Create it with :meth:`from_estimator`, which computes everything.
+    Call :meth:`plot` to draw it again, in other axes or another theme.
 
     Parameters
     ----------
     categories : ndarray of shape (n_categories,)
-        Categories; NaN is the missing one.
+        Categories; NaN stands for missing.
     coordinates : ndarray of float64 of shape (n_categories, 2)
-        Where they are.
+        Coordinates of the points.
     axes : tuple of str, default=("", "")
-        What the coordinates are.
+        Labels of the two axes.
     method : {"pca", "tsne", "umap"}, default="pca"
-        What made the coordinates; only those of "pca" have ticks and one scale on both axes.
+        Method that computed the coordinates. With "pca" the axes have ticks and the same scale.
     column : str, default="category"
         Name of the column.
     counts : ndarray of int of shape (n_categories,), default=None
-        Training rows of each category, or items of lists; None draws points of one size.
+        Training rows of each category, or items of lists. None draws all points in one size.
     coloring : Coloring, default=None
-        What colour tells; None draws points of one colour.
+        Meaning of the colours. None draws all points in one colour.
     neighbors : DataFrame, default=None
-        Queries and their neighbours to point out, as of
-        :func:`~sk_entity_embed.inspection.nearest` for several queries.
+        Highlighted categories and their neighbours, as
+        :func:`~sk_entity_embed.inspection.nearest` returns them for several queries.
     queries : sequence, default=()
-        Categories to point out.
+        Categories to highlight.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What the neighbours were found by.
+        Metric by which the neighbours were found.
     n_categories : int, default=None
-        Categories of the column, if more than are drawn.
+        Number of categories of the column, if not all are drawn.
     unit : {"row", "item"}, default="row"
-        What the counts count.
+        What `counts` counts: rows, or items of lists.
 
     Attributes
     ----------
@@ -100,17 +108,18 @@ class EmbeddingDisplay:
     labels_ : list of matplotlib Annotation
         The labels that found room.
     legend_ : matplotlib Legend or None
-        Sizes and what is pointed out.
+        Meaning of sizes and highlights.
     color_legend_ : matplotlib Legend or None
-        Colours of kinds.
+        Meaning of the colours, if they show kinds.
     colorbar_ : matplotlib Colorbar or None
-        Colours of numbers.
+        Meaning of the colours, if they show numbers.
     %(drawn)s
 
     See Also
     --------
-    sk_entity_embed.inspection.project : The coordinates as a table.
-    sk_entity_embed.inspection.nearest : The neighbours as a table.
+    sk_entity_embed.inspection.explore : Make an interactive page with the same map.
+    sk_entity_embed.inspection.project : Return the coordinates as a table.
+    sk_entity_embed.inspection.nearest : Return the neighbours as a table.
 
     Examples
     --------
@@ -168,19 +177,19 @@ class EmbeddingDisplay:
             Leave out categories with fewer training rows, unless they are highlighted or labelled
             by name.
         color : "target_mean", "count", tuple, Series, mapping or array-like, default=None
-            What colours tell: the mean target of a category, its training rows (on a logarithmic
-            scale), or values of any kind. ``("target_mean", output)`` chooses among several
-            outputs by their number, among classes by the class. A series or a mapping is matched
-            by category, an array is in the order of ``categories_``. Numbers and dates get a
-            colour bar; strings and booleans a legend of the seven kinds that most categories have.
-            Grey has no value; values for none of the categories are an error. Vectors alone have
-            neither target means nor counts.
+            What the colours show: the mean target of a category, its training rows (on a
+            logarithmic scale), or values of your own. ``("target_mean", output)`` chooses one of
+            several outputs by its number, or one of several classes. A series or a mapping is
+            matched by category, an array is in the order of ``categories_``. Numbers and dates get
+            a colour bar. Strings and booleans get a legend of the seven most frequent kinds.
+            Categories without a value are grey; if no category has a value, it is an error.
+            Vectors made elsewhere have neither target means nor counts.
         color_label : str, default=None
-            What the values of ``color`` are; None takes the name of the series.
+            Name of the values of ``color``; None takes the name of the series.
         highlight : category or list of categories, default=None
-            Point out categories, joined to their neighbours.
+            Categories to highlight, with lines to their neighbours.
         k_neighbors : int, default=10
-            Neighbours of each highlighted category, as many as there are at most; 0 shows none.
+            Number of neighbours of each highlighted category; 0 shows none.
         %(metric)s
         %(labels)s
         %(theme)s
@@ -248,8 +257,10 @@ class EmbeddingDisplay:
     ) -> Self:
         """Draw what was computed.
 
-        Labels get their places in the figure as it is. Legends go beside the axes if the figure
-        has a layout engine, as ``plt.subplots(layout="constrained")`` gives it, else into them.
+        Without `ax`, a map of principal components gets a figure as low as its points are flat,
+        because both axes have one scale. Labels are placed for the present size of the figure. If
+        the figure has a layout engine, as from ``plt.subplots(layout="constrained")``, legends are
+        beside the axes, else inside.
 
         Parameters
         ----------
@@ -266,7 +277,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed; the extra is ``plot``.
         InvalidDataError
-            If a label is not a category that is drawn.
+            If a label is not one of the categories in the drawing.
         InvalidParameterError
             If a parameter does not fit.
 
@@ -275,11 +286,13 @@ class EmbeddingDisplay:
         >>> import matplotlib.pyplot as plt
         >>> import pandas as pd
         >>> from sk_entity_embed.inspection import EmbeddingDisplay
-        >>> vectors = pd.DataFrame([[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]])
+        >>> vectors = pd.DataFrame(
+        ...     [[2.0, 0.1], [1.8, 0.4], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
+        ... )
         >>> display = EmbeddingDisplay.from_estimator(vectors)
         >>> figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-        >>> len(display.plot(ax, labels=[2], theme="dark").labels_)
-        1
+        >>> [label.get_text() for label in display.plot(ax, labels=["Rome"], theme="dark").labels_]
+        ['Rome']
         """
         xy, n = self.coordinates, len(self.categories)
         catalogue = ColumnVectors(
@@ -287,6 +300,7 @@ class EmbeddingDisplay:
         )
         queries = list(self.queries)
         marks = marks_of(catalogue, queries, self.neighbors, labels)
+        fits = ax is None and self.method == "pca"  # the figure's height is that of the points
         figure, ax, colors = prepare_axes(ax, theme, (7.0, 5.5))
         areas, paint = point_areas(self.counts, n), painter(self.coloring, n, colors)
         self.scatter_ = _draw_points(ax, xy, areas, paint, is_ground=bool(queries))
@@ -294,11 +308,14 @@ class EmbeddingDisplay:
         self._draw_axes(ax, colors)
         self.colorbar_ = None
         if self.coloring is not None and self.coloring.numeric:
-            self.colorbar_ = _draw_scale(ax, self.coloring, paint, colors)
+            aspect = _BAR * min(1.0, _height_of(xy, 5.5) / 4.5) if fits else _BAR
+            self.colorbar_ = _draw_scale(ax, self.coloring, paint, colors, aspect)
         keys = mark_keys(marks, queries, self.metric, colors)
         keys += size_keys(self.counts, colors, self.unit)
         legends = draw_legends(ax, xy, self.coloring, paint, keys, colors)
         self.legend_, self.color_legend_ = legends
+        if fits:
+            _set_height(ax, xy, self.color_legend_, self.colorbar_)
         if self.method == "pca":
             _set_equal(ax)
         # Thin rings tell which points of a crowd the labels are of. They are made before the
@@ -318,7 +335,7 @@ class EmbeddingDisplay:
 
     def _draw_axes(self, ax: Axes, theme: Theme) -> None:
         n = len(self.categories)
-        ax.margins(0.07)
+        ax.margins(_MARGIN)
         ax.autoscale_view()
         if self.method != "pca":
             ax.set(xticks=[], yticks=[])
@@ -347,15 +364,39 @@ def _draw_points(
     )
 
 
-def _draw_scale(ax: Axes, coloring: Coloring, paint: Paint, theme: Theme) -> Any:
+def _draw_scale(ax: Axes, coloring: Coloring, paint: Paint, theme: Theme, aspect: float) -> Any:
     """Draw what the colours of numbers are."""
-    options: dict[str, Any] = {"extend": paint.extend, "shrink": 0.8, "aspect": 25, "pad": 0.05}
+    options: dict[str, Any] = {"extend": paint.extend, "shrink": 0.8, "aspect": aspect, "pad": 0.05}
     bar = draw_colorbar(ax, paint.mappable, coloring.label, theme, **options)
     if coloring.log:
         ticks = log_ticks(int(np.nanmin(coloring.values)), int(np.nanmax(coloring.values)))
         bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
         bar.minorticks_off()
     return bar
+
+
+def _set_height(ax: Axes, xy: NDArray[np.float64], legend: Any, bar: Any) -> None:
+    """Make a figure lower whose points, at one scale on both axes, would leave its height empty.
+
+    What stands beside the points, and keeps its size, still has room.
+    """
+    figure: Any = ax.get_figure(root=True)
+    figure.draw_without_rendering()  # so that all has its place
+    width, height = (side / figure.dpi for side in ax.get_window_extent().size)
+    beside = [ax.yaxis.label, legend, None if bar is None else bar.ax.yaxis.label]
+    needed = max(
+        [_height_of(xy, width)]
+        + [each.get_window_extent().height / figure.dpi + 0.1 for each in filter(None, beside)]
+    )
+    if needed < height:
+        figure.set_figheight(figure.get_figheight() - (height - needed))
+
+
+def _height_of(xy: NDArray[np.float64], width: float) -> float:
+    """Return how high axes of some width have to be for points at one scale, in inches."""
+    wide, high = np.ptp(xy, axis=0) if len(xy) else (0.0, 0.0)
+    share = high / ((1 + 2 * _MARGIN) * wide) if wide > 0 else 1.0
+    return float(max(_LEAST_HEIGHT, width * share + _ABOVE_AND_BELOW))
 
 
 def _set_equal(ax: Axes) -> None:

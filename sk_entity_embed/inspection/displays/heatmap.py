@@ -32,9 +32,9 @@ _MOST_COMPARED = 10_000
 
 CHOICE = """
 categories : sequence, default=None
-    Categories to draw; None takes the `k` most frequent, of vectors alone the first `k`.
+    Categories to draw. None takes the `k` most frequent, or the first `k` if counts are not known.
 k : int, default={k}
-    How many to draw where `categories` is None; fewer if there are not as many."""
+    Number of categories to draw if `categories` is None."""
 """Description of the parameters that choose categories."""
 
 
@@ -42,12 +42,12 @@ k : int, default={k}
     choice=CHOICE.format(k=20),
     limit="""
     limit : float, default=None
-        Value at which the colours end, on both sides of 0; None takes one that 2% of the numbers
-        pass, so that axes of less variance than the first are seen as well.""",
+        Value at which the colour scale ends, on both sides of 0. None takes the value that 2% of
+        the numbers exceed, so that axes with little variance can be seen, too.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class EmbeddingHeatmapDisplay:
-    """Heat map of the vectors of a column: one row a category, one column an axis.
+    """Heat map of a column's vectors, with one row for each category and one column for each axis.
 
     %(again)s
 
@@ -56,22 +56,22 @@ class EmbeddingHeatmapDisplay:
     vectors : DataFrame of shape (n_categories, width)
         Vectors, indexed by category, in the order drawn.
     shares : ndarray of float64 of shape (width,), default=None
-        Share of the variance that each axis has.
+        Share of the variance on each axis.
     n_categories : int, default=None
-        Categories of the column, if more than are drawn.
+        Number of categories of the column, if not all are drawn.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
         The heat map.
     colorbar_ : matplotlib Colorbar
-        Its scale.
+        Scale of the colours.
     %(drawn)s
 
     See Also
     --------
-    extremes : The categories at the ends of an axis.
-    SimilarityDisplay : Similarities instead of vectors.
+    extremes : Return the categories at the ends of an axis.
+    SimilarityDisplay : Draw similarities instead of vectors.
 
     Examples
     --------
@@ -107,14 +107,30 @@ class EmbeddingHeatmapDisplay:
         %(source)s
         %(choice)s
         order : {"cluster", "count", "given"} or int, default="cluster"
-            Order from top to bottom: similar vectors side by side (average linkage of Euclidean
-            distances, its leaves in the best order), the most frequent first, that of
-            `categories`, or by an axis, the highest first. Axes are numbered from 0, as in the
-            names of the features.
+            Order from top to bottom. "cluster" puts similar vectors side by side (average linkage
+            of Euclidean distances, with the best order of its leaves). "count" puts the most
+            frequent categories first. "given" keeps the order of `categories`. A number sorts by
+            this axis, the highest value first. Axes are numbered from 0, as in the names of the
+            output columns.
         %(limit)s
         %(axes)s
 
         %(end_of_source)s
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import EmbeddingHeatmapDisplay
+        >>> vectors = pd.DataFrame(
+        ...     [[2.0, 0.1], [-1.0, 0.9], [1.8, 0.4]], index=["Oslo", "Rome", "Bergen"]
+        ... )
+        >>> display = EmbeddingHeatmapDisplay.from_estimator(vectors, order=0)
+        >>> display.vectors  # in the order drawn
+                    0    1
+        category
+        Oslo      2.0  0.1
+        Bergen    1.8  0.4
+        Rome     -1.0  0.9
         """
         catalogue = column_vectors_of(estimator, column)
         chosen = catalogue.take(catalogue.choose(categories, k))
@@ -134,6 +150,15 @@ class EmbeddingHeatmapDisplay:
         %(limit)s
 
         %(end_of_plot)s
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import EmbeddingHeatmapDisplay
+        >>> vectors = pd.DataFrame([[2.0, 0.5], [-1.0, 0.2]], index=["Oslo", "Rome"])
+        >>> display = EmbeddingHeatmapDisplay.from_estimator(vectors)
+        >>> display.plot(limit=3).image_.get_clim()
+        (-3.0, 3.0)
         """
         if limit is not None and not (isinstance(limit, Real) and 0 < limit < np.inf):
             raise InvalidParameterError(f"`limit` must be a positive number, got {shown(limit)}.")

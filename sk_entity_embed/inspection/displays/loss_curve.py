@@ -30,22 +30,22 @@ _LINE = 13.0
     validation_loss_curve : array-like of shape (n_iter,), default=None
         Loss of the validation rows at the end of each epoch.
     best_iteration : int, default=None
-        Epochs after which the kept state was reached; 0 is the start. None marks none.""",
+        Number of epochs until the state that was kept; 0 is the start. None marks no epoch.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class LossCurveDisplay:
     """Loss of training and validation rows by epoch, and the epoch that was kept.
 
-    Make it with :meth:`from_estimator` or :meth:`from_curves`; :meth:`plot` draws it again, in
-    other axes or another theme.
+    Create it with :meth:`from_estimator` or :meth:`from_curves`. Call :meth:`plot` to draw it
+    again, in other axes or another theme.
 
     Parameters
     ----------
     %(curves)s
     loss : str, default="Loss"
-        What the numbers are.
+        Name of the loss, for the label of the axis.
     training : str, default="training"
-        What the first curve is called.
+        Name of the first curve.
 
     Attributes
     ----------
@@ -58,8 +58,7 @@ class LossCurveDisplay:
     texts_ : list of matplotlib Annotation
         Names at the ends of the lines.
     legend_ : matplotlib Legend or None
-        The names in a figure without a layout engine, which makes no room for them beside the
-        axes.
+        The names, if the figure has no layout engine that makes room for them beside the axes.
     %(drawn)s
 
     Examples
@@ -82,10 +81,9 @@ class LossCurveDisplay:
     ) -> Self:
         """Draw the loss curves of a fitted estimator.
 
-        The training loss is that of the heads' pass: with `cross_fit`, each row is looked up in
-        the table that never saw it. It goes through a head that learns from it, so the curve may
-        flatter; the validation loss does not, and decides when to stop. It is missing without
-        `early_stopping`.
+        With `cross_fit`, the training loss is computed with the table that never saw the row, but
+        with a head that learns from it. It may therefore look better than it is. The validation
+        loss is honest, and decides when to stop. Without `early_stopping` there is none.
 
         Parameters
         ----------
@@ -102,6 +100,16 @@ class LossCurveDisplay:
         InvalidParameterError
             If it is not an estimator of this package.
         %(not_fitted)s
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingRegressor
+        >>> from sk_entity_embed.inspection import LossCurveDisplay
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> display = LossCurveDisplay.from_estimator(model)
+        >>> display.ax_.get_ylabel()
+        'Squared error (squared units of y)'
         """
         estimator = fitted_step(estimator)
         validation = estimator.validation_loss_curve_
@@ -134,7 +142,7 @@ class LossCurveDisplay:
         ----------
         %(curves)s
         loss : str, default="Loss"
-            What the numbers are.
+            Name of the loss, for the label of the axis.
         %(axes)s
 
         %(returns)s
@@ -142,9 +150,18 @@ class LossCurveDisplay:
         Raises
         ------
         InvalidDataError
-            If a curve is empty, or holds no numbers.
+            If a curve is empty, or does not hold numbers.
         InvalidParameterError
-            If there is no such epoch.
+            If `best_iteration` is not an epoch of the curves.
+
+        Examples
+        --------
+        >>> from sk_entity_embed.inspection import LossCurveDisplay
+        >>> display = LossCurveDisplay.from_curves(
+        ...     [1.2, 0.9, 0.8], [1.1, 0.7, 0.75], best_iteration=2, loss="Mean squared error"
+        ... )
+        >>> display.ax_.get_title(), display.ax_.get_ylabel()
+        ('Best validation loss: 0.7 after epoch 2', 'Mean squared error')
         """
         training, validation = _curve(loss_curve, "loss_curve"), None
         if validation_loss_curve is not None:
@@ -163,14 +180,22 @@ class LossCurveDisplay:
     def plot(self, ax: Axes | None = None, *, theme: str | None = None) -> Self:
         """Draw the curves.
 
-        Where first (or last) epochs are far above all others, the scale ends below them, small
-        triangles mark them and the label of the axis says how high they are.
+        If the first or last epochs are far above all others, the scale ends below them. Small
+        triangles mark these epochs, and the label of the axis says how high they are.
 
         Parameters
         ----------
         %(axes)s
 
         %(end_of_plot)s
+
+        Examples
+        --------
+        >>> from sk_entity_embed.inspection import LossCurveDisplay
+        >>> display = LossCurveDisplay.from_curves([0.6, 0.5, 0.4], [0.7, 0.5, 0.6])
+        >>> dark = display.plot(theme="dark")
+        >>> dark.line_.get_ydata().tolist(), dark.validation_line_.get_ydata().tolist()
+        ([0.6, 0.5, 0.4], [0.7, 0.5, 0.6])
         """
         from matplotlib.ticker import MaxNLocator
 

@@ -43,57 +43,57 @@ _MOST_BARS = 60
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row.
     min_count : int, "auto" or None, default="auto"
-        Leave out categories with fewer rows, of which those of zero weight do not count. None
-        leaves out none. "auto" is 20, or None where no category has as many.""",
+        Leave out categories with fewer rows; rows of zero weight do not count. None keeps all
+        categories. "auto" is 20, or None if no category has 20 rows.""",
     n_labels="""
     n_labels : int, default=8
-        Categories to name: those furthest off in standard errors, if beyond two of them.""",
+        Number of categories to name: those furthest off in standard errors, if more than two.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class CategoryPredictionDisplay:
-    """Mean prediction against mean observation, one point a category.
+    """Mean prediction against mean observation, with one point for each category.
 
-    Categories on the line are predicted right on average. Those with few rows lie off it by chance:
-    colours tell whether a category is further off than two standard errors.
+    Categories on the line are predicted correctly on average. Categories with few rows can lie off
+    the line by chance. The colour says whether a category is off by more than two standard errors.
 
-    Make it with :meth:`from_estimator` or :meth:`from_predictions`; :meth:`plot` draws it again,
-    in other axes or another theme.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`. Call :meth:`plot` to draw it
+    again, in other axes or another theme.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a category, in columns ``category``, ``count`` (rows), ``observed`` and
+        One row for each category, with the columns ``category``, ``count`` (rows), ``observed`` and
         ``predicted`` (weighted means), ``standard_error`` (of their difference, given the
         predictions) and ``z`` (their difference in standard errors).
     column : str, default="category"
         Name of the column.
     target : str, default="y"
-        What is predicted.
+        Name of the target.
     n_left_out : int, default=0
-        Categories that have too few rows to be in the frame.
+        Number of categories that have too few rows to be in the frame.
     min_count : int, default=1
-        How many they would have needed.
+        Number of rows that a category in the frame has at least.
 
     Attributes
     ----------
     points_ : matplotlib PathCollection
         The categories.
     line_ : matplotlib Line2D
-        Where prediction and observation are equal.
+        Line on which prediction and observation are equal.
     bars_ : matplotlib LineCollection
-        Two standard errors up and down; for the labelled categories only, if there are many.
+        Two standard errors up and down. If there are many categories, only for those with a name.
     texts_ : list of matplotlib Annotation
         Names of the categories that are furthest off.
     legend_ : matplotlib Legend
-        What colours and sizes mean.
+        Meaning of colours and sizes.
     %(drawn)s
 
     Notes
     -----
     The standard error of a category of weights :math:`w_i` and effective number of rows
     :math:`n = (\\sum w_i)^2 / \\sum w_i^2` is :math:`s / \\sqrt n`. The variance :math:`s^2` of its
-    residuals counts as :math:`n - 1` rows against 5 of the mean variance within all categories,
-    so that it is not zero where ten rows happen to be alike [1]_.
+    residuals is averaged with the mean variance within all categories, with the weights
+    :math:`n - 1` and 5. It is therefore not zero if ten rows happen to be alike [1]_.
 
     References
     ----------
@@ -135,24 +135,24 @@ class CategoryPredictionDisplay:
         ax: Axes | None = None,
         theme: str | None = None,
     ) -> Self:
-        """Draw the predictions of any fitted estimator of scikit-learn's kind.
+        """Draw the predictions of any fitted estimator that follows scikit-learn's conventions.
 
         Parameters
         ----------
         estimator : estimator
             Fitted classifier or regressor, such as a pipeline that ends in one.
         X : array-like of shape (n_samples, n_features)
-            Rows, better others than those of fit.
+            Rows to predict. Take rows that the estimator was not fitted on.
         y : array-like of shape (n_samples,)
-            What was observed.
+            True targets of these rows.
         column : str, default=None
-            Column of `X` whose categories are drawn; ``x0``, ``x1``, ... where columns have no
-            names. May be None where there is only one. In a column of lists, a category's rows
-            are those whose lists have it, and ``()`` are those with an empty list.
+            Column of `X` whose categories are drawn; None if there is only one. Columns without
+            names are called ``x0``, ``x1``, ... In a column of lists, the rows of a category are
+            those whose lists contain it; rows with an empty list have the category ``()``.
         response_method : {"auto", "predict_proba", "predict"}, default="auto"
-            What of the estimator is drawn; "auto" is `predict_proba` for classifiers that have it.
+            Method of the estimator to call. "auto" is `predict_proba` for classifiers that have it.
         pos_label : object, default=None
-            For classifiers the class whose share is drawn; None takes the second of two.
+            For classifiers, the class whose share is drawn; None takes the second of two classes.
         %(rows)s
         %(n_labels)s
         %(axes)s
@@ -162,10 +162,23 @@ class CategoryPredictionDisplay:
         Raises
         ------
         InvalidDataError
-            If rows do not fit together, or numbers are not finite.
+            If `X` and `y` have different numbers of rows, or numbers are not finite.
         InvalidParameterError
-            If the estimator predicts nothing, there is no such column or class, or no category has
+            If the estimator cannot predict, the column or class does not exist, or no category has
             `min_count` rows.
+
+        Examples
+        --------
+        >>> from sk_entity_embed import EntityEmbeddingRegressor
+        >>> from sk_entity_embed.inspection import CategoryPredictionDisplay
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> display = CategoryPredictionDisplay.from_estimator(model, X, y)
+        >>> display.frame[["category", "count", "observed", "predicted"]].round(0)
+          category  count  observed  predicted
+        0     Lima     40      22.0       22.0
+        1     Oslo     40      -4.0       -4.0
+        2     Rome     40      12.0       12.0
         """
         table = read_table(X)
         chosen = _choose(table.columns, column)
@@ -193,15 +206,15 @@ class CategoryPredictionDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            What was observed.
+            True targets.
         y_pred : array-like of shape (n_samples,)
-            What was predicted: numbers; the probabilities of `pos_label` where that is given.
+            Predictions: numbers, or the probabilities of `pos_label` if you give that.
         categories : array-like of shape (n_samples,)
-            Category of each row, or a list of categories; None and NaN are the missing one.
+            Category of each row, or its list of categories. None and NaN are missing.
         column : str, default="category"
-            What the categories are called.
+            Name of the categories, for the drawing.
         pos_label : object, default=None
-            The class in `y_true` whose share is drawn; None takes `y_true` as numbers.
+            Class in `y_true` whose share is drawn. None takes `y_true` as numbers.
         %(rows)s
         %(n_labels)s
         %(axes)s
@@ -211,9 +224,21 @@ class CategoryPredictionDisplay:
         Raises
         ------
         InvalidDataError
-            If rows do not fit together, or numbers are not finite.
+            If the arguments have different numbers of rows, or numbers are not finite.
         InvalidParameterError
-            If no category has `min_count` rows or none the `pos_label`.
+            If no category has `min_count` rows, or no row has the class `pos_label`.
+
+        Examples
+        --------
+        >>> from sk_entity_embed.inspection import CategoryPredictionDisplay
+        >>> late, probability = ["yes", "no", "no", "yes"], [0.8, 0.4, 0.1, 0.7]
+        >>> display = CategoryPredictionDisplay.from_predictions(
+        ...     late, probability, ["JFK", "JFK", "LGA", "LGA"], column="airport", pos_label="yes"
+        ... )
+        >>> display.frame[["category", "count", "observed", "predicted"]]
+          category  count  observed  predicted
+        0      JFK      2       0.5        0.6
+        1      LGA      2       0.5        0.4
         """
         cells = _column_of(categories, column)
         display = cls._compute(y_true, y_pred, cells, sample_weight, pos_label, min_count)
@@ -259,6 +284,15 @@ class CategoryPredictionDisplay:
         %(n_labels)s
 
         %(end_of_plot)s
+
+        Examples
+        --------
+        >>> from sk_entity_embed.inspection import CategoryPredictionDisplay
+        >>> display = CategoryPredictionDisplay.from_predictions(
+        ...     [1.0, 1.1, 0.9, 1.0, 5.0, 5.1], [1.0] * 4 + [2.0] * 2, ["Oslo"] * 4 + ["Rome"] * 2
+        ... )
+        >>> [text.get_text() for text in display.plot(n_labels=1).texts_]
+        ['Rome']
         """
         check_count("n_labels", n_labels, 0)
         figure, ax, colors = prepare_axes(ax, theme, (6.8, 5.8))

@@ -46,9 +46,11 @@ _NAMES = {"cosine": "Cosine similarity", "dot": "Dot product", "euclidean": "1 /
     choice=CHOICE.format(k=40),
     drawing="""
     annotate : bool, default=None
-        Whether to write the numbers into the cells; None does for twelve categories or fewer.
+        True if the numbers should be written into the cells. None writes them for at most twelve
+        categories.
     dendrogram : bool, default=True
-        Whether to draw the tree above the heat map, where there is one of 200 leaves at most. Axes
+        True if the tree should be drawn above the heat map. Trees of more than 200 leaves are not
+        drawn. Axes
         in a figure without a layout engine (``layout="constrained"``) have no room for it.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -62,19 +64,19 @@ class SimilarityDisplay:
     similarity : DataFrame of shape (n_categories, n_categories)
         Similarities, indexed by category both ways, in the order drawn.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
-        What they are.
+        Metric of the similarities.
     linkage : ndarray of float64 of shape (n_categories - 1, 4), default=None
-        The tree that the order comes from, as of :func:`scipy.cluster.hierarchy.linkage`, its
-        leaves numbered in the order drawn.
+        Tree that the order comes from, in the form of :func:`scipy.cluster.hierarchy.linkage`. Its
+        leaves are numbered in the order drawn.
     n_categories : int, default=None
-        Categories of the column, if more than are drawn.
+        Number of categories of the column, if not all are drawn.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
         The heat map.
     colorbar_ : matplotlib Colorbar
-        Its scale.
+        Scale of the colours.
     texts_ : list of matplotlib Text
         The numbers in the cells, if any.
     dendrogram_ : matplotlib LineCollection or None
@@ -83,8 +85,8 @@ class SimilarityDisplay:
 
     See Also
     --------
-    similarity_matrix : The numbers alone.
-    EmbeddingHeatmapDisplay : The vectors themselves.
+    similarity_matrix : Return the numbers as a table.
+    EmbeddingHeatmapDisplay : Draw the vectors themselves.
 
     References
     ----------
@@ -133,13 +135,34 @@ class SimilarityDisplay:
             See :func:`~sk_entity_embed.inspection.nearest`; with "euclidean" the similarity is
             ``1 / (1 + distance)``.
         cluster : bool, default=True
-            Whether to draw similar categories side by side: in the order of the leaves of an
-            average linkage tree, in which neighbours differ least. Otherwise they are in the
-            order of `categories`, or of their frequency.
+            True if similar categories should be drawn side by side, in the order of the leaves of
+            an average linkage tree in which neighbours differ least [1]_. If False, they are in the
+            order of `categories`, or the most frequent first.
         %(axes)s
         %(drawing)s
 
         %(end_of_source)s
+
+        References
+        ----------
+        .. [1] Z. Bar-Joseph, D. K. Gifford and T. S. Jaakkola, "Fast optimal leaf ordering for
+           hierarchical clustering", Bioinformatics 17, 2001.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import SimilarityDisplay
+        >>> vectors = pd.DataFrame(
+        ...     [[2, 0], [-1, 1], [2, 1], [-1, 0]], index=["Oslo", "Rome", "Bergen", "Naples"]
+        ... )
+        >>> display = SimilarityDisplay.from_estimator(vectors, cluster=False, metric="euclidean")
+        >>> display.similarity.round(2)
+        category  Oslo  Rome  Bergen  Naples
+        category
+        Oslo      1.00  0.24    0.50    0.25
+        Rome      0.24  1.00    0.25    0.50
+        Bergen    0.50  0.25    1.00    0.24
+        Naples    0.25  0.50    0.24    1.00
         """
         check_metric(metric)
         catalogue = column_vectors_of(estimator, column)
@@ -170,6 +193,15 @@ class SimilarityDisplay:
         %(drawing)s
 
         %(end_of_plot)s
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_entity_embed.inspection import SimilarityDisplay
+        >>> vectors = pd.DataFrame([[2, 0], [0, 1], [2, 1]], index=["Oslo", "Rome", "Bergen"])
+        >>> display = SimilarityDisplay.from_estimator(vectors, cluster=False)
+        >>> [text.get_text() for text in display.plot(annotate=True).texts_[:3]]
+        ['1.00', '0.00', '0.89']
         """
         n = len(self.similarity)
         numbers = n <= _MOST_NUMBERS if annotate is None else annotate

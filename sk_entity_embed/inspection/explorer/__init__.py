@@ -15,12 +15,19 @@ from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.inspection.column_vectors import (
     ColumnVectors,
+    Pair,
     Source,
     column_vectors_of,
     source_of,
 )
 from sk_entity_embed.inspection.displays.docs import documented
-from sk_entity_embed.inspection.explorer.page import build_page, iframe, plotly_source
+from sk_entity_embed.inspection.explorer import notebook
+from sk_entity_embed.inspection.explorer.page import (
+    build_page,
+    iframe,
+    library_script,
+    plotly_source,
+)
 from sk_entity_embed.inspection.explorer.payload import (
     column_payload,
     metadata_by_column,
@@ -33,17 +40,17 @@ _LARGEST = 200_000_000
 
 
 class Explorer:
-    """A page of embeddings; ``explore`` makes it.
+    """An interactive page of embeddings, made by :func:`explore`.
 
     In a notebook it shows itself, in a frame of its own. As a file it needs no server and no
-    network.
+    network, and neither does a notebook that is saved or exported with its outputs.
 
     Parameters
     ----------
     payload : dict
-        What the page knows.
+        Data of the page.
     title : str
-        Title of the page, and of its frame.
+        Title of the page and of its frame.
     height : int, default=760
         Height in a notebook, in pixels.
 
@@ -57,24 +64,22 @@ class Explorer:
     See Also
     --------
     explore : Make an explorer.
-    nearest : The neighbours that the page shows, as a table.
+    nearest : Return the neighbours that the page shows, as a table.
 
     Notes
     -----
-    The page's CSV files are UTF-8 with a byte-order mark and follow RFC 4180. Text that a
-    spreadsheet would run as a formula, because it begins with ``=``, ``+``, ``-``, ``@`` or a tab,
-    is preceded by an apostrophe unless it is a number. The missing category is an empty cell.
+    The CSV files that you save from the page are UTF-8 with a byte-order mark and follow RFC 4180.
+    A spreadsheet would run text that begins with ``=``, ``+``, ``-``, ``@`` or a tab as a formula.
+    Such text gets an apostrophe in front, unless it is a number. The missing category is an empty
+    cell.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from sk_entity_embed.inspection import explore
     >>> vectors = pd.DataFrame([[1, 0], [0, 1], [1, 1]], index=["a", "b", "c"])
-    >>> explorer = explore(vectors, title="Three letters")
-    >>> explorer
+    >>> explore(vectors, title="Three letters")
     Explorer(columns=('category',), title='Three letters')
-    >>> "<title>Three letters</title>" in explorer.to_html()
-    True
     """
 
     def __init__(self, payload: dict[str, Any], title: str, height: int = 760) -> None:
@@ -88,12 +93,12 @@ class Explorer:
         return tuple(column["name"] for column in self._payload["columns"])
 
     def to_html(self) -> str:
-        """The whole page, scripts and data included.
+        """Return the whole page as HTML, with its scripts and data.
 
         Returns
         -------
         str
-            Equal for equal data and versions.
+            The page. Equal data and versions of the libraries give equal pages.
 
         Examples
         --------
@@ -105,18 +110,18 @@ class Explorer:
         return build_page(self._payload, self.title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page to a file, which opens in any browser without a network.
+        """Write the page to a file that opens in any browser, without a network.
 
         Parameters
         ----------
         path : str or path-like
-            The file, by custom with a name ending in ``.html``; one that exists is replaced at
-            once or, if writing fails, left as it is.
+            The file, usually with a name that ends in ``.html``. An existing file is replaced
+            atomically: if writing fails, it is not damaged.
 
         Returns
         -------
         Path
-            The file.
+            The file written.
 
         Raises
         ------
@@ -138,7 +143,10 @@ class Explorer:
         return Path(path)
 
     def _repr_html_(self) -> str:
-        return iframe(self.to_html(), self.title, self.height)
+        shared = notebook.is_shared()
+        library = library_script() if shared and notebook.carries() else ""
+        page = build_page(self._payload, self.title, alone=not shared)
+        return library + iframe(page, self.title, self.height)
 
     def __repr__(self) -> str:
         return f"Explorer(columns={self.columns}, title={self.title!r})"
@@ -155,27 +163,28 @@ def explore(
     random_state: Any = 0,
     height: int = 760,
 ) -> Explorer:
-    """Make a page to explore embeddings with: a map, a search box, and neighbours.
+    """Make an interactive page to explore embeddings, with a map, a search box and neighbours.
 
-    The page draws the categories in two or three dimensions, coloured by target mean, count or
-    metadata. A category that is searched for or clicked shows its nearest ones by cosine,
-    Euclidean distance or dot product, which the page computes from the full vectors and which are
-    those of :func:`~sk_entity_embed.inspection.nearest`. What is selected can be saved as CSV.
+    The page draws the categories in two or three dimensions. Colours show the mean target, the
+    count or metadata. Search for a category or click it to see its nearest ones, by cosine,
+    Euclidean distance or dot product. They are computed from the full vectors and equal those of
+    :func:`~sk_entity_embed.inspection.nearest`. You can save the selected categories as CSV.
 
     Parameters
     ----------
     %(vectors_of_columns)s
     column : str or sequence of str, default=None
-        What to show; None shows all columns, but for lists that were all empty in fit.
+        Columns to show. None shows all, except lists that were all empty in fit. The page opens on
+        the first column that you name here, else on the column with most categories.
     metadata : Series, DataFrame or mapping of these, default=None
-        What else is known of the categories, indexed by category; those it lacks are missing. With
-        several columns, a mapping from columns to frames, or a frame whose index is named after
-        its column. Numbers are drawn on a scale, anything else in kinds.
+        More about the categories, indexed by category. Categories may be missing from it. If the
+        page has several columns, give a mapping from columns to frames, or a frame whose index is
+        named after its column. Numbers are drawn on a colour scale, anything else as kinds.
     methods : sequence of {"pca", "tsne", "umap"}, default=("pca",)
-        Projections to choose from in the page, computed here, each in two and in three dimensions.
-        Principal components are always there. "umap" needs the extra ``umap``.
+        Projections that the page offers. They are computed here, each in two and in three
+        dimensions. Principal components are always there. "umap" needs the extra ``umap``.
     title : str, default=None
-        Title of the page; None names the columns.
+        Title of the page. None uses the names of the columns.
     %(random_state)s
     height : int, default=760
         Height in a notebook, in pixels.
@@ -183,27 +192,30 @@ def explore(
     Returns
     -------
     Explorer
-        Shows itself in a notebook; ``save(path)`` writes one HTML file.
+        The page. A notebook shows it; ``save(path)`` writes one HTML file.
 
     Raises
     ------
     InvalidParameterError
-        If there is no such column or method, or metadata for a column that is not shown.
+        If a column or method does not exist, or there are metadata for a column that is not shown.
     InvalidDataError
-        If metadata has none of the categories.
+        If the metadata have none of the categories.
     %(not_fitted)s
     ImportError
         If plotly is not installed; the extra is ``explore``.
 
     See Also
     --------
-    nearest : The same neighbours as a table.
-    project : The coordinates.
+    nearest : Return the same neighbours as a table.
+    project : Return the coordinates as a table.
+    EmbeddingDisplay : Draw the map with matplotlib.
 
     Notes
     -----
     The file holds plotly's JavaScript (5 MB), and for each category its name, 5.4 bytes for each
-    number of its vector, and 16 bytes of coordinates.
+    number of its vector, and 16 bytes of coordinates. In a notebook the first explorer's output has
+    plotly, compressed (2 MB), and hands it over to all others; where each output is a page of its
+    own, as in Google Colab and Databricks, each has it.
 
     Examples
     --------
@@ -215,9 +227,12 @@ def explore(
     ...     [[2.0, 0.1], [1.8, 0.0], [-1.0, 0.9]], index=["Oslo", "Bergen", "Rome"]
     ... )
     >>> country = pd.Series({"Oslo": "Norway", "Bergen": "Norway", "Rome": "Italy"}, name="country")
+    >>> page = explore(vectors, metadata=country, title="Cities")
+    >>> page
+    Explorer(columns=('category',), title='Cities')
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     explore(vectors, metadata=country).save(Path(folder) / "cities.html").stat().st_size > 0
-    True
+    ...     page.save(Path(folder) / "cities.html").name
+    'cities.html'
     """
     plotly_source()  # before the work, not after it
     methods, encoder = _check_methods(methods), source_of(encoder)
@@ -232,12 +247,13 @@ def explore(
     described = metadata_by_column(metadata, [c.name for c in catalogues])
     classes = getattr(encoder, "classes_", None)
     payload = {
+        "first": _largest(catalogues) if column is None else 0,
         "columns": [
             column_payload(
                 c, methods, random_state, target_names(c, classes), described.get(c.name)
             )
             for c in catalogues
-        ]
+        ],
     }
     return Explorer(payload, _title(names) if title is None else str(title), height)
 
@@ -267,6 +283,12 @@ def _columns(source: Source, column: str | Sequence[str] | None) -> list[str | N
             f"{shown(known)}; got {shown(column)}."
         )
     return chosen
+
+
+def _largest(catalogues: Sequence[ColumnVectors]) -> int:
+    """Return the place of the column with most categories; pairs count where there is none."""
+    sizes = [(not isinstance(c.labels[0], Pair), len(c)) for c in catalogues]
+    return max(range(len(sizes)), key=sizes.__getitem__)
 
 
 def _check_methods(methods: Sequence[str]) -> list[str]:

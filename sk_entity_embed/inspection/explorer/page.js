@@ -6,7 +6,7 @@ const columns = data.columns.map((raw) => new Column(raw));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 const state = {
-  column: columns[0], method: columns[0].methods[0], dims: 2, colouring: null, least: 0, sized: false, named: true,
+  column: columns[data.first], method: columns[data.first].methods[0], dims: 2, colouring: null, least: 0, sized: false, named: true,
   metric: "cosine", k: 10, query: -1, near: [], trail: [], selection: new Set(), theme: dark.matches ? "dark" : "light",
 };
 
@@ -38,6 +38,10 @@ const plot = new Plot($("stage"), {
   hover: (i, x, y) => hover(i, x, y),
   legend: (legend) => drawLegend(legend),
   select: (indices) => select(indices),
+  late: (is) => {
+    if (is) notice("The map waits for plotly, which the first explorer of this notebook has in its output. Show that output, or restart the kernel and run the notebook. Search and neighbours work without it.");
+    else $("notice").hidden = true;
+  },
   fail: (error) => notice(`The map could not be drawn: ${error.message}. Search and neighbours work without it.`),
 });
 
@@ -334,7 +338,8 @@ if (!plot.webgl) {
   notice("This browser draws without WebGL: the map is slower, and there is no third dimension.");
   document.querySelector("[name=dims][value='3']").disabled = true;
 }
-changeColumn(columns[0]);
+$("column").value = data.first;
+changeColumn(state.column);
 listen();
 show();
 // For scripts that drive the page.

@@ -1,10 +1,15 @@
-"""One HTML file from the explorer's data: nothing in it is loaded from elsewhere."""
+"""The explorer's page: one HTML file, or frames of a notebook that share plotly.
+
+Nothing is loaded from elsewhere.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -12,7 +17,7 @@ from typing import Any
 
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 
-_SCRIPTS = ("data.js", "colours.js", "combobox.js", "marks.js", "plot.js", "page.js")
+_SCRIPTS = ("library.js", "data.js", "colours.js", "combobox.js", "marks.js", "plot.js", "page.js")
 
 _POLICY = (
     "default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -22,22 +27,46 @@ _POLICY = (
 which is what 'unsafe-eval' lets it do; no data is ever evaluated."""
 
 
-def build_page(payload: dict[str, Any], title: str) -> str:
-    """Return the page as text, from what JSON can hold of its data."""
+def build_page(payload: dict[str, Any], title: str, *, alone: bool = True) -> str:
+    """Return the page as text, from what JSON can hold of its data.
+
+    It has plotly unless it is not `alone`: then the page around its frame hands it over.
+    """
     plotly = _script(plotly_source())
+    constants = f"const LIBRARY = {json.dumps(_library_name(plotly))};\n{_palettes()}"
     own = _script(
-        "\n".join(["(() => {", '"use strict";', _palettes(), *map(_read, _SCRIPTS), "})();"])
+        "\n".join(["(() => {", '"use strict";', constants, *map(_read, _SCRIPTS), "})();"])
     )
     parts = {
         "policy": escape(_POLICY.format(scripts=f"{_hash(plotly)} {_hash(own)}"), quote=True),
         "title": escape(_encodable(title)),
         "style": _read("page.css"),
         "data": json_for_html(payload),
-        "plotly": plotly,
+        "plotly": plotly if alone else "",
         "script": own,
     }
-    # Split once: what is filled in is never searched for places to fill.
-    pieces = re.split(r"@(\w+)@", _read("page.html"))
+    return _filled(_read("page.html"), parts)
+
+
+def library_script() -> str:
+    """Return the script by which the page around frames hands plotly over to them."""
+    return f"<script>{_packed_library(_script(plotly_source()))}</script>"
+
+
+@cache
+def _packed_library(plotly: str) -> str:
+    packed = b64encode(gzip.compress(plotly.encode("utf-8"), mtime=0)).decode("ascii")
+    parts = {"name": json.dumps(_library_name(plotly)), "gzip": json.dumps(packed)}
+    return _filled(_read("library_around.js"), parts)
+
+
+def _library_name(plotly: str) -> str:
+    return f"sk_entity_embed plotly {sha256(plotly.encode('utf-8')).hexdigest()[:16]}"
+
+
+def _filled(template: str, parts: dict[str, str]) -> str:
+    """Fill in parts. Split once: what is filled in is never searched for places to fill."""
+    pieces = re.split(r"@(\w+)@", template)
     return "".join(parts[p] if i % 2 else p for i, p in enumerate(pieces))
 
 
@@ -60,13 +89,13 @@ def json_for_html(value: Any) -> str:
 
 def iframe(page: str, title: str, height: int) -> str:
     """Return a frame with the page, so that a notebook and it do not get in each other's way."""
-    content = page.replace("&", "&amp;").replace('"', "&quot;")
+    content = page.replace("&", "&amp;").replace("'", "&#39;")
     # In ASCII: read in another encoding, the scripts would not have their hashes.
     content = content.encode("ascii", "xmlcharrefreplace").decode("ascii")
     return (
         f'<iframe title="{escape(_encodable(title))}" sandbox="allow-scripts allow-downloads" '
         f'style="width:100%;height:{height}px;border:1px solid #80868b;border-radius:8px" '
-        f'srcdoc="{content}"></iframe>'
+        f"srcdoc='{content}'></iframe>"
     )
 
 

@@ -14,7 +14,7 @@ class Plot {
     this.gd = stage.querySelector("#plot");
     this.marks = new Marks(this, stage.querySelector("#overlay"));
     this.webgl = hasWebGL();
-    this.job = Promise.resolve();
+    this.job = plotly(on.late);
     this.home = null;
     this.listen();
   }

@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm, to_hex
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError, ProjectionWarning
 from sk_entity_embed.inspection import EmbeddingDisplay, nearest, project
+from sk_entity_embed.inspection.displays.coloring import Coloring
 from sk_entity_embed.inspection.displays.theme import DARK, LIGHT
 from tests.inspection.displays.conftest import (
     assert_labels_apart,
@@ -269,6 +270,40 @@ def test_wrong_parameters(changes, error, match):
     with pytest.raises(error, match=match):
         draw(cloud(12, counted=False), **changes)
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_a_flat_map_has_a_low_figure_and_one_that_is_given_stays(method):
+    long = np.random.default_rng(0).normal(size=(60, 2)) * [10.0, 1.0]
+    kinds = [f"kind {i % 7}" for i in range(60)]
+    flat = {"method": method, "categories": np.arange(60), "axes": ("a", "b")}
+    values = Coloring(np.arange(60.0), "a long name for numbers that the bar has beside it")
+    heights, limits = {}, {}
+    for name, xy, coloring in (
+        ("square", long / [10.0, 1.0], None),
+        ("flat", long, None),
+        ("kinds", long, Coloring(np.array(kinds, dtype=object), "kinds")),
+        ("numbers", long, values),
+    ):
+        display = EmbeddingDisplay(coordinates=xy, coloring=coloring, **flat).plot()
+        figure = display.figure_
+        heights[name], limits[name] = figure.get_figheight(), display.ax_.get_ylim()
+        figure.draw_without_rendering()
+        for artist in (display.color_legend_, display.colorbar_ and display.colorbar_.ax):
+            if artist is not None:  # still has room
+                box = artist.get_tightbbox()
+                assert box.y0 >= 0
+                assert box.y1 <= figure.bbox.y1
+    if method == "pca":
+        low, high = limits["flat"]
+        assert np.ptp(long[:, 1]) < high - low < 4 * np.ptp(long[:, 1])
+        assert heights["flat"] <= heights["kinds"] < heights["square"]
+        assert heights["flat"] < 3.2 < heights["numbers"] < heights["square"]
+    else:
+        assert set(heights.values()) == {5.5}
+    given, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    EmbeddingDisplay(coordinates=long, **flat).plot(ax)
+    assert given.get_figheight() == 5.0
 
 
 def test_the_names_of_axes_stay_in_the_figure():
