@@ -99,6 +99,7 @@ TABLES: dict[str, Any] = {
     "nearest": lambda e: inspection.nearest(e, "letter", "a"),
     "project": lambda e: inspection.project(e, "letter"),
     "similarity_matrix": lambda e: inspection.similarity_matrix(e, "letter"),
+    "to_atlas": lambda e: export.to_atlas(e, "letter", k=0).to_pandas(),
 }
 """Tables and the like."""
 
@@ -125,6 +126,10 @@ OF_ROWS: dict[str, Any] = {
 """Exports that take the rows of the encoder, so that the pipeline's other steps are missed."""
 
 WITHOUT = {
+    "SKOPS_TYPES": "is a list of names",
+    "atlas_widget": "shows what to_atlas makes, and needs a notebook",
+    "register_onnx": "takes nothing",
+    "serving_requirements": "takes nothing",
     "CategoryPredictionDisplay": "judges the predictions of a whole pipeline",
     "EntityEmbeddings": "is made by to_torch",
     "Explorer": "is made by explore",
