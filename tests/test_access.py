@@ -91,7 +91,9 @@ def test_functions_find_the_step(nested, name, tmp_path):
     step = nested.named_steps["columns"].named_transformers_["inner"].named_steps["encoder"]
     expected = EVERYTHING[name](step, tmp_path / "step")
     if name in OF_ROWS:
-        with pytest.warns(PartialExportWarning, match=f"{NAME!r} of the Pipeline is exported") as caught:
+        with pytest.warns(
+            PartialExportWarning, match=f"{NAME!r} of the Pipeline is exported"
+        ) as caught:
             found = EVERYTHING[name](nested, tmp_path / "nested")
         assert caught[0].filename != _access.__file__
     else:

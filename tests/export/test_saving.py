@@ -548,7 +548,10 @@ def test_checks_are_those_of_files_too(fitted):
         (lambda d: d["fitted"]["_model"]["EmbeddingModel"].pop("scale"), "fields are"),
         (lambda d: d["fitted"]["_model"]["EmbeddingModel"].update(more=1), "fields are"),
         (lambda d: d["fitted"].update(_model={"Scale": 3}), "is not valid"),
-        (lambda d: d["fitted"].update(loss_curve_={"array": "model.head.biases.0"}), "is not valid"),
+        (
+            lambda d: d["fitted"].update(loss_curve_={"array": "model.head.biases.0"}),
+            "is not valid",
+        ),
         (lambda d: d["fitted"].update(validation_loss_curve_=None), "without a use"),
     ],
 )
