@@ -98,7 +98,8 @@ class BatchEstimator(EmbeddingEstimator):
         >>> from sk_entity_embed import EntityEmbeddingEncoder
         >>> month = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 20})
         >>> month["temperature"] = month["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0})
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> month["temperature"] += [1.0, -1.0] * 30
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> encoder = encoder.fit_batches([month, month], y="temperature")
         >>> encoder.feature_names_in_.tolist()
         ['city']
@@ -184,7 +185,8 @@ class BatchEstimator(EmbeddingEstimator):
         >>> from sk_entity_embed import EntityEmbeddingEncoder
         >>> rows = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
         >>> rows["temperature"] = rows["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0})
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> rows["temperature"] += [1.0, -1.0] * 60
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     written = encoder.fit_transform_batches(
         ...         [rows], f"{folder}/vectors", "temperature", keep=["city", "temperature"]
@@ -275,17 +277,17 @@ class BatchEstimator(EmbeddingEstimator):
         >>> import pandas as pd
         >>> from sk_entity_embed import EntityEmbeddingEncoder
         >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-        >>> encoder = encoder.fit(X, [22.0, -4.0, 12.0] * 40)
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+        >>> encoder = encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20)
         >>> new = pd.DataFrame({"id": range(3), "city": ["Oslo", "Rome", "Oslo"]})
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     written = encoder.transform_batches([new], f"{folder}/vectors", keep="id")
         ...     vectors = pd.read_parquet(written)
         >>> vectors.round(1)
            id  city_0  city_1
-        0   0    -0.4     0.8
-        1   1    -0.7    -0.7
-        2   2    -0.4     0.8
+        0   0     1.1    -0.3
+        1   1    -1.0    -0.4
+        2   2     1.1    -0.3
         """
         check_is_fitted(self)
         from sk_entity_embed._batches import write_batches

@@ -324,10 +324,10 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> encoder.fit(X, y)
-        EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> encoder.categories_
         {'x0': array(['Lima', 'Oslo', 'Rome'], dtype=object)}
         >>> encoder.category_counts_
@@ -387,8 +387,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         folds:
 
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> vectors = encoder.fit_transform(X, y)
         >>> vectors.shape
         (120, 2)
@@ -440,15 +440,15 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> encoder = encoder.fit(X, y).set_output(transform="pandas")
         >>> encoder.transform([["Oslo"], ["Rome"], ["Oslo"], ["Atlantis"]]).round(1)
            x0_0  x0_1
-        0  -0.4   0.8
-        1  -0.7  -0.7
-        2  -0.4   0.8
-        3   0.1  -0.3
+        0   1.1  -0.3
+        1  -1.0  -0.4
+        2   1.1  -0.3
+        3   0.0  -0.3
         """
         rows = self._code(X)  # first, for it says whether there is a fit
         return self._model.transform(rows)
@@ -484,8 +484,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
         Examples
         --------
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> encoder = encoder.fit(X, y)
         >>> vectors = encoder.transform([["Rome"], ["Oslo"]])
         >>> encoder.inverse_transform(vectors + 0.01)

@@ -243,9 +243,9 @@ class GrowingEstimator(BatchEstimator):
 
         >>> import numpy as np
         >>> from sk_entity_embed import EntityEmbeddingEncoder
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
         >>> encoder = EntityEmbeddingEncoder(
-        ...     dimensions=2, max_iter=20, target_type="continuous", random_state=0
+        ...     dimensions=2, max_iter=30, target_type="continuous", random_state=0
         ... )
         >>> vectors = encoder.partial_fit(X, y).transform_training(X)
         >>> vectors.shape

@@ -83,7 +83,7 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
     >>> rng = np.random.default_rng(0)
     >>> X = pd.DataFrame({"city": rng.choice(["Lima", "Oslo", "Rome"], 300)})
     >>> y = X["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0}) + rng.normal(size=300)
-    >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X[:200], y[:200])
+    >>> model = EntityEmbeddingRegressor(max_iter=30, random_state=0).fit(X[:200], y[:200])
     >>> new = pd.DataFrame({"city": ["Oslo", "Rome", "Lima"]})
     >>> model.predict(new).round().tolist()
     [-4.0, 12.0, 22.0]
@@ -160,8 +160,8 @@ class EntityEmbeddingRegressor(RegressorMixin, _Predictor):
         Examples
         --------
         >>> from sk_entity_embed import EntityEmbeddingRegressor
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> model = EntityEmbeddingRegressor(max_iter=30, random_state=0).fit(X, y)
         >>> model.predict([["Oslo"], ["Lima"]]).round().tolist()
         [-4.0, 22.0]
         """
@@ -309,8 +309,9 @@ class EntityEmbeddingClassifier(ClassifierMixin, _Predictor):
         Examples
         --------
         >>> from sk_entity_embed import EntityEmbeddingClassifier
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, ["sun", "snow", "rain"] * 40
-        >>> model = EntityEmbeddingClassifier(max_iter=20, random_state=0).fit(X, y)
+        >>> X = [["Lima"], ["Oslo"], ["Rome"]] * 40
+        >>> y = ["sun", "snow", "rain"] * 39 + ["rain", "sun", "sun"]
+        >>> model = EntityEmbeddingClassifier(max_iter=30, random_state=0).fit(X, y)
         >>> model.predict([["Oslo"], ["Lima"]]).tolist()
         ['snow', 'sun']
         """

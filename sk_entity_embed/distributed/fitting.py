@@ -125,7 +125,8 @@ def fit(
     >>> from sk_entity_embed.distributed import fit
     >>> rows = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 100})
     >>> rows["temperature"] = rows["city"].map({"Lima": 22.0, "Oslo": -4.0, "Rome": 12.0})
-    >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0)
+    >>> rows["temperature"] += [1.0, -1.0] * 150
+    >>> model = EntityEmbeddingRegressor(max_iter=30, random_state=0)
     >>> model = fit(model, rows, y="temperature", num_workers=2)  # doctest: +SKIP
     >>> model.predict(pd.DataFrame({"city": ["Oslo", "Rome"]})).round()  # doctest: +SKIP
     array([-4., 12.])

@@ -62,14 +62,14 @@ def transform(estimator: Any, dataset: Any, *, keep: Sequence[str] = ()) -> Any:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.distributed import transform
     >>> rows = pd.DataFrame({"id": range(120), "city": ["Lima", "Oslo", "Rome"] * 40})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> encoder = encoder.fit(rows[["city"]], [22.0, -4.0, 12.0] * 40)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> encoder = encoder.fit(rows[["city"]], [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20)
     >>> vectors = transform(encoder, rows, keep=["id"])  # doctest: +SKIP
     >>> vectors.to_pandas().head(3).round(1)  # doctest: +SKIP
        id  city_0  city_1
-    0   0     1.1    -0.2
-    1   1    -0.4     0.8
-    2   2    -0.7    -0.7
+    0   0    -0.2     0.7
+    1   1     1.1    -0.3
+    2   2    -1.0    -0.4
     """
     check_is_fitted(estimator)
     ray = import_ray("distributed.transform")

@@ -85,15 +85,15 @@ def polars_expressions(encoder: Any) -> list[pl.Expr]:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import polars_expressions
     >>> X = pl.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> expressions = polars_expressions(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> expressions = polars_expressions(encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20))
     >>> new = pl.LazyFrame({"city": ["Rome", "Oslo", None]})
     >>> out = new.select(expressions).collect()
     >>> out.columns
     ['city_0', 'city_1']
     >>> out.to_numpy()[:2].round(1)
-    array([[-0.7, -0.7],
-           [-0.4,  0.8]], dtype=float32)
+    array([[-1. , -0.4],
+           [ 1.1, -0.3]], dtype=float32)
     """
     try:
         import polars as pl
@@ -153,13 +153,13 @@ def pyarrow_transform(encoder: Any) -> ArrowTransform:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import pyarrow_transform
     >>> X = pa.table({"city": ["Lima", "Oslo", "Rome"] * 40})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> look_up = pyarrow_transform(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> look_up = pyarrow_transform(encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20))
     >>> new = pa.table({"city": ["Rome", "Oslo"], "fare": [3.0, 4.0]})
     >>> look_up(new).to_pandas().round(1)
        city_0  city_1
-    0    -0.7    -0.7
-    1    -0.4     0.8
+    0    -1.0    -0.4
+    1     1.1    -0.3
     """
     lookups, passed = exported_lookups(encoder, "The function", lists=True)
     names = [lookup.name for lookup in lookups if lookup.sides is None]

@@ -84,13 +84,13 @@ def lookup_frames(encoder: Any) -> dict[str, pd.DataFrame]:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import lookup_frames
     >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> frame = lookup_frames(encoder.fit(X, [22.0, -4.0, 12.0] * 40))["city"]
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> frame = lookup_frames(encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20))["city"]
     >>> frame.head(3).round(1)
       category      kind  city_0  city_1
-    0     Lima  category     1.1    -0.2
-    1     Oslo  category    -0.4     0.8
-    2     Rome  category    -0.7    -0.7
+    0     Lima  category    -0.2     0.7
+    1     Oslo  category     1.1    -0.3
+    2     Rome  category    -1.0    -0.4
     >>> frame["kind"].tolist()
     ['category', 'category', 'category', 'missing', 'unknown']
     """
@@ -140,8 +140,8 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import to_parquet
     >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> encoder = encoder.fit(X, [22.0, -4.0, 12.0] * 40)
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> encoder = encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = to_parquet(encoder, folder)
     ...     frame = pd.read_parquet(files["city"])
@@ -149,9 +149,9 @@ def to_parquet(encoder: Any, folder: PathLike) -> dict[str, Path]:
     'city.parquet'
     >>> frame.head(3).round(1)
       category      kind  city_0  city_1
-    0     Lima  category     1.1    -0.2
-    1     Oslo  category    -0.4     0.8
-    2     Rome  category    -0.7    -0.7
+    0     Lima  category    -0.2     0.7
+    1     Oslo  category     1.1    -0.3
+    2     Rome  category    -1.0    -0.4
     """
     tables = {lookup.name: _arrow_table(lookup) for lookup in lookups_of(encoder)}
     stems = file_names(list(tables))

@@ -157,8 +157,8 @@ def to_onnx(
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import to_onnx
     >>> X = pd.DataFrame({"city": ["Lima", "Oslo", "Rome"] * 40, "day": np.arange(120.0)})
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
-    >>> model = to_onnx(encoder.fit(X, [22.0, -4.0, 12.0] * 40))
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
+    >>> model = to_onnx(encoder.fit(X, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20))
     >>> session = onnxruntime.InferenceSession(model.SerializeToString())
     >>> [(put.name, put.type) for put in session.get_inputs()]
     [('city', 'tensor(string)'), ('day', 'tensor(double)')]

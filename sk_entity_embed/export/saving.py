@@ -202,14 +202,14 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> from pathlib import Path
     >>> from sk_entity_embed import EntityEmbeddingEncoder
     >>> from sk_entity_embed.export import load, save
-    >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0).fit(X, y)
+    >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+    >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0).fit(X, y)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(encoder, Path(folder) / "cities.safetensors")
     ...     loaded = load(Path(folder) / "cities.safetensors")
     >>> loaded.transform([["Oslo"], ["Rome"]]).round(1)
-    array([[-0.4,  0.8],
-           [-0.7, -0.7]], dtype=float32)
+    array([[ 1.1, -0.3],
+           [-1. , -0.4]], dtype=float32)
     """
     if holds_step(estimator):
         estimator = exported_step(estimator)

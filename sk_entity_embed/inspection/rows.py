@@ -92,7 +92,8 @@ def nearest_rows(
     >>> X = pd.DataFrame({"brand": brands * 45, "fuel": fuels * 60})
     >>> price = {"Audi": 31.0, "BMW": 33.0, "Fiat": 14.0, "Seat": 15.0}
     >>> y = X["brand"].map(price) + X["fuel"].map({"petrol": 0.0, "diesel": 2.0, "gas": -4.0})
-    >>> encoder = EntityEmbeddingEncoder(max_iter=20, random_state=0).fit(X, y)
+    >>> y += [1.5, -1.5, 0.5, -0.5, 0.0] * 36
+    >>> encoder = EntityEmbeddingEncoder(max_iter=40, random_state=0).fit(X, y)
     >>> cars = X[:12]
     >>> cars.iloc[[0]]
       brand    fuel

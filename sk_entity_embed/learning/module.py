@@ -201,13 +201,13 @@ class EntityEmbeddings(nn.Module):
         --------
         >>> from sk_entity_embed import EntityEmbeddingEncoder
         >>> from sk_entity_embed.export import to_torch
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> vectors = to_torch(encoder.fit(X, y), freeze=True)
         >>> codes = vectors.encode([["Oslo"], ["Rome"]])
         >>> vectors(codes).round(decimals=1)  # calls `forward`
-        tensor([[-0.4000,  0.8000],
-                [-0.7000, -0.7000]])
+        tensor([[ 1.1000, -0.3000],
+                [-1.0000, -0.4000]])
         """
         parts = [embedding(codes[..., j]) for j, embedding in enumerate(self.embeddings)]
         return torch.cat(parts, dim=-1)
@@ -226,14 +226,14 @@ class EntityEmbeddings(nn.Module):
         --------
         >>> from sk_entity_embed import EntityEmbeddingEncoder
         >>> from sk_entity_embed.export import to_torch
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=20, random_state=0)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> encoder = EntityEmbeddingEncoder(dimensions=2, max_iter=30, random_state=0)
         >>> to_torch(encoder.fit(X, y)).to_frames()["x0"].round(1)
                 0    1
         x0
-        Lima  1.1 -0.2
-        Oslo -0.4  0.8
-        Rome -0.7 -0.7
+        Lima -0.2  0.7
+        Oslo  1.1 -0.3
+        Rome -1.0 -0.4
         """
         frames = {}
         for vocabulary, embedding in zip(self.vocabularies, self.embeddings, strict=True):

@@ -653,7 +653,7 @@ def test_progress_bar(
         ),
         ({"encoders": {"a": Ridge()}}, r"`encoders\['a'\]` .* methods fit and transform"),
         ({"encoders": {1: OrdinalEncoder()}}, "`encoders` must be named by strings, got 1"),
-        ({"encoders": {"both": OrdinalEncoder()}}, r"`encoders` has \['both'\], which name"),
+        ({"encoders": {"both": OrdinalEncoder()}}, r"`encoders` has \['both'\], which are names"),
         ({"downstream": Ridge}, "`downstream.*must be an instance"),
         ({"downstream": {}}, "`downstream` is empty"),
         ({"scoring": "r3"}, "'scoring' parameter"),

@@ -111,8 +111,8 @@ class LossCurveDisplay:
         --------
         >>> from sk_entity_embed import EntityEmbeddingRegressor
         >>> from sk_entity_embed.inspection import LossCurveDisplay
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> model = EntityEmbeddingRegressor(max_iter=30, random_state=0).fit(X, y)
         >>> display = LossCurveDisplay.from_estimator(model)
         >>> display.ax_.get_ylabel()
         'Squared error (squared units of y)'

@@ -172,14 +172,14 @@ class CategoryPredictionDisplay:
         --------
         >>> from sk_entity_embed import EntityEmbeddingRegressor
         >>> from sk_entity_embed.inspection import CategoryPredictionDisplay
-        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [22.0, -4.0, 12.0] * 40
-        >>> model = EntityEmbeddingRegressor(max_iter=20, random_state=0).fit(X, y)
+        >>> X, y = [["Lima"], ["Oslo"], ["Rome"]] * 40, [21.0, -5.0, 12.0, 23.0, -3.0, 14.0] * 20
+        >>> model = EntityEmbeddingRegressor(max_iter=30, random_state=0).fit(X, y)
         >>> display = CategoryPredictionDisplay.from_estimator(model, X, y)
         >>> display.frame[["category", "count", "observed", "predicted"]].round(0)
           category  count  observed  predicted
         0     Lima     40      22.0       22.0
         1     Oslo     40      -4.0       -4.0
-        2     Rome     40      12.0       12.0
+        2     Rome     40      13.0       13.0
         """
         table = read_table(X)
         chosen = _choose(table.columns, column)
