@@ -33,8 +33,8 @@ else:
         __name__,
         {
             ".learning.module": ["EntityEmbeddings"],
-            "blocks": ["embedding_features"],
             "atlas": ["atlas_widget", "to_atlas"],
+            "blocks": ["embedding_features"],
             "expressions": ["polars_expressions", "pyarrow_transform"],
             "lookup": ["lookup_frames", "sql", "to_parquet"],
             "onnx": ["to_onnx"],

@@ -156,7 +156,7 @@ def atlas_widget(encoder: Any, column: str | None = None, **params: Any) -> Any:
     Returns
     -------
     embedding_atlas.widget.EmbeddingAtlasWidget
-        The widget; its method ``selection`` gives the rows that are selected in it.
+        The widget; its method ``selection`` returns the rows that you select in it.
 
     Raises
     ------
@@ -171,6 +171,8 @@ def atlas_widget(encoder: Any, column: str | None = None, **params: Any) -> Any:
     --------
     >>> from sk_entity_embed.export import atlas_widget
     >>> widget = atlas_widget(encoder, "city")  # doctest: +SKIP
+    >>> widget.selection().column_names  # doctest: +SKIP
+    ['category', 'count', 'target_mean', 'x', 'y', 'neighbors', '__row_index__']
     """
     try:
         from embedding_atlas.widget import EmbeddingAtlasWidget

@@ -193,8 +193,8 @@ def sql(
     dialect : {"duckdb", "spark", "postgres", "bigquery", "snowflake", "sqlite", "standard"}, \
 default="duckdb"
         "spark" is for Spark SQL 3.4 or newer. "postgres", "bigquery" and "snowflake" are written
-        by sqlglot, which has to be installed (extra ``sql``). "standard" uses nothing but common
-        SQL, for any other database. All but "duckdb" and "spark" know tables by name only.
+        by sqlglot, which must be installed (extra ``sql``). "standard" uses nothing but common SQL,
+        for any other database. All but "duckdb" and "spark" take tables by name only.
 
     Returns
     -------
@@ -212,15 +212,15 @@ default="duckdb"
         If the dialect needs sqlglot, which is not installed.
     InvalidParameterError
         If `dialect` is none of these; the error lists them. If the encoder's output has a hidden
-        layer or predictions, which cannot be looked up, or a look-up table is missing. If `keep` is
-        not a list of different names, or if a name in it is empty, is the name of an output column,
-        differs from another name of the query in case only, or cannot be a name in the database.
+        layer or predictions, which cannot be looked up, or a look-up table is missing. Also if
+        `keep` is not a list of different names, or if a name in it is empty, is the name of an
+        output column, differs from another name of the query in case only, or is one that the
+        database does not allow.
     InvalidDataError
-        If the name of a column that the query reads is empty or holds a zero character. If two
-        columns of fit, or two output columns, have names that differ in case only: most databases
-        ignore case (DuckDB and SQLite ignore that of ASCII letters; PostgreSQL and Snowflake tell
-        such names apart). If a name is longer than PostgreSQL keeps, or has a character that
-        BigQuery does not allow.
+        If the name of a column that the query reads is empty or holds a zero character, is longer
+        than PostgreSQL keeps, or has a character that BigQuery does not allow. Also if two columns
+        of fit, or two output columns, have names that differ in case only: most databases ignore
+        case (DuckDB and SQLite ignore that of ASCII letters, PostgreSQL and Snowflake ignore none).
     UnsupportedDataError
         If a column holds lists, or its categories cannot be keys or cannot be written into a query.
     sklearn.exceptions.NotFittedError

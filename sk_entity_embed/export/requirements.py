@@ -9,16 +9,18 @@ from sk_entity_embed.input.messages import shown
 
 __all__ = ["serving_requirements"]
 
-_SERVING = ("narwhals", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "tqdm")
-"""What ``transform``, ``transform_batches``, ``predict`` and ``export.load`` import of others."""
+_SERVING = (
+    *("filelock", "narwhals", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "tqdm"),
+)
+"""All requirements of the package but those that learn and compare."""
 
 
 def serving_requirements(*others: str) -> list[str]:
     """Return the packages that serving a fitted estimator needs, with their versions here.
 
     They are all that ``transform``, ``transform_batches``, ``predict`` and
-    :func:`sk_entity_embed.export.load` import. Training needs more, above all torch, which is the
-    largest of all. This package itself is not in the list: its own requirements name torch, so
+    :func:`sk_entity_embed.export.load` import. Training also needs torch, which is larger than all
+    of them together. This package itself is not in the list: its own requirements name torch, so
     that a plain ``pip install`` would bring it. Install it with ``--no-deps``, or ship its folder
     with the model.
 
@@ -45,7 +47,8 @@ def serving_requirements(*others: str) -> list[str]:
     --------
     >>> from sk_entity_embed.export import serving_requirements
     >>> [line.split("==")[0] for line in serving_requirements("joblib")]
-    ['narwhals', 'numpy', 'pandas', 'pyarrow', 'safetensors', 'scikit-learn', 'tqdm', 'joblib']
+    ['filelock', 'narwhals', 'numpy', 'pandas', 'pyarrow', 'safetensors', 'scikit-learn', 'tqdm',
+     'joblib']
     """
     lines = []
     for name in dict.fromkeys([*_SERVING, *others]):

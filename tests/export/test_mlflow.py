@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,8 @@ def test_serving_needs_only_the_packages_listed(tmp_path):
     save(encoder, tmp_path / "encoder")
     listed = serving_requirements()
     versions = dict(line.split("==") for line in listed)
+    published = (PACKAGE.parent / "docs" / "serving-requirements.txt").read_text()
+    assert [*versions] == re.findall(r"^([\w-]+)>=", published, re.MULTILINE)
     assert all(importlib.metadata.version(name) == found for name, found in versions.items())
     command = [sys.executable, "-c", ONLY_LISTED, str(tmp_path / "encoder"), str(tmp_path), *listed]
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
@@ -68,6 +69,23 @@ def test_early_stopping_on_new_rows(library: str, rows: Rows) -> None:
     best = getattr(model, "best_iteration_" if library != "xgboost" else "best_iteration")
     assert 0 < best < 39
     assert model.score(held_out, truth) > 0.5
+
+
+def test_a_pipeline_encodes_the_rows_that_stop_training(rows: Rows) -> None:
+    X, y = rows
+    later, truth = make_rows(100, seed=1)
+    encoder = make_encoder(remainder="passthrough", max_iter=10)
+    model = make_model("lightgbm", learning_rate=1.0, early_stopping_round=2)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model.set_fit_request(eval_X=True, eval_y=True)
+        pipeline = Pipeline([("encoder", encoder), ("model", model)], transform_input=["eval_X"])
+        pipeline.fit(X, y, eval_X=later, eval_y=truth)
+    vectors, held_out = encoder.fit_transform(X, y), encoder.transform(later)
+    expected = make_model("lightgbm", learning_rate=1.0, early_stopping_round=2)
+    expected.fit(vectors, y, eval_X=held_out, eval_y=truth)
+    assert 0 < model.best_iteration_ < 39
+    assert model.best_iteration_ == expected.best_iteration_
+    np.testing.assert_allclose(pipeline.predict(later), expected.predict(held_out))
 
 
 # CatBoost's embedding features
