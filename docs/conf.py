@@ -44,6 +44,11 @@ nb_mime_priority_overrides = [("html", "application/vnd.plotly.v1+json", 0)]
 # Names in code are links, too. A page is one program, cell after cell.
 codeautolink_concat_default = True
 codeautolink_custom_blocks = {"ipython3": "sphinx_codeautolink.clean_ipython"}
+suppress_warnings = [
+    "codeautolink.match_block",  # doctest flags, which Sphinx leaves out of the page
+    "codeautolink.match_name",  # the gallery's code, in which Sphinx-Gallery has made the links
+    "config.cache",  # what codeautolink makes of its option
+]
 
 copybutton_exclude = ".linenos, .gp, .go"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -43,8 +43,8 @@ _NUMBERS = ["DOUBLE", "FLOAT", "INT64", "INT32", "BOOL"]
 def register_onnx() -> None:
     """Teach skl2onnx to convert pipelines that hold estimators of this package.
 
-    Call it once in a process. Then :func:`skl2onnx.to_onnx` and
-    :func:`skl2onnx.convert_sklearn` convert :class:`~sk_entity_embed.EntityEmbeddingEncoder`,
+    Call it once in a process. Then ``skl2onnx.to_onnx`` and
+    ``skl2onnx.convert_sklearn`` convert :class:`~sk_entity_embed.EntityEmbeddingEncoder`,
     :class:`~sk_entity_embed.EntityEmbeddingRegressor` and
     :class:`~sk_entity_embed.EntityEmbeddingClassifier` wherever they stand: alone, in a
     :class:`~sklearn.pipeline.Pipeline`, in a :class:`~sklearn.compose.ColumnTransformer`.

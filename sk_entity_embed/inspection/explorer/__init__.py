@@ -40,7 +40,7 @@ _LARGEST = 200_000_000
 
 
 class Explorer:
-    """An interactive page of embeddings, made by :func:`explore`.
+    """An interactive page of embeddings, made by :func:`~sk_entity_embed.inspection.explore`.
 
     In a notebook it shows itself, in a frame of its own. As a file it needs no server and no
     network, and neither does a notebook that is saved or exported with its outputs.
