@@ -39,6 +39,7 @@ CONF = {
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
     "min_reported_time": 10_000,
     "parallel": 2,
     "remove_config_comments": True,

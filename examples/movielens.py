@@ -148,7 +148,8 @@ model.fit(X[PAIR], y)
 counts = pd.Series(model.category_counts_["movie"], model.categories_["movie"])
 least = int(min(21, counts.nlargest(20).min()))  # few movies have more in a slice
 print(f"\nends of the first component, of movies with {least} ratings or more:")
-print(extremes(model, "movie", k=8, min_count=least).round(2).to_string(index=False))
+ends = extremes(model, "movie", k=8, min_count=least).round(2)
+print(ends.to_string(index=False, max_colwidth=30))
 films = [f for f in FILMS if f in counts] or list(counts.nlargest(3).index)
 for film in films:
     print(f"\nmovies nearest to {film}:")

@@ -125,8 +125,8 @@ def describe_axis(first: pd.Series, known: pd.Series) -> str:
         size = abs(spearmanr(first, known).statistic)
         return f"rank correlation of the areas' first axis with their true effects: {size:.3f}"
     means = first.groupby(known).mean().round(3)
-    named = ", ".join(f"{zone} {mean:+.3f}" for zone, mean in means.items())
-    return f"areas' first axis (sd {first.std():.3f}), means by region: {named}"
+    named = "".join(f"\n  {zone:16}{mean:+.3f}" for zone, mean in means.items())
+    return f"areas' first axis (sd {first.std():.3f}), means by region:{named}"
 
 
 # %%

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 30
 """Columns that are shown, the most important ones; a dict has all."""
+_LINE = 98
+"""Characters of a line of prose."""
 _EPOCHS = 40
 """Letters of a curve."""
 ARROW = "\N{RIGHTWARDS ARROW}"
@@ -34,13 +37,16 @@ def as_text(summary: Summary) -> str:
         columns = shown_columns(summary)
         rows = [cells(f, summary.n_judged > 0) for f in columns]
         parts += ["", *_aligned([header(summary.n_judged > 0), *rows])]
-        parts += ["", *notes(summary)]
+        parts += ["", *(line for note in notes(summary) for line in textwrap.wrap(note, _LINE))]
         if near := [(f, nearest(f)) for f in columns if f.nearest]:
             width = max(len(name_of(f)) for f, _ in near)
             parts += ["", near_title()]
             parts += [f"  {name_of(f):<{width}}  {found}" for f, found in near]
     if summary.warnings:
-        parts += ["", "Warnings", *(f"  - {advice}" for advice in summary.warnings)]
+        parts += ["", "Warnings"]
+        for advice in summary.warnings:
+            hang = {"initial_indent": "  - ", "subsequent_indent": "    "}
+            parts += textwrap.wrap(str(advice), _LINE, **hang)
     return "\n".join(parts)
 
 
