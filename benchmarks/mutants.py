@@ -160,9 +160,9 @@ MUTANTS = [
         "leakage",
         "dot-judged-by-its-own-rows",
         "With cross-fitting nothing is withheld from any head, also from one of all folds.",
-        "_estimator.py",
-        "return shared or not (self._cross_fits(columns) and HEADS[self.head].cross_fits)",
-        "return shared or not self._cross_fits(columns)",
+        "_preparing.py",
+        "not (cross_fits(estimator, columns) and HEADS[estimator.head].cross_fits)",
+        "not cross_fits(estimator, columns)",
         ("tests/test_encoder_fitting.py",),
     ),
     Mutant(
@@ -224,8 +224,8 @@ MUTANTS = [
         "unknowns",
         "unknown-rate-ignored",
         "The parameter unknown_rate is not handed on: training uses its default.",
-        "_estimator.py",
-        "unknown_rate=float(self.unknown_rate)",
+        "_training.py",
+        "unknown_rate=float(estimator.unknown_rate)",
         "unknown_rate=0.02",
         (
             "tests/test_encoder_unknowns.py",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_entity_embed._checks import n_hidden
 from sk_entity_embed._steps import find_step
 from sk_entity_embed.exceptions import PartialExportWarning
 from sk_entity_embed.fitting.preparation import CheckedInput
@@ -80,7 +81,7 @@ def check_data(estimator: Any, X: Any, y: Any, groups: Any) -> CheckedInput:
 
 def has_hidden_layer(estimator: Any) -> bool:
     """Return whether an unfitted estimator's parameters give it a hidden layer."""
-    return bool(estimator._n_hidden())
+    return bool(n_hidden(estimator))
 
 
 def table_of(estimator: Any, column: str | None) -> EmbeddingTable:

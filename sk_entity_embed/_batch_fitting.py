@@ -15,19 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed._batches import Folds, check_target, write_batches
+from sk_entity_embed._checks import check_names, check_output
 from sk_entity_embed._lazy import first_import
+from sk_entity_embed._preparing import (
+    add_crosses,
+    cross_fits,
+    draw_folds,
+    first_vectors,
+    lengths_of_lists,
+    poolings_of,
+    withholds,
+)
 from sk_entity_embed._progress import tqdm
+from sk_entity_embed._training import Trained, teller, training_config
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting.building import build_member, build_model
 from sk_entity_embed.fitting.checkpoints import Checkpoints, checkpoints_in
 from sk_entity_embed.fitting.options import n_heads
 from sk_entity_embed.fitting.outcome import honest_rows
-from sk_entity_embed.fitting.preparation import (
-    EncodedColumns,
-    FoldAssignment,
-    Seeds,
-    resolve_link,
-)
+from sk_entity_embed.fitting.preparation import EncodedColumns, FoldAssignment, Seeds, resolve_link
 from sk_entity_embed.fitting.streaming import (
     MOST_JUDGED,
     Drawing,
@@ -223,7 +229,7 @@ class Streamed:
     ) -> Folds | None:
         """Fit blocks that are `held`, and those `following` them; return the folds of the rows."""
         e: Any = self.estimator
-        e._check_output()
+        check_output(e)
         decide = Seeds.numbers(e.random_state, 1)
         (seeds,) = Seeds.of(decide if kept is None else kept.seeds(decide))
         survey = self._survey(held, following, int(seeds.folds.randint(2**31 - 1)))
@@ -231,11 +237,11 @@ class Streamed:
         given, scale = found.given, found.scale
         link = resolve_link(getattr(e, "y_range", None), given, scale)
         columns = self._columns(found)
-        drawn = e._draw_folds(given, columns, seeds)
-        columns = e._cross(given, columns, None, drawn, seeds)
-        first, _ = e._first_vectors(given, columns, drawn, deepcopy(seeds))
+        drawn = draw_folds(e, given, columns, seeds)
+        columns = add_crosses(e, given, columns, None, drawn, seeds)
+        first, _ = first_vectors(e, given, columns, drawn, deepcopy(seeds))
         beside = () if out is None else out.keep
-        e._check_names(first, columns, given.target.n_outputs, beside)
+        check_names(e, first, columns, given.target.n_outputs, beside)
         del first
         with self._spilled(columns, found) as spilled:
             self._write(spilled, found, columns, self._drawing(survey, drawn))
@@ -245,16 +251,14 @@ class Streamed:
                 min_frequency=e.min_frequency,
                 max_categories=e.max_categories,
                 n_tables=drawn.n_tables,
-                withholds=e._withholds(columns),
+                withholds=withholds(e, columns),
                 window_rows=self.window_rows,
                 judges=e.early_stopping,
             )
         # Now that all pairs have been counted: their tables have other sizes.
-        tables, start = e._first_vectors(given, columns, drawn, seeds)
+        tables, start = first_vectors(e, given, columns, drawn, seeds)
         heads = n_heads(rows.n_samples, drawn.n_tables, HEADS[e.head])
-        config = e._training_config(given, columns, rows.n_samples, heads, scale, link, seeds)
-        with first_import("torch"):
-            from sk_entity_embed._estimator import _Trained
+        config = training_config(e, given, columns, rows.n_samples, heads, scale, link, seeds)
         if kept is not None:
             kept.check_data(spilled.marks(columns, tables, self.window_rows))
         keeper = None if kept is None else kept.keeper(0, 1)
@@ -266,12 +270,12 @@ class Streamed:
         model = e._served(build_model([member], columns, scale, link))
         errors = {counter.name: counter.largest_error for counter in survey.counters}
         judged = honest_rows(known, rows.n_samples, result)
-        trained = _Trained([member], [result], None, judged)
+        trained = Trained([member], [result], None, judged)
         more = {"removes": out is None, "category_count_errors_": errors}
         e._become(model, trained, given, columns, kept, **more)
         if out is not None and result.interrupted:
             raise _interrupted()
-        if not e._cross_fits(columns):
+        if not cross_fits(e, columns):
             return None
         return lambda start, stop: spilled.folds.read(start, stop).astype(np.int64)[:, None]
 
@@ -286,7 +290,7 @@ class Streamed:
         """Train, and return the result and rows that know what building a model takes."""
         with first_import("torch"):
             from sk_entity_embed.learning.learn import learn
-        tell = self.estimator._teller(config)
+        tell = teller(self.estimator, config)
         return learn(tables, rows, start, config, keeper, tell), rows
 
     def _check_parameters(self) -> None:
@@ -343,7 +347,7 @@ class Streamed:
             categorical, context = select_categorical(
                 e.categorical_features, first.table, first.X, required=e._needs_categories
             )
-            lengths = e._lengths_of_lists(first.table, categorical)
+            lengths = lengths_of_lists(e, first.table, categorical)
         return Survey(
             categorical,
             context,
@@ -366,7 +370,7 @@ class Streamed:
                     f"Columns {shown(names)} look categorical in some blocks and like quantities "
                     "in others; name the columns to embed in `categorical_features`."
                 )
-        poolings = e._poolings(table, survey.categorical, target)
+        poolings = poolings_of(e, table, survey.categorical, target)
         columns = encode_sample(
             found,
             min_frequency=e.min_frequency,

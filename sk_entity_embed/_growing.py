@@ -14,10 +14,19 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_entity_embed._batch_methods import BatchEstimator
-from sk_entity_embed._estimator import _Trained, _twin
+from sk_entity_embed._checks import check_names, check_output, hidden_sizes
 from sk_entity_embed._lazy import first_import
 from sk_entity_embed._parameters import fits
+from sk_entity_embed._preparing import (
+    add_crosses,
+    cross_fits,
+    encode_table,
+    first_vectors,
+    withholds,
+)
+from sk_entity_embed._state import twin
 from sk_entity_embed._summary.shares import forget
+from sk_entity_embed._training import Trained, teller, training_config
 from sk_entity_embed.exceptions import InvalidDataError, InvalidParameterError
 from sk_entity_embed.fitting import growing
 from sk_entity_embed.fitting.building import build_member, build_model
@@ -201,7 +210,7 @@ class GrowingEstimator(BatchEstimator):
         seeds = Seeds.draw(self.random_state)[0]
         given = self._check_block(X, y, sample_weight, groups, classes, before)
         owners = None if groups is None else growing.group_keys(groups, given.kept)
-        self._check_output()
+        check_output(self)
         if before is None:
             task = self._first_task(X, given, owners, seeds)
         else:
@@ -313,7 +322,7 @@ class GrowingEstimator(BatchEstimator):
 
     def _after_fit(self, model: EmbeddingModel) -> Growth:
         """Return what a call can know of an earlier fit."""
-        layers = HEADS[self.head].hidden_sizes(self._hidden_sizes())
+        layers = HEADS[self.head].hidden_sizes(hidden_sizes(self))
         if (model.head.name, model.head.layers) != (self.head, layers):
             raise InvalidParameterError(
                 "partial_fit continues the previous fit, but `head` or `hidden_layer_sizes` "
@@ -350,7 +359,7 @@ class GrowingEstimator(BatchEstimator):
     ) -> CheckedInput:
         """Read and check a block, by the calls before."""
         if y is None:
-            validate_data(_twin(self), "no_validation", y)  # scikit-learn's own message
+            validate_data(twin(self), "no_validation", y)  # scikit-learn's own message
         options = {**self._target_options(), "class_weight": None}
 
         def form(array: NDArray[Any]) -> TargetForm:
@@ -362,7 +371,7 @@ class GrowingEstimator(BatchEstimator):
 
         given = check_input(X, y, sample_weight, groups, form=form, **options)
         header, first = given.table.header(), before is None
-        validate_data(_twin(self), header, reset=first, skip_check_array=True)
+        validate_data(twin(self), header, reset=first, skip_check_array=True)
         return growing.in_own_unit(given, sample_weight)
 
     def _first_task(
@@ -375,18 +384,18 @@ class GrowingEstimator(BatchEstimator):
         """Return the training of a first block."""
         scale = given.loss.scale(given.target, given.weights)
         link = resolve_link(getattr(self, "y_range", None), given, scale)
-        columns = self._encode_columns(given, X, None, link)
+        columns = encode_table(self, given, X, None, link)
         block = growing.first_block(given, columns)
-        n_folds = (5 if self.cv is None else int(self.cv)) if self._cross_fits(columns) else 1
+        n_folds = (5 if self.cv is None else int(self.cv)) if cross_fits(self, columns) else 1
         growth = growing.before_first(int(seeds.folds.randint(_SEEDS)), self._settings())
         names = growing.name_rows(block, given, owners, n_folds, growth)
         new = growing.as_kept(block, names, given)
         folds = self._assign(new, len(new), n_folds, columns, owners is not None)
-        columns = self._cross(given, columns, None, folds, seeds)
+        columns = add_crosses(self, given, columns, None, folds, seeds)
         block = growing.with_crosses(block, given, columns)
         class_rows = growing.class_rows(given.target)
         training = self._training_input(given, new, new.weights, class_rows)
-        tables, start = self._first_vectors(training, columns, folds, seeds)
+        tables, start = first_vectors(self, training, columns, folds, seeds)
         kept = growing.sample(new, new.take(np.arange(0)), growth.seed)
         growth = growing.after_block(growth, block, names, given, kept, start, class_rows)
         return _Task(block, training, columns, folds, scale, link, tables, start, growth)
@@ -454,7 +463,7 @@ class GrowingEstimator(BatchEstimator):
             n_folds,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
-            withholds=self._withholds(columns),
+            withholds=withholds(self, columns),
             grouped=grouped,
         )
 
@@ -473,7 +482,7 @@ class GrowingEstimator(BatchEstimator):
             from sk_entity_embed.learning.learn import learn
 
         block, training, columns, folds = task.block, task.training, task.columns, task.folds
-        self._check_names(task.tables, block.columns, given.target.n_outputs)
+        check_names(self, task.tables, block.columns, given.target.n_outputs)
         if folds.n_tables > 1:
             codes = [take(c, np.arange(given.used.n_rows)) for c in columns.codes]
             numbers, own = columns.context_values[: given.used.n_rows], folds.fold
@@ -483,13 +492,13 @@ class GrowingEstimator(BatchEstimator):
             rows.add_seen(task.seen)
         n, scale, link = rows.n_samples, task.scale, task.link
         heads = n_heads(n, folds.n_tables, HEADS[self.head], task.start.head)
-        config = self._training_config(training, columns, n, heads, scale, link, seeds)
+        config = training_config(self, training, columns, n, heads, scale, link, seeds)
         if task.continues and self.max_iter == "auto":
             config = replace(config, max_iter=max(1, round(_PASSES * config.max_iter)), min_iter=0)
         start = task.start
         if task.continues:  # shrinkage is that of rows, of which the weights have the mean of one
             start = replace(start, shrinks=tuple(s / task.row_weight for s in start.shrinks))
-        result = learn(task.tables, rows, start, config, None, self._teller(config))
+        result = learn(task.tables, rows, start, config, None, teller(self, config))
         if result.interrupted:
             raise KeyboardInterrupt(
                 "partial_fit was interrupted; the estimator has learned nothing from this block."
@@ -501,8 +510,8 @@ class GrowingEstimator(BatchEstimator):
         model = self._served(model)
         own = folds.fold[: given.used.n_rows].astype(np.int64)[:, None]
         judged = honest_rows(rows, n, result)
-        trained = _Trained([member], [result], own, judged)
-        fitted = _twin(self)
+        trained = Trained([member], [result], own, judged)
+        fitted = twin(self)
         if before is None:
             validate_data(fitted, given.table.header(), reset=True, skip_check_array=True)
         fitted.__dict__.pop("categories_", None)

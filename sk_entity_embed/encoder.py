@@ -10,12 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions
 
-from sk_entity_embed._estimator import (
-    CLASS_LOSSES,
-    CLASS_WEIGHT,
-    QUANTITY_LOSSES,
-    TARGET_TYPES,
-)
+from sk_entity_embed._checks import CLASS_LOSSES, CLASS_WEIGHT, QUANTITY_LOSSES, TARGET_TYPES
 from sk_entity_embed._growing import GrowingEstimator
 from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 

@@ -13,11 +13,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 
-from sk_entity_embed._estimator import (
-    CLASS_LOSSES,
-    CLASS_WEIGHT,
-    QUANTITY_LOSSES,
-)
+from sk_entity_embed._checks import CLASS_LOSSES, CLASS_WEIGHT, QUANTITY_LOSSES
 from sk_entity_embed._growing import GrowingEstimator
 from sk_entity_embed._parameters import Callback, Transformer, documented, set_parameters
 

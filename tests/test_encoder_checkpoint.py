@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 
 from benchmarks._scale_kills import kill_fits
-from sk_entity_embed import EntityEmbeddingEncoder, _writing
+from sk_entity_embed import EntityEmbeddingEncoder, _estimator, _writing
 from sk_entity_embed.exceptions import (
     CheckpointWarning,
     InvalidFileError,
@@ -199,7 +199,7 @@ def kill_at(n: int, after: bool, original: Callable[..., Any], calls: list[None]
 
 
 PLACES: dict[str, tuple[Any, str, int, bool]] = {
-    "reading": (EntityEmbeddingEncoder, "_encode_columns", 1, True),
+    "reading": (_estimator, "encode_table", 1, True),
     "a step": (CrossFitting, "_step", 33, False),
     "a validation": (CrossFitting, "validation_loss", 4, False),
     "the first write": (checkpoints._Sink, "write", 3, True),

@@ -37,8 +37,12 @@ MAY_IMPORT = {
     "model": "exceptions input",
     "learning": "_progress _writing exceptions input model",
     "fitting": "_writing exceptions input learning model",
+    "_checks": "_parameters exceptions fitting input learning model",
+    "_preparing": "_checks exceptions fitting input learning model",
+    "_training": "_checks _lazy _preparing exceptions fitting learning model",
     "estimators": (
-        "_lazy _links _parameters _progress _writing exceptions fitting input learning model"
+        "_checks _lazy _links _parameters _preparing _progress _training _writing exceptions "
+        "fitting input learning model"
     ),
     "distributed": "_lazy estimators exceptions fitting input learning",
     "evaluation": "_compat _lazy _parameters _progress estimators exceptions input model",

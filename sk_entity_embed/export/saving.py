@@ -49,7 +49,8 @@ from safetensors.numpy import save as serialize
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from sk_entity_embed._access import exported_step
-from sk_entity_embed._estimator import EmbeddingEstimator, attributes_of
+from sk_entity_embed._estimator import EmbeddingEstimator
+from sk_entity_embed._state import attributes_of
 from sk_entity_embed._steps import holds_step
 from sk_entity_embed._writing import write_whole
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError

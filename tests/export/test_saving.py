@@ -42,7 +42,7 @@ from sk_entity_embed import (
     EntityEmbeddingEncoder,
     EntityEmbeddingRegressor,
 )
-from sk_entity_embed._estimator import attributes_of
+from sk_entity_embed._state import attributes_of
 from sk_entity_embed.exceptions import InvalidFileError, InvalidParameterError
 from sk_entity_embed.export import SKOPS_TYPES, _fitted, _values, load, save, saving
 from sk_entity_embed.export.saving import describe, restore

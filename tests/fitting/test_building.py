@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_entity_embed import EntityEmbeddingRegressor, _estimator
+from sk_entity_embed import EntityEmbeddingRegressor, _training
 from sk_entity_embed.fitting.building import build_member
 
 
@@ -25,7 +25,7 @@ def test_tables_of_training_are_let_go_when_they_are_merged(
         assert [table() for table in trained] == [None, None]
         return member
 
-    monkeypatch.setattr(_estimator, "build_member", spy)
+    monkeypatch.setattr(_training, "build_member", spy)
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.integers(0, 5, (60, 2)).astype(str))
     EntityEmbeddingRegressor(head=head, max_iter=1).fit(X, rng.standard_normal(60))
