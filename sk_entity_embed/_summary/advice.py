@@ -113,7 +113,7 @@ def _on_use(columns: Sequence[ColumnFacts], n_judged: int) -> Iterator[Advice]:
         idle,
         f"Without {each}{', '.join(idle[:_NAMES])}{more} the loss of {n_judged:,} rows rises by "
         f"less than {share(LITTLE)}.",
-        f"Compare a model without {them}: it may be as good, and is simpler.",
+        f"Compare a model without {them} on rows held out: it may be as good, and is simpler.",
     )
 
 

@@ -45,8 +45,8 @@ def as_text(summary: Summary) -> str:
     if summary.warnings:
         parts += ["", "Warnings"]
         for advice in summary.warnings:
-            hang = {"initial_indent": "  - ", "subsequent_indent": "    "}
-            parts += textwrap.wrap(str(advice), _LINE, **hang)
+            lines = textwrap.wrap(str(advice), _LINE - 4)
+            parts += [f"{'    ' if i else '  - '}{line}" for i, line in enumerate(lines)]
     return "\n".join(parts)
 
 
@@ -165,6 +165,11 @@ def notes(summary: Summary) -> list[str]:
             "Importance: how much the loss rises where the column is unknown, with its standard "
             "error."
         )
+        if summary.context:
+            out.append(
+                "Numbers as context are not judged; permutation importance of the whole pipeline "
+                "judges all columns alike."
+            )
     elif summary.columns:
         out.append(
             "Importance is not known: no row of the fit is out of fold. summary(X, y) measures it "
