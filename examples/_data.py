@@ -14,6 +14,10 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn import __version__ as sklearn_version
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import TargetEncoder
+from sklearn.utils.fixes import parse_version
 
 matplotlib.use("Agg")
 
@@ -61,3 +65,10 @@ def flights_folder() -> Path:
 def read_airports() -> pd.DataFrame:
     """Names and positions, by code."""
     return pd.read_csv(flights_folder() / "airports.csv").set_index("faa")
+
+
+def target_encoder(seed: int = 0) -> TargetEncoder:
+    """scikit-learn's encoder with fixed folds, which it takes as splits from version 1.9 on."""
+    if parse_version(sklearn_version) < parse_version("1.9"):
+        return TargetEncoder(random_state=seed)
+    return TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=seed))

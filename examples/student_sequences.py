@@ -26,13 +26,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from _data import find_data, read_options, save_figure, tell_data
+from _data import find_data, read_options, save_figure, target_encoder, tell_data
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import TargetEncoder
 
 from sk_entity_embed import EntityEmbeddingClassifier
 from sk_entity_embed.datasets import make_sequences
@@ -102,8 +100,7 @@ def summarise(log: pd.DataFrame) -> pd.DataFrame:
 def boosting(columns: list[str]) -> Pipeline:
     """Gradient boosting on numbers and target-encoded skills."""
     skills = [name for name in columns if name in ("skill", "skill before")]
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    encode = make_column_transformer((TargetEncoder(cv=folds), skills), remainder="passthrough")
+    encode = make_column_transformer((target_encoder(), skills), remainder="passthrough")
     return make_pipeline(encode, HistGradientBoostingClassifier(random_state=0))
 
 

@@ -122,6 +122,7 @@ def test_the_html_repr_leads_to_the_documentation(kind: Any) -> None:
     page = f"https://sk-entity-embed.readthedocs.io/en/stable/api/generated/sk_entity_embed.{name}"
     html = make_pipeline(kind())._repr_html_()
     assert f'href="{page}.html">?<span>Documentation for {name}</span>' in html
+    pytest.importorskip("sklearn", "1.8", reason="parameters have links from then on")
     for parameter in kind().get_params():  # each to its own text
         assert f'href="{page}.html#:~:text={parameter},-' in html
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]

@@ -131,6 +131,7 @@ e.n_iterations_ + 1
 
 def test_pyright_passes_a_right_script_and_sees_slips(tmp_path: Path) -> None:
     pytest.importorskip("basedpyright")
+    pytest.importorskip("numpy", "2.2", reason="older arrays have no default types")
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text(WRONG)
     root = str(Path(sk_entity_embed.__file__).parents[1])

@@ -328,7 +328,7 @@ def others(kept: KeptRows, block: Block, names: Names) -> KeptRows:
     if block.moved is not None:
         moved = [moved_positions(p, by) for p, by in zip(kept.positions, block.moved, strict=True)]
         kept = replace(kept, positions=tuple(moved))
-    again = np.isin(kept.keys, names.keys)
+    again = np.isin(kept.keys, names.keys, kind="sort")  # NumPy 2.0 overflows in tables
     return kept.take(np.flatnonzero(~again)) if again.any() else kept
 
 

@@ -541,6 +541,8 @@ def _check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     weights = _check_sample_weight(
         weights, np.empty((n_samples, 1)), dtype=np.float64, ensure_non_negative=True
     )
+    if not weights.any():  # from 1.9 on scikit-learn has refused them already
+        raise InvalidDataError("sample_weight is zero for all rows; some have to count.")
     return to_unit(weights)
 
 
