@@ -159,7 +159,8 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
 
     Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
     `output`, `remainder`, `y_range`, `target_type`, `loss` and `class_weight` among them, or say
-    how ``y`` is read in :meth:XX
+    how ``y`` is read in :meth:`_target_options`. Beside parameters and public attributes a fitted
+    estimator has its ``_model`` and its ``_record`` alone.
     """
 
     _needs_categories: ClassVar[bool] = True
@@ -1136,7 +1137,13 @@ class EmbeddingEstimator(TransformerMixin, BaseEstimator):
             head, source = HEADS[self.head], RandomState(seeds.network)
             gains = choose_pairs(self.interactions, columns, given, drawn, head, source)
         names = [columns.names[j] for j in columns.categorical]
-        for name in embedded_names(names, list(gains))[len(names) :]:
+        pairs = embedded_names(names, list(gains))[len(names) :]
+        for k, name in enumerate(pairs):
+            if name in pairs[:k]:
+                raise InvalidParameterError(
+                    f"Two pairs in `interactions` have the same name {name!r}; rename one of their "
+                    "columns."
+                )
             if name in columns.names:
                 raise InvalidParameterError(
                     f"The pair {name!r} in `interactions` has the same name as a column of X; "

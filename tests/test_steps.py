@@ -193,7 +193,7 @@ def test_rows_pass_the_steps_before_and_no_other(rows):
         assert step.before == ["functiontransformer"]
     bag = COMPOSITES["one of several outputs"][0](make_encoder(cv=2)).fit(X, y[:, None])
     with pytest.raises(
-        InvalidParameterError, match=r"MultiOutputRegressor gives .* pass the embed"
+        InvalidParameterError, match=r"MultiOutputRegressor may change .* pass the embed"
     ):
         nearest_rows(bag, X, 0)
 

@@ -293,6 +293,19 @@ def test_a_column_without_use_is_named():
     assert found.columns == ("noise",)
 
 
+def test_one_row_proves_nothing(rows):
+    X, y = rows
+    model = EntityEmbeddingRegressor(**HEAD).fit(X, y)
+    summary = model.summary(X[:1], y[:1])
+    assert np.isnan([f.importance.error for f in summary.columns]).all()
+    assert not any("rises by less than" in a.found for a in summary.warnings)
+    text = str(summary)
+    assert "on 1 given row\n" in text
+    assert "in the 1 row given" in text
+    assert "nan" not in text + summary.to_markdown() + summary._repr_html_()
+    assert summary.to_dict()["columns"][0]["importance"]["standard_error"] is None
+
+
 # Forms
 
 
@@ -346,6 +359,18 @@ def test_markdown_keeps_its_table_whatever_categories_are(tricky):
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + len(tricky.summary().columns)
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {9}
+
+
+def test_markdown_shows_characters_of_html_as_they_are():
+    X, y = pd.DataFrame({"&lt;": list("abc") * 20}), np.arange(60) + 0.5
+    found = make_encoder(max_iter=1).fit(X, y).summary().to_markdown()
+    assert "| \\&lt; |" in found
+
+
+def test_summaries_can_be_in_sets_and_compared(encoder, rows):
+    one, other = encoder.summary(), make_encoder(max_iter=1).fit(*rows).summary()
+    assert len({one, other}) == 2
+    assert one != other
 
 
 def test_the_dict_is_json_and_comes_back_from_files(tricky, encoder, tmp_path):
