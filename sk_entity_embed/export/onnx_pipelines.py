@@ -289,7 +289,7 @@ def _read_inputs(
         if given not in accepted:
             types = [t for t, element in _ELEMENTS.items() if element in accepted]
             raise InvalidParameterError(
-                f"The input of column {name!r} is of {_type_name(given)}, which does not hold its "
+                f"The input of column {name!r} is a {_type_name(given)}, which does not hold its "
                 f"cells as fit had them. Give it one of {types} in `initial_types`."
             )
         tensors[name] = tensor if given == kind else graph.cast(tensor, kind)
