@@ -407,6 +407,17 @@ def test_many_columns_are_cut_by_importance():
     assert len(model.summary().to_dict()["columns"]) == 33
 
 
+def test_a_page_of_a_subclass_names_parameters_without_a_default(rows, tmp_path):
+    class Noted(EntityEmbeddingRegressor):
+        def __init__(self, note, max_iter=5):
+            super().__init__(max_iter=max_iter)
+            self.note = note
+
+    report(Noted("<of May>").fit(*rows), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<code>note=&#x27;&lt;of May&gt;&#x27;</code>" in page
+
+
 def test_a_failed_report_leaves_the_file_as_it_was(encoder, rows, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("before")
