@@ -306,6 +306,15 @@ def test_one_row_proves_nothing(rows):
     assert summary.to_dict()["columns"][0]["importance"]["standard_error"] is None
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+def test_an_infinite_loss_has_no_importances(rows):
+    X, y = rows
+    far = np.where(np.arange(len(y)) == 0, 1e300, y)
+    summary = EntityEmbeddingRegressor(**HEAD).fit(X, y).summary(X, far)
+    assert [f.importance for f in summary.columns] == [None, None]
+    assert "nan" not in str(summary) + summary._repr_html_()
+
+
 # Forms
 
 
