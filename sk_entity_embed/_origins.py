@@ -63,8 +63,8 @@ def output_columns(estimator: Any) -> list[OutputColumn]:
     if not {c.origin for c in found} & {*known.values()}:
         raise InvalidParameterError(
             f"The {type(estimator).__name__} gives none of the columns of its embedding step "
-            f"{steps[0].name!r}: a later step makes others of them. Pass the steps up to the "
-            "embedding step, and values for its output."
+            f"{steps[0].name!r}: a later step makes others of them, or gives them other "
+            "names. Pass the steps up to the embedding step, and values for its output."
         )
     return found
 
@@ -120,14 +120,14 @@ def _names(estimator: Any, given: list[str] | None = None) -> tuple[list[str], l
                 f"{type(estimator).__name__} does not name the columns that it gives; pass the "
                 "fitted pipeline, or embedding step, inside it."
             )
-        return inputs, [str(name) for name in estimator.get_feature_names_out(given)]
+        return inputs, _outputs(estimator, given)
     names: list[str] | None = names_in(estimator, given)
     outputs: list[str] | None = None
     for _, step in estimator.steps:
         if not hasattr(step, "transform"):  # a sampler, a predictor, or "passthrough"
             continue
         if outputs is not None:
-            outputs = [str(name) for name in step.get_feature_names_out(outputs)]
+            outputs = _outputs(step, outputs)
         elif embeds(step):
             has_own = names is None or hasattr(step, "feature_names_in_")
             own, outputs = _names(step, None if has_own else names)
@@ -135,6 +135,18 @@ def _names(estimator: Any, given: list[str] | None = None) -> tuple[list[str], l
         else:
             names = names_after(step, names)
     return inputs, outputs or []
+
+
+def _outputs(step: Any, given: list[str] | None) -> list[str]:
+    """Return the names of what a step gives."""
+    try:
+        return [str(name) for name in step.get_feature_names_out(given)]
+    except AttributeError as error:  # its own, or of a part of it
+        raise InvalidParameterError(
+            f"The step {type(step).__name__} does not name the columns that it gives: {str(error).rstrip('.')}. "
+            "Pass the steps up to the embedding step, and values for its output. Or have the names "
+            'told, in a FunctionTransformer by feature_names_out="one-to-one".'
+        ) from error
 
 
 def _made_of(name: str, known: dict[str, Origin], inputs: Sequence[str]) -> Origin | None:

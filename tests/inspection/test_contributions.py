@@ -132,6 +132,14 @@ def test_what_does_not_fit_is_refused(encoder: EntityEmbeddingEncoder, rows: Row
     mixed = make_pipeline(make_encoder(max_iter=1), PCA(2), Ridge()).fit(X, y)
     with pytest.raises(InvalidParameterError, match="a later step makes others of them"):
         group_by_column(np.ones((2, 2)), mixed)
+    for unnamed in (
+        make_pipeline(make_encoder(max_iter=1), FunctionTransformer(np.tanh), Ridge()),
+        make_column_transformer(
+            (make_encoder(max_iter=1), ["letter"]), (FunctionTransformer(abs), ["size"])
+        ),
+    ):
+        with pytest.raises(InvalidParameterError, match=r"does not name .* up to the embedding"):
+            group_by_column(np.ones((2, 2)), unnamed.fit(X, y))
     search = GridSearchCV(make_pipeline(make_encoder(max_iter=1), Ridge()), {}, cv=2).fit(X, y)
     with pytest.raises(InvalidParameterError, match="GridSearchCV does not name the columns"):
         group_by_column(np.ones((2, 2)), search)
