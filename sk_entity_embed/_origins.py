@@ -143,9 +143,10 @@ def _outputs(step: Any, given: list[str] | None) -> list[str]:
         return [str(name) for name in step.get_feature_names_out(given)]
     except AttributeError as error:  # its own, or of a part of it
         raise InvalidParameterError(
-            f"The step {type(step).__name__} does not name the columns that it gives: {str(error).rstrip('.')}. "
-            "Pass the steps up to the embedding step, and values for its output. Or have the names "
-            'told, in a FunctionTransformer by feature_names_out="one-to-one".'
+            f"The step {type(step).__name__} does not name the columns that it gives: "
+            f"{str(error).rstrip('.')}. Pass the steps up to the embedding step, and values for "
+            "its output. Or have the names told, in a FunctionTransformer by "
+            'feature_names_out="one-to-one".'
         ) from error
 
 
