@@ -60,7 +60,8 @@ class EmbeddingEstimator(AnsweringEstimator):
 
     Subclasses declare the parameters in their ``__init__``, as scikit-learn requires. They may have
     `output`, `remainder`, `y_range`, `target_type`, `loss` and `class_weight` among them, or say
-    how ``y`` is read in :meth:`_target_options`.
+    how ``y`` is read in :meth:`_target_options`. Beside parameters and public attributes a fitted
+    estimator has its ``_model`` and its ``_record`` alone.
     """
 
     _needs_categories: ClassVar[bool] = True

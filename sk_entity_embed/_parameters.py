@@ -132,11 +132,11 @@ interactions : "auto", int, list of pairs or None, default="auto"
     explain most of the target in addition to the single columns, judged out of fold on at most
     30,000 rows. "auto" takes only pairs that clearly help, at most six. If there are more than 40
     categorical columns, only the 40 that explain most on their own are paired. `min_frequency` and
-    `max_categories` apply to pairs, too. A pair is called ``"a:b"``, and its
-    output columns ``a_x_b_0``, ... Its width follows the rule of the columns, but is at most 3
-    unless `dimensions` names the pair. Lists cannot be paired.
-    ``head="dot"`` multiplies all pairs anyway and takes none. :meth:`partial_fit` chooses the
-    pairs in its first call.
+    `max_categories` apply to pairs, too. A pair is called ``"a:b"``, and its output columns
+    ``a_x_b_0``, ... "auto" and numbers leave out pairs whose names a column of `X` has already. The
+    width of a pair follows the rule of the columns, but is at most 3 unless `dimensions` names the
+    pair. Lists cannot be paired. ``head="dot"`` multiplies all pairs anyway and takes none.
+    :meth:`partial_fit` chooses the pairs in its first call.
 
 head : {"mlp", "dot"}, default="mlp"
     The part of the network above the tables. "mlp" is a multi-layer perceptron. "dot" adds up the

@@ -171,7 +171,13 @@ def add_crosses(
         head, source = HEADS[estimator.head], RandomState(seeds.network)
         gains = choose_pairs(estimator.interactions, columns, given, drawn, head, source)
     names = [columns.names[j] for j in columns.categorical]
-    for name in embedded_names(names, list(gains))[len(names) :]:
+    pairs = embedded_names(names, list(gains))[len(names) :]
+    for k, name in enumerate(pairs):
+        if name in pairs[:k]:
+            raise InvalidParameterError(
+                f"Two pairs in `interactions` have the same name {name!r}; rename one of their "
+                "columns."
+            )
         if name in columns.names:
             raise InvalidParameterError(
                 f"The pair {name!r} in `interactions` has the same name as a column of X; "

@@ -77,6 +77,15 @@ class Part:
             X = part.estimator.transform(X)
         return X
 
+    def names_given(self, names: list[str] | None) -> list[str] | None:
+        """Return names of the columns that the part is given, where the whole is given `names`."""
+        names = names_in(self.whole, names)
+        if names is not None and isinstance(self.whole, ColumnTransformer):
+            return [names[j] for j in self.whole._transformer_to_input_indices[self.name]]
+        for part in self.before:
+            names = names_after(part.estimator, names)
+        return names
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -109,6 +118,13 @@ class Step:
             for k, part in enumerate(self.path)
             for other in others(part)
         ]
+
+    def names_given(self) -> list[str] | None:
+        """Return the names that its columns have in what it is part of, where they can be told."""
+        names: list[str] | None = None
+        for part in self.path:
+            names = part.names_given(names)
+        return names
 
     def rows_given(self, X: Any) -> Any:
         """Return what the step is given when all is given the rows `X`."""
@@ -166,6 +182,24 @@ def holds_step(estimator: Any) -> bool:
 def embeds(estimator: Any) -> bool:
     """Return whether an estimator is one of this package or holds one, fitted or not."""
     return bool(_walk(estimator, ()))
+
+
+def names_in(estimator: Any, given: list[str] | None) -> list[str] | None:
+    """Return the names of the columns of an estimator: its own, or those `given`, or by number."""
+    if (own := getattr(estimator, "feature_names_in_", None)) is not None:
+        return [str(name) for name in own]
+    n = getattr(estimator, "n_features_in_", None)
+    if given is not None:
+        return given if n in (None, len(given)) else None
+    return None if n is None else [f"x{j}" for j in range(n)]
+
+
+def names_after(estimator: Any, names: list[str] | None) -> list[str] | None:
+    """Return the names of a transformer's output, None where it does not say them."""
+    try:
+        return [str(name) for name in estimator.get_feature_names_out(names)]
+    except (AttributeError, ValueError):
+        return None
 
 
 def _walk(whole: Any, path: tuple[Part, ...]) -> list[Step]:

@@ -228,6 +228,14 @@ def test_a_name_that_a_column_has_is_refused(pairs) -> None:
         InvalidParameterError, match=r"The pair 'city:kind' in `interactions` has the same name"
     ):
         crossed().fit(X.assign(**{"city:kind": 0.5}), y)
+    for name in ("city:kind", "city_x_kind", "city_x_kind_0"):  # made by hand
+        auto = crossed(interactions="auto", remainder="passthrough", max_iter=1)
+        assert PAIR in auto.fit(X.assign(free=0.5), y).interactions_
+        assert PAIR not in auto.fit(X.assign(**{name: 0.5}), y).interactions_
+    colons = pd.DataFrame(dict.fromkeys(("a", "b:c", "a:b", "c"), X["city"]))
+    twice = make_encoder(interactions=[("a", "b:c"), ("a:b", "c")], categorical_features="all")
+    with pytest.raises(InvalidParameterError, match=r"Two pairs .* have the same name 'a:b:c'"):
+        twice.fit(colons, y)
 
 
 # Rows and tables -----------------------------------------------------------------------------

@@ -293,6 +293,28 @@ def test_a_column_without_use_is_named():
     assert found.columns == ("noise",)
 
 
+def test_one_row_proves_nothing(rows):
+    X, y = rows
+    model = EntityEmbeddingRegressor(**HEAD).fit(X, y)
+    summary = model.summary(X[:1], y[:1])
+    assert np.isnan([f.importance.error for f in summary.columns]).all()
+    assert not any("rises by less than" in a.found for a in summary.warnings)
+    text = str(summary)
+    assert "on 1 given row\n" in text
+    assert "in the 1 row given" in text
+    assert "nan" not in text + summary.to_markdown() + summary._repr_html_()
+    assert summary.to_dict()["columns"][0]["importance"]["standard_error"] is None
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+def test_an_infinite_loss_has_no_importances(rows):
+    X, y = rows
+    far = np.where(np.arange(len(y)) == 0, 1e300, y)
+    summary = EntityEmbeddingRegressor(**HEAD).fit(X, y).summary(X, far)
+    assert [f.importance for f in summary.columns] == [None, None]
+    assert "nan" not in str(summary) + summary._repr_html_()
+
+
 # Forms
 
 
@@ -348,6 +370,18 @@ def test_markdown_keeps_its_table_whatever_categories_are(tricky):
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {9}
 
 
+def test_markdown_shows_characters_of_html_as_they_are():
+    X, y = pd.DataFrame({"&lt;": list("abc") * 20}), np.arange(60) + 0.5
+    found = make_encoder(max_iter=1).fit(X, y).summary().to_markdown()
+    assert "| \\&lt; |" in found
+
+
+def test_summaries_can_be_in_sets_and_compared(encoder, rows):
+    one, other = encoder.summary(), make_encoder(max_iter=1).fit(*rows).summary()
+    assert len({one, other}) == 2
+    assert one != other
+
+
 def test_the_dict_is_json_and_comes_back_from_files(tricky, encoder, tmp_path):
     for fitted in (tricky, encoder):
         found = json.loads(json.dumps(pickle.loads(pickle.dumps(fitted)).summary().to_dict()))
@@ -380,6 +414,17 @@ def test_many_columns_are_cut_by_importance():
     assert re.search(r"^column .*\nc32 ", text, re.MULTILINE)
     assert "3 columns are not shown" in text
     assert len(model.summary().to_dict()["columns"]) == 33
+
+
+def test_a_page_of_a_subclass_names_parameters_without_a_default(rows, tmp_path):
+    class Noted(EntityEmbeddingRegressor):
+        def __init__(self, note, max_iter=5):
+            super().__init__(max_iter=max_iter)
+            self.note = note
+
+    report(Noted("<of May>").fit(*rows), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<code>note=&#x27;&lt;of May&gt;&#x27;</code>" in page
 
 
 def test_a_failed_report_leaves_the_file_as_it_was(encoder, rows, tmp_path):

@@ -109,8 +109,8 @@ def _facts(
 def _importance(importances: Importances | None, j: int) -> Importance | None:
     if importances is None or not importances.scaled_loss > 0:
         return None
-    loss = importances.scaled_loss
-    return Importance(importances.rises[j] / loss, importances.errors[j] / loss)
+    rise, error = (v[j] / importances.scaled_loss for v in (importances.rises, importances.errors))
+    return Importance(rise, error) if np.isfinite(rise) else None  # the loss may be infinite
 
 
 def _counts(last: SeenRows | None, j: int) -> Counts | None:

@@ -16,7 +16,7 @@ from sk_entity_embed._summary.shares import Counts
 from sk_entity_embed.model.record import Ending
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)  # arrays are not compared
 class Summary:
     """What a fitted estimator has learned.
 

@@ -70,7 +70,7 @@ def as_markdown(summary: Summary) -> str:
 
 def title(summary: Summary) -> str:
     """Return what was learned from what."""
-    rows = "" if summary.n_rows is None else f" from {summary.n_rows:,} rows"
+    rows = "" if summary.n_rows is None else f" from {counted(summary.n_rows, 'row')}"
     return f"What {summary.estimator} learned{rows}"
 
 
@@ -87,8 +87,10 @@ def facts(summary: Summary) -> list[str]:
         columns += f"; numbers as context: {names}{more}"
     found = [f"Columns: {columns}"]
     if summary.loss is not None:
-        rows = "given rows" if summary.loss_rows == "given" else "rows out of fold"
-        found.append(f"{summary.loss_name}: {number(summary.loss)} on {summary.n_judged:,} {rows}")
+        given = summary.loss_rows == "given"
+        rows = counted(summary.n_judged, "given row" if given else "row")
+        where = rows if given else f"{rows} out of fold"
+        found.append(f"{summary.loss_name}: {number(summary.loss)} on {where}")
     n, best = len(summary.loss_curve), summary.best_iteration
     kept = f", epoch {best} was kept" if summary.validation_loss_curve is not None else ""
     ending = f"; {_ENDINGS[summary.ending]}" if summary.ending else ""
@@ -127,7 +129,8 @@ def importance(f: ColumnFacts) -> str:
     worth = f.importance
     if worth is None:
         return ""
-    return f"{rise(worth.rise)} \N{PLUS-MINUS SIGN} {100 * worth.error:.1f}"
+    error = f" \N{PLUS-MINUS SIGN} {100 * worth.error:.1f}" if np.isfinite(worth.error) else ""
+    return rise(worth.rise) + error
 
 
 def both_shares(f: ColumnFacts) -> list[str]:
@@ -178,7 +181,8 @@ def notes(summary: Summary) -> list[str]:
     last = "; no row has been transformed since"
     if summary.n_last is not None:
         which = "given" if summary.last_rows == "given" else "of the last transform or predict"
-        last = f"; after an arrow, where they differ, in the {summary.n_last:,} rows {which}"
+        rows = counted(summary.n_last, "row")
+        last = f"; after an arrow, where they differ, in the {rows} {which}"
     out.append(f"Rare, missing, unknown: shares of cells in fit{last}.")
     if (n := len(summary.columns) - SHOWN) > 0:
         out.append(f"{n} columns are not shown; to_dict() has them.")
@@ -248,4 +252,4 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", text)

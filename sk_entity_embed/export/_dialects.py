@@ -79,6 +79,11 @@ class Dialect:
     names_in_values: bool = False
     sqlglot: str | None = None
 
+    @property
+    def name(self) -> str:
+        """What the database is called."""
+        return self.databases.partition(",")[0]
+
     def identifier(self, name: str) -> str:
         """Return a name in quotes."""
         return self.quote + name.replace(self.quote, 2 * self.quote) + self.quote
@@ -90,9 +95,9 @@ class Dialect:
     def refusal(self, name: str) -> str | None:
         """Return what a name has that the database cannot hold, or None."""
         if self.longest is not None and len(name.encode()) > self.longest:
-            return f"more than {self.longest} bytes, which {self.databases} cuts off"
+            return f"more than {self.longest} bytes, which {self.name} cuts off"
         if found := sorted(set(self.forbidden) & set(name)):
-            return f"{found[0]!r}, which {self.databases} does not allow"
+            return f"{found[0]!r}, which {self.name} does not allow"
         return None
 
     def written(self, query: str, pretty: bool) -> str:

@@ -358,7 +358,8 @@ def _estimator(s: Any) -> Rules:
     if s._growth is not None:
         yield from _growth(s._growth, m)
     if s._record is not None and s._record.importances is not None:
-        fits = len(s._record.importances.rises) == len(m.tables)
+        worth = s._record.importances
+        fits = len(worth.rises) == len(worth.errors) == len(m.tables)
         yield fits, "importances are of other columns"
 
 

@@ -8,7 +8,8 @@ towards zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from numbers import Integral
@@ -22,6 +23,7 @@ from scipy.stats import norm
 
 from sk_entity_embed.exceptions import InvalidParameterError
 from sk_entity_embed.fitting.preparation import CheckedInput, EncodedColumns, FoldAssignment
+from sk_entity_embed.input.crosses import cross_name, cross_stem
 from sk_entity_embed.input.lists import Codes, Lists
 from sk_entity_embed.input.messages import shown
 from sk_entity_embed.input.target import Target
@@ -82,7 +84,19 @@ def choose_pairs(
     judge = _Judge.of(columns, given, folds, random_state)
     if pairs is not None:
         return judge.named(pairs)
-    return judge.best(single, None if isinstance(interactions, str) else int(interactions))
+    n = None if isinstance(interactions, str) else int(interactions)
+    return judge.best(single, n, _pairs_in_table(columns, single))
+
+
+def _pairs_in_table(columns: EncodedColumns, single: Sequence[int]) -> set[Pair]:
+    """Return pairs that have the name of a column, as where the user has made a cross by hand."""
+    names = {*columns.names, *(re.sub(r"_\d+$", "", name) for name in columns.names)}
+    embedded = columns.embedded
+    return {
+        (a, b)
+        for a, b in combinations(single, 2)
+        if {cross_name(embedded[a], embedded[b]), cross_stem(embedded[a], embedded[b])} & names
+    }
 
 
 def _named_pairs(
@@ -230,11 +244,16 @@ class _Judge:
         """Return the gain of each pair beside those before it."""
         return {pair: self._take(pair) for pair in pairs}
 
-    def best(self, single: Sequence[int], n: int | None) -> dict[Pair, float]:
-        """Return the `n` pairs that explain most, one after the other; None: the clear ones."""
+    def best(
+        self, single: Sequence[int], n: int | None, others: Container[Pair] = ()
+    ) -> dict[Pair, float]:
+        """Return the `n` pairs that explain most, one after the other; None: the clear ones.
+
+        The `others` are not taken.
+        """
         if len(single) > _COLUMNS:
             single = sorted(sorted(single, key=lambda j: -self.alone[j])[:_COLUMNS])
-        pairs = list(combinations(single, 2))
+        pairs = [pair for pair in combinations(single, 2) if pair not in others]
         gains = [self.explained(pair)[1] for pair in pairs]
         chosen: dict[Pair, float] = {}
         order = np.argsort([-gain for gain in gains], kind="stable")

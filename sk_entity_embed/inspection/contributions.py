@@ -67,7 +67,8 @@ def group_by_column(values: Any, encoder: Any, X: Any = None, *, share_pairs: bo
     -----
     Numbers that pass through keep their own column. Columns that another transformer made belong to
     the column of the input after which they are named, such as ``onehotencoder__color_red`` to
-    ``color``; those that are named after none keep their names.
+    ``color``; those that are named after none keep their names. Products, as of
+    ``PolynomialFeatures``, are shared equally between the columns that they are made of.
 
     Any contributions that may be added up will do: SHAP values, the products of a linear model's
     coefficients and its input, or importances such as the gain of trees, as

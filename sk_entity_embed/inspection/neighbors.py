@@ -338,7 +338,9 @@ def all_similarities(vectors: NDArray[np.float32], metric: str) -> NDArray[np.fl
 
 
 def _check_categories(name: str, given: Any) -> None:
-    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | pd.Index):
+    if isinstance(given, str) or not isinstance(
+        given, Sequence | np.ndarray | pd.Index | pd.Series
+    ):
         raise InvalidParameterError(f"`{name}` must be a list of categories, got {shown(given)}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from html import escape
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from sk_entity_embed._steps import Step, find_step
@@ -104,9 +105,10 @@ def report(estimator: Any, path: str | os.PathLike[str], X: Any = None, y: Any =
 
 def _parameters(estimator: Any) -> str:
     """Return the parameters that differ from their defaults."""
-    defaults = type(estimator)().get_params(deep=False)
+    # Subclasses may have parameters without a default.
+    own = signature(type(estimator)).parameters
     given = {n: shown(v) for n, v in estimator.get_params(deep=False).items()}
-    changed = [f"{n}={v}" for n, v in given.items() if v != shown(defaults[n])]
+    changed = [f"{n}={v}" for n, v in given.items() if v != shown(own[n].default)]
     return ", ".join(changed) or "all at their defaults"
 
 

@@ -28,7 +28,7 @@ class Importances:
     The mean `loss` is in the unit of the target, `scaled_loss` in the network's, where outputs
     count alike. `rises` are those of the latter where the vectors of a column, and of its pairs,
     are replaced by the unknown one: of the categorical columns first, then of the pairs alone.
-    `errors` are their standard errors.
+    `errors` are their standard errors; NaN where one row alone counts.
     """
 
     n_rows: int
@@ -80,6 +80,8 @@ def measure_importances(
 
     share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
     usual = losses(vectors)
+    left = 1.0 - share @ share  # of one row there is no error to tell
+    own = share**2 / left if left > 1e-9 else np.full(len(share), np.nan)
     rises, errors = [], []
     for j in range(len(model.tables)):
         pairs = [n_columns + k for k, pair in enumerate(model.crosses) if j in pair]
@@ -88,7 +90,7 @@ def measure_importances(
             without[:, edges[i] : edges[i + 1]] = unknown[:, edges[i] : edges[i + 1]]
         more = (losses(without) - usual).mean(axis=1)
         rises.append(float(share @ more))
-        errors.append(float(np.sqrt((share**2) @ (more - rises[-1]) ** 2)))
+        errors.append(float(np.sqrt(own @ (more - rises[-1]) ** 2)))
     own_unit = float((share @ usual * loss.units(model.scale)).mean())
     scaled = float((share @ usual).mean())
     return Importances(len(target), own_unit, scaled, tuple(rises), tuple(errors))

@@ -306,7 +306,7 @@ def test_names_that_a_database_cuts_or_does_not_have():
     with pytest.raises(InvalidDataError, match="more than 63 bytes, which PostgreSQL cuts off"):
         sql(long, "rows", dialect="postgres")
     dotted = make_encoder(max_iter=1, dimensions=1).fit(X[["a.b"]], y)
-    with pytest.raises(InvalidDataError, match=r"'a.b' has '\.', which BigQuery"):
+    with pytest.raises(InvalidDataError, match=r"'a.b' has '\.', which BigQuery does not allow"):
         sql(dotted, "rows", dialect="bigquery")
     with pytest.raises(InvalidParameterError, match=r"`keep` has 'x/y', a name with '/'"):
         sql(fit(("flag",), max_iter=1), "rows", keep="x/y", dialect="bigquery")

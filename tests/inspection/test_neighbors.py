@@ -264,7 +264,7 @@ def test_the_category_that_does_not_match_is_farthest_from_the_mean_of_unit_vect
             vectors.to_numpy()[asked, None] - vectors.to_numpy()[asked], axis=2
         )
         lonely = asked[(1 / (1 + distances)).sum(axis=1).argmin()]
-        assert doesnt_match(vectors, None, [*asked], metric="euclidean") == lonely
+        assert doesnt_match(vectors, None, pd.Series(asked), metric="euclidean") == lonely
     # the product of a long vector with itself says nothing of the others
     long = pd.DataFrame([[1.0, 0.0], [1.0, 0.1], [-9.0, 0.0]], index=["a", "b", "c"])
     assert doesnt_match(long, None, ["c", "b", "a"], metric="dot") == "c"
