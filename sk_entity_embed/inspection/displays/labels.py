@@ -208,7 +208,7 @@ def _best(
         steps = np.linspace(0.0, 1.0, 12)[:, None, None]
         places = (anchor + steps * (centers - anchor)).reshape(-1, 2)
         crossing = _overlaps(np.hstack([places, places]), blocked).any(axis=1)
-        crosses = crossing.reshape(12, -1).any(axis=0)
+        crosses: NDArray[np.bool_] = np.any(crossing.reshape(12, -1), axis=0)
         if line == "clear" and crosses[free].all():
             return None
         costs = costs + _CROSSING * crosses
