@@ -41,6 +41,8 @@ def to_torch(
         If the estimator is not one of this package, or a column does not exist.
     UnsupportedDataError
         If one of the columns holds lists, which the module cannot pool.
+    ImportError
+        If torch is not installed.
 
     Warns
     -----
