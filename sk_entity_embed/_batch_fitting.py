@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sk_entity_embed._batches import Folds, check_target, write_batches
 from sk_entity_embed._checks import check_names, check_output
-from sk_entity_embed._lazy import first_import
+from sk_entity_embed._lazy import torch_import
 from sk_entity_embed._preparing import (
     add_crosses,
     cross_fits,
@@ -288,7 +288,7 @@ class Streamed:
         keeper: Keeper | None,
     ) -> tuple[TrainingResult, Rows]:
         """Train, and return the result and rows that know what building a model takes."""
-        with first_import("torch"):
+        with torch_import("Training"):
             from sk_entity_embed.learning.learn import learn
         tell = teller(self.estimator, config)
         return learn(tables, rows, start, config, keeper, tell), rows

@@ -110,6 +110,8 @@ class EmbeddingEstimator(AnsweringEstimator):
             or a damaged one.
         TypeError
             If a container or the type of a column is not supported.
+        ImportError
+            If torch, which training needs, is not installed.
         KeyboardInterrupt
             If training is interrupted before the end of its first iteration and the estimator was
             not fitted before.

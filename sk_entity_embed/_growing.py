@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_entity_embed._batch_methods import BatchEstimator
 from sk_entity_embed._checks import check_names, check_output, hidden_sizes
-from sk_entity_embed._lazy import first_import
+from sk_entity_embed._lazy import torch_import
 from sk_entity_embed._parameters import fits
 from sk_entity_embed._preparing import (
     add_crosses,
@@ -478,7 +478,7 @@ class GrowingEstimator(BatchEstimator):
         self, given: CheckedInput, task: _Task, before: _Before | None, seeds: Seeds
     ) -> Self:
         """Train, and return an estimator that has."""
-        with first_import("torch"):
+        with torch_import("Training"):
             from sk_entity_embed.learning.learn import learn
 
         block, training, columns, folds = task.block, task.training, task.columns, task.folds

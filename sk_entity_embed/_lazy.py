@@ -34,6 +34,21 @@ def lazy_names(
 
 
 @contextmanager
+def torch_import(task: str) -> Iterator[None]:
+    """Import what needs torch for a task, and say how to install it where it is lacking."""
+    try:
+        with first_import("torch"):
+            yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            f"{task} needs torch, which is not installed: pip install torch. Without it, fitted "
+            "estimators still answer (transform, predict, export)."
+        ) from error
+
+
+@contextmanager
 def first_import(library: str) -> Iterator[None]:
     """Keep the garbage collector from looking through a large library while it is imported.
 

@@ -151,7 +151,8 @@ y_range : tuple of two floats or None, default=None
     within. For quantities, with any loss except "poisson".
 
 hidden_layer_sizes : int or sequence of int, default=(128, 64)
-    Widths of the head's hidden layers. ``()`` makes the head linear.
+    Widths of the head's hidden layers. ``()`` makes the head linear; it then has no hidden layer,
+    which an encoder's ``output="hidden"`` and "both" need.
 
 dropout : float, default=0.1
     Share of the hidden units that are dropped at random in training, rounded to 1/256. With

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed._checks import hidden_sizes
-from sk_entity_embed._lazy import first_import
+from sk_entity_embed._lazy import torch_import
 from sk_entity_embed._preparing import assign_folds, first_vectors
 from sk_entity_embed.fitting.building import Member, build_member
 from sk_entity_embed.fitting.checkpoints import Checkpoints
@@ -73,7 +73,7 @@ def train(
     kept: Checkpoints | None,
 ) -> Trained | None:
     """Train one member after the other; None where no whole iteration was run."""
-    with first_import("torch"):
+    with torch_import("Training"):
         from sk_entity_embed.learning.learn import learn
 
     found: list[Member] = []

@@ -54,10 +54,10 @@ class EntityEmbeddingEncoder(GrowingEstimator):
         is the head's last hidden layer for the row. "both" is the vectors and the hidden layer.
         "stacking" is the vectors and the network's raw predictions ``prediction_0``, ...: log-odds
         for two classes or labels, one number for each of several classes, and standardised values
-        for quantities. In
-        :meth:`fit_transform` all of it is out of fold, that is, from tables and a head that never
-        saw the row (with ``head="dot"``, from tables that never saw it). The guide says which
-        output suits which model.
+        for quantities. "hidden" and "both" need a hidden layer, which ``hidden_layer_sizes=()`` and
+        ``head="dot"`` do not have: `fit` then raises an error. In :meth:`fit_transform` all of it
+        is out of fold, that is, from tables and a head that never saw the row (with ``head="dot"``,
+        from tables that never saw it). The guide says which output suits which model.
 
     target_type : {"auto", "continuous", "binary", "multiclass", "multilabel-indicator"}, \
             default="auto"

@@ -133,6 +133,31 @@ print(sk_entity_embed.EntityEmbeddingEncoder(max_iter=3))
     assert run(code) == ["False", "EntityEmbeddingEncoder(max_iter=3)", "[]"]
 
 
+def test_fit_without_torch_says_what_to_install(tmp_path):
+    code = """
+class NoTorch:
+    def find_spec(self, name, *args):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, NoTorch())
+from sk_entity_embed import EntityEmbeddingEncoder as Encoder, export
+X, y = [["a"], ["b"]] * 20, [i / 7 for i in range(40)]
+fitted = pickle.load(open(sys.argv[1], "rb"))
+for use in [Encoder().fit, Encoder().partial_fit, lambda X, y: export.to_torch(fitted)]:
+    try:
+        use(X, y)
+    except ImportError as error:
+        print(error)
+"""
+    X, y = [["a"], ["b"]] * 20, np.linspace(0, 1, 40)
+    fitted = EntityEmbeddingEncoder(max_iter=1, random_state=0).fit(X, y)
+    (tmp_path / "fitted").write_bytes(pickle.dumps(fitted))
+    rest = "needs torch, which is not installed: pip install torch. Without it, fitted estimators "
+    rest += "still answer (transform, predict, export)."
+    expected = [f"{task} {rest}" for task in ("Training", "Training", "to_torch")]
+    assert run("import pickle\n" + code, tmp_path / "fitted") == [*expected, "[]"]
+
+
 def test_the_collector_rests_while_a_library_is_imported_and_is_left_as_it_was(monkeypatch):
     with first_import("nothing that is loaded"):
         new = [gc.isenabled()]

@@ -135,6 +135,7 @@ def test_importance_is_the_rise_of_the_loss_where_a_column_is_unknown():
         without = log_loss(target, model.predict_proba(new.assign(**{name: "unseen"})))
         found = column(summary, name)["importance"]["rise"]
         assert found == pytest.approx(without / usual - 1, rel=1e-5), name
+    assert "A pair's vectors hold what the pair adds beyond its two columns." in str(summary)
     pair = column(summary, "letter:color")
     assert pair["importance"]["rise"] != column(summary, "letter")["importance"]["rise"]
     assert (pair["pair"], pair["gain"]) == (["letter", "color"], model._model.gains[0])
@@ -180,6 +181,18 @@ def test_the_loss_is_that_of_validation_whatever_the_link(rows):
         model = EntityEmbeddingRegressor(**{**HEAD, "max_iter": 3}, **params).fit(X, y)
         best = model.validation_loss_curve_[model.best_iteration_ - 1]
         assert model.summary().loss == pytest.approx(best, rel=0.02), params
+
+
+def test_squared_errors_have_a_root_in_the_units_of_y(rows):
+    X, y = rows
+    model = EntityEmbeddingRegressor(**HEAD).fit(X, 1e5 * y)
+    summary = model.summary(X, 1e5 * y)
+    error = np.sqrt(np.mean((model.predict(X) - 1e5 * y) ** 2))
+    assert summary.to_dict()["root"] == pytest.approx(error, rel=1e-5)
+    assert f", root {summary.root:,.0f} (units of y), on 240 given rows" in str(summary)
+    huber = EntityEmbeddingRegressor(loss="huber", **HEAD).fit(X, y).summary(X, y)
+    assert huber.root is None
+    assert "root" not in str(huber)
 
 
 def test_outputs_count_alike_in_importances(rows):

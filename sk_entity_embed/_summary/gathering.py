@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,13 @@ def summarize(estimator: Any, X: Any, y: Any) -> Summary:
     facts = facts_of(model, importances, last)
     curves = [c for c in (estimator.loss_curve_, estimator.validation_loss_curve_) if c is not None]
     n_judged = 0 if importances is None else importances.n_rows
+    kind = LOSSES[_loss_name(estimator)]
     return Summary(
         estimator=type(estimator).__name__,
         n_rows=rows_of_fit(facts),
-        loss_name=LOSSES[_loss_name(estimator)].label,
+        loss_name=kind.label,
         loss=None if importances is None else importances.loss,
+        root=None if importances is None or not kind.is_square else math.sqrt(importances.loss),
         n_judged=n_judged,
         loss_rows=None if importances is None else "out of fold" if y is None else "given",
         loss_curve=estimator.loss_curve_,

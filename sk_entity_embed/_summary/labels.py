@@ -60,6 +60,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def quantity(value: float) -> str:
+    """Return a number in the user's units: in full where it is large, else four digits."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else number(value)
+
+
 def sparkline(curve: Iterable[float], low: float, high: float) -> str:
     """Return a curve as blocks of eight heights; what is above is as high as the highest."""
     blocks, span = "▁▂▃▄▅▆▇█", (high - low) or 1.0

@@ -33,6 +33,8 @@ class Summary:
         What the loss is, with its unit.
     loss : float or None
         Mean loss of `n_judged` rows.
+    root : float or None
+        Root of the mean squared error, in the units of `y`; None with other losses.
     n_judged : int
         Rows that `loss` and importances are measured on; 0 if there are none. Those of the fit are
         out of fold: no table and no head that predicts one of them has learned from it.
@@ -76,6 +78,7 @@ class Summary:
     n_rows: int | None
     loss_name: str
     loss: float | None
+    root: float | None
     n_judged: int
     loss_rows: Literal["out of fold", "given"] | None
     loss_curve: NDArray[np.float64]
@@ -142,6 +145,7 @@ class Summary:
             "n_rows": self.n_rows,
             "loss_name": self.loss_name,
             "loss": _number(self.loss),
+            "root": _number(self.root),
             "n_judged": self.n_judged,
             "loss_rows": self.loss_rows,
             "training": {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_entity_embed._summary.facts import FREQUENT, ColumnFacts
-from sk_entity_embed._summary.labels import cut, number, rise, share, sparkline, text_of
+from sk_entity_embed._summary.labels import cut, number, quantity, rise, share, sparkline, text_of
 
 if TYPE_CHECKING:
     from sk_entity_embed._summary.summary import Summary
@@ -90,7 +90,8 @@ def facts(summary: Summary) -> list[str]:
         given = summary.loss_rows == "given"
         rows = counted(summary.n_judged, "given row" if given else "row")
         where = rows if given else f"{rows} out of fold"
-        found.append(f"{summary.loss_name}: {number(summary.loss)} on {where}")
+        root = "" if summary.root is None else f", root {quantity(summary.root)} (units of y),"
+        found.append(f"{summary.loss_name}: {number(summary.loss)}{root} on {where}")
     n, best = len(summary.loss_curve), summary.best_iteration
     kept = f", epoch {best} was kept" if summary.validation_loss_curve is not None else ""
     ending = f"; {_ENDINGS[summary.ending]}" if summary.ending else ""
@@ -178,6 +179,8 @@ def notes(summary: Summary) -> list[str]:
             "Importance is not known: no row of the fit is out of fold. summary(X, y) measures it "
             "on rows that the fit has not seen."
         )
+    if any(f.pair is not None for f in summary.columns):
+        out.append("A pair's vectors hold what the pair adds beyond its two columns.")
     last = "; no row has been transformed since"
     if summary.n_last is not None:
         which = "given" if summary.last_rows == "given" else "of the last transform or predict"

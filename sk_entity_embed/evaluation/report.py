@@ -5,7 +5,6 @@ This module reads what the user gives and makes the report; `comparison` fits an
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -41,6 +40,7 @@ from sk_entity_embed.exceptions import (
     InvalidParameterError,
 )
 from sk_entity_embed.input.context import stack_numbers
+from sk_entity_embed.input.messages import warn
 from sk_entity_embed.input.roles import check_roles
 from sk_entity_embed.input.selection import select_categorical
 from sk_entity_embed.input.table import Column
@@ -409,11 +409,10 @@ def _n_folds(n_folds: int, rows: Rows) -> int:
     rarest = int(np.unique(rows.strata, return_counts=True)[1].min())
     if rarest >= n_folds or rarest < 2:
         return n_folds
-    warnings.warn(
+    warn(
         f"cv={n_folds} test sets need as many members of each class, but the rarest class has "
         f"{rarest}; using {rarest} folds.",
         FoldsReducedWarning,
-        stacklevel=2,
     )
     return rarest
 
@@ -471,4 +470,4 @@ def _report_failures(folds: pd.DataFrame) -> None:
         )
     if messages:
         text = "Scores are NaN where an encoder or a model failed:\n" + "\n".join(messages)
-        warnings.warn(text, FitFailedWarning, stacklevel=4)
+        warn(text, FitFailedWarning)

@@ -68,7 +68,9 @@ def register_onnx() -> None:
     of the step. They mean the same as in :func:`to_onnx`: ``missing_values`` names what stands for
     a missing cell of text, integers or booleans, and is needed where fit had missing cells;
     ``handle_unknown`` is needed where ``transform`` would raise. Classifiers have the options
-    ``zipmap`` and ``output_class_labels`` of other classifiers.
+    ``zipmap`` and ``output_class_labels`` of other classifiers. To give options to several steps,
+    use keys of one kind for all, as in the last example: beside a class as a key, skl2onnx refuses
+    a bare ``"zipmap": False`` with an AttributeError on ``rindex``.
 
     Raises
     ------
@@ -116,6 +118,21 @@ def register_onnx() -> None:
     >>> model = to_onnx(pipeline, initial_types=types, options={"zipmap": False})
     >>> session = onnxruntime.InferenceSession(model.SerializeToString())
     >>> label, p = session.run(None, {name: X[[name]].to_numpy() for name in X})
+    >>> np.abs(p - pipeline.predict_proba(X)).max() < 1e-6
+    np.True_
+
+    Options of two steps together, where fit had missing cells:
+
+    >>> X.loc[::9, "city"] = None
+    >>> pipeline = pipeline.fit(X, X["city"] == "Oslo")
+    >>> options = {
+    ...     EntityEmbeddingEncoder: {"missing_values": {"city": ""}},
+    ...     LogisticRegression: {"zipmap": False},
+    ... }
+    >>> model = to_onnx(pipeline, initial_types=types, options=options)
+    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
+    >>> rows = X.fillna({"city": ""})
+    >>> label, p = session.run(None, {name: rows[[name]].to_numpy() for name in rows})
     >>> np.abs(p - pipeline.predict_proba(X)).max() < 1e-6
     np.True_
     """

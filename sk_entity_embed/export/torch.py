@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sk_entity_embed._access import check_column, exported_step, fitted_model
+from sk_entity_embed._lazy import torch_import
 from sk_entity_embed.exceptions import InvalidParameterError, UnsupportedDataError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def to_torch(
         If the estimator is not one of this package, or a column does not exist.
     UnsupportedDataError
         If one of the columns holds lists, which the module cannot pool.
+    ImportError
+        If torch is not installed.
 
     Warns
     -----
@@ -100,7 +103,8 @@ def to_torch(
                 "but a module takes single values only. Name other `columns`, or put the items' "
                 "vectors, from lookup_frames, into a torch.nn.EmbeddingBag."
             )
-    from sk_entity_embed.learning.module import EntityEmbeddings
+    with torch_import("to_torch"):
+        from sk_entity_embed.learning.module import EntityEmbeddings
 
     n = len(model.categorical)
     parents = sorted({side for j in chosen if j >= n for side in model.crosses[j - n]})

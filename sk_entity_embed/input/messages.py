@@ -9,11 +9,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import sklearn
 
 _LIBRARIES = tuple(
-    f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(sklearn.__file__).parent)
+    f"{folder}{os.sep}"
+    for folder in (
+        Path(__file__).parents[1],
+        Path(sklearn.__file__).parent,
+        Path(joblib.__file__).parent,  # pipelines call their steps by way of it
+    )
 )
 _LONGEST = 10_000
 """Bits of the longest integer that Python is asked to write: it refuses very long ones."""
@@ -50,7 +56,7 @@ def typed(value: Any) -> str:
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called the package, directly or by way of scikit-learn."""
+    """Warn at the line that called the package, directly or by way of scikit-learn and joblib."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame, level = frame.f_back, level + 1

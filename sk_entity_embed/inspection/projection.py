@@ -15,7 +15,7 @@ from sklearn import config_context
 from sklearn.utils import check_random_state
 
 from sk_entity_embed.exceptions import InvalidParameterError, ProjectionWarning
-from sk_entity_embed.input.messages import shown
+from sk_entity_embed.input.messages import shown, warn
 from sk_entity_embed.inspection.column_vectors import (
     ColumnVectors,
     Source,
@@ -131,7 +131,7 @@ def projection_of(
             f"method={shown(method)}; principal components are shown instead."
         )
     if reason:
-        warnings.warn(reason, ProjectionWarning, stacklevel=3)
+        warn(reason, ProjectionWarning)
         return _pca(catalogue, n_components)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     run = _tsne if method == "tsne" else _umap

@@ -30,14 +30,16 @@ def nearest_rows(
     k: int | None = None,
     *,
     metric: Metric = "cosine",
-    representation: Literal["embedding", "hidden"] = "embedding",
+    representation: Literal["embedding", "hidden", "both"] = "embedding",
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of a table that are most similar to given rows, such as similar listings.
 
     Rows are compared by their columns' vectors side by side, without biases; lists are pooled. The
-    more a column matters to the target, the more it counts. You can also compare rows by the
-    network's last hidden layer, which depends on the context numbers, too.
+    more a column matters to the target, the more it counts. Rows of the same categories are then
+    equally similar, whatever their numbers. The network's last hidden layer depends on the context
+    numbers, too. With "both", rows are similar if they have similar categories and if their numbers
+    have similar effects.
 
     Parameters
     ----------
@@ -53,8 +55,10 @@ def nearest_rows(
         Number of neighbours of each query. None gives 5, or all if there are fewer.
     metric : {"cosine", "euclidean", "dot"}, default="cosine"
         What makes rows similar; see :func:`nearest`.
-    representation : {"embedding", "hidden"}, default="embedding"
-        "embedding" compares rows by their vectors, "hidden" by the last hidden layer.
+    representation : {"embedding", "hidden", "both"}, default="embedding"
+        "embedding" compares rows by their vectors, "hidden" by the last hidden layer, and "both" by
+        the two side by side, in the units of ``output="both"``. "hidden" and "both" need a head
+        with a hidden layer; the `output` of an encoder does not matter.
     columns : sequence of str, default=None
         With "embedding", the categorical columns to compare by; None takes all.
 
@@ -102,6 +106,17 @@ def nearest_rows(
       brand    fuel
     9   BMW  petrol
     4  Audi  diesel
+
+    Cars of one brand and fuel that differ in age are equally similar by their vectors alone:
+
+    >>> X["age"] = [i % 7 for i in range(180)]
+    >>> encoder = EntityEmbeddingEncoder(max_iter=40, random_state=0).fit(X, y - 2 * X["age"])
+    >>> same, query = X[X["brand"].eq("Audi") & X["fuel"].eq("petrol")], X[:1]
+    >>> nearest_rows(encoder, same, query, k=7)["similarity"].nunique()
+    1
+    >>> found = nearest_rows(encoder, same, query, k=3, representation="both")
+    >>> same["age"].iloc[found["row"]].tolist()
+    [0, 0, 0]
     """
     check_metric(metric)
     step = find_step(estimator)
@@ -129,24 +144,38 @@ def _represent(
     model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
 ) -> NDArray[np.float32]:
     """Return the rows as vectors to compare."""
-    names = [t.vocabulary.name for t in model.tables]
-    if representation == "hidden":
-        if columns is not None:
-            raise InvalidParameterError(
-                "`columns` can only be used with representation='embedding'; the hidden layer "
-                "belongs to all columns together."
-            )
-        if not model.head.n_hidden:
-            raise InvalidParameterError(
-                "representation='hidden' needs a hidden layer, but the head has none."
-            )
-        out = np.empty((len(rows), model.head.n_hidden), dtype=np.float32)
-        model.hidden(rows, out)
-        return out
-    if representation != "embedding":
+    if representation not in tuple(_PARTS):
         raise InvalidParameterError(
-            f"`representation` must be 'embedding' or 'hidden', got {shown(representation)}."
+            "`representation` must be 'embedding', 'hidden' or 'both', got "
+            f"{shown(representation)}."
         )
+    if representation != "embedding" and columns is not None:
+        raise InvalidParameterError(
+            "`columns` can only be used with representation='embedding'; the hidden layer "
+            "belongs to all columns together."
+        )
+    parts = [part(model, rows, representation, columns) for part in _PARTS[representation]]
+    return parts[0] if len(parts) == 1 else np.hstack(parts)
+
+
+def _hidden(
+    model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
+) -> NDArray[np.float32]:
+    """Return the last hidden layer of rows."""
+    if not model.head.n_hidden:
+        raise InvalidParameterError(
+            f"representation={representation!r} needs a hidden layer, but the head has none."
+        )
+    out = np.empty((len(rows), model.head.n_hidden), dtype=np.float32)
+    model.hidden(rows, out)
+    return out
+
+
+def _vectors(
+    model: EmbeddingModel, rows: CodedRows, representation: str, columns: Sequence[str] | None
+) -> NDArray[np.float32]:
+    """Return the vectors of rows side by side, of all columns or of some, without biases."""
+    names = [t.vocabulary.name for t in model.tables]
     if not names:
         raise InvalidParameterError(
             "The estimator has no embedded columns to compare rows by; use representation='hidden'."
@@ -166,6 +195,10 @@ def _represent(
         if columns is None or table.vocabulary.name in columns
     ]
     return np.ascontiguousarray(np.hstack(blocks))
+
+
+_PARTS = {"embedding": [_vectors], "hidden": [_hidden], "both": [_vectors, _hidden]}
+"""What rows are compared by, side by side."""
 
 
 def _row_positions(query: Any, n_rows: int) -> NDArray[np.intp] | None:

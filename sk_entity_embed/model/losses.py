@@ -147,6 +147,8 @@ class Loss(ABC):
     """Whether `y_range` can take the place of the link."""
     power: ClassVar[int] = 0
     """Power of the target's unit that the loss is in."""
+    is_square: ClassVar[bool] = False
+    """Whether it is a square, so that the root of its mean is an error in the target's unit."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Names of scikit-learn's scorers that suit it, the first one by default."""
 
@@ -200,6 +202,7 @@ class SquaredError(_OfQuantities):
     name = "squared_error"
     label = "Squared error (squared units of y)"
     power = 2
+    is_square = True
     metrics = ("r2", "neg_root_mean_squared_error")
 
     def value(self, raw: Float64, target: Float64) -> Float64:

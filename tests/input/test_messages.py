@@ -7,6 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed.exceptions import EntityEmbedWarning
 from sk_entity_embed.input.messages import shown
@@ -31,4 +34,16 @@ def test_warnings_of_fit_name_the_line_of_the_user(method):
         getattr(encoder, method)(X, y)
     own = [w for w in caught if issubclass(w.category, EntityEmbedWarning)]
     assert {w.category.__name__ for w in own} == {"EmptyColumnWarning", "RareClassWarning"}
+    assert {w.filename for w in own} == {__file__}
+
+
+def test_warnings_in_a_pipeline_name_the_line_of_the_user():
+    X, y = pd.DataFrame({"a": ["x", "y"] * 30, "empty": [None] * 60}), np.arange(60.0)
+    columns = ColumnTransformer([("embed", make_encoder(max_iter=1), ["a", "empty"])])
+    pipeline = make_pipeline(columns, LinearRegression())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pipeline.fit(X, y).predict(X.assign(a="new"))
+    own = [w for w in caught if issubclass(w.category, EntityEmbedWarning)]
+    assert {"EmptyColumnWarning", "UnknownCategoriesWarning"} <= {w.category.__name__ for w in own}
     assert {w.filename for w in own} == {__file__}

@@ -16,7 +16,7 @@ from tests.containers import make_container
 from tests.inspection.conftest import brute_force
 from tests.samples import make_encoder
 
-REPRESENTATIONS = ["embedding", "hidden"]
+REPRESENTATIONS = ["embedding", "hidden", "both"]
 
 
 def as_vectors(encoder, given, X, representation="embedding"):
@@ -133,8 +133,9 @@ def test_queries_that_are_no_rows(encoder, data, query, error, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"representation": "raw"}, "`representation` must be 'embedding' or 'hidden', got 'raw'"),
+        ({"representation": "raw"}, "`representation` must be 'embedding', 'hidden' or 'both'"),
         ({"representation": "hidden", "columns": ["letter"]}, "`columns` can only be used with"),
+        ({"representation": "both", "columns": ["letter"]}, "`columns` can only be used with"),
         ({"columns": []}, r"`columns` must be a list of embedded columns .*got \[\]"),
         ({"columns": ["letter", "size"]}, "`columns` must be a list"),
     ],
@@ -152,8 +153,9 @@ def test_rows_need_the_columns_of_fit_and_a_hidden_layer(encoder, data):
         nearest_rows(encoder, X[["letter"]], 0)
     linear = make_encoder(hidden_layer_sizes=()).fit(X[["letter"]], y)
     assert len(nearest_rows(linear, X[["letter"]], 0)) == 5
-    with pytest.raises(InvalidParameterError, match="needs a hidden layer"):
-        nearest_rows(linear, X[["letter"]], 0, representation="hidden")
+    for representation in ("hidden", "both"):
+        with pytest.raises(InvalidParameterError, match=f"'{representation}' needs a hidden layer"):
+            nearest_rows(linear, X[["letter"]], 0, representation=representation)
 
 
 def test_rows_of_numbers_are_compared_by_the_hidden_layer():
@@ -161,8 +163,23 @@ def test_rows_of_numbers_are_compared_by_the_hidden_layer():
     predictor = EntityEmbeddingRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
     predictor.fit(X, X[:, 0])
     assert len(nearest_rows(predictor, X, 0, k=3, representation="hidden")) == 3
-    with pytest.raises(InvalidParameterError, match="no embedded columns to compare"):
-        nearest_rows(predictor, X, 0, k=3)
+    for representation in ("embedding", "both"):
+        with pytest.raises(InvalidParameterError, match="no embedded columns to compare"):
+            nearest_rows(predictor, X, 0, k=3, representation=representation)
+
+
+def test_rows_of_a_predictor_are_compared_by_both(data):
+    X, y = data
+    predictor = EntityEmbeddingRegressor(max_iter=2, random_state=0).fit(X, y)
+    options = {"k": len(X) - 1, "metric": "euclidean"}
+    parts = {
+        representation: nearest_rows(predictor, X, 0, representation=representation, **options)
+        .set_index("row")["distance"]
+        .sort_index()
+        for representation in REPRESENTATIONS
+    }
+    together = np.hypot(parts["embedding"], parts["hidden"])
+    np.testing.assert_allclose(parts["both"], together, atol=1e-5)
 
 
 # Dot products and lists

@@ -67,9 +67,11 @@ _RING = 14.0
     labels="""
     labels : "auto", "all", int, list of categories or None, default="auto"
         Categories to label. A number labels the most frequent ones (the first ones if there are no
-        counts), and "all" labels all of them, if there is room. The categories of a list always get
-        a label, and so do highlighted categories and their neighbours. "auto" is 20 if no category
-        is highlighted, else 0.""",
+        counts), and "all" labels all of them. A label that would cover another, or a point, is
+        moved or left out; the title then says how many there are. Only in a cloud of 300 points or
+        more labels may cover points. The categories of a list always get a label, and so do
+        highlighted categories and their neighbours. "auto" is 20 if no category is highlighted,
+        else 0, and says nothing of those left out.""",
 )
 @dataclass(kw_only=True, eq=False, repr=False)
 class EmbeddingDisplay:
@@ -113,6 +115,8 @@ class EmbeddingDisplay:
         The points, the most frequent categories first.
     labels_ : list of matplotlib Annotation
         The labels that found room.
+    n_unlabelled_ : int
+        Categories that were to get a label and found no room for it.
     legend_ : matplotlib Legend or None
         Meaning of sizes and highlights.
     color_legend_ : matplotlib Legend or None
@@ -333,6 +337,10 @@ class EmbeddingDisplay:
         self.labels_, written = draw_labels(
             ax, colors, xy, areas, marks.labelled, names, n_required, avoid, fontsize
         )
+        self.n_unlabelled_ = marks.n_asked - len(written)
+        if self.n_unlabelled_ and not (isinstance(labels, str) and labels == "auto"):
+            title = f"{ax.get_title()}, {len(written):,} of {marks.n_asked:,} labelled"
+            ax.set_title(title, parse_math=False)
         ringed = np.setdiff1d(written, np.append(marks.pairs, marks.queries))
         rings.set_offsets(xy[ringed])
         rings.set_sizes(np.maximum(areas[ringed], _RING))

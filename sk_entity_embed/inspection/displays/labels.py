@@ -1,4 +1,4 @@
-"""Labels at points, none of which covers another: their text, their places, and drawing them."""
+"""Labels at points, which cover neither each other nor points: texts, places, and drawing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _CELL = 4.0
 """Pixels of a cell in which points are counted."""
 _CROSSING = 1000.0
 """Points that a line through a mark or a label is as bad as hiding."""
+_CLOUD = 300
+"""Points from which on labels may cover some: they are a cloud then, with no gaps for labels."""
+_OPTIONAL, _CLEAR = 3, 12
+"""Distances at which an optional label looks for a place, and a required one for one that covers no
+point."""
 
 _AROUND = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
 """Directions of a label from its point, the preferred ones first."""
@@ -55,8 +60,9 @@ def draw_labels(
 ) -> tuple[list[Annotation], NDArray[np.intp]]:
     """Label points, in their order of importance, where there is room in the figure as it is.
 
-    The first `n_required` labels are drawn in any case, and far ones get a line to their point.
-    Return the labels and the positions of their points.
+    The first `n_required` labels are drawn in any case, and far ones get a line to their point. No
+    other label lies on a point, unless there are so many that they are a cloud. Return the labels
+    and the positions of their points.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -75,6 +81,7 @@ def draw_labels(
         n_required=n_required,
         obstacles=np.reshape([a.get_window_extent().extents for a in avoid], (-1, 4)),
         points=_covered(centers, radii),
+        discs=np.column_stack([centers, radii]) if len(centers) < _CLOUD else None,
     )
     gaps = np.hypot(*np.maximum(np.abs(places - anchors) - sizes / 2, 0).T)
     far = gaps > 1.5 * (radii_there + _GAP)
@@ -96,11 +103,14 @@ def place_labels(
     n_required: int,
     obstacles: NDArray[np.float64],
     points: NDArray[np.float64],
+    discs: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the centers of labels that do not cover each other; NaN for those left out.
 
-    Each gets the place at its point that hides the fewest of `points`; the first `n_required` look
-    further and further away, and are drawn over others where all is full. Lengths are in pixels.
+    Each gets the place at its point that hides the fewest of `points`, and none of the `discs`
+    (center and radius), for which it looks a little further away; without any, it is left out. The
+    first `n_required` look further and further, then hide discs, and are drawn over others where
+    all is full. Lengths are in pixels.
     """
     crowd = _Crowd(points, frame)
     centers = np.full((len(anchors), 2), np.nan)
@@ -113,10 +123,14 @@ def place_labels(
         others = clear & (np.linalg.norm(anchors - anchor, axis=1) > radius)
         blocked = np.concatenate([written, obstacles, marks[others]])
         reach = float(np.hypot(*(frame[2:] - frame[:2])))
-        rings = islice(_rings(radius, size, reach), None if is_required else 1)
         place = None
-        for turn, ring in enumerate(rings):
-            place = _best(anchor, anchor + ring, size, frame, blocked, crowd, with_line=turn > 0)
+        for hidden, n_rings in _searches(is_required, discs):
+            rings = islice(_rings(radius, size, reach), n_rings)
+            for turn, ring in enumerate(rings):
+                line = "none" if turn == 0 else "any" if is_required else "clear"
+                place = _best(anchor, anchor + ring, size, frame, blocked, crowd, hidden, line)
+                if place is not None:
+                    break
             if place is not None:
                 break
         if place is None and is_required:
@@ -126,6 +140,15 @@ def place_labels(
             centers[i], clear[i] = place, True
             written = np.concatenate([written, _boxes(place[None], size)])
     return centers
+
+
+def _searches(
+    is_required: bool, discs: NDArray[np.float64] | None
+) -> list[tuple[NDArray[np.float64] | None, int | None]]:
+    """Return what a label may not cover, and how many rings it looks at, try by try."""
+    if not is_required:
+        return [(discs, 1 if discs is None else _OPTIONAL)]
+    return [(None, None)] if discs is None else [(discs, _CLEAR), (None, None)]
 
 
 class _Crowd:
@@ -165,21 +188,30 @@ def _best(
     frame: NDArray[np.float64],
     blocked: NDArray[np.float64],
     crowd: _Crowd,
-    *,
-    with_line: bool,
+    discs: NDArray[np.float64] | None,
+    line: str,
 ) -> NDArray[np.float64] | None:
-    """Return the first of the free centers that hide the fewest points; None if none is free."""
+    """Return the first of the free centers that hide the fewest points; None if none is free.
+
+    A free center covers none of the discs. `line` says which line to the point there may be:
+    "none", "any", or one that is "clear" of marks and labels.
+    """
     boxes = _boxes(centers, size)
     inside = np.all((boxes[:, :2] >= frame[:2]) & (boxes[:, 2:] <= frame[2:]), axis=1)
     free = inside & ~_overlaps(boxes, blocked).any(axis=1)
+    if discs is not None:
+        free &= ~_hides(boxes, discs).any(axis=1)
     if not free.any():
         return None
     costs = crowd.count(boxes)
-    if with_line:
+    if line != "none":
         steps = np.linspace(0.0, 1.0, 12)[:, None, None]
         places = (anchor + steps * (centers - anchor)).reshape(-1, 2)
         crossing = _overlaps(np.hstack([places, places]), blocked).any(axis=1)
-        costs = costs + _CROSSING * crossing.reshape(12, -1).any(axis=0)
+        crosses: NDArray[np.bool_] = np.any(crossing.reshape(12, -1), axis=0)
+        if line == "clear" and crosses[free].all():
+            return None
+        costs = costs + _CROSSING * crosses
     best: NDArray[np.float64] = centers[np.argmin(np.where(free, costs, np.inf))]
     return best
 
@@ -193,6 +225,13 @@ def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool
     """Return whether each box of `a` overlaps each of `b`, of shape (len(a), len(b))."""
     low, high = a[:, None, :2] < b[None, :, 2:], a[:, None, 2:] > b[None, :, :2]
     return np.all(low & high, axis=2)
+
+
+def _hides(boxes: NDArray[np.float64], discs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether each box reaches into each disc, of shape (len(boxes), len(discs))."""
+    low, high = boxes[:, None, :2] - discs[:, :2], discs[:, :2] - boxes[:, None, 2:]
+    away = np.maximum(np.maximum(low, high), 0.0)
+    return np.asarray(np.hypot(away[..., 0], away[..., 1]) < discs[:, 2])
 
 
 def _covered(centers: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:

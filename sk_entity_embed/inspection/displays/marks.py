@@ -39,12 +39,16 @@ _METRICS = {"cosine": "cosine", "euclidean": "Euclidean distance", "dot": "dot p
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Positions of queries, of labels (`n_required` in any case) and of (query, neighbour)."""
+    """Positions of queries, of labels (`n_required` in any case) and of (query, neighbour).
+
+    `n_asked` is the number of labels asked for, among them those that are not even tried.
+    """
 
     queries: NDArray[np.intp]
     labelled: NDArray[np.intp]
     n_required: int
     pairs: NDArray[np.intp]
+    n_asked: int
 
 
 def listed(highlight: Any) -> list[Any]:
@@ -99,7 +103,8 @@ def marks_of(
     asked = catalogue.locate(named(labels))
     required = pd.unique(np.concatenate([highlighted, asked, pairs[:, 1]]))
     labelled = pd.unique(np.concatenate([required, order[: min(n, _TRIED)]]))
-    return Marks(highlighted, labelled, len(required), pairs)
+    n_asked = len(np.union1d(required, order[:n]))
+    return Marks(highlighted, labelled, len(required), pairs, n_asked)
 
 
 def draw_marks(

@@ -346,10 +346,11 @@ class CategoryPredictionDisplay:
         self, ax: Axes, xy: NDArray[np.float64], far: NDArray[np.bool_], colors: Theme
     ) -> Any:
         """Draw what colours and sizes mean, off the line, on the emptier side of it."""
-        by_chance = f"{0.0455 * len(far):,.0f}"
+        n = round(0.0455 * len(far))
+        by_chance = f"about {n:,}" if n else "fewer than 1"
         keys = [
             (dot(colors.point), f"within 2 standard errors ({(~far).sum():,})"),
-            (dot(colors.accent), f"beyond ({far.sum():,}; by chance about {by_chance})"),
+            (dot(colors.accent), f"beyond ({far.sum():,}; by chance {by_chance})"),
         ]
         counts = self.frame["count"].to_numpy()
         shown = round_counts(counts)

@@ -248,6 +248,23 @@ def test_names_are_nothing_but_text():
     assert texts_of(display.legend_)[0] == "$x^2$ and $y$"
 
 
+def test_labels_cover_no_point_and_the_title_counts_those_that_fit():
+    display = draw(cloud(150), labels="all")
+    display.figure_.canvas.draw()
+    boxes, dots = boxes_of(display.labels_), display.scatter_
+    centers = display.ax_.transData.transform(dots.get_offsets())
+    radii = np.sqrt(dots.get_sizes()) / 2 * display.figure_.dpi / 72
+    away = np.maximum(boxes[:, None, :2] - centers, centers - boxes[:, None, 2:]).clip(0)
+    # labels are placed with a pixel around them
+    assert (np.linalg.norm(away, axis=2) > radii - 0.5).all()
+    n = len(display.labels_)
+    assert 5 < n < 150
+    assert display.n_unlabelled_ == 150 - n
+    assert display.ax_.get_title() == f"item: 150 categories, {n} of 150 labelled"
+    assert display.plot(labels="auto").ax_.get_title() == "item: 150 categories"
+    assert display.plot(labels=["c7"]).n_unlabelled_ == 0
+
+
 def test_many_points_are_pixels_in_vector_graphics():
     display = draw(cloud(2500, 2), labels=300)
     assert display.scatter_.get_rasterized()

@@ -83,6 +83,19 @@ def test_a_label_hides_as_few_points_as_it_can():
     assert place([[200.0, 150.0]], (60, 12), points=to_the_right)[0, 0] < 200
 
 
+def test_labels_lie_on_no_disc_where_they_can_be_moved_and_are_else_left_out():
+    right = [230.0, 150.0, 25.0]  # over which the first place would be
+    (center,) = place([[200.0, 150.0]], (40, 12), discs=np.array([right]))
+    assert center[0] < 200
+    grid = np.stack(np.meshgrid(np.arange(0, 401, 10.0), np.arange(0, 301, 10.0)), axis=-1)
+    everywhere = np.insert(grid.reshape(-1, 2), 2, 4.0, axis=1)
+    assert np.isnan(place([[200.0, 150.0]], (40, 12), discs=everywhere)).all()
+    assert not np.isnan(place([[200.0, 150.0]], (40, 12), discs=everywhere, n_required=1)).any()
+    around = everywhere[np.abs(everywhere[:, :2] - [200, 150]).max(axis=1) < 40]
+    (center,) = place([[200.0, 150.0]], (40, 12), discs=around, n_required=1)
+    assert np.abs(center - [200, 150]).max() > 40
+
+
 def test_a_line_to_a_label_crosses_nothing_where_it_can():
     walls = [[170, 156, 230, 175], [170, 125, 230, 144], [150, 144, 190, 156], [222, 145, 226, 147]]
     points = np.tile([236.0, 150.0], (3, 1))  # which the place without a crossing hides

@@ -36,4 +36,6 @@ def test_what_is_required_comes_before_the_most_frequent(line):
     assert marks.n_required == 4
     assert marks_of(line, [], None, "auto").labelled.tolist() == [4, 3, 2, 1, 0]
     assert marks_of(line, ["a"], None, "auto").labelled.tolist() == [0]
-    assert marks_of(line, ["a"], None, 2).labelled.tolist() == [0, 4, 3]
+    marks = marks_of(line, ["a"], None, 2)
+    assert marks.labelled.tolist() == [0, 4, 3]
+    assert marks.n_asked == 3

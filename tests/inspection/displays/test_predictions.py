@@ -189,6 +189,8 @@ def test_the_furthest_off_are_named_and_coloured():
     assert [i for i, c in enumerate(colors) if colors.count(c) == 2] == [4, 17]
     legend = [t.get_text() for t in display.legend_.get_texts()]
     assert legend == ["within 2 standard errors (28)", "beyond (2; by chance about 1)", "50 rows"]
+    few = [t.get_text() for t in from_predictions(*make_many(9)).legend_.get_texts()]
+    assert few[1] == "beyond (0; by chance fewer than 1)"
     assert len(from_predictions(*make_many(30, off=[4, 17]), n_labels=1).texts_) == 1
     assert from_predictions(*make_many(30, off=[4, 17]), n_labels=0).texts_ == []
 
