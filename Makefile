@@ -59,7 +59,7 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 	$(BIN)/python benchmarks/cost.py
 
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
-	$(BIN)/sphinx-build -W -n -j 2 -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W -n -j 2 -b html docs docs/_build/html
 
 examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
 	set -e; for script in examples/[!_]*.py; do \

@@ -41,7 +41,7 @@ def serving_requirements(*others: str) -> list[str]:
 
     See Also
     --------
-    SKOPS_TYPES : The types to trust when the model is loaded by skops.
+    sk_entity_embed.export.SKOPS_TYPES : The types to trust when the model is loaded by skops.
 
     Examples
     --------
