@@ -156,8 +156,8 @@ for film in films:
     found = nearest(model, "movie", film, k=5, min_count=least)
     print(found[["category", "similarity", "count"]].round(3).to_string(index=False))
 best = model.biases_["movie"][counts >= least].nlargest(3)
-shown = ", ".join(f"{film} {bias:+.2f}" for film, bias in best.items())
-print(f"\nlargest biases, before the range squashes them: {shown}")
+print("\nlargest biases, before the range squashes them:")
+print(best.round(2).to_string())
 
 
 # %%
