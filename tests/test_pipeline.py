@@ -131,6 +131,8 @@ def test_the_model_downstream_gets_float32(output: str, rows: Rows) -> None:
 def test_frames_come_out_of_a_column_transformer(
     container: str, frame: type, read: Any, rows: Rows
 ) -> None:
+    if container == "polars":
+        pytest.importorskip("sklearn", "1.9", reason="older ones select no columns of polars 2")
     X, y = rows
     X = X.set_index(np.arange(N)[::-1])
     columns = make_columns(output="both").set_output(transform=container)
