@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test test-oldest test-package lint bench bench-full docs examples clean help
+.PHONY: demo test test-oldest test-package lint bench bench-full docs linkcheck examples clean help
 
 demo: $(VENV)/.installed-demo  ## run the example on New York flights
 	$(BIN)/python examples/flights.py
@@ -61,6 +61,9 @@ bench-full: $(VENV)/.installed-bench  ## run all benchmarks; results in benchmar
 docs: $(VENV)/.installed-docs  ## build the documentation into docs/_build/html
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W -n -j 2 -b html docs docs/_build/html
 
+linkcheck: docs  ## follow the links of the documentation, those to other sites too
+	$(BIN)/linkchecker --check-extern --no-status docs/_build/html/index.html
+
 examples: $(VENV)/.installed-examples  ## run every example; pictures in examples/output/
 	set -e; for script in examples/[!_]*.py; do \
 	    echo "== $$script"; MPLBACKEND=Agg $(BIN)/python "$$script"; \
@@ -73,7 +76,7 @@ clean:  ## remove what was built, but not .venv
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
-	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	    | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 # One stamp for each dependency group. The constraints file is part of the same pip command as torch,
 # which would otherwise bring gigabytes of GPU packages.
