@@ -130,6 +130,7 @@ def draw_words(
         color_label="share of the sentences with it that are for the film",
         min_count=min_count,
     )
+    plt.close(display.figure_)  # it is drawn again below, with another second axis
     # For or against is a single question: the other axes hold next to nothing.
     display.coordinates[:, 1] = np.log2(display.counts)
     display.axes = ("first axis of the vectors", "times it is there, as a power of two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import re
@@ -19,6 +20,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 
 from sk_entity_embed import EntityEmbeddingClassifier, EntityEmbeddingRegressor, export
+from sk_entity_embed._summary import shares
 from sk_entity_embed._summary.shares import last_rows
 from sk_entity_embed.exceptions import InvalidDataError, UnfinishedTrainingWarning
 from sk_entity_embed.inspection import report
@@ -462,3 +464,20 @@ def test_rows_for_a_pipeline_pass_the_steps_before(rows, tmp_path):
 def test_the_picture_of_a_fitted_estimator_points_to_the_summary(encoder):
     assert "<code>summary()</code>" in encoder._repr_mimebundle_()["text/html"]
     assert "summary()" not in clone(encoder)._repr_mimebundle_()["text/html"]
+
+
+def test_last_rows_belong_to_one_estimator_and_go_with_it(rows):
+    class Equal(EntityEmbeddingRegressor):  # an estimator that equals others, and has no hash
+        def __eq__(self, other):
+            return isinstance(other, Equal)
+
+        __hash__ = None
+
+    X, y = rows
+    one, other = (Equal(max_iter=1, random_state=0).fit(X, y) for _ in range(2))
+    n_before = len(shares._LAST)
+    one.predict(X[:7])
+    assert (last_rows(one).n_rows, last_rows(other)) == (7, None)
+    del one
+    gc.collect()
+    assert len(shares._LAST) <= n_before

@@ -7,10 +7,9 @@ result depends on it. Each call replaces it as a whole, so that threads do not m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -67,13 +66,13 @@ _UNCOUNTED = 4096
 """Rows up to which table rows are kept and counted when somebody asks: one row is served in less
 time than it takes to count it."""
 
-_LAST: WeakKeyDictionary[Any, Callable[[], SeenRows]] = WeakKeyDictionary()
+_LAST: dict[int, tuple[ref[Any], Callable[[], SeenRows]]] = {}
+"""By the identity of an estimator, which need not have a hash, or may equal another one."""
 
 
 def remember(estimator: Any, rows: SeenRows) -> None:
     """Remember the last rows that an estimator was given, as long as it lives."""
-    with suppress(TypeError):  # subclasses that cannot be hashed
-        _LAST[estimator] = lambda: rows
+    _keep(estimator, lambda: rows)
 
 
 def remember_codes(estimator: Any, codes: Sequence[Codes], n_rows: int) -> None:
@@ -81,19 +80,20 @@ def remember_codes(estimator: Any, codes: Sequence[Codes], n_rows: int) -> None:
     if n_rows > _UNCOUNTED:
         remember(estimator, SeenRows.of(codes, n_rows))
     else:
-        with suppress(TypeError):
-            _LAST[estimator] = lambda: SeenRows.of(codes, n_rows)
+        _keep(estimator, lambda: SeenRows.of(codes, n_rows))
 
 
 def last_rows(estimator: Any) -> SeenRows | None:
     """Return the last rows that an estimator was given in this process since its fit, or None."""
-    with suppress(TypeError):
-        if (rows := _LAST.get(estimator)) is not None:
-            return rows()
-    return None
+    kept = _LAST.get(id(estimator))
+    return kept[1]() if kept is not None and kept[0]() is estimator else None
 
 
 def forget(estimator: Any) -> None:
     """Forget them: a new fit has other categories."""
-    with suppress(TypeError):
-        _LAST.pop(estimator, None)
+    _LAST.pop(id(estimator), None)
+
+
+def _keep(estimator: Any, rows: Callable[[], SeenRows]) -> None:
+    key = id(estimator)
+    _LAST[key] = ref(estimator, lambda _: _LAST.pop(key, None)), rows

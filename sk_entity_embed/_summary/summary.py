@@ -94,9 +94,6 @@ class Summary:
     def __repr__(self) -> str:
         return text.as_text(self)
 
-    def __str__(self) -> str:
-        return text.as_text(self)
-
     def _repr_html_(self) -> str:
         """Return HTML for notebooks, without scripts, in the colours of the page around it."""
         return html.as_html(self)
